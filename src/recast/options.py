@@ -1,0 +1,78 @@
+"""Types of options: what a configured class may be given, checked when it is built.
+
+A class's keyword-only signature is the truth about its options. `Annotated` bounds in it are enforced by `checked`
+for whoever builds the object, and read by the configuration check before anything is built.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ParamSpec, get_type_hints
+
+from annotated_types import Ge, Gt, Le, Lt
+
+from recast.errors import ConfigurationError
+
+P = ParamSpec("P")
+
+PositiveInt = Annotated[int, Ge(1)]
+NonNegativeInt = Annotated[int, Ge(0)]
+PositiveFloat = Annotated[float, Gt(0)]
+NonNegativeFloat = Annotated[float, Ge(0)]
+Probability = Annotated[float, Ge(0), Le(1)]
+Fraction = Annotated[float, Ge(0), Lt(1)]
+
+
+def option_hints(target: Callable[..., Any]) -> dict[str, Any]:
+    """The annotation of each option of `target` (a class or a function), bounds included.
+
+    Args:
+        target: A class, whose `__init__` is read, or a function.
+    """
+    function = target.__init__ if inspect.isclass(target) else target
+    hints = get_type_hints(function, include_extras=True)
+    return {name: hints.get(name, Any) for name in inspect.signature(target).parameters if name != "self"}
+
+
+def value_problem(value: object, hint: Any) -> str | None:
+    """What is wrong with `value` for the annotation `hint`; None if nothing is.
+
+    No conversion takes place: "3" is not an integer, True is not a number. An integer is a float.
+    """
+    from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+
+    try:
+        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+    except PydanticUserError:  # a BaseModel or dataclass brings its own configuration
+        adapter = TypeAdapter(hint)
+    try:
+        adapter.validate_python(value, strict=True)
+    except ValidationError as error:
+        messages = dict.fromkeys(detail["msg"] for detail in error.errors())
+        return " or ".join(message[0].lower() + message[1:] for message in messages)
+    return None
+
+
+def check_values(owner: str, values: Mapping[str, object], hints: Mapping[str, Any]) -> None:
+    """Raises ConfigurationError for the first of `values` that does not fit its annotation."""
+    for name, value in values.items():
+        problem = value_problem(value, hints[name])
+        if problem is not None:
+            raise ConfigurationError(f"{owner}: {name}={value!r}: {problem}")
+
+
+def checked(init: Callable[P, None]) -> Callable[P, None]:
+    """Decorates `__init__`: arguments are checked against their annotations before the body runs.
+
+    Raises:
+        ConfigurationError: when called, if a value has the wrong type or lies out of range.
+    """
+
+    @functools.wraps(init)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
+        hints = get_type_hints(init, include_extras=True)
+        owner = init.__qualname__.removesuffix(".__init__")
+        check_values(owner, {name: value for name, value in kwargs.items() if name in hints}, hints)
+        init(*args, **kwargs)
+
+    return wrapper

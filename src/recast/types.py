@@ -1,0 +1,149 @@
+"""The words that all floors share: series, its description, batch, forecast, progress."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Observations over time: one long series, or many short ones one after the other (a panel).
+
+    Args:
+        times: Time stamps, `datetime64[ns]`, UTC or without zone, shape (rows,); ascending within a piece.
+        values: Observations in the data's own unit, float64, shape (rows, channels); the targets come first.
+        names: Name of each channel.
+        units: Unit of each channel; "" where there is none.
+        targets: Number of leading channels that are forecast; the others are past inputs.
+        step: Distance between rows as a pandas offset alias ("10min", "B", "h").
+        starts: First row of each piece, int64, ascending, the first is 0. One long series has one piece.
+        label: What it was read from, for messages.
+        timezone: "UTC" where the stamps carried a zone or offset, else None.
+    """
+
+    times: np.ndarray
+    values: np.ndarray
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    targets: int
+    step: str
+    starts: np.ndarray
+    label: str
+    timezone: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def pieces(self) -> list[tuple[int, int]]:
+        """Row range [first, stop) of each piece."""
+        bounds = [*self.starts.tolist(), len(self)]
+        return list(zip(bounds[:-1], bounds[1:], strict=True))
+
+
+@dataclass(frozen=True)
+class SeriesSpec:
+    """What a model must know of its data: names, sizes, units, scaling. It flows from data to model, never back.
+
+    Args:
+        names: Names of the observed channels, targets first.
+        units: Their units.
+        targets: Number of leading channels that are forecast.
+        step: Distance between rows, a pandas offset alias.
+        context: Observed steps that a forecast is made from. [steps]
+        horizon: Steps forecast. [steps]
+        periods: Periods of the sine and cosine inputs known for any time, past and future. [hours]
+        offset: Subtracted from each channel, in its unit.
+        scale: Divides each channel after that, in its unit; positive.
+        naive_error: Mean absolute error of the (seasonal) naive forecast on the training rows for each target,
+            in its unit: the denominator of MASE (Hyndman & Koehler 2006, section 3).
+        timezone: "UTC" where the stamps carry a zone, else None.
+    """
+
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    targets: int
+    step: str
+    context: int
+    horizon: int
+    periods: tuple[float, ...]
+    offset: tuple[float, ...]
+    scale: tuple[float, ...]
+    naive_error: tuple[float, ...]
+    timezone: str | None = None
+
+    @property
+    def known(self) -> int:
+        """Number of inputs known for future steps: a sine and a cosine for each period."""
+        return 2 * len(self.periods)
+
+    @property
+    def inputs(self) -> int:
+        """Number of inputs at each context step: the observed channels, then the known ones."""
+        return len(self.names) + self.known
+
+    @property
+    def unit(self) -> str:
+        """The unit of the targets; "mixed" where they differ."""
+        units = set(self.units[: self.targets])
+        return units.pop() if len(units) == 1 else "mixed"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers, fit for a checkpoint and for JSON."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "SeriesSpec":
+        """The inverse of `to_dict`.
+
+        Raises:
+            TypeError: if a field is missing or unknown.
+        """
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+
+
+class Batch(NamedTuple):
+    """Windows of the scaled series.
+
+    context: all inputs up to the origin; target: the truth after it; known: inputs known ahead at the target's
+    steps; start: the storage row of the first context step.
+    """
+
+    context: Float[Tensor, "batch context inputs"]
+    target: Float[Tensor, "batch horizon targets"]
+    known: Float[Tensor, "batch horizon known"]
+    start: Int[Tensor, " batch"]
+
+
+class Forecast(NamedTuple):
+    """A forecast: its mean, and the sample trajectories it was made from where the model is probabilistic."""
+
+    mean: Float[Tensor, "batch horizon targets"]
+    samples: Float[Tensor, "samples batch horizon targets"] | None = None
+
+
+class Progress(NamedTuple):
+    """How far training has come. Optimiser steps and epochs count from 0; the totals are what was planned."""
+
+    step: int
+    total_steps: int
+    epoch: int
+    total_epochs: int
+
+
+@dataclass(frozen=True, eq=False)
+class Origins:
+    """A batch of forecast origins in the data's unit, as baselines see it (NumPy, float64).
+
+    Args:
+        context: Target channels up to the origin, shape (batch, context, targets).
+        context_hours: Times of the context steps, hours since 1970-01-01 UTC, shape (batch, context).
+        future_hours: Times of the steps to forecast, shape (batch, horizon).
+    """
+
+    context: np.ndarray
+    context_hours: np.ndarray
+    future_hours: np.ndarray

@@ -32,7 +32,7 @@ class NonFiniteLossError(RecastError):
     """The training loss became NaN or infinite."""
 
 
-class StoppedBySignal(RecastError):
+class StoppedBySignalError(RecastError):
     """Training was stopped by a signal after its state was saved."""
 
     exit_code = 143

@@ -1,6 +1,7 @@
 """The words that all floors share: series, its description, batch, forecast, progress."""
 
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,7 +42,7 @@ class Series:
     def pieces(self) -> list[tuple[int, int]]:
         """Row range [first, stop) of each piece."""
         bounds = [*self.starts.tolist(), len(self)]
-        return list(zip(bounds[:-1], bounds[1:], strict=True))
+        return list(pairwise(bounds))
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,10 @@ class SeriesSpec:
         Raises:
             TypeError: if a field is missing or unknown.
         """
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        return cls(**fields)
 
 
 class Batch(NamedTuple):

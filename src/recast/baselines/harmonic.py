@@ -1,0 +1,128 @@
+"""Tidal harmonic analysis, with or without a forecast of what the tide leaves."""
+
+import difflib
+from typing import Annotated, Any, final
+
+import numpy as np
+from annotated_types import Ge, Le, MinLen
+from jaxtyping import Float
+
+from recast.baselines.baseline import Baseline, History
+from recast.errors import ConfigurationError, DataError
+from recast.options import checked
+from recast.types import Origins
+
+MILLISECONDS_PER_HOUR = 3_600_000
+
+
+@final
+class Harmonic(Baseline):
+    """The tide as a constant plus one oscillation for each constituent, by least squares on the training rows.
+
+        tide(t) = a + sum_k f_k(t) A_k cos(V_k(t) + u_k(t) - g_k)
+
+    with V_k the astronomical argument, amplitude A_k and phase lag g_k fitted at the rows' true times (gaps and
+    irregular steps do no harm), without trend, for each target by itself; f_k, u_k are the nodal corrections. Computed
+    by UTide: Codiga (2011), "Unified tidal analysis and prediction using the UTide Matlab functions", University of
+    Rhode Island, Technical Report 2011-01. The forecast is the tide at the future times plus, if `residual`
+    is given, the forecast of a baseline that was fitted on the training part minus the tide and reads the context
+    minus the tide: `LastValue` holds the last residual (surge), `Ridge` maps the residuals.
+
+    Args:
+        constituents: Names of the tidal constituents as UTide has them ("M2", "S2", "K1" ...), each once.
+        latitude: Latitude of the gauge for nodal corrections, positive north, not 0 (UTide takes 5 degrees for less
+            than 5); None leaves them out, which is right where one training part of a few months meets a test part
+            soon after. [degrees]
+        residual: Forecasts what the tide leaves; None forecasts the tide alone.
+
+    Raises:
+        ConfigurationError: if constituents are repeated (when built) or unknown (at fit), or the latitude is 0.
+        DataError: at fit, if there are fewer training rows than coefficients.
+    """
+
+    @checked
+    def __init__(
+        self,
+        *,
+        constituents: Annotated[list[str], MinLen(1)],
+        latitude: Annotated[float, Ge(-90), Le(90)] | None = None,
+        residual: Baseline | None = None,
+    ) -> None:
+        repeated = sorted({name for name in constituents if constituents.count(name) > 1})
+        if repeated:
+            raise ConfigurationError(
+                f"Harmonic: constituents: {', '.join(repeated)} given more than once; expected once"
+            )
+        if latitude == 0:
+            raise ConfigurationError(
+                "Harmonic: latitude=0: the nodal corrections are not defined at the equator; give 5 or -5, "
+                "which stand for all latitudes nearer to it, or None for no corrections"
+            )
+        self.constituents = constituents
+        self.latitude = latitude
+        self.residual = residual
+
+    def _fit(self, history: History) -> None:
+        self._check_names()
+        coefficients = 1 + 2 * len(self.constituents)
+        if len(history.values) < coefficients:
+            raise DataError(
+                f"Harmonic: {len(history.values)} training rows, but {len(self.constituents)} constituents have "
+                f"{coefficients} coefficients; use a longer training part or fewer constituents"
+            )
+        times = _times(history.hours)
+        self._analyses = [self._analyse(times, column) for column in history.values.T]
+        if self.residual is not None:
+            self.residual.fit(history.minus(self._tide(history.hours)))
+
+    def _forecast(self, origins: Origins) -> Float[np.ndarray, "batch horizon targets"]:
+        if self.residual is None:
+            return self._tide(origins.future_hours)
+        # Windows overlap: one call for both finds each time once.
+        tide = self._tide(np.concatenate([origins.context_hours, origins.future_hours], axis=1))
+        past, future = np.split(tide, [origins.context_hours.shape[1]], axis=1)
+        return future + self.residual.forecast(_minus(origins, past))
+
+    def _check_names(self) -> None:
+        from utide import constit_index_dict
+
+        known = sorted(set(constit_index_dict) - {"Z0"})  # Z0 is the constant, which is always there
+        for name in self.constituents:
+            if name not in known:
+                near = difflib.get_close_matches(name.upper(), known)
+                hint = f"did you mean {' or '.join(near)}? " if near else ""
+                raise ConfigurationError(
+                    f"Harmonic: constituents: no constituent {name!r}; {hint}UTide has {', '.join(known)}"
+                )
+
+    def _analyse(self, times: np.ndarray, values: np.ndarray) -> Any:
+        from utide import solve
+
+        return solve(
+            times,
+            values,
+            lat=0.0 if self.latitude is None else self.latitude,  # asked for, yet used for nodal corrections alone
+            constit=self.constituents,
+            nodal=self.latitude is not None,
+            trend=False,
+            method="ols",
+            conf_int="none",
+            verbose=False,
+        )
+
+    def _tide(self, hours: np.ndarray) -> np.ndarray:
+        """The tide at any array of times; one more axis, of targets, at the end."""
+        from utide import reconstruct
+
+        unique, place = np.unique(_times(hours), return_inverse=True)
+        tide = np.stack([reconstruct(unique, analysis, verbose=False).h for analysis in self._analyses], axis=-1)
+        return tide[place.reshape(hours.shape)]
+
+
+def _times(hours: np.ndarray) -> np.ndarray:
+    # UTide counts milliseconds; seconds are no binary fraction of an hour, and truncation would lose one.
+    return np.rint(hours * MILLISECONDS_PER_HOUR).astype(np.int64).astype("datetime64[ms]")
+
+
+def _minus(origins: Origins, tide: np.ndarray) -> Origins:
+    return Origins(origins.context - tide, origins.context_hours, origins.future_hours)

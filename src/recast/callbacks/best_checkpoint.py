@@ -1,0 +1,38 @@
+"""The state with the smallest free-running validation error."""
+
+from pathlib import Path
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from recast.options import checked
+
+
+def best_checkpoint_path(root: str | Path) -> Path:
+    """Where the best state of the run in the folder `root` lies."""
+    return Path(root) / "checkpoints" / "best.ckpt"
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps `checkpoints/best.ckpt` of the run, chosen by a validation curve. Without validation windows it is idle.
+
+    Args:
+        monitor: The validation curve that is watched, smaller is better.
+    """
+
+    @checked
+    def __init__(self, *, monitor: str = "mse/validation") -> None:
+        super().__init__(
+            filename="best",
+            monitor=monitor,
+            mode="min",
+            save_top_k=1,
+            save_on_train_epoch_end=False,
+            enable_version_counter=False,
+            auto_insert_metric_name=False,
+        )
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Puts the file into the run's folder, not into the logger's."""
+        self.dirpath = str(best_checkpoint_path(trainer.default_root_dir).parent)
+        super().setup(trainer, pl_module, stage)

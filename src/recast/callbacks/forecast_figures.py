@@ -1,0 +1,59 @@
+"""Pictures of what the model does while it learns: in TensorBoard, and as files."""
+
+from pathlib import Path
+
+import lightning.pytorch as pl
+from lightning.pytorch.loggers import TensorBoardLogger
+from matplotlib.figure import Figure
+
+from recast.callbacks.windows_to_show import forecast_windows, shown_part
+from recast.figures.leads import lead_errors
+from recast.figures.panels import forecast_panels
+from recast.figures.png import save
+from recast.options import PositiveInt, checked
+
+
+class ForecastFigures(pl.Callback):
+    """Draws forecasts from a few validation windows, and the error at each lead beside the baselines'.
+
+    Both go to TensorBoard and, under the same names, to `figures/` in the run's folder.
+
+    Args:
+        every_n_epochs: Epochs between pictures; the last epoch is always drawn. [epochs]
+        windows: Forecasts drawn, spread evenly over the validation windows; at most 6. [windows]
+    """
+
+    @checked
+    def __init__(self, *, every_n_epochs: PositiveInt = 5, windows: PositiveInt = 4) -> None:
+        super().__init__()
+        self.every_n_epochs = every_n_epochs
+        self.windows = windows
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draws when it is due."""
+        shown = shown_part(trainer)
+        last = trainer.current_epoch + 1 == trainer.max_epochs
+        due = last or (trainer.current_epoch + 1) % self.every_n_epochs == 0
+        if shown is None or not due or trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        task, data = shown
+        panels = forecast_windows(task, data, "validation", self.windows)
+        spec = data.spec
+        title = f"{spec.names[0]}: validation, epoch {trainer.current_epoch + 1}"
+        zone = spec.timezone
+        log_figure(
+            trainer, "validation_forecasts", forecast_panels(panels, unit=spec.units[0], title=title, timezone=zone)
+        )
+        metrics = task.metrics_of("validation")
+        if "rmse" in metrics:
+            curves = {**task.references, "model": metrics["rmse"].per_lead().cpu().numpy()}
+            figure = lead_errors(curves, unit=spec.unit, metric="RMSE", step=spec.step, highlight="model")
+            log_figure(trainer, "validation_error_per_lead", figure)
+
+
+def log_figure(trainer: pl.Trainer, name: str, figure: Figure) -> None:
+    """Writes a figure to `figures/<name>.png` of the run and to its TensorBoard log."""
+    save(figure, Path(trainer.default_root_dir) / "figures" / f"{name}.png")
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_figure(name, figure, global_step=trainer.global_step)

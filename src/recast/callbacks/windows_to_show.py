@@ -1,0 +1,69 @@
+"""Forecast windows as pictures show them."""
+
+import lightning.pytorch as pl
+import numpy as np
+import pandas as pd
+import torch
+
+from recast.datamodule import ForecastDataModule
+from recast.figures.panel import Panel
+from recast.task import ForecastTask
+
+LEVEL = 0.9  # of the band
+
+
+def evenly(count: int, wanted: int) -> list[int]:
+    """At most `wanted` numbers spread evenly over range(count), the same ones each time."""
+    if wanted >= count:
+        return list(range(count))
+    return np.linspace(0, count - 1, wanted + 2)[1:-1].round().astype(int).tolist()
+
+
+def forecast_windows(task: ForecastTask, data: ForecastDataModule, part: str, wanted: int) -> list[Panel]:
+    """Free-running forecasts of the first target from a few origins spread over a part.
+
+    Args:
+        task: The trained model; left in the mode it was in.
+        data: Where the windows come from.
+        part: "validation" or "test".
+        wanted: Number of windows. [windows]
+    """
+    loader = data.loader(part)
+    spec = data.spec
+    series = data.prepared.series
+    batch = loader.gather(loader.starts[evenly(len(loader.starts), wanted)])
+    batch = type(batch)(*(values.to(task.device) for values in batch))
+    training = task.training
+    task.eval()
+    forecast = task.forecast(batch)
+    task.train(training)
+    tail = min(spec.context, max(3 * spec.horizon, 20))
+    panels = []
+    for window, start in enumerate(batch.start.tolist()):
+        origin = start + spec.context
+        past, future = slice(origin - tail, origin), slice(origin, origin + spec.horizon)
+        band = {}
+        if forecast.samples is not None:
+            ends = torch.tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2], dtype=torch.float64, device=task.device)
+            lower, upper = forecast.samples[:, window, :, 0].quantile(ends, dim=0).cpu().numpy()
+            band = {"lower": lower, "upper": upper, "level": LEVEL}
+        panels.append(
+            Panel(
+                title=f"from {pd.Timestamp(series.times[origin - 1]):%Y-%m-%d %H:%M}",
+                context_times=series.times[past],
+                context=series.values[past, 0],
+                future_times=series.times[future],
+                truth=series.values[future, 0],
+                mean=forecast.mean[window, :, 0].cpu().numpy(),
+                **band,
+            )
+        )
+    return panels
+
+
+def shown_part(trainer: pl.Trainer) -> tuple[ForecastTask, ForecastDataModule] | None:
+    """Task and data of a trainer whose validation windows can be shown; None where there are none."""
+    task, data = trainer.lightning_module, getattr(trainer, "datamodule", None)
+    if not isinstance(task, ForecastTask) or not isinstance(data, ForecastDataModule):
+        return None
+    return (task, data) if len(data.prepared.starts.validation) else None

@@ -1,0 +1,126 @@
+"""Checkpoints are data: reading one never runs what a stranger put into it."""
+
+import pickle
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import recast
+from recast.callbacks.provenance import KEY
+from recast.configure.build import build
+from recast.configure.check import check
+from recast.configure.options import CheckpointOptions
+from recast.datamodule import ForecastDataModule
+from recast.errors import CheckpointError, ConfigurationError
+from recast.prepare.prepare import Prepared
+from recast.task import ForecastTask
+from recast.types import SeriesSpec
+
+FORMAT = 1
+PARTS = ("data", "model", "task", "metrics")
+ALLOWED = ("recast.",)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A checkpoint brought back to life.
+
+    Args:
+        task: The trained task, in evaluation mode, on the CPU.
+        data: The data module it was trained with, nothing read yet.
+        spec: The data's names, sizes and scaling at training.
+        fingerprint: SHA-256 of the series it was trained on.
+        config: The parts of the configuration that the checkpoint holds.
+    """
+
+    task: ForecastTask
+    data: ForecastDataModule
+    spec: SeriesSpec
+    fingerprint: str
+    config: dict[str, Any]
+
+
+def describe(config: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
+    """What every checkpoint of a run says of itself, in plain containers.
+
+    Args:
+        config: The run's configuration.
+        prepared: The data it is trained on.
+    """
+    return {
+        "format": FORMAT,
+        "version": recast.__version__,
+        "config": {part: config[part] for part in PARTS},
+        "spec": prepared.spec.to_dict(),
+        "fingerprint": prepared.fingerprint,
+    }
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """The content of a checkpoint file: tensors and plain containers, nothing else.
+
+    Args:
+        path: A file written by a recast run.
+
+    Raises:
+        CheckpointError: if the file is missing, truncated, holds anything but data, or is not recast's.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint file")
+    if not zipfile.is_zipfile(path):
+        raise CheckpointError(f"{path}: not a checkpoint, or one that was cut short; expected a file written by torch")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path}: refused: it holds more than tensors and plain containers, which may run code when read "
+            f"({_first_line(error)})"
+        ) from error
+    except (RuntimeError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path}: damaged ({_first_line(error)})") from error
+    description = content.get(KEY) if isinstance(content, dict) else None
+    if not isinstance(description, dict) or "state_dict" not in content:
+        raise CheckpointError(f"{path}: not written by a recast run: it does not describe its model and data")
+    if description.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path}: checkpoint format {description.get('format')!r}, but recast {recast.__version__} reads format "
+            f"{FORMAT}; it was written by recast {description.get('version')!r}"
+        )
+    return content
+
+
+def restore(path: str | Path) -> Restored:
+    """The trained task of a checkpoint, with the data module it was trained with.
+
+    The configuration that it holds is checked like one from the command line, and may name classes of recast alone.
+
+    Args:
+        path: A file written by a recast run.
+
+    Raises:
+        CheckpointError: if the file cannot be read safely, or its parts do not fit each other.
+    """
+    content = read(path)
+    description = content[KEY]
+    config = description.get("config")
+    try:
+        if not isinstance(config, dict):
+            raise ConfigurationError("it holds no configuration")
+        check(config, CheckpointOptions, allowed=ALLOWED)
+        spec = SeriesSpec.from_dict(description["spec"])
+        model = build(config["model"], ALLOWED)(spec=spec)
+        metrics = {name: build(node, ALLOWED) for name, node in config["metrics"].items()}
+        task = build(config["task"], ALLOWED)(model=model, metrics=metrics)
+        data = build(config["data"], ALLOWED)
+        task.load_state_dict(content["state_dict"])
+    except (ConfigurationError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: its parts do not fit each other: {error}") from error
+    return Restored(task.eval(), data, spec, str(description.get("fingerprint")), config)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n", maxsplit=1)[0]

@@ -1,0 +1,34 @@
+"""recast-evaluate: scores a checkpoint on a part of its data."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from recast.cli.application import application, quiet_lightning
+
+
+def job(config: DictConfig) -> None:
+    """Checks the configuration, scores, prints, and writes the results where an output folder is given."""
+    from recast.cli.show import show_results
+    from recast.configure.check import check
+    from recast.configure.compose import plain
+    from recast.configure.options import EvaluateOptions
+    from recast.evaluate import evaluate
+
+    quiet_lightning()
+    options = plain(config)
+    check(options, EvaluateOptions)
+    results = evaluate(options)
+    show_results(results)
+    if options["output"]:
+        results.write(Path(options["output"]))
+        print(options["output"], flush=True)
+
+
+def main() -> None:
+    """The command."""
+    application("evaluate", job)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""recast-forecast: forecasts beyond the end of a CSV file."""
+
+from omegaconf import DictConfig
+
+from recast.cli.application import application, quiet_lightning
+
+
+def job(config: DictConfig) -> None:
+    """Checks the configuration, forecasts, prints the paths of table and picture."""
+    from recast.configure.check import check
+    from recast.configure.compose import plain
+    from recast.configure.options import ForecastOptions
+    from recast.forecast import forecast_file
+
+    quiet_lightning()
+    options = plain(config)
+    check(options, ForecastOptions)
+    figure = forecast_file(options)
+    print(figure)
+    print(options["output"], flush=True)
+
+
+def main() -> None:
+    """The command."""
+    application("forecast", job)
+
+
+if __name__ == "__main__":
+    main()

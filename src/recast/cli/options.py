@@ -1,0 +1,37 @@
+"""recast-options: every option of recast-train's configuration, explained."""
+
+import shutil
+import sys
+
+from recast.cli.application import guarded
+
+HELP = """recast-options prints every option of a recast-train configuration: value, type, default, unit and meaning.
+
+  recast-options                                    the default configuration
+  recast-options data=ssh model/head=gaussian       the configuration that these overrides compose
+"""
+
+
+def show(overrides: list[str]) -> None:
+    """Prints the options of the configuration that `overrides` compose."""
+    from recast.configure import run_folder
+    from recast.configure.compose import compose
+    from recast.configure.describe import describe, render
+    from recast.configure.options import TrainOptions
+
+    run_folder.register()
+    rows = describe(compose("train", overrides), TrainOptions)
+    print(render(rows, terminal=sys.stdout.isatty(), width=shutil.get_terminal_size().columns))
+
+
+def main() -> None:
+    """The command."""
+    overrides = sys.argv[1:]
+    if {"-h", "--help"} & set(overrides):
+        print(HELP)
+        return
+    guarded(lambda: show(overrides))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""Results as a table in the terminal."""
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from recast.results import Results
+
+
+def show_results(results: Results) -> None:
+    """Prints model and baselines, best first, with the metrics as columns; the model's row stands out."""
+    frame = results.table()
+    unit = escape(f" [{results.unit}]") if results.unit else ""
+    windows = results.windows[results.part]
+    table = Table(title=f"{results.part}: {windows} windows, all leads{unit}", title_justify="left")
+    table.add_column("forecaster")
+    for name in frame.columns:
+        table.add_column(str(name), justify="right")
+    for name, row in frame.iterrows():
+        values = ["-" if value != value else f"{value:.4g}" for value in row]  # noqa: PLR0124 NaN
+        table.add_row(str(name), *values, style="bold" if name == "model" else None)
+    console = Console()
+    console.print(table)
+    for reference in results.skills().values():
+        gain = reference["overall"]
+        verdict = "better" if gain > 0 else "worse" if gain < 0 else "no better"
+        console.print(f"skill against {reference['baseline']}: {gain:+.3f} ({verdict})", highlight=False)

@@ -1,0 +1,39 @@
+"""recast-train: trains a model, scores it beside baselines, fills a run folder."""
+
+import sys
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from recast.cli.application import application, quiet_lightning
+
+
+def job(config: DictConfig) -> None:
+    """One run: checks the configuration, trains, prints the results and the run folder's path."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from recast.cli.show import show_results
+    from recast.configure.check import check
+    from recast.configure.compose import plain
+    from recast.configure.options import TrainOptions
+    from recast.fit import run
+
+    quiet_lightning()
+    options = plain(config)
+    check(options, TrainOptions)
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    results = run(options, folder)
+    show_results(results)
+    print(f"figures:     {folder / 'figures'}")
+    print(f"checkpoint:  {folder / results.facts['checkpoint']}")
+    print(f"TensorBoard: {Path(sys.executable).parent / 'tensorboard'} --logdir {folder / 'tensorboard'}")
+    print(folder, flush=True)
+
+
+def main() -> None:
+    """The command."""
+    application("train", job)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""The options of each command: what stands at the root of its configuration."""
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from annotated_types import Gt, Lt
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers import Logger
+from torch.optim import Optimizer
+
+from recast.baselines.baseline import Baseline
+from recast.datamodule import ForecastDataModule
+from recast.learning_rates.learning_rate import LearningRate
+from recast.metrics.lead_metric import LeadMetric
+from recast.models.model import ForecastModel
+from recast.options import NonNegativeInt, PositiveInt, checked
+from recast.task import ForecastTask
+
+
+class Paths:
+    """Where data are read and runs are written.
+
+    Args:
+        data_dir: Folder of data files; the environment variable RECAST_DATA_DIR, else `data`. [folder]
+        output_dir: Folder that run folders are made in. [folder]
+    """
+
+    @checked
+    def __init__(self, *, data_dir: str, output_dir: str) -> None:
+        self.data_dir = data_dir
+        self.output_dir = output_dir
+
+
+class CheckpointOptions:
+    """What a checkpoint holds of its run's configuration.
+
+    Args:
+        data: The data module.
+        model: The forecasting model, completed by the data's spec.
+        task: The task, completed by the model.
+        metrics: Metrics by name.
+    """
+
+    def __init__(
+        self,
+        *,
+        data: ForecastDataModule,
+        model: Callable[..., ForecastModel],
+        task: Callable[..., ForecastTask],
+        metrics: dict[str, Callable[..., LeadMetric]],
+    ) -> None: ...
+
+
+class TrainOptions:
+    """Options of recast-train.
+
+    Args:
+        data: The data module: source, grid, split, scaling, windows, batches.
+        model: The forecasting model.
+        task: How the model is trained and scored.
+        optimizer: The optimiser.
+        learning_rate: How the learning rate moves over training; none: it stays.
+        metrics: Metrics by name, over all windows, in the data's unit.
+        baselines: What the model is compared with, by name, through the same windows.
+        trainer: Lightning's Trainer.
+        callbacks: Lightning's and recast's callbacks by name; none switches one off.
+        logger: Loggers by name; none switches one off.
+        paths: Where data are read and runs are written.
+        seed: Seed of weights, order of windows and coins.
+        threads: Threads of torch on the CPU; one is fastest for small recurrent networks. [threads]
+        resume: Whether to go on with the last run of the same options that was not finished.
+    """
+
+    def __init__(
+        self,
+        *,
+        data: ForecastDataModule,
+        model: Callable[..., ForecastModel],
+        task: Callable[..., ForecastTask],
+        optimizer: Callable[..., Optimizer],
+        metrics: dict[str, Callable[..., LeadMetric]],
+        baselines: dict[str, Baseline | None],
+        trainer: Callable[..., Trainer],
+        callbacks: dict[str, Callback | None],
+        logger: dict[str, Callable[..., Logger] | None],
+        paths: Paths,
+        learning_rate: LearningRate | None = None,
+        seed: NonNegativeInt = 0,
+        threads: PositiveInt = 1,
+        resume: bool = False,
+    ) -> None: ...
+
+
+class EvaluateOptions:
+    """Options of recast-evaluate.
+
+    Args:
+        checkpoint: Checkpoint file of a run. [file]
+        split: The part that is scored.
+        path: Another CSV file of the same kind, split in the same way; none: the data of the training. [file]
+        baselines: What the model is compared with, fitted on the training part.
+        output: Folder for the results; none: they are printed only. [folder]
+        batch_size: Windows scored at a time. [windows]
+        samples: Trajectories of a stochastic head. [trajectories]
+        threads: Threads of torch on the CPU. [threads]
+        paths: Where data are read and logs are written.
+    """
+
+    def __init__(
+        self,
+        *,
+        checkpoint: str,
+        paths: Paths,
+        baselines: dict[str, Baseline | None],
+        split: Literal["train", "validation", "test"] = "test",
+        path: str | None = None,
+        output: str | None = None,
+        batch_size: PositiveInt = 512,
+        samples: PositiveInt = 100,
+        threads: PositiveInt = 1,
+    ) -> None: ...
+
+
+class ForecastOptions:
+    """Options of recast-forecast.
+
+    Args:
+        checkpoint: Checkpoint file of a run. [file]
+        input: CSV file with the columns of the training data; its last rows are the context. [file]
+        output: CSV file for the forecast. [file]
+        figure: PNG file for the picture; none: the name of `output` with .png. [file]
+        level: Probability that the band of a stochastic head covers.
+        samples: Trajectories of a stochastic head. [trajectories]
+        seed: Seed of those trajectories.
+        threads: Threads of torch on the CPU. [threads]
+        paths: Where logs are written.
+    """
+
+    def __init__(
+        self,
+        *,
+        checkpoint: str,
+        input: str,  # noqa: A002 the option's name
+        output: str,
+        paths: Paths,
+        figure: str | None = None,
+        level: Annotated[float, Gt(0), Lt(1)] = 0.9,
+        samples: PositiveInt = 200,
+        seed: NonNegativeInt = 0,
+        threads: PositiveInt = 1,
+    ) -> None: ...

@@ -1,0 +1,37 @@
+"""Which folder a run writes to: a new one, or with resume=true the one it left unfinished."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import yaml
+from omegaconf import OmegaConf
+
+RESULT = "metrics.json"
+
+
+def register() -> None:
+    """Makes `${recast.run_folder:output_dir,resume,overrides}` known to OmegaConf."""
+    OmegaConf.register_new_resolver("recast.run_folder", run_folder, use_cache=True, replace=True)
+
+
+def run_folder(output_dir: str, resume: bool, overrides: Sequence[str]) -> str:
+    """A new folder named by date and time; with `resume`, the youngest unfinished one of the same overrides.
+
+    Args:
+        output_dir: Where run folders lie.
+        resume: Whether an unfinished run is looked for.
+        overrides: The command's overrides; `resume` itself does not count.
+    """
+    if resume:
+        wanted = _without_resume(overrides)
+        for candidate in sorted(Path(output_dir).glob("*/*/.hydra/overrides.yaml"), reverse=True):
+            folder = candidate.parents[1]
+            if not (folder / RESULT).exists() and _without_resume(yaml.safe_load(candidate.read_text())) == wanted:
+                return str(folder)
+    # Microseconds, so that runs started in the same second stay apart.
+    return str(Path(output_dir) / datetime.now().astimezone().strftime("%Y-%m-%d/%H-%M-%S-%f"))
+
+
+def _without_resume(overrides: Sequence[str]) -> list[str]:
+    return sorted(override for override in overrides if override.lstrip("+").partition("=")[0] != "resume")

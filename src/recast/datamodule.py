@@ -1,0 +1,126 @@
+"""The LightningDataModule: a source, prepared once, served as batches."""
+
+from functools import cached_property
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from recast.options import NonNegativeInt, PositiveFloat, PositiveInt, checked
+from recast.prepare.grid import ErrorGrid, Grid
+from recast.prepare.loader import WindowLoader
+from recast.prepare.prepare import Prepared, prepare
+from recast.prepare.scale import Scaler, Standard
+from recast.prepare.split import FractionSplit, Split
+from recast.prepare.windows import Windows
+from recast.series.source import Source
+from recast.types import SeriesSpec
+
+
+class ForecastDataModule(pl.LightningDataModule):
+    """Windows of one source, in batches, for training, validation and test.
+
+    The series is read and prepared at the first use; the storage goes to the training device whole.
+
+    Args:
+        source: Where the series comes from.
+        windows: Context, horizon and strides of the windows.
+        grid: Policy for missing and off-grid time stamps; none: any irregular step is an error.
+        split: Policy for training, validation and test rows; none: 70, 10 and 20 per cent.
+        scaler: Scaling of the channels, fitted on training rows; none: standardised.
+        periods: Periods of sine and cosine inputs that are known for past and future steps alike, such as 24 or
+            12.4206012 (M2). [hours]
+        season: Lag of the naive forecast in the denominator of MASE. [steps]
+        batch_size: Windows in a training batch. [windows]
+        evaluation_batch_size: Windows in a validation or test batch. [windows]
+        seed: Seed of the order of training windows.
+    """
+
+    @checked
+    def __init__(
+        self,
+        *,
+        source: Source,
+        windows: Windows,
+        grid: Grid | None = None,
+        split: Split | None = None,
+        scaler: Scaler | None = None,
+        periods: list[PositiveFloat] | None = None,
+        season: PositiveInt = 1,
+        batch_size: PositiveInt = 32,
+        evaluation_batch_size: PositiveInt = 512,
+        seed: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__()
+        self.source = source
+        self.windows = windows
+        self.grid = grid or ErrorGrid()
+        self.split = split or FractionSplit()
+        self.scaler = scaler or Standard()
+        self.periods = tuple(periods or ())
+        self.season = season
+        self.batch_size = batch_size
+        self.evaluation_batch_size = evaluation_batch_size
+        self.seed = seed
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        """The series on its grid, split, scaled, with its windows; read when first asked for.
+
+        Raises:
+            DataError: if the source or the preparation refuses the data.
+        """
+        return prepare(
+            self.source.read(),
+            grid=self.grid,
+            split=self.split,
+            scaler=self.scaler,
+            windows=self.windows,
+            periods=self.periods,
+            season=self.season,
+        )
+
+    @property
+    def spec(self) -> SeriesSpec:
+        """What a model must know of the data."""
+        return self.prepared.spec
+
+    def setup(self, stage: str) -> None:
+        """Reads the series; called by Lightning."""
+        _ = self.prepared
+
+    def loader(self, part: str, *, shuffle: bool = False) -> WindowLoader:
+        """Batches of a part.
+
+        Args:
+            part: "train", "validation" or "test".
+            shuffle: Whether in random order and training batch size; else in order of time, in evaluation batches.
+        """
+        trainer = self.trainer
+        return WindowLoader(
+            storage=self._storage,
+            starts=getattr(self.prepared.starts, part).to(self._storage.device),
+            spec=self.spec,
+            batch_size=self.batch_size if shuffle else self.evaluation_batch_size,
+            shuffle=shuffle,
+            seed=self.seed,
+            rank=trainer.global_rank if trainer else 0,
+            world=trainer.world_size if trainer else 1,
+        )
+
+    @cached_property
+    def _storage(self) -> Tensor:
+        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        return self.prepared.storage.to(device)
+
+    def train_dataloader(self) -> WindowLoader:
+        """Training batches, shuffled anew each epoch."""
+        return self.loader("train", shuffle=True)
+
+    def val_dataloader(self) -> WindowLoader | list[WindowLoader]:
+        """Validation batches in order of time; none where the split has no validation part."""
+        return self.loader("validation") if len(self.prepared.starts.validation) else []
+
+    def test_dataloader(self) -> WindowLoader:
+        """Test batches in order of time."""
+        return self.loader("test")

@@ -1,0 +1,58 @@
+"""Scoring a checkpoint on a part of its data, or of another file of the same kind."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+
+from recast.baselines.baseline import Baseline
+from recast.checkpoint import restore
+from recast.configure.build import build
+from recast.prepare.prepare import rescale
+from recast.results import Results
+from recast.scores import fit_baselines, read_scores, score_baseline
+
+
+def evaluate(config: dict[str, Any]) -> Results:
+    """Scores a checkpoint and the baselines over all windows of a part.
+
+    Args:
+        config: A configuration of recast-evaluate that has passed the check, in plain containers.
+
+    Raises:
+        InputError: if checkpoint or data cannot be used.
+    """
+    torch.set_num_threads(config["threads"])
+    restored = restore(config["checkpoint"])
+    task, data = restored.task, restored.data
+    if config["path"] is not None:
+        data.source = data.source.for_file(config["path"])
+    data.evaluation_batch_size = config["batch_size"]
+    data.prepared = rescale(data.prepared, restored.spec)
+    task.samples["test"] = config["samples"]
+    part = config["split"]
+    baselines: dict[str, Baseline] = {name: build(node) for name, node in config["baselines"].items() if node}
+    fit_baselines(baselines, data.prepared)
+    metrics = task.metrics_of("test")
+    scored = {name: score_baseline(baseline, data.prepared, part, metrics) for name, baseline in baselines.items()}
+    started = time.perf_counter()
+    trainer = pl.Trainer(
+        accelerator="auto",
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.test(task, data.loader(part), verbose=False)
+    return Results(
+        part=part,
+        unit=restored.spec.unit,
+        windows={name: len(starts) for name, starts in data.prepared.starts._asdict().items()},
+        model=read_scores(metrics),
+        baselines=scored,
+        seconds={part: time.perf_counter() - started},
+        facts={"checkpoint": str(Path(config["checkpoint"]).resolve())},
+    )

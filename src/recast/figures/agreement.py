@@ -1,0 +1,144 @@
+"""Pictures of how well forecasts agree with what came true."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
+
+from recast.errors import DataError
+from recast.figures.paint import (
+    BLUE,
+    DARK_GREY,
+    DPI,
+    FORECAST_STYLE,
+    LABEL_SIZE,
+    TICK_SIZE,
+    TITLE_SIZE,
+    TRUTH_STYLE,
+    blank,
+    digits,
+    fold,
+    mark,
+    name_axes,
+    quantity,
+    tidy,
+    time_axis,
+)
+
+MANY = 2000  # points beyond which marks would only cover each other
+
+
+def predicted_against_true(truth: np.ndarray, forecast: np.ndarray, *, unit: str, title: str) -> Figure:
+    """Forecast over truth, with the line on which they agree, R² and RMSE.
+
+    R² = 1 - sum (forecast - truth)² / sum (truth - mean truth)². Up to 2,000 pairs are points, more are counted in
+    hexagons. Pairs that are not finite are left out, and the picture says how many.
+
+    Args:
+        truth: What came true, any shape.
+        forecast: What was forecast, the same shape.
+        unit: Unit of both; "" where there is none.
+        title: Heading; "" for none.
+
+    Raises:
+        DataError: if the shapes differ or no pair is finite.
+    """
+    _check_shapes(truth, forecast)
+    finite = np.isfinite(truth) & np.isfinite(forecast)
+    if not finite.any():
+        raise DataError(f"predicted against true: none of the {truth.size} pairs is finite")
+    x, y = truth[finite], forecast[finite]
+    figure = blank(width=640 / DPI)
+    axes = figure.add_subplot()
+    tidy(axes)
+    low, high = min(x.min(), y.min()), max(x.max(), y.max())
+    margin = 0.03 * (high - low) or 0.5
+    limits = float(low - margin), float(high + margin)
+    if x.size <= MANY:
+        axes.scatter(x, y, s=14, color=BLUE, alpha=0.45, linewidth=0)
+    else:
+        counts = axes.hexbin(
+            x, y, gridsize=50, mincnt=1, bins="log", cmap="cividis_r", linewidths=0.1, extent=(*limits, *limits)
+        )
+        bar = figure.colorbar(counts, ax=axes, shrink=0.8, pad=0.02)
+        bar.set_ticks(_round_counts(counts.get_clim()[1] or 1.0), minor=False)
+        bar.minorticks_off()
+        bar.formatter = StrMethodFormatter("{x:,.0f}")
+        bar.set_label("pairs", fontsize=LABEL_SIZE)
+        bar.ax.tick_params(labelsize=TICK_SIZE)
+    axes.plot(limits, limits, color=DARK_GREY, linewidth=1, label="forecast = truth")
+    axes.set(xlim=limits, ylim=limits, aspect="equal")
+    name_axes(axes, x=quantity("truth", unit), y=quantity("forecast", unit))
+    axes.text(
+        0.03,
+        0.97,
+        _summary(x, y, unit, left_out=truth.size - x.size),
+        transform=axes.transAxes,
+        verticalalignment="top",
+        fontsize=LABEL_SIZE,
+        parse_math=False,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8},
+    )
+    if title:
+        axes.set_title(fold(title, 60), fontsize=TITLE_SIZE, parse_math=False)
+    return figure
+
+
+def predicted_series(
+    times: np.ndarray, truth: np.ndarray, forecast: np.ndarray, *, unit: str, title: str, timezone: str | None = None
+) -> Figure:
+    """Truth and forecast over time, one over the other.
+
+    Args:
+        times: Dates or step numbers, shape (time,).
+        truth: What came true, shape (time,).
+        forecast: What was forecast for those times, shape (time,).
+        unit: Unit of both; "" where there is none.
+        title: Heading; "" for none.
+        timezone: Zone of the dates, for the axis label; None where they have none.
+
+    Raises:
+        DataError: if the shapes differ or are not (time,).
+    """
+    _check_shapes(truth, forecast)
+    if times.ndim != 1 or times.shape != truth.shape:
+        raise DataError(f"predicted series: times has shape {times.shape} and truth {truth.shape}, expected (time,)")
+    figure = blank()
+    axes = figure.add_subplot()
+    tidy(axes)
+    x_label = time_axis(axes, times, ticks=9, timezone=timezone)
+    few = mark(times)
+    axes.plot(times, truth, label="truth", marker=few, **TRUTH_STYLE)
+    axes.plot(times, forecast, label="forecast", marker=few, **FORECAST_STYLE)
+    axes.margins(x=0.03 if few else 0.015)
+    name_axes(axes, x=x_label, y=unit)
+    if title:
+        axes.set_title(fold(title, 90), fontsize=TITLE_SIZE, parse_math=False)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=TICK_SIZE)
+    return figure
+
+
+def _round_counts(most: float) -> list[float]:
+    """Ticks 1, 2, 5, 10, ... up to `most`; powers of ten alone where it is large."""
+    powers = [10.0**power for power in range(int(np.log10(most)) + 1)]
+    places = powers if len(powers) > 3 else [factor * power for power in powers for factor in (1, 2, 5)]
+    return [place for place in places if place <= most]
+
+
+def _summary(truth: np.ndarray, forecast: np.ndarray, unit: str, *, left_out: int) -> str:
+    squared = float(np.sum((forecast - truth) ** 2))
+    spread = float(np.sum((truth - truth.mean()) ** 2))
+    lines = [
+        f"R² = {1 - squared / spread:.3f}" if spread > 0 else "R² undefined: the truth is constant",
+        f"RMSE = {digits(float(np.sqrt(squared / truth.size)))} {unit}".rstrip(),
+        f"{truth.size:,} pairs",
+    ]
+    if left_out:
+        lines.append(f"{left_out:,} not finite, left out")
+    return "\n".join(lines)
+
+
+def _check_shapes(truth: np.ndarray, forecast: np.ndarray) -> None:
+    if truth.shape != forecast.shape or not truth.size:
+        raise DataError(
+            f"truth has shape {truth.shape} and forecast {forecast.shape}; they must have the same and not be empty"
+        )

@@ -1,0 +1,103 @@
+"""The picture of forecasts beside what came true."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from recast.errors import DataError
+from recast.figures.paint import (
+    ACCENT,
+    FORECAST_STYLE,
+    GREY,
+    LABEL_SIZE,
+    TICK_SIZE,
+    TITLE_SIZE,
+    TRUTH_STYLE,
+    blank,
+    fold,
+    mark,
+    name_axes,
+    tidy,
+    time_axis,
+)
+from recast.figures.panel import Panel
+
+MOST = 6  # more panels than this are too small to read
+
+
+def forecast_panels(panels: Sequence[Panel], *, unit: str, title: str, timezone: str | None = None) -> Figure:
+    """Forecasts side by side: the end of the input, the truth, the forecast and its band.
+
+    A forecast of the future is one panel without truth.
+
+    Args:
+        panels: One to six forecasts.
+        unit: Unit of all values; "" where there is none.
+        title: Heading of the picture; "" for none.
+        timezone: Zone of the dates, for the axis label; None where they have none.
+
+    Raises:
+        DataError: if there are no panels or more than six.
+    """
+    if not 1 <= len(panels) <= MOST:
+        raise DataError(f"forecast_panels: found {len(panels)} panels, expected 1 to {MOST}")
+    rows, columns = (len(panels), 1) if len(panels) <= 3 else ((len(panels) + 1) // 2, 2)
+    figure = blank()
+    places = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
+    for spare in places[len(panels) :]:
+        spare.remove()
+    legend: dict[str, Any] = {}
+    for index, (axes, panel) in enumerate(zip(places, panels, strict=False)):
+        tidy(axes)
+        x_label = time_axis(
+            axes, panel.context_times, ticks=9 if columns == 1 else 7, timezone=timezone if panel.dated else None
+        )
+        _draw(axes, panel)
+        if panel.title:
+            axes.set_title(fold(panel.title, 100 // columns), fontsize=LABEL_SIZE, loc="left", parse_math=False)
+        lowest_of_column = index + columns >= len(panels)
+        name_axes(axes, x=x_label if lowest_of_column else "", y=unit if index % columns == 0 else "")
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            legend.setdefault(label, handle)
+    if title:
+        figure.suptitle(fold(title, 90), fontsize=TITLE_SIZE, parse_math=False)
+    figure.legend(
+        list(legend.values()),
+        list(legend),
+        loc="outside lower center",
+        ncols=len(legend),
+        frameon=False,
+        fontsize=TICK_SIZE,
+    )
+    return figure
+
+
+def _draw(axes: Axes, panel: Panel) -> None:
+    # A vertical line, not an annotation: the eye needs to know only where the input ends.
+    axes.axvline(panel.context_times[-1], color=GREY, linewidth=0.7, linestyle=(0, (3, 3)), label="_origin")
+    axes.plot(
+        panel.context_times,
+        panel.context,
+        color=GREY,
+        linewidth=1.1,
+        label="input",
+        marker=mark(panel.context),
+        markersize=3,
+    )
+    few = mark(panel.mean)
+    if panel.band is not None:
+        _draw_band(axes, panel, *panel.band)
+    if panel.truth is not None:
+        axes.plot(panel.future_times, panel.truth, label="truth", marker=few, **TRUTH_STYLE)
+    axes.plot(panel.future_times, panel.mean, label="forecast", marker=few, **FORECAST_STYLE)
+    axes.margins(x=0.03 if few else 0.015)
+
+
+def _draw_band(axes: Axes, panel: Panel, lower: np.ndarray, upper: np.ndarray) -> None:
+    if len(lower) == 1:  # a band of one step has no width; a thick bar shows it
+        axes.vlines(panel.future_times, lower, upper, color=ACCENT, alpha=0.25, linewidth=7, label=panel.band_name)
+        return
+    axes.fill_between(panel.future_times, lower, upper, color=ACCENT, alpha=0.2, linewidth=0, label=panel.band_name)

@@ -1,0 +1,42 @@
+"""Writing files whole: aside first, then renamed."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Lets `write` fill a file beside `path`, then renames it: `path` is never seen half-written.
+
+    Args:
+        path: The file; folders above it are made.
+        write: Called with the path to write to, which has the same suffix.
+
+    Raises:
+        OSError: if the disk refuses; nothing is left beside `path`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        write(aside)
+        with aside.open("rb") as file:
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file whole."""
+    write_whole(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes a JSON file whole; NaN is refused, since JSON has none.
+
+    Raises:
+        ValueError: if `content` holds NaN or infinity.
+    """
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")

@@ -1,0 +1,118 @@
+"""Forecasting beyond the end of a CSV file, with a checkpoint and nothing else."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from recast.checkpoint import Restored, restore
+from recast.errors import DataError
+from recast.figures.panel import Panel
+from recast.figures.panels import forecast_panels
+from recast.figures.png import save
+from recast.files import write_text
+from recast.prepare.future import future_times
+from recast.prepare.prepare import check_channels, scaled_storage
+from recast.types import Batch, Forecast, Series
+
+
+def forecast_file(config: dict[str, Any]) -> Path:
+    """Forecasts the steps after the last row of a CSV file; writes them as CSV and as PNG.
+
+    The output holds a time column, the forecast of each target, and for a stochastic head the ends of a central band,
+    `<target>_lower` and `<target>_upper`.
+
+    Args:
+        config: A configuration of recast-forecast that has passed the check, in plain containers.
+
+    Returns:
+        The path of the picture.
+
+    Raises:
+        InputError: if checkpoint or file cannot be used; nothing is written then.
+    """
+    torch.set_num_threads(config["threads"])
+    restored = restore(config["checkpoint"])
+    series = restored.data.grid.apply(restored.data.source.for_file(config["input"]).read())
+    check_channels(series, restored.spec)
+    batch = _context(series, restored)
+    torch.manual_seed(config["seed"])
+    forecast = restored.task.forecast(batch, samples=config["samples"])
+    times = future_times(series.times[-1], restored.spec.step, restored.spec.horizon)
+    band = _band(forecast, config["level"])
+    write_text(Path(config["output"]), _table(series, times, forecast, band).to_csv(index=False))
+    figure = Path(config["figure"] or Path(config["output"]).with_suffix(".png"))
+    save(
+        forecast_panels(
+            [_panel(series, times, forecast, band=band, level=config["level"])],
+            unit=series.units[0],
+            title=f"{series.names[0]}: forecast from {Path(config['input']).name}",
+            timezone=series.timezone,
+        ),
+        figure,
+    )
+    return figure
+
+
+def _context(series: Series, restored: Restored) -> Batch:
+    spec = restored.spec
+    rows = len(series) - int(series.starts[-1])
+    if rows < spec.context:
+        gap = "" if len(series.starts) == 1 else f" after the last gap, which ends at {series.times[series.starts[-1]]}"
+        raise DataError(
+            f"{series.label}: {rows} rows{gap}; the model reads the last {spec.context} steps without a gap"
+        )
+    last = Series(
+        times=np.concatenate([series.times[-spec.context :], future_times(series.times[-1], spec.step, spec.horizon)]),
+        # What is not known yet is never looked at; the offset scales to 0.
+        values=np.concatenate([series.values[-spec.context :], np.tile(spec.offset, (spec.horizon, 1))]),
+        names=series.names,
+        units=series.units,
+        targets=series.targets,
+        step=series.step,
+        starts=np.zeros(1, dtype=np.int64),
+        label=series.label,
+        timezone=series.timezone,
+    )
+    storage = scaled_storage(last, spec).unsqueeze(0)
+    return Batch(
+        context=storage[:, : spec.context],
+        target=storage[:, spec.context :, : spec.targets],
+        known=storage[:, spec.context :, len(spec.names) :],
+        start=torch.zeros(1, dtype=torch.int64),
+    )
+
+
+def _band(forecast: Forecast, level: float) -> np.ndarray | None:
+    """Lower and upper ends of the central band, shape (2, horizon, targets); None without sample trajectories."""
+    if forecast.samples is None:
+        return None
+    ends = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=forecast.samples.dtype)
+    return forecast.samples[:, 0].quantile(ends, dim=0).numpy()
+
+
+def _table(series: Series, times: np.ndarray, forecast: Forecast, band: np.ndarray | None) -> pd.DataFrame:
+    stamps = pd.DatetimeIndex(times)
+    columns: dict[str, Any] = {"datetime": stamps.tz_localize("UTC") if series.timezone else stamps}
+    for target, name in enumerate(series.names[: series.targets]):
+        columns[name] = forecast.mean[0, :, target].numpy()
+        if band is not None:
+            columns[f"{name}_lower"], columns[f"{name}_upper"] = band[0, :, target], band[1, :, target]
+    return pd.DataFrame(columns)
+
+
+def _panel(series: Series, times: np.ndarray, forecast: Forecast, *, band: np.ndarray | None, level: float) -> Panel:
+    tail = min(len(series) - int(series.starts[-1]), max(3 * len(times), 20))
+    return Panel(
+        title="",
+        context_times=series.times[-tail:],
+        context=series.values[-tail:, 0],
+        future_times=times,
+        truth=None,
+        mean=forecast.mean[0, :, 0].numpy(),
+        lower=None if band is None else band[0, :, 0],
+        upper=None if band is None else band[1, :, 0],
+        level=None if band is None else level,
+    )

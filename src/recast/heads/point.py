@@ -1,0 +1,68 @@
+"""A forecast of one value."""
+
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from recast.heads.head import Head
+from recast.options import PositiveFloat, checked
+
+LossName = Literal["mse", "mae", "huber"]
+
+
+class Point(Head):
+    """One value for each target, no spread.
+
+    With e = forecast - truth, in scaled units, the loss is the mean of
+
+        mse    e²
+        mae    |e|
+        huber  e²/2 where |e| <= delta, else delta (|e| - delta/2)     (Huber 1964)
+
+    Args:
+        loss: What is minimised. The best forecast is the conditional mean for "mse", the median for "mae",
+            and something between them for "huber".
+        delta: Error at which "huber" passes from squared to absolute; the others do not use it. [scaled units]
+
+    Raises:
+        ConfigurationError: if an option has the wrong type or lies out of range.
+    """
+
+    parameters_per_target: ClassVar[int] = 1
+    stochastic: ClassVar[bool] = False
+
+    @checked
+    def __init__(self, *, loss: LossName = "mse", delta: PositiveFloat = 1.0) -> None:
+        super().__init__()
+        self.loss_name: LossName = loss
+        self.delta = delta
+
+    def loss(
+        self,
+        parameters: Float[Tensor, "batch horizon targets parameters"],
+        target: Float[Tensor, "batch horizon targets"],
+    ) -> Float[Tensor, ""]:
+        """The mean loss of the chosen kind."""
+        location = self.mean(parameters)
+        match self.loss_name:
+            case "mse":
+                return functional.mse_loss(location, target)
+            case "mae":
+                return functional.l1_loss(location, target)
+            case "huber":
+                return functional.huber_loss(location, target, delta=self.delta)
+
+    def mean(self, parameters: Float[Tensor, "*shape targets parameters"]) -> Float[Tensor, "*shape targets"]:
+        """The value itself."""
+        return parameters[..., 0]
+
+    def feedback(
+        self,
+        parameters: Float[Tensor, "*shape targets parameters"],
+        generator: torch.Generator | None,
+    ) -> Float[Tensor, "*shape targets"]:
+        """The value itself; nothing is drawn."""
+        return self.mean(parameters)

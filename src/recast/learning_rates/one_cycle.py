@@ -1,0 +1,41 @@
+"""One cycle: up, then down to almost nothing."""
+
+from lightning.pytorch.utilities.types import LRSchedulerConfigType
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import OneCycleLR
+
+from recast.learning_rates.learning_rate import LearningRate
+from recast.options import Fraction, PositiveFloat, checked
+
+
+class OneCycle(LearningRate):
+    """Rises from peak / `divide` to the peak, then falls to peak / (`divide` * `final_divide`), both along a cosine.
+
+    Smith & Topin 2019 (arXiv 1708.07120). Momentum is left alone.
+
+    Args:
+        warmup: Share of the steps in which the rate rises. [share of steps]
+        divide: Peak over first rate.
+        final_divide: First over last rate.
+    """
+
+    @checked
+    def __init__(
+        self, *, warmup: Fraction = 0.1, divide: PositiveFloat = 25.0, final_divide: PositiveFloat = 100.0
+    ) -> None:
+        self.warmup = warmup
+        self.divide = divide
+        self.final_divide = final_divide
+
+    def schedule(self, optimizer: Optimizer, steps: int) -> LRSchedulerConfigType:
+        """See the base class."""
+        scheduler = OneCycleLR(
+            optimizer,
+            max_lr=[group["lr"] for group in optimizer.param_groups],
+            total_steps=steps,
+            pct_start=self.warmup,
+            div_factor=self.divide,
+            final_div_factor=self.final_divide,
+            cycle_momentum=False,
+        )
+        return {"scheduler": scheduler, "interval": "step"}

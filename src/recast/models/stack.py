@@ -1,0 +1,57 @@
+"""Layers of recurrent cells, one above the other."""
+
+from collections.abc import Callable
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recast.cells.cell import Cell
+
+CellFactory = Callable[..., Cell[Any]]
+
+
+class Stack(nn.Module):
+    """`layers` cells, each reading the outputs of the one below, with dropout between them (not after the last).
+
+    Args:
+        cell: Builds one layer from `input_size`.
+        input_size: Inputs at each step.
+        layers: Number of layers.
+        dropout: Probability of dropping an output between layers.
+    """
+
+    def __init__(self, *, cell: CellFactory, input_size: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        first = cell(input_size=input_size)
+        self.cells = nn.ModuleList([first, *(cell(input_size=first.hidden_size) for _ in range(layers - 1))])
+        self.dropout = dropout
+        self.hidden_size = first.hidden_size
+
+    def forward(
+        self, inputs: Float[Tensor, "batch time inputs"], states: list[Any] | None = None
+    ) -> tuple[Float[Tensor, "batch time hidden"], list[Any]]:
+        """Outputs of the top layer at each step and the last state of each layer (open loop)."""
+        outputs = inputs
+        last = []
+        for layer, cell in enumerate(self.cells):
+            if layer:
+                outputs = functional.dropout(outputs, self.dropout, self.training)
+            outputs, state = cell(outputs, None if states is None else states[layer])
+            last.append(state)
+        return outputs, last
+
+    def step(
+        self, inputs: Float[Tensor, "batch inputs"], states: list[Any]
+    ) -> tuple[Float[Tensor, "batch hidden"], list[Any]]:
+        """Output of the top layer after one step, and the new states."""
+        output = inputs
+        new = []
+        for layer, (cell, state) in enumerate(zip(self.cells, states, strict=True)):
+            if layer:
+                output = functional.dropout(output, self.dropout, self.training)
+            state = cell.step(output, state)  # noqa: PLW2901
+            output = state.hidden
+            new.append(state)
+        return output, new

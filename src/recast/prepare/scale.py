@@ -1,0 +1,88 @@
+"""Scaling of channels: fitted on training rows, affine, invertible: scaled = (value - offset) / scale."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from recast.errors import ConfigurationError, DataError
+from recast.options import checked
+
+
+class Scaler(ABC):
+    """An affine map for each channel, fitted on the training rows."""
+
+    @abstractmethod
+    def measure(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Offset and scale of each channel, shape (channels,) each, from training values (rows, channels)."""
+
+    def fit(self, values: np.ndarray, names: tuple[str, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Offset and scale of each channel in its unit.
+
+        Args:
+            values: Training rows, shape (rows, channels).
+            names: Channel names, for messages.
+
+        Raises:
+            DataError: if a channel is constant on the training rows.
+        """
+        offset, scale = self.measure(values)
+        for name, size, first in zip(names, scale, values[0], strict=True):
+            # Rounding leaves a spread of some units in the last place in a constant channel.
+            if not size > 8 * np.finfo(np.float64).eps * abs(first):
+                raise DataError(
+                    f"column {name}: it is constant ({first:g}) on all {len(values)} training rows, so it cannot be "
+                    "scaled and holds nothing to learn; leave it out, or use scaler NoScaling"
+                )
+        return tuple(offset.tolist()), tuple(scale.tolist())
+
+
+class Standard(Scaler):
+    """Zero mean and unit (population) standard deviation on the training rows."""
+
+    @checked
+    def __init__(self) -> None:
+        pass
+
+    def measure(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See the base class."""
+        return values.mean(axis=0), values.std(axis=0)
+
+
+class MinMax(Scaler):
+    """Training minimum and maximum are mapped to `low` and `high`. Later values may lie outside.
+
+    Args:
+        low: What the smallest training value becomes. [scaled]
+        high: What the largest training value becomes; above `low`. [scaled]
+    """
+
+    @checked
+    def __init__(self, *, low: float = -1.0, high: float = 1.0) -> None:
+        if not low < high:
+            raise ConfigurationError(f"MinMax: low={low} must lie below high={high}")
+        self.low = low
+        self.high = high
+
+    def measure(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See the base class."""
+        smallest, largest = values.min(axis=0), values.max(axis=0)
+        scale = (largest - smallest) / (self.high - self.low)
+        return smallest - self.low * scale, scale
+
+
+class NoScaling(Scaler):
+    """Values stay in the data's own unit."""
+
+    @checked
+    def __init__(self) -> None:
+        pass
+
+    def measure(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See the base class."""
+        channels = values.shape[1]
+        return np.zeros(channels), np.ones(channels)
+
+    def fit(self, values: np.ndarray, names: tuple[str, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """See the base class; a constant channel is no obstacle here."""
+        offset, scale = self.measure(values)
+        return tuple(offset.tolist()), tuple(scale.tolist())

@@ -1,0 +1,150 @@
+"""A CSV file as text: every row has as many fields as the header, and messages can name the line of a row."""
+
+import csv
+import io
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from recast.errors import DataError
+
+NEWLINE, COMMA = b"\n,"
+
+
+@dataclass(frozen=True, eq=False)
+class CsvText:
+    """The content of a CSV file whose rows all have as many fields as its header.
+
+    Args:
+        label: The file's path as the user gave it.
+        content: The file in UTF-8, lines ended by a line feed.
+        header: The columns' names.
+        lines: The line in the file of each row after the header, counted from 1, shape (rows,).
+    """
+
+    label: str
+    content: bytes
+    header: list[str]
+    lines: np.ndarray
+
+    def column(self, name: str) -> int:
+        """The position of the column `name`.
+
+        Raises:
+            DataError: if there is none or more than one of that name.
+        """
+        if name not in self.header:
+            near = get_close_matches(name, self.header, n=1)
+            hint = f" did you mean {near[0]!r}?" if near else ""
+            if len(self.header) == 1 and any(mark in self.header[0] for mark in ";\t|"):
+                hint = " fields must be separated by commas;"
+            columns = ", ".join(map(repr, self.header))
+            raise DataError(f"{self.label}: no column {name!r};{hint} the file has {columns}")
+        if self.header.count(name) > 1:
+            raise DataError(
+                f"{self.label}: {self.header.count(name)} columns have the name {name!r}; rename all but one"
+            )
+        return self.header.index(name)
+
+    def read(self, names: list[str]) -> dict[str, pd.Series]:
+        """The columns `names` as text; empty fields and the usual words for "not a number" are NaN.
+
+        Raises:
+            DataError: if a column is missing or twice in the header.
+        """
+        positions = [self.column(name) for name in names]
+        table = pd.read_csv(
+            io.BytesIO(self.content), header=0, names=list(range(len(self.header))), usecols=positions, dtype=str
+        )
+        if len(table) != len(self.lines):
+            raise DataError(f"{self.label}: quotation marks open and close in different rows; write each row on a line")
+        return {name: pd.Series(table[position]) for name, position in zip(names, positions, strict=True)}
+
+    def found(self, row: int, column: str) -> str:
+        """What stands in `column` of the given row after the header, for messages."""
+        reader = filter(None, csv.reader(io.StringIO(self.content.decode(), newline="")))
+        return next(islice(reader, row + 1, None))[self.header.index(column)]
+
+    def where(self, row: int, column: str) -> str:
+        """The place of a field, as a message begins: "file.csv, line 3, column 'ssh'"."""
+        return f"{self.label}, line {self.lines[row]}, column {column!r}"
+
+
+def load_csv(path: str) -> CsvText:
+    """Reads a CSV file as text.
+
+    Args:
+        path: The file: UTF-8, fields separated by commas, a header first. Empty lines are skipped.
+
+    Raises:
+        DataError: if the file is missing, a folder, unreadable, not UTF-8 text, empty, has no row after the header,
+            or a row with more or fewer fields than the header.
+    """
+    content = _read_text(path)
+    if not content.strip():
+        raise DataError(f"{path}: the file is empty; expected a header and rows")
+    lines, fields = _count_quoted(path, content) if b'"' in content else _count_plain(content)
+    header = next(filter(None, csv.reader(io.StringIO(content.decode(), newline=""))))
+    wrong = np.flatnonzero(fields != fields[0])
+    if len(wrong):
+        first = wrong[0]
+        raise DataError(
+            f"{path}, line {lines[first]}: found {fields[first]} fields, expected {fields[0]} as in the header "
+            f"({', '.join(header)}); mend the row"
+        )
+    if len(lines) == 1:
+        raise DataError(f"{path}: a header ({', '.join(header)}) and no rows after it")
+    return CsvText(label=path, content=content, header=header, lines=lines[1:])
+
+
+def _read_text(path: str) -> bytes:
+    """The file's bytes in UTF-8 without byte order mark, each line ended by a line feed alone."""
+    file = Path(path).expanduser()
+    if file.is_dir():
+        raise DataError(f"{path}: a folder; expected a CSV file")
+    if not file.exists():
+        raise DataError(f"{path}: no such file; looked in {file.parent.resolve()}")
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{path}, line {line}: found the byte 0x{content[error.start]:02x}, which is no UTF-8 text; "
+            "save the file as UTF-8 (a compressed file must be unpacked first)"
+        ) from error
+    if b"\r" in content:
+        content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return content
+
+
+def _count_plain(content: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Line number and number of fields of each line that is not empty; no field is quoted."""
+    characters = np.frombuffer(content if content.endswith(b"\n") else content + b"\n", dtype=np.uint8)
+    ends = np.flatnonzero(characters == NEWLINE)
+    commas = np.searchsorted(np.flatnonzero(characters == COMMA), ends)
+    filled = np.diff(ends, prepend=-1) > 1
+    return np.flatnonzero(filled) + 1, np.diff(commas, prepend=0)[filled] + 1
+
+
+def _count_quoted(path: str, content: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """The same where fields are quoted, which only a reader of the whole text can tell."""
+    reader = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
+    lines, fields, line = [], [], 1
+    try:
+        for row in reader:
+            if row:
+                lines.append(line)
+                fields.append(len(row))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{path}, line {line}: quotation marks do not match ({error}); mend the row") from error
+    return np.array(lines), np.array(fields)

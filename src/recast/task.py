@@ -1,0 +1,218 @@
+"""The LightningModule: trains a forecasting model, scores it free-running in the data's unit."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from jaxtyping import Float
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from recast.curves import is_due, log_curves
+from recast.errors import ConfigurationError, NonFiniteLossError
+from recast.learning_rates.learning_rate import LearningRate
+from recast.metrics.lead_metric import LeadMetric
+from recast.metrics.mae import MAE
+from recast.metrics.mse import MSE
+from recast.metrics.rmse import RMSE
+from recast.models.model import ForecastModel
+from recast.options import PositiveInt, checked
+from recast.types import Batch, Forecast, Progress
+
+MetricFactory = Callable[..., LeadMetric]
+
+
+class ForecastTask(pl.LightningModule):
+    """A forecasting model with its training and evaluation. Batches hold scaled values, forecasts the data's unit.
+
+    Validation and test run free: no true future value is seen. Beside them the teacher-forced error is logged on the
+    validation windows, and their difference, the exposure bias (Bengio et al. 2015; Ranzato et al. 2016).
+
+    Args:
+        model: The forecasting model.
+        optimizer: Builds the optimiser from the parameters; none: Adam with rate 1e-3.
+        learning_rate: How the rate moves; none: it stays.
+        metrics: Builders of the metrics by name; none: MSE, RMSE and MAE. Those of probability forecasts
+            are left out where the model forecasts points.
+        samples: Trajectories drawn for a forecast where the head is stochastic. [trajectories]
+        validation_samples: The same in the validation after each epoch. [trajectories]
+
+    Attributes:
+        references: Validation RMSE for each lead of what the model is compared with, by name, for pictures.
+    """
+
+    offset: Tensor
+    scale: Tensor
+
+    @checked
+    def __init__(
+        self,
+        *,
+        model: ForecastModel,
+        optimizer: Callable[..., Optimizer] | None = None,
+        learning_rate: LearningRate | None = None,
+        metrics: dict[str, MetricFactory] | None = None,
+        samples: PositiveInt = 100,
+        validation_samples: PositiveInt = 20,
+    ) -> None:
+        super().__init__()
+        spec = model.spec
+        self.model = model
+        self.optimizer = optimizer or Adam
+        self.learning_rate = learning_rate
+        self.samples = {"validation": validation_samples, "test": samples}
+        self.register_buffer("offset", torch.tensor(spec.offset[: spec.targets], dtype=torch.float64))
+        self.register_buffer("scale", torch.tensor(spec.scale[: spec.targets], dtype=torch.float64))
+        factories = metrics or {"mse": MSE, "rmse": RMSE, "mae": MAE}
+        self.scores = nn.ModuleDict({part: self._metrics(factories) for part in ("validation", "test")})
+        self.teacher_forced_mse = MSE(spec=spec)
+        self.references: dict[str, np.ndarray] = {}
+
+    def _metrics(self, factories: dict[str, MetricFactory]) -> nn.ModuleDict:
+        built = {name: factory(spec=self.model.spec) for name, factory in factories.items()}
+        stochastic = self.model.head.stochastic
+        return nn.ModuleDict({name: metric for name, metric in built.items() if stochastic or not metric.probabilistic})
+
+    @property
+    def progress(self) -> Progress:
+        """How far training has come."""
+        trainer = self.trainer
+        return Progress(
+            step=trainer.global_step,
+            total_steps=self._total_steps,
+            epoch=trainer.current_epoch,
+            total_epochs=trainer.max_epochs or 1,
+        )
+
+    def in_unit(self, scaled: Float[Tensor, "*any targets"]) -> Float[Tensor, "*any targets"]:
+        """Scaled values in the data's own unit, float64."""
+        return scaled * self.scale + self.offset
+
+    def forecast(self, batch: Batch, *, samples: int | None = None) -> Forecast:
+        """Free-running forecast in the data's unit.
+
+        Args:
+            batch: Scaled windows; their targets are not looked at.
+            samples: Trajectories where the head is stochastic; none: the option of the class.
+        """
+        scaled = self.model.forecast(batch, samples=samples or self.samples["test"])
+        drawn = None if scaled.samples is None else self.in_unit(scaled.samples)
+        return Forecast(self.in_unit(scaled.mean), drawn)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The head's loss under the model's training regime."""
+        progress = self.progress
+        parameters = self.model.fit_parameters(batch, progress)
+        loss = self.model.head.loss(parameters, batch.target)
+        if not torch.isfinite(loss):
+            raise NonFiniteLossError(self._describe_non_finite(loss, batch))
+        if is_due(self.trainer):
+            errors = (self.model.head.mean(parameters.detach()) - batch.target) * self.scale
+            self.log("loss", loss.detach(), prog_bar=True, logger=False)
+            curves = {"loss/train": loss.item(), "mse/train": errors.square().mean().item()}
+            log_curves(self.trainer, curves | self.model.diagnostics(progress))
+        return loss
+
+    def _describe_non_finite(self, loss: Tensor, batch: Batch) -> str:
+        rows = batch.start + self.model.spec.context - 1
+        first, last = int(rows.min()), int(rows.max())
+        where = f"rows {first} to {last}"
+        datamodule = getattr(self.trainer, "datamodule", None)
+        prepared = getattr(datamodule, "prepared", None)
+        if prepared is not None:
+            where += f" ({prepared.series.times[first]} to {prepared.series.times[last]})"
+        return (
+            f"the training loss is {loss.item()} at step {self.trainer.global_step}; the batch's forecast origins lie "
+            f"in {where}. The last good checkpoint is kept. Try a lower optimizer.lr or clip gradients "
+            "(trainer.gradient_clip_val=1)"
+        )
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Scores the free-running forecast, and the teacher-forced one beside it."""
+        self._score("validation", batch)
+        parameters = self.model.teacher_forced(batch)
+        if parameters is not None:
+            forced = Forecast(self.in_unit(self.model.head.mean(parameters)))
+            self.teacher_forced_mse.update(forced, self.in_unit(batch.target))
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Scores the free-running forecast."""
+        self._score("test", batch)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Forecast:
+        """The free-running forecast in the data's unit."""
+        return self.forecast(batch)
+
+    def _score(self, part: str, batch: Batch) -> None:
+        forecast = self.forecast(batch, samples=self.samples[part])
+        truth = self.in_unit(batch.target)
+        for metric in self.metrics_of(part).values():
+            metric.update(forecast, truth)
+
+    def metrics_of(self, part: str) -> dict[str, LeadMetric]:
+        """The metrics of "validation" or "test" by name."""
+        return dict(self.scores[part].items())  # pyright: ignore[reportCallIssue] ModuleDict is untyped
+
+    def on_validation_epoch_start(self) -> None:
+        """Begins the count anew."""
+        self._reset("validation")
+        self.teacher_forced_mse.reset()
+
+    def on_test_epoch_start(self) -> None:
+        """Begins the count anew."""
+        self._reset("test")
+
+    def _reset(self, part: str) -> None:
+        for metric in self.metrics_of(part).values():
+            metric.reset()
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the free-running errors, the teacher-forced one, and the exposure bias."""
+        scores = {name: metric.compute() for name, metric in self.metrics_of("validation").items()}
+        for name, value in scores.items():
+            self.log(f"{name}/validation", value, prog_bar=name == "mse")
+        if self.teacher_forced_mse.update_called and "mse" in scores:
+            forced = self.teacher_forced_mse.compute()
+            self.log("mse/teacher_forced", forced)
+            self.log("exposure_bias", scores["mse"] - forced)
+
+    def on_test_epoch_end(self) -> None:
+        """Logs the free-running errors."""
+        for name, metric in self.metrics_of("test").items():
+            self.log(f"{name}/test", metric.compute())
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The optimiser, and how its rate moves."""
+        optimizer = self.optimizer(self.parameters())
+        if self.learning_rate is None:
+            return optimizer
+        steps = self.trainer.estimated_stepping_batches
+        if steps == float("inf"):
+            raise ConfigurationError(
+                "a learning-rate schedule needs to know how long training lasts: set trainer.max_epochs or "
+                "trainer.max_steps, or use learning_rate=constant"
+            )
+        schedule = self.learning_rate.schedule(optimizer, int(steps))
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the state of torch's generators: dropout and sampling go on where they were."""
+        checkpoint["generators"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps that state until training starts; building and validating in between may draw numbers."""
+        self._generators = checkpoint.get("generators")
+
+    def on_train_start(self) -> None:
+        """Notes the planned length of training; restores the generators after a resume."""
+        steps = self.trainer.estimated_stepping_batches
+        self._total_steps = int(steps) if steps != float("inf") else sys.maxsize
+        generators = getattr(self, "_generators", None)
+        if generators is not None:
+            torch.set_rng_state(generators["cpu"].cpu())
+            torch.cuda.set_rng_state_all([state.cpu() for state in generators["cuda"]])
+            self._generators = None

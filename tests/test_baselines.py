@@ -1,0 +1,214 @@
+"""Baselines against closed forms and scikit-learn."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import Ridge as SklearnRidge
+
+from recast.baselines.baseline import Baseline, History
+from recast.baselines.drift import Drift
+from recast.baselines.last_value import LastValue
+from recast.baselines.mean import Mean
+from recast.baselines.ridge import Ridge
+from recast.baselines.seasonal import Seasonal
+from recast.errors import ConfigurationError, DataError, RecastError
+from recast.types import Origins
+
+CONTEXT, HORIZON = 6, 4
+SIMPLE = [LastValue(), Drift(), Mean(), Seasonal(lag=3), Ridge()]
+
+
+def history(rows: int = 80, targets: int = 2, level: float = 0.0, seed: int = 0) -> History:
+    values = level + np.random.default_rng(seed).normal(size=(rows, targets)).cumsum(axis=0)
+    starts = np.arange(rows - CONTEXT - HORIZON + 1)
+    return History(values, 420_000 + np.arange(rows) / 6, starts, CONTEXT, HORIZON)
+
+
+def all_windows(part: History) -> tuple[Origins, np.ndarray]:
+    return next(part.windows(batch=10**6))
+
+
+def fitted(baseline: Baseline, part: History) -> np.ndarray:
+    baseline.fit(part)
+    return baseline.forecast(all_windows(part)[0])
+
+
+def test_windows_are_the_rows_they_start_at() -> None:
+    part = history()
+    batches = list(part.windows(batch=32))
+    assert [len(truth) for _, truth in batches] == [32, 32, 7]
+    origins, truth = all_windows(part)
+    for name in ("context", "context_hours", "future_hours"):
+        joined = np.concatenate([getattr(batch, name) for batch, _ in batches])
+        np.testing.assert_array_equal(joined, getattr(origins, name))
+    for start in part.starts:
+        np.testing.assert_array_equal(origins.context[start], part.values[start : start + 6])
+        np.testing.assert_array_equal(origins.context_hours[start], part.hours[start : start + 6])
+        np.testing.assert_array_equal(origins.future_hours[start], part.hours[start + 6 : start + 10])
+        np.testing.assert_array_equal(truth[start], part.values[start + 6 : start + 10])
+
+
+def test_windows_start_only_where_permitted() -> None:
+    part = history()
+    few = History(part.values, part.hours, np.array([70, 3]), CONTEXT, HORIZON)
+    _, truth = all_windows(few)
+    np.testing.assert_array_equal(truth, np.stack([part.values[76:80], part.values[9:13]]))
+
+
+def test_minus_subtracts_from_all_windows_and_keeps_the_rest() -> None:
+    part = history()
+    less = part.minus(part.values - 1)
+    np.testing.assert_allclose(less.values, 1, rtol=1e-12)
+    assert (less.hours is part.hours, less.context, less.horizon) == (True, CONTEXT, HORIZON)
+
+
+@pytest.mark.parametrize("baseline", SIMPLE, ids=lambda baseline: type(baseline).__name__)
+def test_forecasts_are_float64_of_the_shape_of_the_truth(baseline: Baseline) -> None:
+    part = history()
+    forecast = fitted(baseline, part)
+    assert forecast.shape == all_windows(part)[1].shape
+    assert forecast.dtype == np.float64
+    assert forecast.flags.writeable
+
+
+@pytest.mark.parametrize("baseline", SIMPLE, ids=lambda baseline: type(baseline).__name__)
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 1000), shift=st.floats(-100, 100))
+def test_a_shifted_series_has_a_shifted_forecast(baseline: Baseline, seed: int, shift: float) -> None:
+    part = history(seed=seed)
+    shifted = part.minus(np.full_like(part.values, -shift))
+    np.testing.assert_allclose(fitted(baseline, shifted), fitted(baseline, part) + shift, atol=1e-9)
+
+
+def test_last_value() -> None:
+    part = history()
+    forecast = fitted(LastValue(), part)
+    for lead in range(HORIZON):
+        np.testing.assert_array_equal(forecast[:, lead], part.values[part.starts + CONTEXT - 1])
+
+
+def test_drift_continues_a_line_exactly() -> None:
+    rows = np.arange(80.0)
+    part = history()
+    line = History(np.stack([3 + 0.5 * rows, -2 * rows], axis=1), part.hours, part.starts, CONTEXT, HORIZON)
+    np.testing.assert_allclose(fitted(Drift(), line), all_windows(line)[1], rtol=1e-12)
+
+
+def test_drift_reads_the_first_and_last_value_only() -> None:
+    part = history()
+    origins, _ = all_windows(part)
+    slope = (origins.context[:, -1] - origins.context[:, 0]) / 5
+    np.testing.assert_allclose(fitted(Drift(), part)[:, 3], origins.context[:, -1] + 4 * slope, rtol=1e-12)
+
+
+def test_mean_is_that_of_all_training_rows_not_of_windows() -> None:
+    part = history()
+    few = History(part.values, part.hours, np.array([0]), CONTEXT, HORIZON)
+    np.testing.assert_allclose(fitted(Mean(), few)[0], np.tile(part.values.mean(0), (HORIZON, 1)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("lag", range(1, CONTEXT + 1))
+def test_seasonal_is_exact_for_a_series_of_that_period(lag: int) -> None:
+    part = history()
+    season = np.random.default_rng(lag).normal(size=(lag, 2))
+    periodic = History(season[np.arange(80) % lag], part.hours, part.starts, CONTEXT, HORIZON)
+    np.testing.assert_array_equal(fitted(Seasonal(lag=lag), periodic), all_windows(periodic)[1])
+
+
+def test_seasonal_goes_back_by_whole_lags_from_each_lead() -> None:
+    part = history()
+    forecast = fitted(Seasonal(lag=3), part)
+    origin = part.starts + CONTEXT - 1
+    for lead, back in ((1, 3), (2, 3), (3, 3), (4, 6)):
+        np.testing.assert_array_equal(forecast[:, lead - 1], part.values[origin + lead - back])
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.1, 10.0, 1e4])
+@pytest.mark.parametrize("level", [0.0, 1e6])
+def test_ridge_is_that_of_scikit_learn(penalty: float, level: float) -> None:
+    part = history(rows=3000, level=level)
+    baseline = Ridge(penalty=penalty)
+    forecast = fitted(baseline, part)
+    origins, truth = all_windows(part)
+    # A shift changes nothing in exact arithmetic; scikit-learn gets the one that is kind to it.
+    x, y = (origins.context - level).reshape(len(truth), -1), (truth - level).reshape(len(truth), -1)
+    reference = SklearnRidge(alpha=penalty, solver="svd").fit(x, y)
+    np.testing.assert_allclose(forecast, reference.predict(x).reshape(truth.shape) + level, rtol=0, atol=1e-6)
+    if level == 0:
+        np.testing.assert_allclose(forecast, reference.predict(x).reshape(truth.shape), rtol=1e-9, atol=1e-9)
+
+
+def test_ridge_forecasts_unseen_windows_with_the_fitted_map() -> None:
+    train, test = history(seed=1), history(seed=2)
+    baseline = Ridge(penalty=1.0)
+    baseline.fit(train)
+    origins, truth = all_windows(train)
+    reference = SklearnRidge(alpha=1.0).fit(origins.context.reshape(len(truth), -1), truth.reshape(len(truth), -1))
+    unseen, other = all_windows(test)
+    expected = reference.predict(unseen.context.reshape(len(other), -1)).reshape(other.shape)
+    np.testing.assert_allclose(baseline.forecast(unseen), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_ridge_without_penalty_refuses_inputs_that_depend_on_each_other() -> None:
+    part = history()
+    few = History(part.values, part.hours, np.arange(5), CONTEXT, HORIZON)
+    with pytest.raises(ConfigurationError, match=r"penalty=0\.0: the 12 inputs depend on each other.*larger penalty"):
+        Ridge(penalty=0.0).fit(few)
+    Ridge(penalty=0.1).fit(few)
+
+
+def test_ridge_needs_a_window() -> None:
+    part = history()
+    none = History(part.values, part.hours, np.zeros(0, dtype=np.int64), CONTEXT, HORIZON)
+    with pytest.raises(DataError, match=r"no training window of 6 \+ 4 steps"):
+        Ridge().fit(none)
+
+
+def test_options_are_checked() -> None:
+    with pytest.raises(ConfigurationError, match="Seasonal: lag=0: input should be greater than or equal to 1"):
+        Seasonal(lag=0)
+    with pytest.raises(ConfigurationError, match=r"Ridge: penalty=-1\.0: input should be greater than or equal to 0"):
+        Ridge(penalty=-1.0)
+
+
+def test_options_are_compared_with_the_windows() -> None:
+    with pytest.raises(ConfigurationError, match="lag=7 steps reach back beyond the context of 6 steps"):
+        Seasonal(lag=7).fit(history())
+    part = history()
+    with pytest.raises(ConfigurationError, match="Drift: context=1: a line needs a first and a last value"):
+        Drift().fit(History(part.values, part.hours, part.starts, 1, HORIZON))
+
+
+@pytest.mark.parametrize("baseline", SIMPLE, ids=lambda baseline: type(baseline).__name__)
+def test_windows_of_other_sizes_are_refused(baseline: Baseline) -> None:
+    baseline.fit(history())
+    other, _ = all_windows(history(targets=1))
+    with pytest.raises(ConfigurationError, match=r"= \(6, 4, 2\), but asked to forecast windows with \(6, 4, 1\)"):
+        baseline.forecast(other)
+
+
+@pytest.mark.parametrize("kind", [LastValue, Drift, Mean, Ridge])
+def test_forecasting_before_fitting_says_so(kind: type[Baseline]) -> None:
+    origins, _ = all_windows(history())
+    with pytest.raises(RecastError, match=f"{kind.__name__}: not fitted yet; call fit"):
+        kind().forecast(origins)
+
+
+def test_a_fit_that_failed_leaves_no_older_one() -> None:
+    baseline = Seasonal(lag=5)
+    part = history()
+    baseline.fit(part)
+    with pytest.raises(ConfigurationError):
+        baseline.fit(History(part.values, part.hours, part.starts, 4, HORIZON))
+    with pytest.raises(RecastError, match="not fitted yet"):
+        baseline.forecast(all_windows(part)[0])
+
+
+def test_missing_values_and_empty_parts_are_refused() -> None:
+    part = history()
+    part.values[7, 1] = np.nan
+    with pytest.raises(DataError, match="LastValue: the training part has 80 rows, 1 of them with missing"):
+        LastValue().fit(part)
+    with pytest.raises(DataError, match="Mean: the training part has 0 rows"):
+        Mean().fit(History(part.values[:0], part.hours[:0], part.starts[:0], CONTEXT, HORIZON))

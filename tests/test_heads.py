@@ -1,0 +1,239 @@
+"""Heads: losses against independent implementations, sampling, and the shift by an anchor."""
+
+import importlib
+import inspect
+import math
+import pkgutil
+
+import numpy as np
+import pytest
+import scipy.special
+import scipy.stats
+import sklearn.metrics
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+import recast.heads
+from recast.errors import ConfigurationError
+from recast.heads.gaussian import Gaussian
+from recast.heads.head import Head
+from recast.heads.point import Point
+
+MODULES = [importlib.import_module(f"recast.heads.{info.name}") for info in pkgutil.iter_modules(recast.heads.__path__)]
+CLASSES = [
+    value
+    for module in MODULES
+    for value in vars(module).values()
+    if inspect.isclass(value) and issubclass(value, Head) and not inspect.isabstract(value)
+    if value.__module__ == module.__name__
+]
+HEADS = [
+    *(pytest.param(head_class(), id=head_class.__name__) for head_class in CLASSES),
+    pytest.param(Point(loss="mae"), id="Point mae"),
+    pytest.param(Point(loss="huber", delta=0.5), id="Point huber"),
+    pytest.param(Gaussian(min_std=0.5), id="Gaussian min_std"),
+]
+every_head = pytest.mark.parametrize("head", HEADS)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def draw(head: Head, *shape: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Raw parameters and a truth, float64."""
+    generator = torch.Generator().manual_seed(seed)
+    parameters = torch.randn(*shape, head.parameters_per_target, generator=generator, dtype=torch.float64) * 2
+    return parameters, torch.randn(*shape, generator=generator, dtype=torch.float64) * 2
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_heads_are_found():
+    assert {Point, Gaussian} <= set(CLASSES)
+
+
+@every_head
+def test_a_head_has_no_weights(head):
+    assert list(head.parameters()) == []
+    assert list(head.buffers()) == []
+
+
+@every_head
+@pytest.mark.parametrize("shape", [(4, 3, 2), (4, 2), (2,)])
+def test_shapes_of_mean_and_feedback(head, shape):
+    parameters, _ = draw(head, *shape)
+    assert head.mean(parameters).shape == shape
+    assert head.feedback(parameters, seeded(0)).shape == shape
+
+
+@every_head
+def test_the_first_parameter_is_the_location(head):
+    parameters, _ = draw(head, 4, 3, 2)
+    assert torch.equal(head.mean(parameters), parameters[..., 0])
+
+
+@every_head
+def test_the_loss_is_a_mean_over_all_axes(head):
+    parameters, target = draw(head, 4, 3, 2)
+    whole = head.loss(parameters, target)
+    assert whole.shape == ()
+    parts = [
+        head.loss(parameters[b : b + 1, h : h + 1, t : t + 1], target[b : b + 1, h : h + 1, t : t + 1])
+        for b in range(4)
+        for h in range(3)
+        for t in range(2)
+    ]
+    torch.testing.assert_close(whole, torch.stack(parts).mean(), rtol=1e-13, atol=1e-13)
+
+
+@every_head
+def test_the_loss_is_smallest_where_the_location_is_the_truth(head):
+    parameters, target = draw(head, 4, 3, 2)
+    exact = parameters.clone()
+    exact[..., 0] = target
+    for by in (-0.1, 0.1):
+        assert head.loss(exact, target) < head.loss(head.shift(exact, torch.full_like(target, by)), target)
+
+
+@every_head
+@settings(max_examples=20, deadline=None)
+@given(seed=seeds)
+def test_a_shift_forecasts_the_difference_from_the_anchor(head, seed):
+    parameters, target = draw(head, 4, 3, 2, seed=seed)
+    anchor = target[:, :1] + 0.25
+    shifted = head.shift(parameters, anchor)
+    assert shifted.shape == parameters.shape
+    assert torch.equal(shifted[..., 1:], parameters[..., 1:])
+    torch.testing.assert_close(
+        head.loss(shifted, target), head.loss(parameters, target - anchor), rtol=1e-10, atol=1e-12
+    )
+    torch.testing.assert_close(head.mean(shifted), head.mean(parameters) + anchor, rtol=1e-13, atol=1e-13)
+    torch.testing.assert_close(
+        head.feedback(shifted, seeded(1)), head.feedback(parameters, seeded(1)) + anchor, rtol=1e-13, atol=1e-13
+    )
+
+
+@every_head
+def test_feedback_is_random_only_where_it_says_so(head):
+    parameters, _ = draw(head, 4, 3, 2)
+    generator = seeded(0)
+    first, second = head.feedback(parameters, generator), head.feedback(parameters, generator)
+    untouched = torch.equal(generator.get_state(), seeded(0).get_state())
+    assert torch.equal(first, second) is not head.stochastic
+    assert untouched is not head.stochastic
+    assert torch.equal(first, head.feedback(parameters, seeded(0)))
+    torch.manual_seed(3)
+    globally = head.feedback(parameters, None)
+    assert torch.equal(globally, head.feedback(parameters, seeded(3)))
+
+
+@every_head
+def test_gradients_flow_through_feedback(head):
+    parameters, _ = draw(head, 4, 3, 2)
+    parameters.requires_grad_()
+    (gradient,) = torch.autograd.grad(head.feedback(parameters, seeded(0)).sum(), parameters)
+    assert torch.equal(gradient[..., 0], torch.ones(4, 3, 2, dtype=torch.float64))
+    assert gradient.all()
+
+
+@every_head
+@pytest.mark.parametrize("location", [-1e9, 0.0, 1e9])
+@pytest.mark.parametrize("other", [-1e30, -100.0, 0.0, 100.0, 1e30])
+def test_finite_for_huge_raw_values(head, location, other):
+    parameters = torch.full((2, 3, 1, head.parameters_per_target), other)
+    parameters[..., 0] = location
+    parameters.requires_grad_()
+    loss = head.loss(parameters, torch.zeros(2, 3, 1))
+    (gradient,) = torch.autograd.grad(loss, parameters)
+    assert loss.isfinite()
+    assert gradient.isfinite().all()
+    assert head.feedback(parameters, seeded(0)).isfinite().all()
+
+
+def test_point_losses_equal_other_libraries():
+    parameters, target = draw(Point(), 40, 3, 2)
+    forecast, truth = parameters.numpy().reshape(40, 6), target.numpy().reshape(40, 6)
+    expected = {
+        "mse": sklearn.metrics.mean_squared_error(truth, forecast),
+        "mae": sklearn.metrics.mean_absolute_error(truth, forecast),
+        "huber": scipy.special.huber(0.7, forecast - truth).mean(),
+    }
+    for name, value in expected.items():
+        assert Point(loss=name, delta=0.7).loss(parameters, target).item() == pytest.approx(value, rel=1e-13)
+
+
+def test_point_defaults_to_the_squared_error():
+    parameters, target = draw(Point(), 4, 3, 2)
+    assert torch.equal(Point().loss(parameters, target), Point(loss="mse").loss(parameters, target))
+
+
+@pytest.mark.parametrize("min_std", [1e-3, 0.4])
+def test_gaussian_loss_equals_other_libraries(min_std):
+    head = Gaussian(min_std=min_std)
+    parameters, target = draw(head, 40, 3, 2)
+    loc, std = parameters[..., 0], min_std + torch.log1p(parameters[..., 1].exp())
+    loss = head.loss(parameters, target).item()
+    torch.testing.assert_close(head.std(parameters), std, rtol=1e-13, atol=0)
+    assert loss == pytest.approx(-torch.distributions.Normal(loc, std).log_prob(target).mean().item(), rel=1e-12)
+    assert loss == pytest.approx(-scipy.stats.norm.logpdf(target.numpy(), loc.numpy(), std.numpy()).mean(), rel=1e-12)
+    assert loss == pytest.approx(functional.gaussian_nll_loss(loc, target, std**2, full=True).item(), rel=1e-12)
+
+
+def test_gaussian_loss_of_the_standard_normal_at_its_mean():
+    head = Gaussian(min_std=1.0)
+    parameters = torch.tensor([0.0, -1e30], dtype=torch.float64).reshape(1, 1, 1, 2)
+    assert head.loss(parameters, torch.zeros(1, 1, 1, dtype=torch.float64)).item() == math.log(2 * math.pi) / 2
+
+
+@given(raw=st.floats(-1e6, 1e6), min_std=st.floats(1e-6, 1e3))
+@settings(max_examples=30, deadline=None)
+def test_gaussian_std_never_falls_below_its_floor(raw, min_std):
+    std = Gaussian(min_std=min_std).std(torch.tensor([[0.0, raw]], dtype=torch.float64)).item()
+    assert std >= min_std
+    assert std == pytest.approx(min_std + np.logaddexp(0, raw), rel=1e-8)
+
+
+def test_gaussian_feedback_is_a_reparameterised_sample():
+    head = Gaussian()
+    parameters, _ = draw(head, 4, 3, 2)
+    parameters.requires_grad_()
+    noise = torch.randn(4, 3, 2, generator=seeded(5), dtype=torch.float64)
+    sample = head.feedback(parameters, seeded(5))
+    torch.testing.assert_close(sample, parameters[..., 0] + head.std(parameters) * noise, rtol=1e-14, atol=1e-14)
+    (gradient,) = torch.autograd.grad(sample.sum(), parameters)
+    expected = torch.sigmoid(parameters[..., 1]) * noise  # softplus' = sigmoid
+    torch.testing.assert_close(gradient[..., 1], expected, rtol=1e-13, atol=1e-13)
+
+
+def test_gaussian_samples_follow_the_distribution():
+    head = Gaussian()
+    parameters = torch.tensor([1.5, 0.3], dtype=torch.float64).expand(20_000, 1, 2)
+    sample = head.feedback(parameters, seeded(0)).flatten().numpy()
+    std = 1e-3 + math.log1p(math.exp(0.3))
+    assert scipy.stats.kstest(sample, scipy.stats.norm(1.5, std).cdf).pvalue > 0.01
+    assert scipy.stats.kstest(sample, scipy.stats.norm(1.5, 1.05 * std).cdf).pvalue < 0.01
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_gaussian_feedback_draws_the_same_numbers_on_cuda():
+    head = Gaussian()
+    parameters, _ = draw(head, 4, 3, 2)
+    moved = head.feedback(parameters.cuda(), seeded(0))
+    torch.testing.assert_close(moved.cpu(), head.feedback(parameters, seeded(0)), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("head_class", "option", "value"),
+    [
+        (Point, "loss", "rmse"),
+        (Point, "delta", 0),
+        (Point, "delta", -1.0),
+        (Gaussian, "min_std", 0.0),
+        (Gaussian, "min_std", "small"),
+    ],
+)
+def test_options_are_checked(head_class, option, value):
+    with pytest.raises(ConfigurationError, match=f"^{head_class.__name__}: {option}="):
+        head_class(**{option: value})

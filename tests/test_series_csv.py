@@ -1,0 +1,299 @@
+"""CsvSource: what it reads, and the one message for each thing that may be wrong with a file."""
+
+import logging
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recast.errors import ConfigurationError, DataError
+from recast.series.csv_file import CsvSource
+from recast.series.sentinels import find_sentinel
+from recast.series.step import fixed_step, infer_step, parse_step
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read_text(text, **options):
+        path = tmp_path / "level.csv"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return CsvSource(**({"path": str(path), "time": "t", "targets": ["v"]} | options)).read()
+
+    return read_text
+
+
+def test_reads_targets_then_past_with_units(read):
+    series = read(
+        "t,a,v,note\n2020-01-01 00:00,1,2.5,x\n2020-01-01 00:10,3,-4e-1,y\n", past=["a"], units={"a": "hPa", "v": "m"}
+    )
+    assert series.names == ("v", "a")
+    assert series.units == ("m", "hPa")
+    assert series.targets == 1
+    assert series.values.tolist() == [[2.5, 1.0], [-0.4, 3.0]]
+    assert series.values.dtype == np.float64
+    assert series.times.dtype == np.dtype("datetime64[ns]")
+    assert series.times.tolist() == np.array(["2020-01-01T00:00", "2020-01-01T00:10"], "datetime64[ns]").tolist()
+    assert series.starts.tolist() == [0]
+    assert series.step == "10min"
+    assert series.timezone is None
+    assert series.label.endswith("level.csv")
+
+
+def test_units_not_named_are_empty(read):
+    assert read("t,v\n2020,1\n2021,2\n", step="YS").units == ("",)
+
+
+@pytest.mark.parametrize(
+    ("stamps", "expected", "timezone"),
+    [
+        (["2020-01-01 00:00:00+00:00", "2020-01-01 01:00:00+00:00"], ["2020-01-01T00", "2020-01-01T01"], "UTC"),
+        (["2020-01-01T00:00Z", "2020-01-01T01:00Z"], ["2020-01-01T00", "2020-01-01T01"], "UTC"),
+        (["2020-01-01 00:00-0300", "2020-01-01 01:00-0300"], ["2020-01-01T03", "2020-01-01T04"], "UTC"),
+        # Summer time ends: the same hour twice, an hour apart.
+        (["2020-10-25 02:30+02:00", "2020-10-25 02:30+01:00"], ["2020-10-25T00:30", "2020-10-25T01:30"], "UTC"),
+        (["2020-01-01T00:00:00.5", "2020-01-01T00:00:01"], ["2020-01-01T00:00:00.5", "2020-01-01T00:00:01"], None),
+        (["2020-01", "2020-02"], ["2020-01-01", "2020-02-01"], None),
+        (["20200101", "20200102"], ["2020-01-01", "2020-01-02"], None),
+    ],
+)
+def test_stamps_are_iso_and_zones_become_utc(read, stamps, expected, timezone):
+    series = read("t,v\n" + "".join(f"{stamp},1\n" for stamp in stamps), step="h")
+    assert series.times.tolist() == np.array(expected, "datetime64[ns]").tolist()
+    assert series.timezone == timezone
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"\xef\xbb\xbft,v\n2020-01-01,1\n2020-01-02,2\n",
+        b"t,v\r\n2020-01-01,1\r\n2020-01-02,2\r\n",
+        b"t,v\r2020-01-01,1\r2020-01-02,2",
+        b"\nt,v\n\n2020-01-01,1\n\n2020-01-02,2\n\n",
+        b'"t","v"\n"2020-01-01","1"\n2020-01-02,2\n',
+        b'note,t,v\n"two\nlines, a comma",2020-01-01,1\nx,2020-01-02,2\n',
+        b"v,t\n 1 ,2020-01-01\n+2, 2020-01-02\n",
+    ],
+)
+def test_common_dialects_read_alike(read, text):
+    series = read(text)
+    assert series.values[:, 0].tolist() == [1.0, 2.0]
+    assert series.times.tolist() == np.array(["2020-01-01", "2020-01-02"], "datetime64[ns]").tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "expected"),
+    [
+        ("", {}, "the file is empty; expected a header and rows"),
+        (" \n\n", {}, "the file is empty"),
+        ("t,v\n", {}, "a header (t, v) and no rows after it"),
+        ("t,ssh,value\n2020,1,2\n", {"targets": ["valeu"]}, "no column 'valeu'; did you mean 'value'? the file has 't', 'ssh', 'value'"),
+        ("t,v\n2020,1\n", {"time": "zzz"}, "no column 'zzz'; the file has 't', 'v'"),
+        ("t;v\n2020;1\n", {}, "no column 't'; fields must be separated by commas; the file has 't;v'"),
+        ("t,v,v\n2020,1,2\n", {}, "2 columns have the name 'v'; rename all but one"),
+        ("t,v\n2020-01-01,1\n2020-01-02,2,3\n", {}, "level.csv, line 3: found 3 fields, expected 2 as in the header (t, v)"),
+        ("t,v\n2020-01-01,1,5\n2020-01-02,2,5\n", {}, "line 2: found 3 fields, expected 2"),
+        ("t,v\n\n2020-01-01,1\n2020-01-02\n", {}, "line 4: found 1 fields, expected 2"),
+        ('t,v\n"2020-01-01",1\n2020-01-02,2,"3"\n', {}, "line 3: found 3 fields, expected 2"),
+        ('t,v\n2020-01-01,"1\n2020-01-02,2\n', {}, "line 2: quotation marks do not match"),
+        (b"t,v\n2020-01-01,1\n2020-01-02,\xb0\n", {}, "line 3: found the byte 0xb0, which is no UTF-8 text; save the file as UTF-8"),
+        ("t,v\n2020-01-01,1\n01/02/2020,2\n", {}, "level.csv, line 3, column 't': found '01/02/2020', no time stamp; expected ISO 8601"),
+        ("t,v\n2020-02-30,1\n", {}, "line 2, column 't': found '2020-02-30', no time stamp"),
+        ("t,v\n2020-01-01,1\nnow,2\n", {}, "line 3, column 't': found 'now', no time stamp"),
+        ("t,v\n1577836800,1\n", {}, "found '1577836800', no time stamp"),
+        ("t,v\n2020-01-01,1\n,2\n", {}, "line 3, column 't': found '', an empty stamp"),
+        ("t,v\n2020-01-01,1\nNaT,2\n", {}, "line 3, column 't': found 'NaT', no time stamp"),
+        ("t,v\n1066-10-14,1\n1066-10-15,1\n", {}, "found '1066-10-14', a stamp out of range; expected 1678 to 2261"),
+        ("t,v\n2020-01-01 00:00,1\n2020-01-01 01:00Z,2\n", {}, "line 3, column 't': found '2020-01-01 01:00Z', a stamp with a zone; the rows before are otherwise"),
+        ("t,v\n2020-01-01 00:00+01:00,1\n2020-01-01 01:00,2\n", {}, "line 3, column 't': found '2020-01-01 01:00', a stamp without a zone"),
+        ("t,v\n2020-01-01,1\n2020-01-02,2\n2020-01-02,2\n", {}, "line 4, column 't': found '2020-01-02', which line 3 has too (1 duplicate stamps in all)"),
+        ("t,v\n2020-01-02,1\n2020-01-01,2\n2020-01-02,2\n", {}, "line 4, column 't': found '2020-01-02', which line 2 has too"),
+        ("t,v\n2020-01-01,1\n2020-01-03,2\n2020-01-02,2\n", {}, "line 4, column 't': found '2020-01-02', before the stamp of the row above it; expected ascending stamps; sort"),
+        ("t,v\n2020-01-01,1\n2020-01-02,\n2020-01-03,NA\n", {}, "line 3, column 'v': found ''; expected a finite number (2 row(s) have none); delete such rows, or let them be dropped: data.source.missing=[nan]"),
+        ("t,v\n2020-01-01,1\n2020-01-02,null\n", {}, "line 3, column 'v': found 'null'; expected a finite number"),
+        ("t,v\n2020-01-01,1\n2020-01-02,-inf\n", {}, "line 3, column 'v': found '-inf'; expected a finite number (1 row(s) have none); mend the value"),
+        ("t,v\n2020-01-01,1e400\n2020-01-02,1\n", {}, "line 2, column 'v': found '1e400'; expected a finite number"),
+        ("t,v\n2020-01-01,1\n2020-01-02,high\n", {}, "line 3, column 'v': found 'high'; expected a number with a decimal point (1 row(s) have none)"),
+        ('t,v\n2020-01-01,"1,5"\n', {}, "line 2, column 'v': found '1,5'; expected a number with a decimal point"),
+        ("t,v\n2020-01-01,1\n2020-01-02,1_0\n", {}, "line 3, column 'v': found '1_0'; expected a number"),
+        ("t,v\n2020-01-01,True\n", {}, "found 'True'; expected a number"),
+        ("t,v\n2020-01-01,1\n2020-01-02,0x10\n2020-01-03,nan\n", {}, "line 3, column 'v': found '0x10'; expected a number"),
+        ('n,t,v\n"a\nb",2020-01-01,1\nx,2020-01-02,\n', {}, "line 4, column 'v': found ''"),
+        ("t,v\n2020-01-01,5\n", {"missing": [5]}, "no row is left without a value of missing=[5] in ['v']"),
+        ("t,v\n2020-01-01,5\n", {}, "1 row(s); a step needs two at least; state it"),
+        ("t,v\n2020-01-01,5\n2020-02-01,5\n2020-03-01,5\n2020-04-01,5\n", {}, "the most frequent difference of stamps is 31 days, of no fixed length in a calendar; state the step: data.source.step=MS"),
+    ],
+)  # fmt: skip
+def test_bad_files_are_reported_with_line_column_found_and_remedy(read, text, options, expected):
+    with pytest.raises(DataError) as error:
+        read(text, **options)
+    assert expected in str(error.value)
+    assert "level.csv" in str(error.value)
+
+
+def test_missing_file_and_folder(tmp_path):
+    with pytest.raises(DataError, match=r"nowhere\.csv: no such file; looked in "):
+        CsvSource(path=str(tmp_path / "nowhere.csv"), time="t", targets=["v"]).read()
+    with pytest.raises(DataError, match="a folder; expected a CSV file"):
+        CsvSource(path=str(tmp_path), time="t", targets=["v"]).read()
+
+
+def test_unreadable_file(tmp_path, monkeypatch):
+    path = tmp_path / "level.csv"
+    path.write_text("t,v\n2020,1\n")
+
+    def refuse(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(DataError, match=r"level\.csv: cannot be read: Permission denied"):
+        CsvSource(path=str(path), time="t", targets=["v"]).read()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"targets": ["v", "v"]}, "the column 'v' is named twice in time, targets and past"),
+        ({"targets": ["t"]}, "the column 't' is named twice"),
+        ({"past": ["v"]}, "the column 'v' is named twice"),
+        ({"targets": []}, "targets=[]"),
+        ({"units": {"w": "m"}, "targets": ["wind"]}, "units names 'w'; the columns are ['wind']"),
+        ({"units": {"winds": "m"}, "targets": ["wind"]}, "units names 'winds'; did you mean 'wind'?"),
+        ({"step": "10minutos"}, "step='10minutos' is unknown; expected a pandas offset alias"),
+        ({"step": "-10min"}, "step='-10min' does not go forward"),
+        ({"step": "0min"}, "step='0min' does not go forward"),
+        ({"missing": ["-9999"]}, "missing=['-9999']"),
+        ({"targets": "v"}, "targets='v'"),
+    ],
+)
+def test_bad_options_are_refused_before_the_file_is_read(options, expected):
+    with pytest.raises(ConfigurationError) as error:
+        CsvSource(**({"path": "nowhere.csv", "time": "t", "targets": ["v"]} | options))
+    assert expected in str(error.value)
+
+
+NOISE = np.random.default_rng(0).normal(1.0, 0.1, 50).round(3)
+
+
+def with_values(values):
+    stamps = np.datetime64("2020-01-01") + np.arange(len(values))
+    return "t,v\n" + "".join(f"{stamp},{value}\n" for stamp, value in zip(stamps, values, strict=True))
+
+
+@pytest.mark.parametrize("sentinel", ["-9999", "-999", "9999", "99999", "-99.99", "-32768", "1e20"])
+def test_a_sentinel_is_named_and_can_be_stated(read, caplog, sentinel):
+    values = [*NOISE, sentinel, 1.0, sentinel]
+    with pytest.raises(DataError) as error:
+        read(with_values(values))
+    shown = repr(float(sentinel)).removesuffix(".0")
+    assert f"line 52, column 'v': found {shown} in 2 row(s)" in str(error.value)
+    assert f"data.source.missing=[{shown}]" in str(error.value)
+    assert "data.source.missing=[]" in str(error.value)
+    with caplog.at_level(logging.INFO):
+        series = read(with_values(values), missing=[float(sentinel)])
+    assert len(series) == 51
+    assert series.values[-1, 0] == 1.0
+    assert "2 of 53 rows dropped: not observed by missing=[" in caplog.text
+    assert len(read(with_values(values), missing=[])) == 53
+
+
+def test_rows_with_a_sentinel_in_any_used_column_are_dropped(read):
+    text = "t,v,p,other\n2020-01-01,1,-9,-9\n2020-01-02,2,5,-9\n2020-01-03,3,5,1\n2020-01-04,-9,5,1\n"
+    series = read(text, past=["p"], missing=[-9.0])
+    assert series.values.tolist() == [[2, 5], [3, 5]]
+    # The message's line counts the rows dropped too.
+    with pytest.raises(DataError, match="line 4, column 'v': found 'inf'"):
+        read(text.replace("03,3", "03,inf"), past=["p"], missing=[-9.0])
+
+
+def test_empty_fields_can_be_stated_as_missing(read):
+    assert read("t,v\n2020-01-01,1\n2020-01-02,\n2020-01-03,2\n", missing=[math.nan]).values[:, 0].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1.0, 2.0, 3.0], None),
+        ([998.0, 999.0, 1001.0], None),  # an air pressure
+        ([9999.0, 9999.0], None),
+        ([0.0, 0.0, 0.0, 999.0], (3, 999.0)),
+        ([0.0] * 30 + [400.0, 999.0], None),  # rain: the median deviation is 0, the plain one 70
+        ([-9999.0, -9999.0, 0.1, 0.2, 0.3], (0, -9999.0)),  # may be the greater part
+        ([1e8, 2e8, 3e8, 99999.0], None),  # a traded volume
+    ],
+)
+def test_find_sentinel(values, expected):
+    assert find_sentinel(np.array(values)) == expected
+
+
+@given(st.lists(st.floats(-50, 50), min_size=1, max_size=30))
+def test_find_sentinel_leaves_ordinary_values_alone(values):
+    assert find_sentinel(np.array(values)) is None
+
+
+@pytest.mark.parametrize(
+    ("step", "alias"),
+    [("10min", "10min"), ("60min", "h"), ("24h", "D"), ("7D", "7D"), ("90min", "90min"), ("250ms", "250ms"), ("7ns", "7ns")],
+)  # fmt: skip
+def test_inferred_step_is_the_most_frequent_difference(step, alias):
+    times = pd.date_range("2020-01-01", periods=9, freq=step).to_numpy().astype("datetime64[ns]")
+    times = np.delete(times, [3, 6])
+    assert infer_step(times, "x") == alias
+    assert fixed_step(alias) == pd.Timedelta(step).to_timedelta64()
+
+
+def test_inferred_step_of_a_tie_is_the_shortest():
+    times = np.array(["2020-01-01T00", "2020-01-01T02", "2020-01-01T03"], "datetime64[ns]")
+    assert infer_step(times, "x") == "h"
+
+
+def test_inferred_step_of_weekdays_is_the_business_day():
+    days = pd.bdate_range("2020-01-01", periods=30).to_numpy().astype("datetime64[ns]")
+    assert infer_step(days, "x") == "B"
+    week = pd.bdate_range("2020-01-06", periods=5).to_numpy().astype("datetime64[ns]")
+    assert infer_step(week, "x") == "D"
+
+
+def test_steps_of_the_calendar_have_no_length():
+    assert fixed_step("B") is None
+    assert fixed_step("MS") is None
+    assert parse_step("B").n == 1
+
+
+def test_for_file_keeps_all_but_the_path(tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_text("t,v,p\n2020-01-01,1,2\n2020-01-02,-5,2\n")
+    source = CsvSource(path="x.csv", time="t", targets=["v"], past=["p"], units={"p": "hPa"}, step="D", missing=[-5.0])
+    series = source.for_file(str(other)).read()
+    assert (series.names, series.units, series.step, series.targets, len(series)) == (
+        ("v", "p"),
+        ("", "hPa"),
+        "D",
+        1,
+        1,
+    )
+    assert series.label == str(other)
+
+
+@settings(max_examples=30, deadline=None)
+@given(values=st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=20))
+def test_numbers_are_the_nearest_to_their_digits(tmp_path_factory, values):
+    path = tmp_path_factory.mktemp("csv") / "level.csv"
+    path.write_text(with_values([repr(value) for value in values]))
+    series = CsvSource(path=str(path), time="t", targets=["v"], missing=[]).read()
+    assert series.values[:, 0].tolist() == values
+
+
+def test_a_big_file_reads_in_linear_time(tmp_path):
+    path = tmp_path / "big.csv"
+    rows = 200_000
+    stamps = np.datetime_as_string(np.datetime64("2000-01-01T00:00") + 10 * np.arange(rows), unit="s")
+    path.write_text("t,v\n" + "\n".join(f"{stamp}+00:00,{row % 1000 / 100}" for row, stamp in enumerate(stamps)))
+    begin = time.process_time()
+    series = CsvSource(path=str(path), time="t", targets=["v"]).read()
+    assert len(series) == rows
+    assert time.process_time() - begin < 5  # 0.4 s where it was written; a loop over rows takes longer

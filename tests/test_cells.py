@@ -3,15 +3,13 @@
 A new cell is tested by existing.
 """
 
-import importlib
-import inspect
 import pickle
-import pkgutil
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
+from finding import concrete_classes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
@@ -24,14 +22,7 @@ from recast.cells.lstm import LSTM
 from recast.cells.rnn import RNN
 from recast.errors import ConfigurationError
 
-MODULES = [importlib.import_module(f"recast.cells.{info.name}") for info in pkgutil.iter_modules(recast.cells.__path__)]
-CELLS = [
-    value
-    for module in MODULES
-    for value in vars(module).values()
-    if inspect.isclass(value) and issubclass(value, Cell) and not inspect.isabstract(value)
-    if value.__module__ == module.__name__
-]
+CELLS = concrete_classes(recast.cells, Cell)
 every_cell = pytest.mark.parametrize("cell_class", CELLS, ids=lambda value: value.__name__)
 sizes = st.fixed_dictionaries(
     {

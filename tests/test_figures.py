@@ -509,6 +509,13 @@ def test_text_forecast_puts_values_where_they_belong():
     assert min(row.index("●") for row in rows[2:] if "●" in row) >= 0.6 * 76  # the forecast is the last 40 %
 
 
+def test_text_axis_keeps_its_length_where_values_are_missing():
+    steps = np.arange(100.0)
+    panel = Panel("cut", steps[:50], steps[:50], steps[50:], None, np.where(steps[50:] < 75, steps[50:], np.nan))
+    rows = terminal_forecast(panel, unit="", width=80, height=24).split("\n")[2:]
+    assert max(row.rindex("●") for row in rows if "●" in row) < 65
+
+
 def test_text_forecast_of_a_constant_series_lies_in_the_middle():
     panel = Panel("flat", np.arange(5), np.full(5, 7.0), np.arange(5, 9), None, np.full(4, 7.0))
     rows = terminal_forecast(panel, unit="", width=60, height=21).split("\n")[2:-1]

@@ -1,9 +1,6 @@
 """Heads: losses against independent implementations, sampling, and the shift by an anchor."""
 
-import importlib
-import inspect
 import math
-import pkgutil
 
 import numpy as np
 import pytest
@@ -11,6 +8,7 @@ import scipy.special
 import scipy.stats
 import sklearn.metrics
 import torch
+from finding import concrete_classes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
@@ -21,14 +19,7 @@ from recast.heads.gaussian import Gaussian
 from recast.heads.head import Head
 from recast.heads.point import Point
 
-MODULES = [importlib.import_module(f"recast.heads.{info.name}") for info in pkgutil.iter_modules(recast.heads.__path__)]
-CLASSES = [
-    value
-    for module in MODULES
-    for value in vars(module).values()
-    if inspect.isclass(value) and issubclass(value, Head) and not inspect.isabstract(value)
-    if value.__module__ == module.__name__
-]
+CLASSES = concrete_classes(recast.heads, Head)
 HEADS = [
     *(pytest.param(head_class(), id=head_class.__name__) for head_class in CLASSES),
     pytest.param(Point(loss="mae"), id="Point mae"),

@@ -1,14 +1,13 @@
 """Schedules: a contract that every one keeps, and the formulas of the papers."""
 
-import importlib
 import inspect
 import math
 import pickle
-import pkgutil
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from finding import concrete_classes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
@@ -27,16 +26,7 @@ from recast.schedules.never import Never
 from recast.schedules.schedule import Schedule
 from recast.types import Progress
 
-MODULES = [
-    importlib.import_module(f"recast.schedules.{info.name}") for info in pkgutil.iter_modules(recast.schedules.__path__)
-]
-SCHEDULES = [
-    value
-    for module in MODULES
-    for value in vars(module).values()
-    if inspect.isclass(value) and issubclass(value, Schedule) and not inspect.isabstract(value)
-    if value.__module__ == module.__name__
-]
+SCHEDULES = concrete_classes(recast.schedules, Schedule)
 DECAYS = [value for value in SCHEDULES if issubclass(value, Decay)]
 COUNTED = [value for value in SCHEDULES if "by" in inspect.signature(value).parameters]
 BETWEEN = [value for value in DECAYS if {"start", "end"} <= inspect.signature(value).parameters.keys()]

@@ -91,43 +91,102 @@ def test_common_dialects_read_alike(read, text):
         ("", {}, "the file is empty; expected a header and rows"),
         (" \n\n", {}, "the file is empty"),
         ("t,v\n", {}, "a header (t, v) and no rows after it"),
-        ("t,ssh,value\n2020,1,2\n", {"targets": ["valeu"]}, "no column 'valeu'; did you mean 'value'? the file has 't', 'ssh', 'value'"),
+        (
+            "t,ssh,value\n2020,1,2\n",
+            {"targets": ["valeu"]},
+            "no column 'valeu'; did you mean 'value'? the file has 't', 'ssh', 'value'",
+        ),
         ("t,v\n2020,1\n", {"time": "zzz"}, "no column 'zzz'; the file has 't', 'v'"),
         ("t;v\n2020;1\n", {}, "no column 't'; fields must be separated by commas; the file has 't;v'"),
         ("t,v,v\n2020,1,2\n", {}, "2 columns have the name 'v'; rename all but one"),
-        ("t,v\n2020-01-01,1\n2020-01-02,2,3\n", {}, "level.csv, line 3: found 3 fields, expected 2 as in the header (t, v)"),
+        (
+            "t,v\n2020-01-01,1\n2020-01-02,2,3\n",
+            {},
+            "level.csv, line 3: found 3 fields, expected 2 as in the header (t, v)",
+        ),
         ("t,v\n2020-01-01,1,5\n2020-01-02,2,5\n", {}, "line 2: found 3 fields, expected 2"),
         ("t,v\n\n2020-01-01,1\n2020-01-02\n", {}, "line 4: found 1 fields, expected 2"),
         ('t,v\n"2020-01-01",1\n2020-01-02,2,"3"\n', {}, "line 3: found 3 fields, expected 2"),
         ('t,v\n2020-01-01,"1\n2020-01-02,2\n', {}, "line 2: quotation marks do not match"),
-        (b"t,v\n2020-01-01,1\n2020-01-02,\xb0\n", {}, "line 3: found the byte 0xb0, which is no UTF-8 text; save the file as UTF-8"),
-        ("t,v\n2020-01-01,1\n01/02/2020,2\n", {}, "level.csv, line 3, column 't': found '01/02/2020', no time stamp; expected ISO 8601"),
+        (
+            b"t,v\n2020-01-01,1\n2020-01-02,\xb0\n",
+            {},
+            "line 3: found the byte 0xb0, which is no UTF-8 text; save the file as UTF-8",
+        ),
+        (
+            "t,v\n2020-01-01,1\n01/02/2020,2\n",
+            {},
+            "level.csv, line 3, column 't': found '01/02/2020', no time stamp; expected ISO 8601",
+        ),
         ("t,v\n2020-02-30,1\n", {}, "line 2, column 't': found '2020-02-30', no time stamp"),
         ("t,v\n2020-01-01,1\nnow,2\n", {}, "line 3, column 't': found 'now', no time stamp"),
         ("t,v\n1577836800,1\n", {}, "found '1577836800', no time stamp"),
         ("t,v\n2020-01-01,1\n,2\n", {}, "line 3, column 't': found '', an empty stamp"),
         ("t,v\n2020-01-01,1\nNaT,2\n", {}, "line 3, column 't': found 'NaT', no time stamp"),
         ("t,v\n1066-10-14,1\n1066-10-15,1\n", {}, "found '1066-10-14', a stamp out of range; expected 1678 to 2261"),
-        ("t,v\n2020-01-01 00:00,1\n2020-01-01 01:00Z,2\n", {}, "line 3, column 't': found '2020-01-01 01:00Z', a stamp with a zone; the rows before are otherwise"),
-        ("t,v\n2020-01-01 00:00+01:00,1\n2020-01-01 01:00,2\n", {}, "line 3, column 't': found '2020-01-01 01:00', a stamp without a zone"),
-        ("t,v\n2020-01-01,1\n2020-01-02,2\n2020-01-02,2\n", {}, "line 4, column 't': found '2020-01-02', which line 3 has too (1 duplicate stamps in all)"),
-        ("t,v\n2020-01-02,1\n2020-01-01,2\n2020-01-02,2\n", {}, "line 4, column 't': found '2020-01-02', which line 2 has too"),
-        ("t,v\n2020-01-01,1\n2020-01-03,2\n2020-01-02,2\n", {}, "line 4, column 't': found '2020-01-02', before the stamp of the row above it; expected ascending stamps; sort"),
-        ("t,v\n2020-01-01,1\n2020-01-02,\n2020-01-03,NA\n", {}, "line 3, column 'v': found ''; expected a finite number (2 row(s) have none); delete such rows, or let them be dropped: data.source.missing=[nan]"),
+        (
+            "t,v\n2020-01-01 00:00,1\n2020-01-01 01:00Z,2\n",
+            {},
+            "line 3, column 't': found '2020-01-01 01:00Z', a stamp with a zone; the rows before",
+        ),
+        (
+            "t,v\n2020-01-01 00:00+01:00,1\n2020-01-01 01:00,2\n",
+            {},
+            "line 3, column 't': found '2020-01-01 01:00', a stamp without a zone",
+        ),
+        (
+            "t,v\n2020-01-01,1\n2020-01-02,2\n2020-01-02,2\n",
+            {},
+            "line 4, column 't': found '2020-01-02', which line 3 has too (1 duplicate stamps in all)",
+        ),
+        (
+            "t,v\n2020-01-02,1\n2020-01-01,2\n2020-01-02,2\n",
+            {},
+            "line 4, column 't': found '2020-01-02', which line 2 has too",
+        ),
+        (
+            "t,v\n2020-01-01,1\n2020-01-03,2\n2020-01-02,2\n",
+            {},
+            "line 4, column 't': found '2020-01-02', before the stamp of the row above it; expected ascending",
+        ),
+        (
+            "t,v\n2020-01-01,1\n2020-01-02,\n2020-01-03,NA\n",
+            {},
+            (
+                "line 3, column 'v': found ''; expected a finite number (2 row(s) have none); delete such "
+                "rows, or let them be dropped: data.source.missing=[nan]"
+            ),
+        ),
         ("t,v\n2020-01-01,1\n2020-01-02,null\n", {}, "line 3, column 'v': found 'null'; expected a finite number"),
-        ("t,v\n2020-01-01,1\n2020-01-02,-inf\n", {}, "line 3, column 'v': found '-inf'; expected a finite number (1 row(s) have none); mend the value"),
+        (
+            "t,v\n2020-01-01,1\n2020-01-02,-inf\n",
+            {},
+            "line 3, column 'v': found '-inf'; expected a finite number (1 row(s) have none); mend the value",
+        ),
         ("t,v\n2020-01-01,1e400\n2020-01-02,1\n", {}, "line 2, column 'v': found '1e400'; expected a finite number"),
-        ("t,v\n2020-01-01,1\n2020-01-02,high\n", {}, "line 3, column 'v': found 'high'; expected a number with a decimal point (1 row(s) have none)"),
+        (
+            "t,v\n2020-01-01,1\n2020-01-02,high\n",
+            {},
+            "line 3, column 'v': found 'high'; expected a number with a decimal point (1 row(s) have none)",
+        ),
         ('t,v\n2020-01-01,"1,5"\n', {}, "line 2, column 'v': found '1,5'; expected a number with a decimal point"),
         ("t,v\n2020-01-01,1\n2020-01-02,1_0\n", {}, "line 3, column 'v': found '1_0'; expected a number"),
         ("t,v\n2020-01-01,True\n", {}, "found 'True'; expected a number"),
-        ("t,v\n2020-01-01,1\n2020-01-02,0x10\n2020-01-03,nan\n", {}, "line 3, column 'v': found '0x10'; expected a number"),
+        (
+            "t,v\n2020-01-01,1\n2020-01-02,0x10\n2020-01-03,nan\n",
+            {},
+            "line 3, column 'v': found '0x10'; expected a number",
+        ),
         ('n,t,v\n"a\nb",2020-01-01,1\nx,2020-01-02,\n', {}, "line 4, column 'v': found ''"),
         ("t,v\n2020-01-01,5\n", {"missing": [5]}, "no row is left without a value of missing=[5] in ['v']"),
         ("t,v\n2020-01-01,5\n", {}, "1 row(s); a step needs two at least; state it"),
-        ("t,v\n2020-01-01,5\n2020-02-01,5\n2020-03-01,5\n2020-04-01,5\n", {}, "the most frequent difference of stamps is 31 days, of no fixed length in a calendar; state the step: data.source.step=MS"),
+        (
+            "t,v\n2020-01-01,5\n2020-02-01,5\n2020-03-01,5\n2020-04-01,5\n",
+            {},
+            "difference of stamps is 31 days, of no fixed length in a calendar; state the step: data.source.step=MS",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_files_are_reported_with_line_column_found_and_remedy(read, text, options, expected):
     with pytest.raises(DataError) as error:
         read(text, **options)
@@ -237,8 +296,16 @@ def test_find_sentinel_leaves_ordinary_values_alone(values):
 
 @pytest.mark.parametrize(
     ("step", "alias"),
-    [("10min", "10min"), ("60min", "h"), ("24h", "D"), ("7D", "7D"), ("90min", "90min"), ("250ms", "250ms"), ("7ns", "7ns")],
-)  # fmt: skip
+    [
+        ("10min", "10min"),
+        ("60min", "h"),
+        ("24h", "D"),
+        ("7D", "7D"),
+        ("90min", "90min"),
+        ("250ms", "250ms"),
+        ("7ns", "7ns"),
+    ],
+)
 def test_inferred_step_is_the_most_frequent_difference(step, alias):
     times = pd.date_range("2020-01-01", periods=9, freq=step).to_numpy().astype("datetime64[ns]")
     times = np.delete(times, [3, 6])

@@ -10,8 +10,8 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 import yaml
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from recast.baselines.baseline import Baseline
 from recast.callbacks.best_checkpoint import best_checkpoint_path

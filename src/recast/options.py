@@ -37,12 +37,13 @@ def option_hints(target: Callable[..., Any]) -> dict[str, Any]:
 def value_problem(value: object, hint: Any) -> str | None:
     """What is wrong with `value` for the annotation `hint`; None if nothing is.
 
-    No conversion takes place: "3" is not an integer, True is not a number. An integer is a float.
+    No conversion takes place: "3" is not an integer, True is not a number. An integer is a float; NaN and infinity
+    are none.
     """
     from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
     try:
-        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False))
     except PydanticUserError:  # a BaseModel or dataclass brings its own configuration
         adapter = TypeAdapter(hint)
     try:

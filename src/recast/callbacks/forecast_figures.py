@@ -56,4 +56,4 @@ def log_figure(trainer: pl.Trainer, name: str, figure: Figure) -> None:
     save(figure, Path(trainer.default_root_dir) / "figures" / f"{name}.png")
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_figure(name, figure, global_step=trainer.global_step)
+            logger.experiment.add_figure(name, figure, global_step=trainer.global_step, close=False)

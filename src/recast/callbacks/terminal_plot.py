@@ -38,7 +38,7 @@ class TerminalPlot(pl.Callback):
         text = terminal_forecast(
             panel,
             unit=data.spec.units[0],
-            width=min(shutil.get_terminal_size().columns, 120),
+            width=max(50, min(shutil.get_terminal_size().columns, 120)),
             height=max(self.height, 13),
             timezone=data.spec.timezone,
         )

@@ -49,7 +49,7 @@ def forecast_windows(task: ForecastTask, data: ForecastDataModule, part: str, wa
             band = {"lower": lower, "upper": upper, "level": LEVEL}
         panels.append(
             Panel(
-                title=f"from {pd.Timestamp(series.times[origin - 1]):%Y-%m-%d %H:%M}",
+                title=f"from {pd.DatetimeIndex(series.times)[origin - 1]:%Y-%m-%d %H:%M}",
                 context_times=series.times[past],
                 context=series.values[past, 0],
                 future_times=series.times[future],

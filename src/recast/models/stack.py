@@ -1,7 +1,7 @@
 """Layers of recurrent cells, one above the other."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -48,10 +48,10 @@ class Stack(nn.Module):
         """Output of the top layer after one step, and the new states."""
         output = inputs
         new = []
-        for layer, (cell, state) in enumerate(zip(self.cells, states, strict=True)):
+        for layer, state in enumerate(states):
             if layer:
                 output = functional.dropout(output, self.dropout, self.training)
-            state = cell.step(output, state)  # noqa: PLW2901
-            output = state.hidden
-            new.append(state)
+            cell = cast("Cell[Any]", self.cells[layer])
+            new.append(cell.step(output, state))
+            output = new[-1].hidden
         return output, new

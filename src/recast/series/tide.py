@@ -47,7 +47,7 @@ class TideSimulator(Source):
     The surge is a red noise of second order with two equal time constants (a first-order process driven by another):
     its autocorrelation (1 + k) exp(-k), k = lag / time constant, is smooth at short lags. The local part is a
     first-order process. With the defaults, level minus tide has a standard deviation of 0.206 m, and autocorrelations
-    of .99 at 10 minutes and .67 at 1000 minutes; the real residual has 0.212 m, .994 and .685. It differs in that the
+    of .994 at 10 minutes and .67 at 1000 minutes; the real residual has 0.212 m, .994 and .685. It differs in that the
     real autocorrelation falls faster after a day, and below 0 after two. Values are rounded to 0.01 m.
 
     Gaps, in proportion to the real record's of 182 days: one of 4 days, 19 single rows missing, and 12 rows off the

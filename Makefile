@@ -1,0 +1,40 @@
+# recast: set-up, demo, tests. `make help` explains the targets.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Side-by-side processes with several threads each are slower than with one.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help install demo test test-all format clean
+
+help:  ## Explain the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+install: $(VENV)/.installed  ## Make the virtual environment and install recast with its test tools
+
+$(VENV)/.installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+demo: install  ## Train on the tide simulator, compare with baselines, draw (about 2 minutes on two cores)
+	$(BIN)/python scripts/demo.py
+
+test: install  ## Lint, check types, run the tests (under 10 minutes on two cores)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/python -m pytest -n 2
+
+test-all: install  ## Run all tests, the slow ones too
+	$(BIN)/python -m pytest -n 2 -m "slow or not slow"
+
+format: install  ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## Remove the virtual environment and caches
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,44 @@
+"""What all tests share: array shapes and types checked as recast is imported, one thread, small data."""
+
+from jaxtyping import install_import_hook
+
+# Before anything imports recast. With the numeric tower an integer is a float, as in `recast.options`.
+install_import_hook("recast", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+from recast.datamodule import ForecastDataModule  # noqa: E402
+from recast.prepare.prepare import Prepared  # noqa: E402
+from recast.prepare.windows import Windows  # noqa: E402
+from recast.series.autoregressive import AR2  # noqa: E402
+
+torch.set_num_threads(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Lightning 2.6 on torch 2.13; nothing that recast could change.
+    config.addinivalue_line("filterwarnings", r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated")
+    config.addinivalue_line("filterwarnings", r"ignore:GPU available but not used")
+
+
+def small_data(**options: object) -> ForecastDataModule:
+    """A hundred and twenty hours of AR(2) with a daily period: 75 training, 3 validation and 15 test windows."""
+    defaults = {
+        "source": AR2(rows=120),
+        "windows": Windows(context=6, horizon=4),
+        "periods": [24.0],
+        "batch_size": 25,
+        "evaluation_batch_size": 4,
+    }
+    return ForecastDataModule(**(defaults | options))
+
+
+@pytest.fixture
+def tiny_data() -> ForecastDataModule:
+    return small_data()
+
+
+@pytest.fixture(scope="session")
+def tiny_prepared() -> Prepared:
+    return small_data().prepared

@@ -1,0 +1,23 @@
+"""Finds what exists, so that a new part is tested by existing."""
+
+import importlib
+import inspect
+import pkgutil
+from types import ModuleType
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def concrete_classes(package: ModuleType, base: type[T]) -> list[type[T]]:
+    """The classes that the modules of `package` define and that can be built as a `base`, in order of their modules."""
+    modules = [
+        importlib.import_module(f"{package.__name__}.{info.name}") for info in pkgutil.iter_modules(package.__path__)
+    ]
+    return [
+        found
+        for module in map(importlib.import_module, names)
+        for found in vars(module).values()
+        if inspect.isclass(found) and issubclass(found, base) and not inspect.isabstract(found)
+        if found.__module__ == module.__name__
+    ]

@@ -19,6 +19,8 @@ torch.set_num_threads(1)
 def pytest_configure(config: pytest.Config) -> None:
     # Lightning 2.6 on torch 2.13; nothing that recast could change.
     config.addinivalue_line("filterwarnings", r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated")
+    # OmegaConf's annotations are not ours to modernise.
+    config.addinivalue_line("filterwarnings", "ignore::beartype.roar.BeartypeDecorHintPep585DeprecationWarning")
     config.addinivalue_line("filterwarnings", r"ignore:GPU available but not used")
 
 

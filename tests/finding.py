@@ -11,9 +11,7 @@ T = TypeVar("T")
 
 def concrete_classes(package: ModuleType, base: type[T]) -> list[type[T]]:
     """The classes that the modules of `package` define and that can be built as a `base`, in order of their modules."""
-    modules = [
-        importlib.import_module(f"{package.__name__}.{info.name}") for info in pkgutil.iter_modules(package.__path__)
-    ]
+    names = [f"{package.__name__}.{info.name}" for info in pkgutil.iter_modules(package.__path__)]
     return [
         found
         for module in map(importlib.import_module, names)

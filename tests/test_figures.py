@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from matplotlib.collections import FillBetweenPolyCollection, LineCollection
 from matplotlib.colors import to_rgba
 from matplotlib.dates import ConciseDateFormatter
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from recast.errors import ConfigurationError, DataError
@@ -455,7 +456,7 @@ def test_the_same_picture_gives_the_same_bytes(tmp_path):
 
 
 def test_a_failing_save_leaves_the_old_file_and_no_other(tmp_path):
-    class FailsHalfway:
+    class FailsHalfway(Figure):
         def savefig(self, path, **_options):
             path.write_bytes(b"half a pict")
             raise OSError("no space left on device")

@@ -10,11 +10,13 @@ import torch
 
 import recast
 from recast.callbacks.provenance import KEY
+from recast.checkpoint_spec import checked_spec
 from recast.configure.build import build
 from recast.configure.check import check
 from recast.configure.options import CheckpointOptions
 from recast.datamodule import ForecastDataModule
 from recast.errors import CheckpointError, ConfigurationError
+from recast.model_size import no_larger_than
 from recast.prepare.prepare import Prepared
 from recast.task import ForecastTask
 from recast.types import SeriesSpec
@@ -71,9 +73,8 @@ def read(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint file")
-    if not zipfile.is_zipfile(path):
-        raise CheckpointError(f"{path}: not a checkpoint, or one that was cut short; expected a file written by torch")
     try:
+        _refuse_packed(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
@@ -111,8 +112,10 @@ def restore(path: str | Path) -> Restored:
         if not isinstance(config, dict):
             raise ConfigurationError("it holds no configuration")
         check(config, CheckpointOptions, allowed=ALLOWED)
-        spec = SeriesSpec.from_dict(description["spec"])
-        model = build(config["model"], ALLOWED)(spec=spec)
+        spec = checked_spec(description.get("spec"))
+        # The weights lie in the file as they are, at least in half precision.
+        with no_larger_than(2 * Path(path).stat().st_size):
+            model = build(config["model"], ALLOWED)(spec=spec)
         metrics = {name: build(node, ALLOWED) for name, node in config["metrics"].items()}
         task = build(config["task"], ALLOWED)(model=model, metrics=metrics)
         data = build(config["data"], ALLOWED)
@@ -120,6 +123,16 @@ def restore(path: str | Path) -> Restored:
     except (ConfigurationError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise CheckpointError(f"{path}: its parts do not fit each other: {error}") from error
     return Restored(task.eval(), data, spec, str(description.get("fingerprint")), config)
+
+
+def _refuse_packed(path: Path) -> None:
+    """Torch stores its tensors as they are; a file that unpacks to more than its size was made to fill the memory."""
+    if not zipfile.is_zipfile(path):
+        raise CheckpointError(f"{path}: not a checkpoint, or one that was cut short; expected a file written by torch")
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > path.stat().st_size:
+        raise CheckpointError(f"{path}: refused: it would unpack to {unpacked} bytes; torch does not pack its files")
 
 
 def _first_line(error: BaseException) -> str:

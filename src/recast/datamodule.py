@@ -6,7 +6,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from recast.options import NonNegativeInt, PositiveFloat, PositiveInt, checked
+from recast.options import PositiveFloat, PositiveInt, Seed, checked
 from recast.prepare.grid import ErrorGrid, Grid
 from recast.prepare.loader import WindowLoader
 from recast.prepare.prepare import Prepared, prepare
@@ -49,7 +49,7 @@ class ForecastDataModule(pl.LightningDataModule):
         season: PositiveInt = 1,
         batch_size: PositiveInt = 32,
         evaluation_batch_size: PositiveInt = 512,
-        seed: NonNegativeInt = 0,
+        seed: Seed = 0,
     ) -> None:
         super().__init__()
         self.source = source

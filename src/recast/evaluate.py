@@ -10,6 +10,7 @@ import torch
 from recast.baselines.baseline import Baseline
 from recast.checkpoint import restore
 from recast.configure.build import build
+from recast.errors import ConfigurationError, DataError
 from recast.prepare.prepare import rescale
 from recast.results import Results
 from recast.scores import fit_baselines, read_scores, score_baseline
@@ -25,11 +26,18 @@ def evaluate(config: dict[str, Any]) -> Results:
         InputError: if checkpoint or data cannot be used.
     """
     torch.set_num_threads(config["threads"])
+    if config["output"] is not None and (Path(config["output"]) / "config.yaml").exists():
+        raise ConfigurationError(f"output={config['output']}: it holds a run, whose results would be overwritten")
     restored = restore(config["checkpoint"])
     task, data = restored.task, restored.data
+    data.evaluation_batch_size = config["batch_size"]
     if config["path"] is not None:
         data.source = data.source.for_file(config["path"])
-    data.evaluation_batch_size = config["batch_size"]
+    elif data.prepared.fingerprint != restored.fingerprint:
+        raise DataError(
+            f"{data.prepared.series.label}: it has changed since the training, so that the parts are others now; give "
+            f"path={data.prepared.series.label} to score the file as it is"
+        )
     data.prepared = rescale(data.prepared, restored.spec)
     task.samples["test"] = config["samples"]
     part = config["split"]

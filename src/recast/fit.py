@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from recast.baselines.baseline import Baseline
@@ -22,6 +23,7 @@ from recast.callbacks.windows_to_show import forecast_windows
 from recast.checkpoint import describe, read
 from recast.checkpoint_io import WholeCheckpointIO
 from recast.configure.build import build
+from recast.configure.wording import suggestion
 from recast.datamodule import ForecastDataModule
 from recast.errors import CheckpointError, ConfigurationError
 from recast.figures.leads import lead_errors
@@ -70,6 +72,7 @@ def run(config: dict[str, Any], folder: Path) -> Results:
         learning_rate=build(config["learning_rate"]) if config["learning_rate"] else None,
         metrics=metrics,
     )
+    _check_monitors(trainer, task)
     started = time.perf_counter()
     baselines: dict[str, Baseline] = {name: build(node) for name, node in config["baselines"].items() if node}
     fit_baselines(baselines, prepared)
@@ -84,7 +87,10 @@ def run(config: dict[str, Any], folder: Path) -> Results:
     started = time.perf_counter()
     if resumed is None or not resumed[FINISHED]:
         checkpoint = None if resumed is None else str(last_checkpoint_path(folder))
-        trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
+        try:
+            trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
+        except MisconfigurationException as error:
+            raise ConfigurationError(str(error)) from error
     seconds["fit"] = time.perf_counter() - started
     chosen = best_checkpoint_path(folder)
     chosen = chosen if chosen.exists() else last_checkpoint_path(folder)
@@ -150,6 +156,17 @@ def _check_optimizer(node: dict[str, Any]) -> None:
         raise ConfigurationError(f"optimizer: {error}") from error
 
 
+def _check_monitors(trainer: pl.Trainer, task: ForecastTask) -> None:
+    """Lightning would find a wrong name after the first epoch."""
+    curves = [f"{name}/validation" for name in task.metrics_of("validation")]
+    curves += ["mse/teacher_forced", "exposure_bias"]
+    for part in (*trainer.checkpoint_callbacks, *trainer.early_stopping_callbacks, task.learning_rate):
+        monitor = getattr(part, "monitor", None)
+        if monitor is not None and monitor not in curves:
+            name = type(part).__name__
+            raise ConfigurationError(f"{name}: monitor={monitor}: no such curve{suggestion(monitor, curves)}")
+
+
 def _state_to_resume(config: dict[str, Any], folder: Path) -> dict[str, Any] | None:
     path = last_checkpoint_path(folder)
     if not config["resume"]:
@@ -187,11 +204,18 @@ def _trainer(config: dict[str, Any], folder: Path, described: Provenance, resume
             # Points that a killed run wrote after its last checkpoint would stand beside those written anew.
             purge = {"purge_step": resumed["global_step"]} if resumed and _is_tensorboard(node) else {}
             loggers.append(build(node)(save_dir=str(folder), **purge))
+    callbacks: list[pl.Callback] = [build(node) for node in config["callbacks"].values() if node]
+    if not loggers:
+        # Lightning refuses it then.
+        callbacks = [callback for callback in callbacks if not isinstance(callback, LearningRateMonitor)]
+    # Lightning else puts in one of its own.
+    bar = {} if any(isinstance(callback, ProgressBar) for callback in callbacks) else {"enable_progress_bar": False}
     try:
         return build(config["trainer"])(
             default_root_dir=str(folder),
-            callbacks=[described, *(build(node) for node in config["callbacks"].values() if node)],
+            callbacks=[described, *callbacks],
             logger=loggers,
+            **bar,
             plugins=[WholeCheckpointIO()],
         )
     except (MisconfigurationException, ValueError, TypeError) as error:
@@ -224,22 +248,35 @@ def _draw(trainer: pl.Trainer, task: ForecastTask, data: ForecastDataModule, res
 
 
 def _log_hyperparameters(trainer: pl.Trainer, config: dict[str, Any], results: Results) -> None:
-    chosen = {key: config[key] for key in ("data", "model", "optimizer", "learning_rate", "seed")}
     values = {f"test/{name}": value for name, value in results.model.overall.items()}
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(_short(chosen), values, step=trainer.global_step)
+            logger.log_hyperparams(_hyperparameters(config), values, step=trainer.global_step)
             logger.save()
 
 
-def _short(node: Any, key: str = "") -> dict[str, Any]:
-    """Flat hyper-parameters: options by dotted key, a part by its class name."""
+def _hyperparameters(config: dict[str, Any]) -> dict[str, Any]:
+    """What one compares runs by; the model's options without prefix, since TensorBoard shows the first ones by name."""
+    data = {key: config["data"][key] for key in ("source", "grid", "scaler", "windows", "batch_size")}
+    return {
+        **_flat(config["model"]),
+        **{f"data.{key}": value for key, value in _flat(data).items() if "." not in key},
+        "data.context": config["data"]["windows"]["context"],
+        "data.horizon": config["data"]["windows"]["horizon"],
+        **_flat({key: config[key] for key in ("optimizer", "learning_rate")}),
+        "max_epochs": config["trainer"].get("max_epochs"),
+        "seed": config["seed"],
+    }
+
+
+def _flat(node: Any, key: str = "") -> dict[str, Any]:
+    """Options by dotted key, a part by its class name."""
     if not isinstance(node, dict):
         return {key: node if isinstance(node, (int, float, str, bool)) else json.dumps(node)}
     flat = {}
     for name, value in node.items():
-        if name == "_target_":
+        if name == "_target_" and key:
             flat[key] = value.rpartition(".")[2]
-        elif name != "_partial_":
-            flat |= _short(value, f"{key}.{name}" if key else name)
+        elif name not in ("_target_", "_partial_"):
+            flat |= _flat(value, f"{key}.{name}" if key else name)
     return flat

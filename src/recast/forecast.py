@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 
 from recast.checkpoint import Restored, restore
-from recast.errors import DataError
+from recast.errors import ConfigurationError, DataError
 from recast.figures.panel import Panel
 from recast.figures.panels import forecast_panels
 from recast.figures.png import save
@@ -34,16 +34,17 @@ def forecast_file(config: dict[str, Any]) -> Path:
         InputError: if checkpoint or file cannot be used; nothing is written then.
     """
     torch.set_num_threads(config["threads"])
+    output = Path(config["output"])
+    figure = Path(config["figure"] or output.with_suffix(".png"))
+    _require_different(config | {"figure": str(figure)})
     restored = restore(config["checkpoint"])
     series = restored.data.grid.apply(restored.data.source.for_file(config["input"]).read())
     check_channels(series, restored.spec)
     batch = _context(series, restored)
-    torch.manual_seed(config["seed"])
-    forecast = restored.task.forecast(batch, samples=config["samples"])
+    forecast = restored.task.forecast(batch, samples=config["samples"], seed=config["seed"])
     times = future_times(series.times[-1], restored.spec.step, restored.spec.horizon)
     band = _band(forecast, config["level"])
-    write_text(Path(config["output"]), _table(series, times, forecast, band).to_csv(index=False))
-    figure = Path(config["figure"] or Path(config["output"]).with_suffix(".png"))
+    write_text(output, _table(series, times, forecast, band).to_csv(index=False))
     save(
         forecast_panels(
             [_panel(series, times, forecast, band=band, level=config["level"])],
@@ -54,6 +55,16 @@ def forecast_file(config: dict[str, Any]) -> Path:
         figure,
     )
     return figure
+
+
+def _require_different(config: dict[str, Any]) -> None:
+    """Nothing that is read, or was written before, is overwritten."""
+    given: dict[Path, str] = {}
+    for option in ("checkpoint", "input", "output", "figure"):
+        path = Path(config[option]).resolve()
+        if path in given:
+            raise ConfigurationError(f"{option}={config[option]}: the same file as {given[path]}; give another")
+        given[path] = option
 
 
 def _context(series: Series, restored: Restored) -> Batch:

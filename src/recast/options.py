@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ParamSpec, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from pydantic.types import AllowInfNan
 
 from recast.errors import ConfigurationError
 
@@ -17,10 +19,13 @@ P = ParamSpec("P")
 
 PositiveInt = Annotated[int, Ge(1)]
 NonNegativeInt = Annotated[int, Ge(0)]
+Seed = Annotated[int, Ge(0), Le(2**32 - 1)]
 PositiveFloat = Annotated[float, Gt(0)]
 NonNegativeFloat = Annotated[float, Ge(0)]
 Probability = Annotated[float, Ge(0), Le(1)]
 Fraction = Annotated[float, Ge(0), Lt(1)]
+AnyFloat = Annotated[float, AllowInfNan(True)]
+"""A number that may also be NaN or infinite; a plain `float` may not."""
 
 
 def option_hints(target: Callable[..., Any]) -> dict[str, Any]:
@@ -38,10 +43,8 @@ def value_problem(value: object, hint: Any) -> str | None:
     """What is wrong with `value` for the annotation `hint`; None if nothing is.
 
     No conversion takes place: "3" is not an integer, True is not a number. An integer is a float; NaN and infinity
-    are none.
+    are none, except for `AnyFloat`.
     """
-    from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
-
     try:
         adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False))
     except PydanticUserError:  # a BaseModel or dataclass brings its own configuration

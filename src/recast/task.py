@@ -92,14 +92,15 @@ class ForecastTask(pl.LightningModule):
         """Scaled values in the data's own unit, float64."""
         return scaled * self.scale + self.offset
 
-    def forecast(self, batch: Batch, *, samples: int | None = None) -> Forecast:
+    def forecast(self, batch: Batch, *, samples: int | None = None, seed: int = 0) -> Forecast:
         """Free-running forecast in the data's unit.
 
         Args:
             batch: Scaled windows; their targets are not looked at.
             samples: Trajectories where the head is stochastic; none: the option of the class.
+            seed: Seed of those trajectories.
         """
-        scaled = self.model.forecast(batch, samples=samples or self.samples["test"])
+        scaled = self.model.forecast(batch, samples=samples or self.samples["test"], seed=seed)
         drawn = None if scaled.samples is None else self.in_unit(scaled.samples)
         return Forecast(self.in_unit(scaled.mean), drawn)
 
@@ -200,15 +201,19 @@ class ForecastTask(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the state of torch's generators: dropout and sampling go on where they were."""
+        """Adds the state of torch's generators and of the training loader: both go on where they were."""
         checkpoint["generators"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+        loader: Any = self.trainer.train_dataloader
+        if hasattr(loader, "state_dict"):
+            checkpoint["train_loader"] = loader.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps that state until training starts; building and validating in between may draw numbers."""
+        """Keeps these states until training starts; building and validating in between may draw numbers."""
         self._generators = checkpoint.get("generators")
+        self._train_loader = checkpoint.get("train_loader")
 
     def on_train_start(self) -> None:
-        """Notes the planned length of training; restores the generators after a resume."""
+        """Notes the planned length of training; restores generators and loader after a resume."""
         steps = self.trainer.estimated_stepping_batches
         self._total_steps = int(steps) if steps != float("inf") else sys.maxsize
         generators = getattr(self, "_generators", None)
@@ -216,3 +221,10 @@ class ForecastTask(pl.LightningModule):
             torch.set_rng_state(generators["cpu"].cpu())
             torch.cuda.set_rng_state_all([state.cpu() for state in generators["cuda"]])
             self._generators = None
+        # Lightning restores a loader only where it builds it after reading the checkpoint; a learning rate that asks
+        # for the number of steps makes it build it before.
+        position = getattr(self, "_train_loader", None)
+        if position is not None:
+            loader: Any = self.trainer.train_dataloader
+            loader.load_state_dict(position)
+            self._train_loader = None

@@ -1,5 +1,6 @@
 """The state with the smallest free-running validation error."""
 
+import warnings
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -35,4 +36,7 @@ class BestCheckpoint(ModelCheckpoint):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Puts the file into the run's folder, not into the logger's."""
         self.dirpath = str(best_checkpoint_path(trainer.default_root_dir).parent)
-        super().setup(trainer, pl_module, stage)
+        with warnings.catch_warnings():
+            # Said of every run that is resumed; another run's folder is refused elsewhere.
+            warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
+            super().setup(trainer, pl_module, stage)

@@ -24,8 +24,9 @@ class LastCheckpoint(Checkpoint):
     """Saves the whole state of training to `checkpoints/last.ckpt` every few steps, on a signal, and at the end.
 
     On SIGTERM and SIGINT the state is saved after the batch in work and training ends with StoppedBySignalError; a
-    second signal ends the process at once. States are saved in mid-epoch only: what Lightning does between two epochs
-    (validation, early stopping, plateau schedules) is then done again on resume rather than half remembered.
+    second signal ends the process at once. States are saved in mid-epoch only, and not just before a validation: what
+    Lightning does there (validation, early stopping, plateau schedules) is then done again on resume rather than half
+    remembered.
 
     Args:
         every_n_steps: Optimiser steps between saves. [steps]
@@ -54,7 +55,7 @@ class LastCheckpoint(Checkpoint):
     ) -> None:
         """Saves where it is due, and leaves where a signal came."""
         complete = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-        if not complete or batch_idx + 1 >= trainer.num_training_batches:
+        if not complete or batch_idx + 1 >= trainer.num_training_batches or _validation_follows(trainer, batch_idx):
             return
         due = trainer.global_step % self.every_n_steps == 0 and trainer.global_step != self._saved_step
         if due or self._signal is not None:
@@ -101,3 +102,9 @@ class LastCheckpoint(Checkpoint):
             raise StoppedBySignalError(
                 f"{name} at step {trainer.global_step}: the state is saved; the same command with resume=true goes on"
             )
+
+
+def _validation_follows(trainer: pl.Trainer, batch_idx: int) -> bool:
+    """Whether Lightning validates after this batch (`val_check_interval`); on resume it would leave that out."""
+    interval = trainer.val_check_batch
+    return isinstance(interval, int) and (batch_idx + 1) % interval == 0

@@ -10,9 +10,10 @@ from omegaconf import DictConfig
 
 from recast.configure import run_folder
 from recast.configure.compose import conf_folder
-from recast.errors import RecastError
+from recast.errors import RecastError, StoppedBySignalError
 
 WRONG_INPUT = 2
+INTERRUPTED = 130
 
 
 def application(config_name: str, job: Callable[[DictConfig], None]) -> None:
@@ -23,18 +24,37 @@ def application(config_name: str, job: Callable[[DictConfig], None]) -> None:
         job: Called with each job's configuration.
     """
     import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    def one(config: DictConfig) -> None:
+        # Hydra precedes what a job raises with a line of its own: of use in a multirun, to find the job.
+        if HydraConfig.get().mode == RunMode.RUN:
+            guarded(lambda: job(config), config_name)
+            return
+        try:
+            job(config)
+        except StoppedBySignalError as error:
+            # Hydra would go on with the next job.
+            _leave(str(error), error.exit_code)
 
     run_folder.register()
     # Hydra then raises what it would print in its own words, with an exit code of its own.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    guarded(hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=config_name)(job))
+    command = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=config_name)(one)
+    guarded(command, config_name)
 
 
-def guarded(command: Callable[[], None]) -> None:
+def guarded(command: Callable[[], None], config_name: str) -> None:
     """Runs a command; what it raises on purpose becomes a message and an exit code.
 
-    Wrong input ends with 2, a stop by signal with 143, a refusing disk with 1; all without traceback. Anything that
+    Wrong input ends with 2, a stop by signal with 143, a refusing disk with 1, an
+    interrupt outside of training with 130; all without traceback. Anything that
     recast did not expect shows its traceback and ends with 1.
+
+    Args:
+        command: What is run.
+        config_name: The configuration that the overrides on the command line are for.
     """
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
@@ -44,11 +64,20 @@ def guarded(command: Callable[[], None]) -> None:
     except RecastError as error:
         _leave(str(error), error.exit_code)
     except (HydraException, OmegaConfBaseException) as error:
-        _leave(_whole(error), WRONG_INPUT)
+        from recast.cli.refusal import refusal
+
+        _leave(refusal(error, config_name, sys.argv[1:]), WRONG_INPUT)
     except OSError as error:
         if error.errno is None:
             raise
         _leave(str(error), 1)
+    except KeyboardInterrupt:
+        _leave("interrupted", INTERRUPTED)
+    except ValueError as error:
+        # Hydra's word for data=1.
+        if not str(error).startswith("Config group override"):
+            raise
+        _leave(str(error), WRONG_INPUT)
 
 
 def quiet_lightning() -> None:
@@ -58,12 +87,6 @@ def quiet_lightning() -> None:
     logger.setLevel(logging.WARNING)
     # Lightning 2.6 on torch 2.13; nothing that a user of recast could change.
     warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
-
-
-def _whole(error: BaseException) -> str:
-    """The message with that of its cause, where the cause says more."""
-    cause = error.__cause__
-    return str(error) if cause is None or str(cause) in str(error) else f"{error}\n{cause}"
 
 
 def _leave(message: str, code: int) -> None:

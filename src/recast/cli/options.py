@@ -30,7 +30,7 @@ def main() -> None:
     if {"-h", "--help"} & set(overrides):
         print(HELP)
         return
-    guarded(lambda: show(overrides))
+    guarded(lambda: show(overrides), "train")
 
 
 if __name__ == "__main__":

@@ -3,17 +3,18 @@
 import re
 from collections.abc import Sequence
 
+from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
 from recast.configure.compose import conf_folder
 from recast.configure.wording import suggestion
 
-_REFUSED = re.compile(r"Could not (?:override|delete)(?: from config)?[:\s]*'(?P<key>[^']+)'")
+UNKNOWN = re.compile(r"Could not (?:override|delete from config\.) '(?P<key>[^']+)'")
 
 
 def refusal(error: BaseException, config_name: str, overrides: Sequence[str]) -> str:
-    """Hydra's message in the words of recast's own check, where it can be said so; else as Hydra says it.
+    """The message for an override that Hydra refuses, in the words of recast's own check where there are such.
 
     Args:
         error: What Hydra or OmegaConf raised.
@@ -23,38 +24,40 @@ def refusal(error: BaseException, config_name: str, overrides: Sequence[str]) ->
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, choice = error.missing_cfg_file.rpartition("/")
         return f"{group}={choice}: no such choice{suggestion(choice, error.options)}"
-    found = _REFUSED.search(str(error))
-    if isinstance(error, HydraException) and found:
-        return _unknown(found["key"], config_name, overrides)
+    unknown = UNKNOWN.match(str(error))
+    if unknown and "/" in unknown["key"]:
+        return f"{unknown['key']}: no such group{suggestion(unknown['key'], _groups())}"
+    if unknown and not unknown["key"].startswith("hydra."):
+        return _unknown_option(unknown["key"], _chosen(config_name, overrides))
     cause = error.__cause__
     return str(error) if cause is None or str(cause) in str(error) else f"{error}\n{cause}"
 
 
-def _unknown(key: str, config_name: str, overrides: Sequence[str]) -> str:
-    """The message for an option or a group that the configuration does not have."""
-    if "/" in key:
-        folder = conf_folder()
-        groups = sorted({path.parent.relative_to(folder).as_posix() for path in folder.rglob("*.yaml")} - {"."})
-        return f"{key}: no such group{suggestion(key, groups)}"
-    # Groups decide which options there are; only they are needed, and they were not refused.
-    config = _composed(config_name, [override for override in overrides if "." not in override.partition("=")[0]], key)
-    place, names = "", key.split(".")
-    for name in names[:-1]:
-        inner = config.get(name)
-        if not isinstance(inner, DictConfig):
-            break
-        config, place = inner, f"{place}{name}."
-    missing = names[place.count(".")]
-    known = [str(name) for name in config if str(name)[0] != "_"]
-    return f"{place}{missing}: no such option{suggestion(missing, known)}"
+def _groups() -> list[str]:
+    """The configuration groups, as in "model/cell"."""
+    folder = conf_folder()
+    return sorted({path.parent.relative_to(folder).as_posix() for path in folder.rglob("*.yaml")} - {"."})
 
 
-def _composed(config_name: str, overrides: Sequence[str], key: str) -> DictConfig:
-    from hydra import compose, initialize_config_dir
-
-    usable = [override for override in overrides if override.partition("=")[0] != key]
+def _chosen(config_name: str, overrides: Sequence[str]) -> DictConfig:
+    """The configuration with the overrides that choose from groups, and no others."""
+    groups = _groups()
+    choices = [override for override in overrides if override.lstrip("+").partition("=")[0] in groups]
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
         try:
-            return compose(config_name=config_name, overrides=usable)
+            return compose(config_name=config_name, overrides=choices)
         except HydraException:
             return OmegaConf.create({})
+
+
+def _unknown_option(key: str, config: DictConfig) -> str:
+    place = ""
+    *path, name = key.split(".")
+    for step in path:
+        inner = config.get(step)
+        if not isinstance(inner, DictConfig):
+            name = step
+            break
+        config, place = inner, f"{place}{step}."
+    known = [str(option) for option in config if not str(option).startswith("_")]
+    return f"{place}{name}: no such option{suggestion(name, known)} (one that is not shown there: +{key}=...)"

@@ -20,8 +20,8 @@ def show_results(results: Results) -> None:
         values = ["-" if value != value else f"{value:.4g}" for value in row]  # noqa: PLR0124 NaN
         table.add_row(str(name), *values, style="bold" if name == "model" else None)
     console = Console()
-    console.print(table)
-    for reference in results.skills().values():
-        gain = reference["overall"]
-        verdict = "better" if gain > 0 else "worse" if gain < 0 else "no better"
-        console.print(f"skill against {reference['baseline']}: {gain:+.3f} ({verdict})", highlight=False)
+    # A table that the terminal breaks can be read; one squeezed into its width lacks digits.
+    Console(width=max(console.width, Console(width=1000).measure(table).maximum)).print(table)
+    skills = {reference["baseline"]: reference["overall"] for reference in results.skills().values()}
+    for baseline, value in skills.items():
+        console.print(f"skill in MSE against {baseline}: {value:+.3f}", highlight=False)

@@ -13,7 +13,7 @@ from recast.datamodule import ForecastDataModule
 from recast.learning_rates.learning_rate import LearningRate
 from recast.metrics.lead_metric import LeadMetric
 from recast.models.model import ForecastModel
-from recast.options import NonNegativeInt, PositiveInt, checked
+from recast.options import PositiveInt, Seed, checked
 from recast.task import ForecastTask
 
 
@@ -85,7 +85,7 @@ class TrainOptions:
         logger: dict[str, Callable[..., Logger] | None],
         paths: Paths,
         learning_rate: LearningRate | None = None,
-        seed: NonNegativeInt = 0,
+        seed: Seed = 0,
         threads: PositiveInt = 1,
         resume: bool = False,
     ) -> None: ...
@@ -146,6 +146,6 @@ class ForecastOptions:
         figure: str | None = None,
         level: Annotated[float, Gt(0), Lt(1)] = 0.9,
         samples: PositiveInt = 200,
-        seed: NonNegativeInt = 0,
+        seed: Seed = 0,
         threads: PositiveInt = 1,
     ) -> None: ...

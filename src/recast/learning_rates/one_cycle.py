@@ -29,11 +29,13 @@ class OneCycle(LearningRate):
 
     def schedule(self, optimizer: Optimizer, steps: int) -> LRSchedulerConfigType:
         """See the base class."""
+        # Torch divides by the length of the rise, warmup * steps - 1.
+        warmup = self.warmup if self.warmup * steps != 1 else self.warmup * (1 + 1e-9)
         scheduler = OneCycleLR(
             optimizer,
             max_lr=[group["lr"] for group in optimizer.param_groups],
             total_steps=steps,
-            pct_start=self.warmup,
+            pct_start=warmup,
             div_factor=self.divide,
             final_div_factor=self.final_divide,
             cycle_momentum=False,

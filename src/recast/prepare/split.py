@@ -94,10 +94,13 @@ class TimeSplit(Split):
 
 
 def _date(option: str, text: str) -> np.datetime64:
+    remedy = "is not a date such as 2020-06-01, from 1678 to 2261"
     try:
-        stamp = pd.Timestamp(text)
+        stamp = pd.Timestamp(text).as_unit("ns")
     except ValueError as error:
-        raise ConfigurationError(f"TimeSplit: {option}={text!r} is not a date such as 2020-06-01") from error
+        raise ConfigurationError(f"TimeSplit: {option}={text!r} {remedy}") from error
+    if stamp is pd.NaT:
+        raise ConfigurationError(f"TimeSplit: {option}={text!r} {remedy}")
     if stamp.tzinfo is not None:
         stamp = stamp.tz_convert("UTC").tz_localize(None)
-    return stamp.to_datetime64().astype("datetime64[ns]")
+    return stamp.to_datetime64()

@@ -9,7 +9,7 @@ import pandas as pd
 from annotated_types import MinLen
 
 from recast.errors import ConfigurationError, DataError
-from recast.options import checked
+from recast.options import AnyFloat, checked
 from recast.series.csv_text import CsvText, load_csv
 from recast.series.sentinels import find_sentinel
 from recast.series.source import Source
@@ -57,7 +57,7 @@ class CsvSource(Source):
         past: list[str] | None = None,
         units: dict[str, str] | None = None,
         step: str | None = None,
-        missing: list[float] | None = None,
+        missing: list[AnyFloat] | None = None,
     ) -> None:
         self.path = path
         self.time = time

@@ -2,7 +2,7 @@
 
 from typing import final
 
-from recast.options import checked
+from recast.options import AnyFloat, checked
 from recast.series.csv_file import CsvSource
 from recast.series.source import Source
 from recast.types import Series
@@ -33,7 +33,7 @@ class SeaLevelSource(Source):
         column: str = "ssh",
         unit: str = "m",
         step: str = "10min",
-        missing: list[float] | None = None,
+        missing: list[AnyFloat] | None = None,
     ) -> None:
         self.csv = CsvSource(path=path, time=time, targets=[column], units={column: unit}, step=step, missing=missing)
 

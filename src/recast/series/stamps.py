@@ -66,7 +66,7 @@ def _refuse_disorder(text: CsvText, column: str, times: np.ndarray) -> None:
             f"{text.where(second, column)}: found {text.found(second, column)!r}, which line {text.lines[first]} has "
             f"too ({len(same)} duplicate stamps in all); expected each stamp once; delete or average the duplicates"
         )
-    row = late[0] + 1
+    row = int(late[0]) + 1
     raise DataError(
         f"{text.where(row, column)}: found {text.found(row, column)!r}, before the stamp of the row above it; "
         "expected ascending stamps; sort the file by time"

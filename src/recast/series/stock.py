@@ -6,7 +6,7 @@ from typing import Literal, final
 import numpy as np
 
 from recast.errors import DataError
-from recast.options import checked
+from recast.options import AnyFloat, checked
 from recast.series.csv_file import CsvSource
 from recast.series.source import Source
 from recast.types import Series
@@ -43,7 +43,7 @@ class StockSource(Source):
         time: str = "Date",
         currency: str = "USD",
         step: str = "B",
-        missing: list[float] | None = None,
+        missing: list[AnyFloat] | None = None,
     ) -> None:
         self.column = column
         self.transform: Literal["price", "log_return"] = transform

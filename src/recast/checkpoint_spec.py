@@ -1,0 +1,46 @@
+"""The data's description in a checkpoint, which may come from a stranger: checked before a model is built from it."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from annotated_types import MinLen
+
+from recast.errors import ConfigurationError
+from recast.options import NonNegativeFloat, PositiveFloat, PositiveInt, check_values
+from recast.series.step import parse_step
+from recast.types import SeriesSpec
+
+FIELDS: dict[str, Any] = {
+    "names": Annotated[list[str], MinLen(1)],
+    "units": list[str],
+    "targets": PositiveInt,
+    "step": str,
+    "context": PositiveInt,
+    "horizon": PositiveInt,
+    "periods": list[PositiveFloat],
+    "offset": list[float],
+    "scale": list[PositiveFloat],
+    "naive_error": list[NonNegativeFloat],
+    "timezone": Literal["UTC"] | None,
+}
+
+
+def checked_spec(values: object) -> SeriesSpec:
+    """The inverse of `SeriesSpec.to_dict` for values of unknown origin.
+
+    Raises:
+        ConfigurationError: if a field is missing, unknown, of the wrong type or out of range, or the fields disagree.
+    """
+    if not isinstance(values, Mapping) or set(values) != set(FIELDS):
+        raise ConfigurationError(f"spec: expected the fields {', '.join(FIELDS)}")
+    check_values("spec", values, FIELDS)
+    spec = SeriesSpec.from_dict(dict(values))
+    parse_step(spec.step)
+    lengths = [len(numbers) for numbers in (spec.units, spec.offset, spec.scale)]
+    channels = len(spec.names)
+    if lengths != [channels] * 3 or not len(spec.naive_error) == spec.targets <= channels:
+        raise ConfigurationError(
+            f"spec: {channels} names and {spec.targets} targets do not fit the numbers of units, offsets, scales "
+            f"{lengths} and naive errors {len(spec.naive_error)}"
+        )
+    return spec

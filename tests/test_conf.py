@@ -1,0 +1,246 @@
+"""The configuration folder: every yaml composes, passes the check, shows every option, and can be built."""
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from finding import concrete_classes
+
+import recast.baselines
+import recast.cells
+import recast.heads
+import recast.learning_rates
+import recast.metrics
+import recast.models
+import recast.prepare
+import recast.schedules
+import recast.series
+from recast.baselines.baseline import Baseline
+from recast.cells.cell import Cell
+from recast.configure import run_folder
+from recast.configure.build import build
+from recast.configure.check import check
+from recast.configure.compose import compose, conf_folder
+from recast.configure.options import EvaluateOptions, ForecastOptions, Paths, TrainOptions
+from recast.configure.signature import REQUIRED, options_of
+from recast.configure.targets import resolve
+from recast.fit import run
+from recast.heads.head import Head
+from recast.learning_rates.learning_rate import LearningRate
+from recast.metrics.lead_metric import LeadMetric
+from recast.models.model import ForecastModel
+from recast.prepare.grid import Grid
+from recast.prepare.scale import Scaler
+from recast.prepare.split import Split
+from recast.schedules.schedule import Schedule
+from recast.series.source import Source
+
+CONF = conf_folder()
+COMMANDS = {"train": TrainOptions, "evaluate": EvaluateOptions, "forecast": ForecastOptions}
+NEEDED = {
+    "csv": ["data.source.path=file.csv", "data.source.time=t", "data.source.targets=[v]"],
+    "time": ["data.split.test=2020-06-01"],
+}
+"""What the user must give, by the name of the file that leaves it open."""
+WITHOUT_FILE = ("ar2", "sines", "tide")
+GROUPS = sorted(
+    str(folder.relative_to(CONF))
+    for folder in CONF.rglob("*")
+    if folder.is_dir() and any(folder.glob("*.yaml")) and folder.relative_to(CONF).parts[0] != "hydra"
+)
+CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
+
+PARTS = {
+    "baselines": (recast.baselines, Baseline),
+    "data": (recast.series, Source),
+    "data/grid": (recast.prepare, Grid),
+    "data/scaler": (recast.prepare, Scaler),
+    "data/split": (recast.prepare, Split),
+    "learning_rate": (recast.learning_rates, LearningRate),
+    "metrics": (recast.metrics, LeadMetric),
+    "model": (recast.models, ForecastModel),
+    "model/cell": (recast.cells, Cell),
+    "model/head": (recast.heads, Head),
+    "model/schedule": (recast.schedules, Schedule),
+}
+"""The classes that each group chooses from."""
+
+
+def given_by_the_program(target: type) -> set[str]:
+    """Options that stand in no yaml."""
+    for base, names in (
+        (Cell, {"input_size"}),
+        (ForecastModel, {"spec"}),
+        (LeadMetric, {"spec"}),
+    ):
+        if issubclass(target, base):
+            return names
+    if target.__name__ == "ForecastTask":
+        return {"model", "optimizer", "learning_rate", "metrics"}
+    return set()
+
+
+@functools.cache
+def composed(*overrides: str) -> dict[str, Any]:
+    run_folder.register()
+    return compose("train", overrides)
+
+
+def overrides_for(group: str, choice: str) -> list[str]:
+    if group == "experiment":
+        return [f"experiment={choice}"]
+    return [f"{group}={choice}", *NEEDED.get(choice, [])]
+
+
+def nodes(node: Any, key: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """All nodes with `_target_`, by their key."""
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield key, node
+        for name, value in node.items():
+            yield from nodes(value, f"{key}.{name}" if key else name)
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from nodes(value, f"{key}[{index}]")
+
+
+every_choice = pytest.mark.parametrize(("group", "choice"), CHOICES, ids=str)
+
+
+def test_the_groups_are_found():
+    assert set(PARTS) <= set(GROUPS)
+    assert ("model/cell", "gru") in CHOICES
+
+
+@every_choice
+def test_every_choice_composes_and_passes_the_check(group, choice):
+    config = composed(*overrides_for(group, choice))
+    assert list(nodes(config))
+    check(config, TrainOptions)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "forecast"])
+def test_the_other_commands_pass_too(command):
+    run_folder.register()
+    required = ["checkpoint=a.ckpt"] + (["input=a.csv", "output=b.csv"] if command == "forecast" else [])
+    config = compose(command, required)
+    check(config, COMMANDS[command])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_shows_all_of_its_options(command):
+    run_folder.register()
+    assert set(compose(command, [])) == set(options_of(COMMANDS[command]))
+
+
+@every_choice
+def test_yaml_shows_every_option(group, choice):
+    for key, node in nodes(composed(*overrides_for(group, choice))):
+        target = resolve(node["_target_"])
+        if not target.__module__.startswith("recast."):
+            continue
+        shown = set(node) - {"_target_", "_partial_", "_convert_"}
+        assert shown == set(options_of(target)) - given_by_the_program(target), key
+
+
+@pytest.mark.parametrize("group", PARTS)
+def test_every_class_of_a_group_stands_in_a_yaml(group):
+    package, base = PARTS[group]
+    wanted = {f"{found.__module__}.{found.__qualname__}" for found in concrete_classes(package, base)}
+    files = [yaml.safe_load(path.read_text()) for path in (CONF / group).glob("*.yaml")]
+    shown = {node["_target_"] for file in files for _, node in nodes(file)}
+    assert wanted <= shown
+
+
+@every_choice
+def test_the_parts_of_every_choice_can_be_built(group, choice):
+    config = composed(*overrides_for(group, choice))
+    for key, node in nodes(config):
+        if key == "data.source" and choice == "csv":
+            continue
+        built = build(node)
+        if not node.get("_partial_"):
+            assert isinstance(built, resolve(node["_target_"])), key
+
+
+OF_ONE_CLASS = [
+    pytest.param(path, id=f"{group}/{choice}")
+    for group, choice in CHOICES
+    if group not in ("data", "optimizer", "trainer", "paths")
+    for path in [CONF / group / f"{choice}.yaml"]
+    if "_target_" in (yaml.safe_load(path.read_text()) or {})
+]
+
+
+@pytest.mark.parametrize("path", OF_ONE_CLASS)
+def test_values_in_yaml_are_the_defaults_of_the_class(path):
+    """But for biases that start a cell with a long memory: in a notebook it is that of torch."""
+    node = yaml.safe_load(path.read_text())
+    defaults = {name: option.default for name, option in options_of(resolve(node["_target_"])).items()}
+    differing = {name for name, value in node.items() if defaults.get(name, REQUIRED) not in (REQUIRED, value)}
+    assert differing <= {"update_bias", "forget_bias"}
+
+
+def test_sections_of_the_defaults_list_are_folders():
+    text = yaml.safe_load((CONF / "train.yaml").read_text())
+    for entry in text["defaults"]:
+        if isinstance(entry, dict):
+            ((group, _),) = entry.items()
+            assert group.startswith("override ") or (CONF / group).is_dir(), group
+
+
+def test_units_are_not_copied_into_models():
+    """Sizes flow from data to model; a model's yaml holds none of them."""
+    for path in (CONF / "model").rglob("*.yaml"):
+        assert not {"input_size", "horizon", "context", "targets", "spec"} & set(yaml.safe_load(path.read_text()))
+
+
+def test_the_data_folder_follows_the_environment(monkeypatch):
+    monkeypatch.setenv("RECAST_DATA_DIR", "/elsewhere")
+    run_folder.register()
+    config = compose("train", ["data=ssh"])
+    assert config["paths"]["data_dir"] == "/elsewhere"
+    assert config["data"]["source"]["path"].startswith("/elsewhere/")
+    assert isinstance(build(config["paths"]), Paths)
+
+
+SHORT = {
+    "sines": ["data.source.series=60"],
+    "tide": ["data.source.days=15.0", "data.windows.context=50", "data.windows.horizon=10"],
+    "ar2": ["data.source.rows=300"],
+}
+
+
+def smoke(overrides: list[str], folder: Path) -> None:
+    run_folder.register()
+    config = compose(
+        "train",
+        [
+            *("trainer=smoke", "callbacks.progress_bar=null", "model.cell.hidden_size=4", "baselines=none"),
+            *("callbacks.figures=null", "logger=none", "data.evaluation_batch_size=8", *overrides),
+        ],
+    )
+    check(config, TrainOptions)
+    results = run(config, folder)
+    assert results.facts["steps"] == 2
+    assert (folder / "checkpoints" / "last.ckpt").exists()
+
+
+@pytest.mark.filterwarnings("ignore")  # what Lightning remarks at two batches is not what is tested
+@pytest.mark.parametrize("data", WITHOUT_FILE)
+def test_data_that_need_no_file_train(data, tmp_path):
+    smoke([f"data={data}", *SHORT[data]], tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("experiment", sorted(path.stem for path in (CONF / "experiment").glob("*.yaml")))
+def test_every_experiment_trains_two_batches(experiment, tmp_path):
+    config = composed(f"experiment={experiment}")
+    path = config["data"]["source"].get("path")
+    if path and not Path(path).exists():
+        pytest.skip(f"{Path(path).name} is absent")
+    smoke([f"experiment={experiment}"], tmp_path)

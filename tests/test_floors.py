@@ -1,0 +1,130 @@
+"""The house plan: a module imports from lower floors only, and the commands answer fast."""
+
+import ast
+import json
+import subprocess
+import sys
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import recast
+
+PACKAGE = Path(recast.__file__).parent
+
+FLOORS = {
+    0: ["errors", "types", "options", "files"],
+    1: ["series"],
+    2: ["prepare"],
+    3: ["cells", "heads", "schedules", "metrics", "baselines", "figures", "learning_rates"],
+    4: ["models"],
+    5: ["datamodule", "task", "callbacks", "checkpoint_io", "curves"],
+    6: ["configure"],
+    7: [
+        *("checkpoint", "checkpoint_spec", "evaluate", "fit", "forecast", "model_size"),
+        *("provenance", "results", "scores"),
+    ],
+    8: ["cli"],
+}
+"""The first name after `recast.` of the modules on each floor, from the ground up."""
+FLOOR = {part: floor for floor, parts in FLOORS.items() for part in parts}
+LEAF_FLOOR = 3
+"""Parts on this floor know the ground floor only, not each other."""
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+every_module = pytest.mark.parametrize("module", [name for name in MODULES if name != "recast"])
+
+
+def imports_of(module: str) -> set[str]:
+    """Modules of recast that a module imports, also within functions."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: relative import"
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else str(node.module) for name in whole}
+    return {name for name in found if name in MODULES}
+
+
+def part_of(module: str) -> str:
+    return module.split(".")[1]
+
+
+def test_every_module_has_a_floor():
+    assert {part_of(module) for module in MODULES if module != "recast"} == set(FLOOR)
+
+
+@every_module
+def test_a_module_imports_from_its_own_part_and_from_lower_floors(module):
+    part = part_of(module)
+    for imported in imports_of(module) - {"recast"}:
+        other = part_of(imported)
+        if other == part:
+            continue
+        if FLOOR[part] == LEAF_FLOOR:
+            assert FLOOR[other] < LEAF_FLOOR, f"{module} imports {imported}"
+        elif FLOOR[part] == FLOOR[other]:
+            # The shells of Lightning, and the jobs, stand beside each other on one floor.
+            assert FLOOR[part] in (0, 5, 7), f"{module} imports {imported}"
+        else:
+            assert FLOOR[other] < FLOOR[part], f"{module} imports {imported}"
+
+
+def test_no_imports_run_in_a_circle():
+    try:
+        TopologicalSorter({module: imports_of(module) - {module} for module in MODULES}).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("__init__.py")), ids=name_of)
+def test_init_files_are_empty_but_for_the_version(path):
+    statements = ast.parse(path.read_text()).body
+    if path.parent == PACKAGE:
+        docstring, version = statements
+        assert isinstance(docstring, ast.Expr)
+        assert ast.unparse(version).startswith("__version__ = ")
+    else:
+        assert path.read_text() == ""
+
+
+def test_every_folder_of_modules_is_a_package():
+    assert {path.parent for path in PACKAGE.rglob("*.py")} == {path.parent for path in PACKAGE.rglob("__init__.py")}
+
+
+HEAVY = ("torch", "lightning", "pandas", "scipy", "matplotlib")
+
+
+def heavy_modules(statement: str, *arguments: str) -> list[str]:
+    program = f"""
+import atexit, json, sys
+sys.argv = ["recast", *{list(arguments)!r}]
+found = lambda: [name for name in {HEAVY!r} if name in sys.modules]
+atexit.register(lambda: print("heavy:", json.dumps(found())))
+{statement}
+"""
+    answer = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    return json.loads(answer.rpartition("heavy: ")[2])
+
+
+def test_heavy_modules_are_seen():
+    assert heavy_modules("import pandas") == ["pandas"]
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "forecast", "options", "application"])
+def test_commands_are_imported_without_torch(command):
+    assert heavy_modules(f"import recast.cli.{command}") == []
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "forecast", "options"])
+def test_help_is_shown_without_torch(command):
+    assert heavy_modules(f"from recast.cli.{command} import main\nmain()", "--help") == []

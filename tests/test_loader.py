@@ -1,0 +1,231 @@
+"""Batches: gathered right, each window once, in an order that survives a stop, in little memory and time."""
+
+import json
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils.data import DataLoader, Dataset
+
+from recast.prepare.loader import WindowLoader
+from recast.types import Batch, SeriesSpec
+
+
+def spec_of(context: int, horizon: int, *, channels: int = 1, targets: int = 1, periods: int = 0) -> SeriesSpec:
+    return SeriesSpec(
+        names=tuple("abcdefgh"[:channels]),
+        units=("m",) * channels,
+        targets=targets,
+        step="h",
+        context=context,
+        horizon=horizon,
+        periods=(24.0,) * periods,
+        offset=(0.0,) * channels,
+        scale=(1.0,) * channels,
+        naive_error=(1.0,) * targets,
+    )
+
+
+def loader_of(windows: int, batch_size: int, **options) -> WindowLoader:
+    """Windows of four rows, the starts two rows apart; row r holds the value r."""
+    storage = torch.arange(2.0 * windows + 4).unsqueeze(1)
+    starts = 2 * torch.arange(windows)
+    return WindowLoader(storage=storage, starts=starts, spec=spec_of(3, 1), batch_size=batch_size, **options)
+
+
+def starts_of(batches) -> list[int]:
+    return [start for batch in batches for start in batch.start.tolist()]
+
+
+counts = st.integers(1, 40)
+sizes = st.integers(1, 45)
+seeds = st.integers(0, 2**32 - 2)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    context=st.integers(1, 6),
+    horizon=st.integers(1, 5),
+    channels=st.integers(1, 4),
+    periods=st.integers(0, 2),
+    data=st.data(),
+)
+def test_gathered_windows_are_slices_of_the_storage(context, horizon, channels, periods, data):
+    targets = data.draw(st.integers(1, channels))
+    spec = spec_of(context, horizon, channels=channels, targets=targets, periods=periods)
+    rows = context + horizon + 10
+    storage = torch.randn(rows, spec.inputs)
+    starts = torch.tensor(data.draw(st.lists(st.integers(0, 10), min_size=1, max_size=8)))
+    loader = WindowLoader(storage=storage, starts=starts, spec=spec, batch_size=3)
+    batch = loader.gather(starts)
+    assert batch.start.equal(starts)
+    for window, start in enumerate(starts.tolist()):
+        origin = start + context
+        ahead = storage[origin : origin + horizon]
+        assert batch.context[window].equal(storage[start:origin])
+        assert batch.target[window].equal(ahead[:, :targets])
+        assert batch.known[window].equal(ahead[:, channels:])
+
+
+def test_iterated_batches_hold_the_windows_of_their_starts():
+    loader = loader_of(10, 4, shuffle=True)
+    for batch in loader:
+        expected = loader.gather(batch.start)
+        assert all(part.equal(other) for part, other in zip(batch, expected, strict=True))
+        assert batch.context[:, 0, 0].long().equal(batch.start)
+
+
+@given(windows=counts, batch_size=sizes, shuffle=st.booleans(), seed=seeds)
+def test_each_epoch_has_every_window_once(windows, batch_size, shuffle, seed):
+    loader = loader_of(windows, batch_size, shuffle=shuffle, seed=seed)
+    for _ in range(3):
+        batches = list(loader)
+        assert len(batches) == len(loader)
+        assert all(len(batch.start) == batch_size for batch in batches[:-1])
+        assert 1 <= len(batches[-1].start) <= batch_size
+        assert sorted(starts_of(batches)) == loader.starts.tolist()
+
+
+def test_without_shuffling_windows_come_in_order():
+    loader = loader_of(10, 3)
+    assert starts_of(loader) == starts_of(loader) == list(range(0, 20, 2))
+
+
+@given(seed=seeds, batch_size=sizes)
+def test_the_order_is_a_function_of_seed_and_epoch(seed, batch_size):
+    one = loader_of(40, batch_size, shuffle=True, seed=seed)
+    two = loader_of(40, 7, shuffle=True, seed=seed)
+    torch.manual_seed(seed % 1000)  # of no effect
+    epochs = [starts_of(one) for _ in range(4)]
+    assert epochs == [starts_of(two) for _ in range(4)]
+    other = loader_of(40, batch_size, shuffle=True, seed=seed + 1)
+    orders = [*epochs, *(starts_of(other) for _ in range(4))]
+    assert len({tuple(order) for order in orders}) == 8
+
+
+@given(windows=counts, batch_size=sizes, data=st.data())
+def test_a_restored_loader_goes_on_where_the_state_was_taken(windows, batch_size, data):
+    loader = loader_of(windows, batch_size, shuffle=True, seed=5)
+    epochs = data.draw(st.integers(0, 2))
+    taken = data.draw(st.integers(0, len(loader)))
+    for _ in range(epochs):
+        list(loader)
+    batches = iter(loader)
+    for _ in range(taken):
+        next(batches)
+    state = json.loads(json.dumps(loader.state_dict()))
+    rest = starts_of(batches) if taken < len(loader) else starts_of(loader)
+    following = [starts_of(loader) for _ in range(2)]
+    restored = loader_of(windows, batch_size, shuffle=True, seed=5)
+    list(restored)[:1]
+    restored.load_state_dict(state)
+    iterator = iter(restored)
+    assert starts_of(iterator) == rest
+    assert [starts_of(restored) for _ in range(2)] == following
+
+
+@given(windows=st.integers(2, 40), batch_size=st.integers(1, 20), data=st.data())
+def test_an_epoch_cut_short_is_followed_by_a_new_one(windows, batch_size, data):
+    loader = loader_of(windows, batch_size, shuffle=True)
+    taken = data.draw(st.integers(1, len(loader)))
+    whole = loader_of(windows, batch_size, shuffle=True)
+    for _ in range(3):
+        cut = [batch for batch, _ in zip(loader, range(taken), strict=False)]
+        assert starts_of(cut) == starts_of(list(whole)[:taken])
+
+
+@given(windows=counts, world=st.integers(1, 5), batch_size=sizes)
+def test_processes_share_training_windows_equally(windows, world, batch_size):
+    loaders = [loader_of(windows, batch_size, shuffle=True, rank=rank, world=world) for rank in range(world)]
+    assert len({len(loader) for loader in loaders}) == 1
+    for _ in range(2):
+        shares = [starts_of(loader) for loader in loaders]
+        assert {len(share) for share in shares} == {windows // world}
+        together = [start for share in shares for start in share]
+        assert len(set(together)) == len(together)
+        assert set(together) <= set(loaders[0].starts.tolist())
+
+
+@given(windows=counts, world=st.integers(1, 5), batch_size=sizes)
+def test_processes_together_evaluate_every_window_once(windows, world, batch_size):
+    loaders = [loader_of(windows, batch_size, rank=rank, world=world) for rank in range(world)]
+    shares = [starts_of(loader) for loader in loaders]
+    assert [len(share) for share in shares] == [loader.windows for loader in loaders]
+    assert sorted(start for share in shares for start in share) == loaders[0].starts.tolist()
+
+
+MEMORY = """
+    import json, resource
+    import torch
+    from recast.prepare.loader import WindowLoader
+    from recast.types import SeriesSpec
+
+    spec = SeriesSpec(names=("a",), units=("m",), targets=1, step="h", context=800, horizon=100, periods=(),
+                      offset=(0.0,), scale=(1.0,), naive_error=(1.0,))
+    storage = torch.randn(1_000_000, 1)
+    starts = torch.arange(1_000_000 - 899)
+    torch.randn(8, 8) @ torch.randn(8, 8)
+    peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    before = peak()
+    loader = WindowLoader(storage=storage, starts=starts, spec=spec, batch_size=32, shuffle=True)
+    total = 0.0
+    for number, batch in enumerate(loader):
+        total += batch.target.sum().item()
+        if number == 300:
+            break
+    print(json.dumps({"MB": peak() - before, "batches": len(loader)}))
+"""
+
+
+def test_a_million_rows_with_windows_of_900_take_little_memory():
+    """All windows together would be 3.6 GB."""
+    program = textwrap.dedent(MEMORY)
+    answer = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    found = json.loads(answer)
+    assert found["batches"] == 31_222
+    assert found["MB"] < 100
+
+
+class OneByOne(Dataset):
+    """What the loader replaces: a window at a time."""
+
+    def __init__(self, storage: torch.Tensor, starts: torch.Tensor) -> None:
+        self.storage = storage
+        self.starts = starts
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getitem__(self, index: int) -> Batch:
+        start = int(self.starts[index])
+        window = self.storage[start : start + 110]
+        return Batch(window[:100], window[100:, :1], window[100:, 1:], self.starts[index])
+
+
+def test_batches_come_faster_than_sample_by_sample():
+    storage, starts = torch.randn(8000, 3), torch.arange(6400)
+    spec = spec_of(100, 10, periods=1)
+    fast = WindowLoader(storage=storage, starts=starts, spec=spec, batch_size=64)
+    slow = DataLoader(OneByOne(storage, starts), batch_size=64)
+    seconds = []
+    for loader in (fast, slow):
+        rounds = []
+        for _ in range(3):
+            begun = time.perf_counter()
+            shapes = {tuple(part.shape for part in batch) for batch in loader}
+            rounds.append(time.perf_counter() - begun)
+        seconds.append(min(rounds))
+        assert shapes == {((64, 100, 3), (64, 10, 1), (64, 10, 2), (64,))}
+    assert seconds[1] > 3 * seconds[0]
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_fewer_windows_than_processes_leave_some_without_work(shuffle):
+    loader = loader_of(2, 4, shuffle=shuffle, rank=2, world=3)
+    assert len(loader) == 0
+    assert list(loader) == []

@@ -1,0 +1,525 @@
+"""The encoder-decoder against a plain loop, and what each cell, head and option promises."""
+
+from functools import partial
+from itertools import product
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import pytest
+import torch
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional
+
+from recast.cells.gru import GRU
+from recast.cells.rnn import RNN
+from recast.configure.build import build
+from recast.configure.compose import conf_folder
+from recast.datamodule import ForecastDataModule
+from recast.errors import ConfigurationError
+from recast.heads.gaussian import Gaussian
+from recast.heads.point import Point
+from recast.learning_rates.one_cycle import OneCycle
+from recast.models import stack
+from recast.models.coins import Coins
+from recast.models.encoder_decoder import EncoderDecoder
+from recast.models.stack import Stack
+from recast.prepare.windows import Windows
+from recast.schedules.always import Always
+from recast.schedules.constant import Constant
+from recast.schedules.horizon_curriculum import HorizonCurriculum
+from recast.schedules.never import Never
+from recast.series.autoregressive import AR2
+from recast.task import ForecastTask
+from recast.types import Batch, Progress, SeriesSpec
+
+CELLS = sorted(path.stem for path in (conf_folder() / "model" / "cell").glob("*.yaml"))
+HEADS = sorted(path.stem for path in (conf_folder() / "model" / "head").glob("*.yaml"))
+FEEDBACK = ("prediction", "constant")
+HALFWAY = Progress(step=5, total_steps=10, epoch=0, total_epochs=1)
+BATCH, CONTEXT, HORIZON, TARGETS = 3, 6, 4, 2
+
+every_cell = pytest.mark.parametrize("cell", CELLS)
+every_head = pytest.mark.parametrize("head", HEADS)
+every_anchor = pytest.mark.parametrize("anchor", [True, False], ids=["anchored", "free"])
+every_feedback = pytest.mark.parametrize("feedback", FEEDBACK)
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+
+
+def spec_of(*, past: int = 1, horizon: int = HORIZON, periods: int = 1) -> SeriesSpec:
+    channels = TARGETS + past
+    return SeriesSpec(
+        names=tuple("abcd"[:channels]),
+        units=("m",) * channels,
+        targets=TARGETS,
+        step="h",
+        context=CONTEXT,
+        horizon=horizon,
+        periods=(24.0,) * periods,
+        offset=(0.0,) * channels,
+        scale=(1.0,) * channels,
+        naive_error=(1.0,) * TARGETS,
+    )
+
+
+def part(group: str, name: str, **options: object) -> Any:
+    """What a yaml file of the model group describes."""
+    node = yaml.safe_load((conf_folder() / "model" / group / f"{name}.yaml").read_text())
+    return build(node | options)
+
+
+def model_of(
+    cell: str = "gru", head: str = "point", *, spec: SeriesSpec | None = None, **options: Any
+) -> EncoderDecoder:
+    """A float64 model in evaluation mode, with weights large enough for every path to matter."""
+    factory = part("cell", cell, hidden_size=5)
+    options = {"schedule": Never(), "layers": 2} | options
+    model = EncoderDecoder(spec=spec or spec_of(), cell=factory, head=part("head", head), **options).double().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.uniform_(-0.7, 0.7)
+    return model
+
+
+def batch_of(spec: SeriesSpec, batch: int = BATCH) -> Batch:
+    return Batch(
+        context=torch.randn(batch, spec.context, spec.inputs, dtype=torch.float64),
+        target=torch.randn(batch, spec.horizon, spec.targets, dtype=torch.float64),
+        known=torch.randn(batch, spec.horizon, spec.known, dtype=torch.float64),
+        start=torch.arange(batch),
+    )
+
+
+def reference(model: EncoderDecoder, batch: Batch, mask: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
+    """The decoder as a plain loop over steps and layers; `mask` is true where the truth is fed after a lead."""
+    states = [cell.initial_state(len(batch.start), batch.context) for cell in model.encoder.cells]
+    for step in range(batch.context.shape[1]):
+        x = batch.context[:, step]
+        for layer, cell in enumerate(model.encoder.cells):
+            states[layer] = cell.step(x, states[layer])
+            x = states[layer].hidden
+    last = batch.context[:, -1, : model.spec.targets]
+    value, outputs = last, []
+    for lead in range(batch.target.shape[1]):
+        x = torch.cat([value, batch.known[:, lead]], dim=1)
+        for layer, cell in enumerate(model.decoder.cells):
+            states[layer] = cell.step(x, states[layer])
+            x = states[layer].hidden
+        raw = (x @ model.readout.weight.T + model.readout.bias).reshape(len(x), model.spec.targets, -1)
+        location = raw[..., 0] + (last if model.anchor else 0)
+        outputs.append(torch.cat([location[..., None], raw[..., 1:]], dim=-1))
+        fed = location
+        if noise is not None:
+            fed = location + (model.head.min_std + functional.softplus(raw[..., 1])) * noise[lead]
+        fed = fed.detach() if model.detach_feedback else fed
+        value = fed if model.feedback == "prediction" else last
+        if mask is not None and lead < mask.shape[1]:
+            value = torch.stack([batch.target[b, lead] if mask[b, lead] else value[b] for b in range(len(mask))])
+    return torch.stack(outputs, dim=1)
+
+
+def gradients(model: EncoderDecoder, outputs: Tensor, *inputs: Tensor) -> list[Tensor]:
+    weights = torch.linspace(-1, 1, outputs.numel(), dtype=torch.float64).reshape(outputs.shape)
+    names = [name for name, _ in model.named_parameters()]
+    found = torch.autograd.grad((weights * outputs).sum(), [*model.parameters(), *inputs], allow_unused=True)
+    assert any(gradient is not None for gradient in found[: len(names)])
+    return [torch.zeros(()) if gradient is None else gradient for gradient in found]
+
+
+def assert_equal(one: Tensor, other: Tensor) -> None:
+    torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+
+
+# What every model keeps
+
+
+@every_cell
+@every_head
+@every_anchor
+@every_feedback
+def test_shapes(cell, head, anchor, feedback):
+    model = model_of(cell, head, anchor=anchor, feedback=feedback)
+    batch = batch_of(model.spec)
+    shape = (BATCH, HORIZON, TARGETS, model.head.parameters_per_target)
+    assert model(batch).shape == shape
+    assert model.teacher_forced(batch).shape == shape
+    assert model.fit_parameters(batch, HALFWAY).shape == shape
+    forecast = model.forecast(batch, samples=7)
+    assert forecast.mean.shape == (BATCH, HORIZON, TARGETS)
+    if model.head.stochastic:
+        assert forecast.samples.shape == (7, BATCH, HORIZON, TARGETS)
+        assert_equal(forecast.samples.mean(dim=0), forecast.mean)
+    else:
+        assert forecast.samples is None
+
+
+@every_cell
+@every_head
+@every_anchor
+@every_feedback
+def test_every_lead_sees_the_last_input_and_an_early_one(cell, head, anchor, feedback):
+    model = model_of(cell, head, anchor=anchor, feedback=feedback)
+    batch = batch_of(model.spec)
+    context = batch.context.requires_grad_()
+    location = model.head.mean(model(batch))
+    for lead, target in product(range(HORIZON), range(TARGETS)):
+        (gradient,) = torch.autograd.grad(location[:, lead, target].sum(), context, retain_graph=True)
+        assert (gradient[:, [0, -1]].abs() > 1e-9).all(), f"lead {lead + 1}, target {target}"
+
+
+@every_cell
+@every_feedback
+def test_the_forecast_never_looks_at_the_truth(cell, feedback):
+    model = model_of(cell, feedback=feedback)
+    batch = batch_of(model.spec)
+    changed = batch._replace(target=torch.full_like(batch.target, torch.nan))
+    assert model(batch).equal(model(changed))
+    assert model.forecast(batch, samples=1).mean.equal(model.forecast(changed, samples=1).mean)
+    batch.target.requires_grad_()
+    assert gradients(model, model(batch), batch.target)[-1].abs().max() == 0
+
+
+def test_the_probabilistic_forecast_never_looks_at_the_truth():
+    model = model_of(head="gaussian")
+    batch = batch_of(model.spec)
+    changed = batch._replace(target=torch.full_like(batch.target, torch.nan))
+    assert model.forecast(batch, samples=5).samples.equal(model.forecast(changed, samples=5).samples)
+
+
+def test_teacher_forcing_sees_the_truth_before_each_lead_and_nothing_later():
+    model = model_of(anchor=False)
+    batch = batch_of(model.spec)
+    truth = batch.target.requires_grad_()
+    outputs = model.teacher_forced(batch)
+    for lead in range(HORIZON):
+        (gradient,) = torch.autograd.grad(outputs[:, lead].sum(), truth, retain_graph=True)
+        assert (gradient[:, :lead].abs() > 0).all()
+        assert (gradient[:, lead:] == 0).all()
+
+
+@pytest.mark.parametrize("forced", [False, True])
+def test_inputs_known_ahead_reach_their_lead_and_later_ones(forced):
+    model = model_of()
+    batch = batch_of(model.spec)
+    known = batch.known.requires_grad_()
+    outputs = model.teacher_forced(batch) if forced else model(batch)
+    for lead in range(HORIZON):
+        (gradient,) = torch.autograd.grad(outputs[:, lead].sum(), known, retain_graph=True)
+        assert (gradient[:, : lead + 1].abs() > 0).all()
+        assert (gradient[:, lead + 1 :] == 0).all()
+
+
+# Against the plain loop
+
+
+@every_cell
+@every_anchor
+@every_feedback
+@pytest.mark.parametrize("detach", [False, True], ids=["flows", "detached"])
+def test_unrolling_with_random_coins_equals_the_plain_loop(cell, anchor, feedback, detach):
+    model = model_of(cell, anchor=anchor, feedback=feedback, detach_feedback=detach)
+    batch = batch_of(model.spec)
+    for part_ in (batch.context, batch.target, batch.known):
+        part_.requires_grad_()
+    inputs = (batch.context, batch.target, batch.known)
+    for mask in (None, torch.rand(BATCH, HORIZON - 1) < 0.5, torch.rand(BATCH, HORIZON - 1) < 0.5):
+        found, expected = model._unroll(batch, mask).parameters, reference(model, batch, mask)
+        assert_equal(found, expected)
+        for one, other in zip(gradients(model, found, *inputs), gradients(model, expected, *inputs), strict=True):
+            assert_equal(one, other)
+
+
+def test_detaching_changes_the_gradient_and_not_the_forecast():
+    model = model_of()
+    batch = batch_of(model.spec)
+    outputs, gradient = [], []
+    for detach in (False, True):
+        model.detach_feedback = detach
+        outputs.append(model(batch))
+        gradient.append(gradients(model, outputs[-1])[0])
+    assert outputs[0].equal(outputs[1])
+    assert not torch.allclose(gradient[0], gradient[1])
+
+
+@every_cell
+@every_head
+@every_anchor
+def test_the_truth_at_every_step_is_teacher_forcing(cell, head, anchor):
+    model = model_of(cell, head, anchor=anchor)
+    batch = batch_of(model.spec)
+    everywhere = torch.ones(BATCH, HORIZON - 1, dtype=torch.bool)
+    forced = model.teacher_forced(batch)
+    assert_equal(model._unroll(batch, everywhere).parameters, forced)
+    assert_equal(reference(model, batch, everywhere), forced)
+    assert not torch.allclose(forced, reference(model, batch, ~everywhere))
+
+
+@every_cell
+def test_the_schedule_decides(cell):
+    batch = batch_of(spec_of())
+    forced, free = (model_of(cell, schedule=schedule) for schedule in (Always(), Never()))
+    free.load_state_dict(forced.state_dict())
+    assert_equal(forced.fit_parameters(batch, HALFWAY), free.teacher_forced(batch))
+    assert_equal(free.fit_parameters(batch, HALFWAY), forced(batch))
+
+
+@pytest.mark.parametrize("schedule", [Constant(value=0.3), HorizonCurriculum()], ids=["constant", "curriculum"])
+def test_coins_fall_as_the_schedule_says(schedule):
+    model = model_of(schedule=schedule)
+    batch = batch_of(model.spec, batch=50)
+    generator = torch.Generator()
+    generator.set_state(model.coins.get_extra_state())
+    for _ in range(2):
+        mask = torch.rand(50, HORIZON - 1, generator=generator) < torch.tensor(schedule.probabilities(HALFWAY, HORIZON))
+        assert 0 < mask.sum() < mask.numel()
+        assert_equal(model.fit_parameters(batch, HALFWAY), reference(model, batch, mask))
+
+
+def test_a_horizon_of_one_has_nothing_to_feed():
+    spec = spec_of(horizon=1)
+    model = model_of(spec=spec, schedule=Constant(value=0.5))
+    batch = batch_of(spec)
+    assert_equal(model.fit_parameters(batch, HALFWAY), model(batch))
+    assert_equal(model(batch), reference(model, batch))
+
+
+def test_diagnostics_show_the_probability():
+    assert model_of(schedule=Constant(value=0.3)).diagnostics(HALFWAY) == {"teacher_forcing_probability": 0.3}
+
+
+# Options
+
+
+@every_head
+def test_the_anchor_adds_the_last_value_to_each_lead(head):
+    free, anchored = (model_of(head=head, anchor=anchor, feedback="constant") for anchor in (False, True))
+    anchored.load_state_dict(free.state_dict())
+    batch = batch_of(free.spec)
+    difference = anchored(batch) - free(batch)
+    last = batch.context[:, -1:, :TARGETS].expand(-1, HORIZON, -1)
+    assert_equal(difference[..., 0], last)
+    assert_equal(difference[..., 1:], torch.zeros_like(difference[..., 1:]))
+
+
+def test_an_anchored_model_without_weights_is_persistence():
+    model = model_of(anchor=True)
+    torch.nn.init.zeros_(model.readout.weight)
+    torch.nn.init.zeros_(model.readout.bias)
+    batch = batch_of(model.spec)
+    assert_equal(model(batch)[..., 0], batch.context[:, -1:, :TARGETS].expand(-1, HORIZON, -1))
+
+
+def test_constant_feedback_does_not_read_predictions():
+    model = model_of(feedback="constant", anchor=False)
+    batch = batch_of(model.spec)
+    first = model.head.mean(model(batch))[:, 0]
+    with torch.no_grad():
+        model.readout.weight *= 2
+        model.readout.bias *= 2
+    # The readout is linear and what is fed does not depend on it: all leads double.
+    assert_equal(model.head.mean(model(batch))[:, 0], 2 * first)
+    before = model(batch)
+    model.readout.bias.data += 1
+    assert_equal(model(batch), before + 1)
+
+
+def test_tied_models_share_their_weights():
+    spec = spec_of(past=0)
+    tied, free = (model_of(spec=spec, tied=tied) for tied in (True, False))
+    count = {id(parameter) for parameter in tied.encoder.parameters()}
+    assert {id(parameter) for parameter in tied.decoder.parameters()} == count
+    assert len(list(tied.parameters())) == len(count) + 2
+    assert len(list(free.parameters())) == 2 * len(count) + 2
+    batch = batch_of(spec)
+    assert_equal(tied(batch), reference(tied, batch))
+
+
+def test_tied_models_are_refused_with_past_inputs():
+    with pytest.raises(ConfigurationError, match=r"also reads past inputs \(c\).*use tied=False"):
+        model_of(tied=True)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("layers", 0), ("dropout", 1.0), ("feedback", "truth"), ("coin", "lead"), ("anchor", "last"), ("dropout", -0.1)],
+)
+def test_options_out_of_range_are_refused(option, value):
+    with pytest.raises(ConfigurationError, match=f"EncoderDecoder: {option}={value!r}"):
+        model_of(**{option: value})
+
+
+def test_dropout_lies_between_layers_only(monkeypatch):
+    built = Stack(cell=partial(GRU, hidden_size=4), input_size=2, layers=3, dropout=0.3)
+    seen = []
+
+    def dropped(values: Tensor, probability: float, training: bool) -> Tensor:
+        seen.append((probability, training))
+        return torch.zeros_like(values)
+
+    monkeypatch.setattr(stack.functional, "dropout", dropped)
+    inputs = torch.randn(5, 7, 2)
+    outputs, states = built(inputs)
+    assert seen == [(0.3, True)] * 2
+    # The first layer reads its inputs whole, the others nothing, and what the last one gives is whole.
+    first, state = built.cells[0](inputs)
+    assert states[0].hidden.equal(state.hidden)
+    expected, _ = built.cells[2](torch.zeros_like(first))
+    assert outputs.equal(expected)
+    output, new = built.step(inputs[:, 0], states)
+    assert new[0].hidden.equal(built.cells[0].step(inputs[:, 0], states[0]).hidden)
+    assert output.equal(built.cells[2].step(torch.zeros(5, 4), states[2]).hidden)
+    assert len(seen) == 4
+
+
+def test_dropout_acts_in_training_and_not_in_evaluation():
+    model = model_of(dropout=0.5)
+    batch = batch_of(model.spec)
+    assert model(batch).equal(model(batch))
+    model.train()
+    assert not model(batch).equal(model(batch))
+    single = model_of(dropout=0.5, layers=1).train()
+    assert single(batch).equal(single(batch))
+
+
+# Coins
+
+
+def coins_of(coin: str, seed: int = 0) -> Coins:
+    torch.manual_seed(seed)
+    return Coins(coin)
+
+
+@pytest.mark.parametrize("coin", ["step", "sequence", "batch"])
+def test_coins_show_the_truth_as_often_as_they_should(coin):
+    coins = coins_of(coin)
+    probabilities = [0.1, 0.5, 0.9]
+    tosses = torch.stack([coins.toss(probabilities, 20) for _ in range(2000)]).double()
+    independent = 2000 * (1 if coin == "batch" else 20)
+    deviation = np.sqrt(np.array(probabilities) * (1 - np.array(probabilities)) / independent)
+    assert (np.abs(tosses.mean(dim=(0, 1)).numpy() - probabilities) < 4.5 * deviation).all()
+
+
+def test_each_step_has_a_coin_of_its_own():
+    mask = coins_of("step").toss([0.5] * 200, 300).double()
+    correlation = np.corrcoef(mask.numpy())
+    assert np.abs(correlation[~np.eye(300, dtype=bool)]).max() < 0.5
+    assert (mask.std(dim=0) > 0).all()
+
+
+def test_sequences_and_batches_have_one_coin_each():
+    mask = coins_of("sequence").toss([0.5] * 20, 300)
+    assert (mask == mask[:, :1]).all()
+    assert 0 < mask[:, 0].sum() < 300
+    masks = [coins.toss([0.5] * 20, 300) for coins in [coins_of("batch")] for _ in range(50)]
+    assert all((mask == mask[0, 0]).all() for mask in masks)
+    assert {bool(mask[0, 0]) for mask in masks} == {True, False}
+
+
+@given(seed=st.integers(0, 2**32), before=st.integers(0, 5))
+@settings(max_examples=20, deadline=None)
+def test_the_state_dict_restores_the_next_toss(seed, before):
+    coins, other = coins_of("step", seed), coins_of("step", seed + 1)
+    for _ in range(before):
+        coins.toss([0.5] * 9, 9)
+    other.load_state_dict(coins.state_dict())
+    torch.manual_seed(99)  # of no effect
+    assert coins.toss([0.5] * 9, 9).equal(other.toss([0.5] * 9, 9))
+
+
+def test_coins_are_seeded_from_the_global_generator():
+    assert coins_of("step", 1).toss([0.5] * 64, 1).equal(coins_of("step", 1).toss([0.5] * 64, 1))
+    assert not coins_of("step", 1).toss([0.5] * 64, 1).equal(coins_of("step", 2).toss([0.5] * 64, 1))
+
+
+# Probabilistic forecasts
+
+
+def test_the_first_lead_is_drawn_from_the_heads_distribution():
+    model = model_of(head="gaussian", spec=spec_of(horizon=1))
+    batch = batch_of(model.spec)
+    parameters = model(batch)
+    samples = model.forecast(batch, samples=20_000).samples
+    std = model.head.std(parameters)
+    assert ((samples.mean(dim=0) - model.head.mean(parameters)).abs() < 5 * std / 20_000**0.5).all()
+    assert (samples.std(dim=0) / std - 1).abs().max() < 5 / (2 * 20_000) ** 0.5
+
+
+def test_trajectories_feed_back_what_they_drew():
+    model = model_of(head="gaussian")
+    batch = batch_of(model.spec)
+    samples = model.trajectories(batch, 4, torch.Generator().manual_seed(3))
+    generator = torch.Generator().manual_seed(3)
+    noise = torch.stack(
+        [torch.randn(4 * BATCH, TARGETS, generator=generator, dtype=torch.float64) for _ in range(HORIZON)]
+    )
+    wide = Batch(*(torch.cat([values] * 4) for values in batch))
+    parameters = reference(model, wide, noise=noise)
+    drawn = parameters[..., 0] + model.head.std(parameters) * noise.transpose(0, 1)
+    assert_equal(samples, drawn.reshape(4, BATCH, HORIZON, TARGETS))
+
+
+def test_the_same_seed_gives_the_same_trajectories():
+    model = model_of(head="gaussian")
+    batch = batch_of(model.spec)
+    one, two, other = (model.forecast(batch, samples=3, seed=seed).samples for seed in (1, 1, 2))
+    assert one.equal(two)
+    assert not one.equal(other)
+    assert not one[0].equal(one[1])
+
+
+# Learning
+
+
+@pytest.mark.parametrize("cell", [RNN, GRU])
+def test_a_small_model_learns_the_best_forecast_of_an_autoregression(cell):
+    """The best forecast is known; nothing forecasts better but by chance."""
+    pl.seed_everything(0, verbose=False)
+    source = AR2(rows=6000)
+    data = ForecastDataModule(source=source, windows=Windows(context=8, horizon=3), batch_size=64)
+    model = EncoderDecoder(
+        spec=data.spec, cell=partial(cell, hidden_size=16), head=Point(), schedule=Never(), anchor=True
+    )
+    task = ForecastTask(model=model, optimizer=partial(torch.optim.Adam, lr=1e-2), learning_rate=OneCycle())
+    trainer = pl.Trainer(
+        max_epochs=8,
+        accelerator="cpu",
+        gradient_clip_val=1.0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(task, data)
+    trainer.test(task, data, verbose=False)
+    found = task.metrics_of("test")["mse"].per_lead().numpy()
+    values = data.prepared.series.values[:, 0]
+    origins = data.prepared.starts.test.numpy() + 7
+    best = source.best_forecast(values[origins], values[origins - 1], 3)
+    truth = np.stack([values[origins + lead] for lead in (1, 2, 3)], axis=1)
+    possible = ((best - truth) ** 2).mean(axis=0)
+    np.testing.assert_allclose(possible, source.forecast_error_variance(3), rtol=0.15)
+    assert (found / possible < 1.12).all()
+    assert (found / possible > 0.97).all()
+
+
+def test_gaussian_training_finds_the_spread():
+    pl.seed_everything(0, verbose=False)
+    model = model_of(head="gaussian", spec=spec_of(horizon=1, past=0, periods=0), anchor=False, layers=1)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.03)
+    for _ in range(400):
+        batch = batch_of(model.spec, batch=64)
+        loss = model.head.loss(model.fit_parameters(batch, HALFWAY), batch.target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert isinstance(model.head, Gaussian)
+    parameters = model(batch_of(model.spec, batch=500))
+    assert model.head.std(parameters).mean().item() == pytest.approx(1, abs=0.1)
+    assert model.head.mean(parameters).mean().item() == pytest.approx(0, abs=0.1)

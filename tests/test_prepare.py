@@ -1,0 +1,381 @@
+"""Preparation: splits, windows without leakage, scaling, inputs, the denominator of MASE."""
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recast.errors import ConfigurationError, DataError
+from recast.prepare.grid import ErrorGrid, RowsGrid
+from recast.prepare.prepare import Prepared, check_channels, hours, periodic, prepare, rescale
+from recast.prepare.scale import MinMax, NoScaling, Scaler, Standard
+from recast.prepare.split import FractionSplit, Parts, Split, TimeSplit
+from recast.prepare.windows import Windows
+from recast.types import Series
+
+
+def series_of(
+    values: np.ndarray, *, starts: tuple[int, ...] = (0,), targets: int = 1, first: str = "2020-01-01"
+) -> Series:
+    """Hourly rows; every piece goes on where the one before it ended."""
+    values = np.asarray(values, dtype=float).reshape(len(values), -1)
+    channels = values.shape[1]
+    return Series(
+        times=(np.datetime64(first, "ns") + np.arange(len(values)) * np.timedelta64(3_600_000_000_000, "ns")),
+        values=values,
+        names=tuple("abcdef"[:channels]),
+        units=("m",) * channels,
+        targets=targets,
+        step="h",
+        starts=np.array(starts, dtype=np.int64),
+        label="series",
+    )
+
+
+def walk(rows: int, channels: int = 1, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(rows, channels)).cumsum(axis=0)
+
+
+def prepared_from(
+    series: Series,
+    *,
+    split: Split | None = None,
+    scaler: Scaler | None = None,
+    windows: Windows | None = None,
+    periods: tuple[float, ...] = (),
+    season: int = 1,
+) -> Prepared:
+    return prepare(
+        series,
+        grid=ErrorGrid(),
+        split=split or FractionSplit(),
+        scaler=scaler or Standard(),
+        windows=windows or Windows(context=4, horizon=2),
+        periods=periods,
+        season=season,
+    )
+
+
+# Splits
+
+
+@given(rows=st.integers(1, 500), validation=st.floats(0, 0.6), test=st.floats(0, 0.39))
+def test_fractions_cut_all_rows_in_order(rows, validation, test):
+    parts = FractionSplit(validation=validation, test=test).parts(series_of(np.arange(rows)))
+    assert parts.train[0] == 0
+    assert parts.test[1] == rows
+    assert all(before[1] == after[0] for before, after in pairwise(parts))
+    assert all(first <= stop for first, stop in parts)
+    for (first, stop), share in zip(parts[1:], (validation, test), strict=True):
+        assert abs((stop - first) - share * rows) <= 1
+
+
+def test_fractions_of_a_hundred_rows():
+    parts = FractionSplit(validation=0.1, test=0.2).parts(series_of(np.arange(100)))
+    assert parts == Parts((0, 70), (70, 80), (80, 100))
+
+
+def test_fractions_must_leave_training_rows():
+    with pytest.raises(ConfigurationError, match=r"validation=0\.5 and test=0\.5 leave nothing for training"):
+        FractionSplit(validation=0.5, test=0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"test": "2020-01-03"}, ((0, 43), (43, 48), (48, 96))),
+        ({"test": "2020-01-03 12:30", "validation": 0.0}, ((0, 61), (61, 61), (61, 96))),
+        ({"test": "2020-01-03", "validation": "2020-01-02"}, ((0, 24), (24, 48), (48, 96))),
+        ({"test": "2020-01-03", "validation": "2020-01-02", "end": "2020-01-04"}, ((0, 24), (24, 48), (48, 72))),
+        # Series in UTC: a date with an offset is that moment.
+        ({"test": "2020-01-03T02:00+02:00", "validation": "2020-01-02T00:00Z"}, ((0, 24), (24, 48), (48, 96))),
+    ],
+)
+def test_split_by_time(options, expected):
+    assert TimeSplit(**options).parts(series_of(np.arange(96))) == Parts(*expected)
+
+
+def test_dates_out_of_order_are_refused():
+    split = TimeSplit(test="2020-01-02", validation="2020-01-03")
+    with pytest.raises(DataError, match=r"validation begins at row 48, the test at row 24.*ascending dates"):
+        split.parts(series_of(np.arange(96)))
+    with pytest.raises(DataError, match="the end is row 24"):
+        TimeSplit(test="2020-01-03", end="2020-01-02").parts(series_of(np.arange(96)))
+
+
+@pytest.mark.parametrize("option", ["test", "validation", "end"])
+def test_what_is_no_date_is_refused(option):
+    with pytest.raises(
+        ConfigurationError, match=f"TimeSplit: {option}='soon' is not a date such as 2020-06-01, from 1678"
+    ):
+        TimeSplit(**({"test": "2020-01-01"} | {option: "soon"}))
+
+
+@pytest.mark.parametrize("option", ["test", "validation", "end"])
+@pytest.mark.parametrize("text", ["", "NaT", "nan", "3000-01-01"])
+def test_no_date_at_all_is_refused(option, text):
+    with pytest.raises(ConfigurationError, match="is not a date"):
+        TimeSplit(**({"test": "2020-01-01"} | {option: text}))
+
+
+def test_a_panel_whose_pieces_share_their_times_cannot_be_split_by_time():
+    series = series_of(np.arange(20), starts=(0, 10))
+    panel = replace(series, times=np.tile(series.times[:10], 2))
+    with pytest.raises(DataError, match="needs one series in order of time; use FractionSplit"):
+        TimeSplit(test="2020-01-01 05:00").parts(panel)
+
+
+# Windows
+
+
+@st.composite
+def layouts(draw):
+    """Pieces, parts and windows of any kind."""
+    lengths = draw(st.lists(st.integers(1, 40), min_size=1, max_size=5))
+    bounds = np.cumsum([0, *lengths]).tolist()
+    rows = bounds[-1]
+    train, test = sorted(draw(st.tuples(st.integers(0, rows), st.integers(0, rows))))
+    windows = Windows(
+        context=draw(st.integers(1, 8)),
+        horizon=draw(st.integers(1, 5)),
+        stride=draw(st.integers(1, 4)),
+        evaluation_stride=draw(st.integers(1, 4)),
+        reach_back=draw(st.booleans()),
+        exclude_last=draw(st.booleans()),
+    )
+    return list(pairwise(bounds)), Parts((0, train), (train, test), (test, rows)), windows
+
+
+def rows_of(starts: np.ndarray, first: int, stop: int) -> set[int]:
+    return {start + row for start in starts.tolist() for row in range(first, stop)}
+
+
+@settings(max_examples=300, deadline=None)
+@given(layout=layouts())
+def test_no_training_window_shares_a_row_with_validation_or_test(layout):
+    pieces, parts, windows = layout
+    train, *held_out = (
+        windows.starts(pieces, part, training=name == "train") for name, part in parts._asdict().items()
+    )
+    seen = rows_of(train, 0, windows.length)
+    assert all(row < parts.train[1] for row in seen)
+    for starts in held_out:
+        assert not seen & rows_of(starts, windows.context, windows.length)
+        if not windows.reach_back:
+            assert not seen & rows_of(starts, 0, windows.length)
+    validation, test = (rows_of(starts, windows.context, windows.length) for starts in held_out)
+    assert not validation & test
+    assert all(parts.validation[0] <= row < parts.validation[1] for row in validation)
+    assert all(row >= parts.test[0] for row in test)
+
+
+@settings(max_examples=300, deadline=None)
+@given(layout=layouts())
+def test_windows_are_all_that_fit_and_no_others(layout):
+    """Against the definition, window by window."""
+    pieces, parts, windows = layout
+    for name, (first, stop) in parts._asdict().items():
+        stride = windows.stride if name == "train" else windows.evaluation_stride
+        expected = []
+        for begin, end in pieces:
+            fits = [
+                start
+                for start in range(begin, end)
+                if start + windows.length <= min(end, stop)
+                and (start + windows.context if windows.reach_back else start) >= first
+            ]
+            if windows.exclude_last:
+                fits = fits[:-1]
+            expected += fits[::stride]
+        found = windows.starts(pieces, (first, stop), training=name == "train")
+        assert found.dtype == np.int64
+        assert found.tolist() == expected, name
+
+
+def test_reach_back_makes_every_row_of_a_part_a_target():
+    series = series_of(walk(100))
+    prepared = prepared_from(series, windows=Windows(context=8, horizon=3, reach_back=True))
+    targets = rows_of(prepared.starts.validation.numpy(), 8, 11)
+    assert targets == set(range(*prepared.parts.validation))
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_an_empty_part_that_was_not_asked_for_is_no_error(part):
+    split = FractionSplit(**({"validation": 0.2, "test": 0.2} | {part: 0.0}))
+    starts = prepared_from(series_of(walk(60)), split=split).starts
+    assert len(getattr(starts, part)) == 0
+    assert len(starts.train) > 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "split", "message"),
+    [
+        (5, {}, r"series: 5 rows are too short: a window takes context 4 \+ horizon 2 = 6 rows; give a longer series"),
+        (50, {"test": 0.1}, r"the test part \(5 rows\) has no window.*\n?.*reach_back=true"),
+        (50, {"validation": 0.1}, r"the validation part \(5 rows\) has no window"),
+        (
+            50,
+            {"validation": 0.0, "test": 0.9},
+            r"the train part \(5 rows\) has no window: .* without a gap",
+        ),
+    ],
+)
+def test_parts_too_short_for_a_window_are_errors(rows, split, message):
+    with pytest.raises(DataError, match=message):
+        prepared_from(series_of(walk(rows)), split=FractionSplit(**({"validation": 0.2, "test": 0.2} | split)))
+
+
+# Scaling
+
+
+SCALERS = {"standard": Standard(), "minmax": MinMax(), "unit": MinMax(low=0.0, high=1.0), "none": NoScaling()}
+every_scaler = pytest.mark.parametrize("scaler", SCALERS.values(), ids=SCALERS.keys())
+
+
+@every_scaler
+def test_scaling_is_fitted_on_training_rows_only(scaler):
+    values = walk(100, channels=2)
+    changed = values.copy()
+    changed[70:] = 1e6 * walk(30, channels=2, seed=1)
+    before, after = (prepared_from(series_of(rows), scaler=scaler) for rows in (values, changed))
+    assert before.spec == after.spec
+    assert before.storage[:70].equal(after.storage[:70])
+    assert before.fingerprint != after.fingerprint
+
+
+@every_scaler
+def test_storage_is_the_scaled_channels(scaler):
+    values = 100 + walk(100, channels=3)
+    prepared = prepared_from(series_of(values, targets=2), scaler=scaler)
+    spec = prepared.spec
+    assert prepared.storage.shape == (100, 3)
+    back = prepared.storage.double().numpy() * np.array(spec.scale) + np.array(spec.offset)
+    np.testing.assert_allclose(back, values, rtol=1e-6, atol=1e-5)
+    assert (spec.names, spec.targets, spec.inputs, spec.known) == (("a", "b", "c"), 2, 3, 0)
+
+
+def test_standard_gives_mean_0_and_spread_1_on_training_rows():
+    training = prepared_from(series_of(50 + walk(1000, channels=2))).storage[:700].double()
+    np.testing.assert_allclose(training.mean(dim=0), 0, atol=1e-6)
+    np.testing.assert_allclose(training.std(dim=0, correction=0), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 1.0), (0.0, 1.0), (2.0, 2.5)])
+def test_minmax_maps_training_rows_to_its_range(low, high):
+    training = prepared_from(series_of(walk(100, channels=2)), scaler=MinMax(low=low, high=high)).storage[:70]
+    np.testing.assert_allclose(training.amin(dim=0), low, atol=1e-6)
+    np.testing.assert_allclose(training.amax(dim=0), high, atol=1e-6)
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.0, 1.0), (1.0, -1.0)])
+def test_minmax_without_a_range_is_refused(low, high):
+    with pytest.raises(ConfigurationError, match=rf"MinMax: low={low} must lie below high={high}"):
+        MinMax(low=low, high=high)
+
+
+@pytest.mark.parametrize("constant", [0.0, 7.0, 0.1, 1e9 / 3, -1e-9])
+@pytest.mark.parametrize("scaler", [Standard(), MinMax()], ids=["standard", "minmax"])
+def test_a_channel_constant_in_training_is_named(scaler, constant):
+    values = walk(100, channels=2)
+    values[:70, 1] = constant
+    with pytest.raises(DataError, match=r"column b: it is constant \(.*\) on all 70 training rows.*NoScaling"):
+        prepared_from(series_of(values, targets=2), scaler=scaler)
+
+
+def test_without_scaling_a_constant_channel_is_no_obstacle():
+    values = walk(100, channels=2)
+    values[:, 1] = 3.0
+    assert prepared_from(series_of(values), scaler=NoScaling()).spec.scale == (1.0, 1.0)
+
+
+def test_a_small_signal_on_a_large_offset_keeps_its_digits():
+    signal = walk(100)
+    small = prepared_from(series_of(signal)).storage
+    large = prepared_from(series_of(signal + 1e7)).storage
+    np.testing.assert_allclose(large, small, atol=1e-6)
+
+
+# Periodic inputs
+
+
+def test_periodic_inputs_are_sine_and_cosine_of_the_time():
+    prepared = prepared_from(series_of(walk(100), first="2020-03-01"), periods=(24.0, 12.4206012))
+    since = np.array([18_322 * 24 + hour for hour in range(100)])
+    columns = [function(2 * math.pi * since / period) for period in (24.0, 12.4206012) for function in (np.sin, np.cos)]
+    np.testing.assert_allclose(prepared.storage[:, 1:], np.stack(columns, axis=1), atol=1e-6)
+    assert (prepared.spec.known, prepared.spec.inputs) == (4, 5)
+
+
+@given(shift=st.integers(0, 10**6), period=st.floats(0.5, 1000))
+def test_periodic_inputs_lie_on_the_unit_circle(shift, period):
+    times = np.datetime64("1990-01-01", "ns") + np.arange(shift, shift + 5) * np.timedelta64(1, "m")
+    sine, cosine = periodic(times.astype("datetime64[ns]"), (period,)).T
+    np.testing.assert_allclose(sine**2 + cosine**2, 1, atol=1e-6)
+
+
+def test_hours_count_from_1970():
+    times = np.array(["1970-01-01", "1970-01-02T00:30", "1969-12-31T23:00"], dtype="datetime64[ns]")
+    assert hours(times).tolist() == [0.0, 24.5, -1.0]
+
+
+# The naive error
+
+
+def test_naive_error_by_hand():
+    series = series_of(
+        [[0, 5], [1, 5], [3, 6], [3, 6], [100, 7], [104, 7], [104, 8], [0, 0], [0, 1], [0, 0]], starts=(0, 4), targets=2
+    )
+    windows = Windows(context=1, horizon=1)
+    spec = prepared_from(series, split=FractionSplit(validation=0.0, test=0.3), windows=windows).spec
+    # Pieces 0..3 and 4..6 of the training rows 0..6: |1|, |2|, |0| and |4|, |0| for the first channel.
+    assert spec.naive_error == pytest.approx((7 / 5, 2 / 5))
+    spec = prepared_from(series, split=FractionSplit(validation=0.0, test=0.3), windows=windows, season=2).spec
+    assert spec.naive_error == pytest.approx(((3 + 2 + 4) / 3, (1 + 1 + 1) / 3))
+
+
+def test_a_season_longer_than_the_pieces_is_an_error():
+    with pytest.raises(DataError, match=r"no training rows lie 90 steps apart; choose a shorter data\.season"):
+        prepared_from(series_of(walk(100)), season=90)
+
+
+# A trained model's scaling
+
+
+def test_rescale_takes_over_the_scaling_and_nothing_else():
+    trained = prepared_from(series_of(walk(100)), periods=(24.0,))
+    new = prepared_from(series_of(10 + walk(100, seed=1)), periods=(24.0,))
+    result = rescale(new, trained.spec)
+    assert result.spec == trained.spec
+    expected = (new.series.values[:, 0] - trained.spec.offset[0]) / trained.spec.scale[0]
+    np.testing.assert_allclose(result.storage[:, 0], expected, rtol=1e-5)
+    assert result.storage[:, 1:].equal(new.storage[:, 1:])
+    assert result.starts is new.starts
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"names": ("x",)}, r"series: columns \('x',\), but the model was trained on \('a',\)"),
+        ({"targets": 0}, "targets 0, but the model was trained on 1"),
+        ({"step": "10min"}, "step '10min', but the model was trained on 'h'"),
+    ],
+)
+def test_a_series_of_another_kind_is_refused(change, message):
+    trained = prepared_from(series_of(walk(100)))
+    with pytest.raises(DataError, match=message):
+        check_channels(replace(trained.series, **change), trained.spec)
+    with pytest.raises(DataError, match=message):
+        rescale(replace(trained, series=replace(trained.series, **change)), trained.spec)
+
+
+def test_prepare_asks_the_grid_first():
+    series = series_of(walk(100))
+    gap = replace(series, times=np.where(np.arange(100) < 50, series.times, series.times + np.timedelta64(1, "D")))
+    with pytest.raises(DataError, match="not regular"):
+        prepared_from(gap)
+    options = {"split": FractionSplit(), "scaler": Standard(), "windows": Windows(context=4, horizon=2)}
+    assert len(prepare(gap, grid=RowsGrid(), **options).starts.train) == 65

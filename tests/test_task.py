@@ -1,0 +1,298 @@
+"""The Lightning shells: what is logged is what was forecast, in the data's unit; training is reproducible."""
+
+from functools import partial
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import pytest
+import torch
+import yaml
+from conftest import small_data
+
+from recast.cells.gru import GRU
+from recast.configure.build import build
+from recast.configure.compose import conf_folder
+from recast.datamodule import ForecastDataModule
+from recast.errors import ConfigurationError, NonFiniteLossError
+from recast.heads.gaussian import Gaussian
+from recast.heads.point import Point
+from recast.learning_rates.one_cycle import OneCycle
+from recast.metrics.crps import CRPS
+from recast.metrics.mae import MAE
+from recast.metrics.mse import MSE
+from recast.models.encoder_decoder import EncoderDecoder
+from recast.prepare.grid import RowsGrid
+from recast.prepare.scale import MinMax
+from recast.prepare.split import FractionSplit
+from recast.prepare.windows import Windows
+from recast.schedules.inverse_sigmoid import InverseSigmoid
+from recast.schedules.linear import Linear
+from recast.series.autoregressive import AR2
+from recast.task import ForecastTask
+
+OPTIMIZERS = sorted(path.stem for path in (conf_folder() / "optimizer").glob("*.yaml"))
+
+
+def trainer_of(**options: Any) -> pl.Trainer:
+    quiet = {
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "max_epochs": 2,
+    }
+    return pl.Trainer(**(quiet | options))
+
+
+def task_of(data: ForecastDataModule, *, head: Any = None, **options: Any) -> ForecastTask:
+    model = EncoderDecoder(
+        spec=data.spec, cell=partial(GRU, hidden_size=5), head=head or Point(), schedule=Linear(start=0.8)
+    )
+    return ForecastTask(model=model, **options)
+
+
+def trained(seed: int = 0, **options: Any) -> tuple[ForecastTask, ForecastDataModule, pl.Trainer]:
+    pl.seed_everything(seed, verbose=False)
+    data = small_data(seed=seed)
+    task, trainer = task_of(data), trainer_of(**options)
+    trainer.fit(task, data)
+    return task, data, trainer
+
+
+def truth_and_forecast(task: ForecastTask, data: ForecastDataModule, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Straight from the series, window by window, and the free-running forecast of all windows at once."""
+    loader = data.loader(part)
+    forecast = task.eval().forecast(loader.gather(loader.starts)).mean.numpy()
+    series, context, horizon = data.prepared.series.values, data.spec.context, data.spec.horizon
+    truth = np.stack([series[start + context : start + context + horizon, :1] for start in loader.starts.tolist()])
+    return truth, forecast
+
+
+# Scores
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 100])
+def test_scores_cover_all_windows_in_the_datas_unit_whatever_the_batch_size(batch_size):
+    torch.manual_seed(1)
+    data = small_data(evaluation_batch_size=batch_size, scaler=MinMax(low=0.0, high=0.5))
+    task, trainer = task_of(data), trainer_of()
+    (found,) = trainer.test(task, data, verbose=False)
+    truth, forecast = truth_and_forecast(task, data, "test")
+    assert len(truth) == 15
+    errors = forecast - truth
+    assert found["mse/test"] == pytest.approx(np.mean(errors**2), rel=1e-5)
+    assert found["rmse/test"] == pytest.approx(np.sqrt(np.mean(errors**2)), rel=1e-5)
+    assert found["mae/test"] == pytest.approx(np.mean(np.abs(errors)), rel=1e-5)
+    np.testing.assert_allclose(
+        task.metrics_of("test")["mse"].per_lead().numpy(), np.mean(errors**2, axis=(0, 2)), rtol=1e-5
+    )
+
+
+def test_validation_runs_free_and_the_exposure_bias_is_logged():
+    task, data, trainer = trained()
+    logged = {name: value.item() for name, value in trainer.callback_metrics.items()}
+    truth, free = truth_and_forecast(task, data, "validation")
+    loader = data.loader("validation")
+    parameters = task.model.teacher_forced(loader.gather(loader.starts))
+    forced = task.in_unit(task.model.head.mean(parameters)).detach().numpy()
+    free_error, forced_error = np.mean((free - truth) ** 2), np.mean((forced - truth) ** 2)
+    assert free_error != pytest.approx(forced_error, rel=1e-3)
+    assert logged["mse/validation"] == pytest.approx(free_error, rel=1e-5)
+    assert logged["mse/teacher_forced"] == pytest.approx(forced_error, rel=1e-5)
+    assert logged["exposure_bias"] == pytest.approx(free_error - forced_error, rel=1e-3)
+
+
+def test_scores_of_a_second_evaluation_do_not_add_to_the_first():
+    data = small_data()
+    task, trainer = task_of(data), trainer_of()
+    first, second = (trainer.test(task, data, verbose=False) for _ in range(2))
+    assert first == second
+    assert task.metrics_of("test")["mse"].count == 15
+
+
+def test_metrics_of_distributions_belong_to_stochastic_heads():
+    data = small_data()
+    metrics = {"mse": MSE, "crps": CRPS}
+    point, gaussian = (task_of(data, head=head, metrics=metrics) for head in (Point(), Gaussian()))
+    assert list(point.metrics_of("test")) == ["mse"]
+    assert list(gaussian.metrics_of("test")) == ["mse", "crps"]
+    (found,) = trainer_of().test(gaussian, data, verbose=False)
+    assert found["crps/test"] > 0
+
+
+def test_gaussian_forecasts_are_in_the_datas_unit():
+    data = small_data()
+    task = task_of(data, head=Gaussian()).eval()
+    batch = data.loader("test").gather(data.loader("test").starts)
+    scaled = task.model.forecast(batch, samples=9)
+    forecast = task.forecast(batch, samples=9)
+    (offset, *_), (scale, *_) = data.spec.offset, data.spec.scale
+    torch.testing.assert_close(forecast.mean, scaled.mean.double() * scale + offset)
+    torch.testing.assert_close(forecast.samples, scaled.samples.double() * scale + offset)
+    assert forecast.samples.dtype == torch.float64
+    assert len(task.forecast(batch).samples) == 100
+
+
+@pytest.mark.filterwarnings("ignore:Total length of `list` across ranks is zero")  # Lightning's word for it
+def test_a_part_without_windows_is_not_validated():
+    data = small_data(split=FractionSplit(validation=0.0, test=0.2))
+    task, trainer = task_of(data), trainer_of()
+    trainer.fit(task, data)
+    assert trainer.global_step == 2 * len(data.train_dataloader())
+    assert "mse/validation" not in trainer.callback_metrics
+
+
+# Training
+
+
+def test_the_same_seed_gives_the_same_weights():
+    one, same, other = (trained(seed)[0].state_dict() for seed in (3, 3, 4))
+    assert all(values.equal(same[name]) for name, values in one.items())
+    name = "model.readout.weight"
+    assert not one[name].equal(other[name])
+
+
+def test_training_improves_the_validation_error():
+    found = {}
+    for epochs in (0, 12):
+        pl.seed_everything(0, verbose=False)
+        data = small_data(source=AR2(rows=400))
+        task, trainer = task_of(data, optimizer=partial(torch.optim.Adam, lr=0.01)), trainer_of(max_epochs=epochs)
+        trainer.fit(task, data)
+        (scores,) = trainer.validate(task, data, verbose=False)
+        found[epochs] = scores["mse/validation"]
+    assert found[12] < 0.6 * found[0]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("options", [{}, {"accumulate_grad_batches": 2}], ids=["plain", "accumulated"])
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "64-true"])
+def test_optimizers_train_in_each_precision(name, options, precision):
+    pl.seed_everything(0, verbose=False)
+    node = yaml.safe_load((conf_folder() / "optimizer" / f"{name}.yaml").read_text())
+    if precision == "bf16-mixed":
+        node.pop("fused", None)  # Lightning does not clip the gradients of a fused optimiser in mixed precision
+    optimizer = build(node)
+    data = small_data()
+    task = task_of(data, optimizer=optimizer, learning_rate=OneCycle())
+    before = task.model.readout.weight.detach().clone().double()
+    trainer = trainer_of(max_epochs=1, gradient_clip_val=1.0, precision=precision, **options)
+    trainer.fit(task, data)
+    assert trainer.global_step == (2 if options else 3)
+    after = task.model.readout.weight.detach().double()
+    assert after.isfinite().all()
+    assert not after.equal(before)
+    assert np.isfinite(trainer.callback_metrics["mse/validation"].item())
+
+
+def test_it_trains_without_a_datamodule():
+    data = small_data()
+    loaders = data.loader("train", shuffle=True), data.loader("validation"), data.loader("test")
+    pl.seed_everything(0, verbose=False)
+    task, trainer = task_of(data), trainer_of()
+    trainer.fit(task, loaders[0], loaders[1])
+    (found,) = trainer.test(task, loaders[2], verbose=False)
+    expected, _, whole = trained()
+    assert task.model.readout.weight.equal(expected.model.readout.weight)
+    assert found == whole.test(expected, data, verbose=False)[0]
+
+
+def test_predictions_are_forecasts_in_the_datas_unit():
+    data = small_data()
+    task = task_of(data)
+    batches = trainer_of().predict(task, data.loader("test"))
+    _, forecast = truth_and_forecast(task, data, "test")
+    np.testing.assert_allclose(torch.cat([batch.mean for batch in batches]), forecast, rtol=1e-5)
+
+
+class Spoil(pl.Callback):
+    """Makes the weights useless before a step."""
+
+    def __init__(self, step: int, value: float) -> None:
+        self.step, self.value = step, value
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
+        if trainer.global_step == self.step:
+            self.starts = batch.start
+            pl_module.model.readout.bias.data.fill_(self.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_stops_training_and_says_where(value):
+    data = small_data()
+    spoil = Spoil(4, value)
+    with pytest.raises(NonFiniteLossError, match=r"loss is (nan|inf) at step 4; .* origins lie in rows") as error:
+        trainer_of(callbacks=[spoil]).fit(task_of(data), data)
+    first, last = int(spoil.starts.min()) + 5, int(spoil.starts.max()) + 5
+    times = data.prepared.series.times
+    assert f"rows {first} to {last} ({times[first]} to {times[last]})" in str(error.value)
+    assert "optimizer.lr" in str(error.value)
+
+
+def test_without_a_datamodule_the_rows_are_named_all_the_same():
+    data = small_data()
+    with pytest.raises(NonFiniteLossError, match=r"rows \d+ to \d+\. The last good"):
+        trainer_of(callbacks=[Spoil(0, float("nan"))]).fit(
+            task_of(data), data.loader("train", shuffle=True), data.loader("validation")
+        )
+
+
+def test_non_finite_loss_has_an_exit_code_of_its_own_kind():
+    assert NonFiniteLossError.exit_code == 1
+
+
+# Data module
+
+
+def test_the_series_is_read_once():
+    class Counting(AR2):
+        reads = 0
+
+        def read(self):
+            Counting.reads += 1
+            return super().read()
+
+    data = small_data(source=Counting.__new__(Counting))
+    data.source.__init__(rows=120)
+    task, trainer = task_of(data), trainer_of()
+    trainer.fit(task, data)
+    trainer.test(task, data, verbose=False)
+    assert Counting.reads == 1
+
+
+def test_defaults_of_the_data_module(tiny_data):
+    assert (tiny_data.prepared.parts.train, tiny_data.prepared.parts.test) == ((0, 84), (96, 120))
+    assert tiny_data.spec.scale[0] != 1
+    assert tiny_data.train_dataloader().shuffle
+    assert not tiny_data.val_dataloader().shuffle
+    assert tiny_data.test_dataloader().batch_size == 4
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("batch_size", 0), ("periods", [0.0]), ("season", 0), ("seed", -1), ("grid", RowsGrid)]
+)
+def test_options_out_of_range_are_refused(option, value):
+    with pytest.raises(ConfigurationError, match=f"ForecastDataModule: {option}="):
+        small_data(**{option: value})
+
+
+def test_a_metric_that_is_none_is_refused():
+    data = small_data()
+    with pytest.raises(ConfigurationError, match="ForecastTask: metrics="):
+        task_of(data, metrics={"mae": 3, "mse": MAE})
+
+
+# As in a notebook
+
+
+def test_ten_lines_in_a_notebook():
+    data = ForecastDataModule(source=AR2(rows=500), windows=Windows(context=20, horizon=5))
+    model = EncoderDecoder(spec=data.spec, cell=partial(GRU, hidden_size=16), head=Point(), schedule=InverseSigmoid())
+    task = ForecastTask(model=model, optimizer=partial(torch.optim.Adam, lr=0.01))
+    trainer = trainer_of(max_epochs=1, gradient_clip_val=1.0)
+    trainer.fit(task, data)
+    (scores,) = trainer.test(task, data, verbose=False)
+    assert set(scores) == {"mse/test", "rmse/test", "mae/test"}

@@ -79,8 +79,10 @@ class Running:
 
     def wait(self) -> Done:
         """Waits to its end; a process ended by a signal has the negative of its number as code."""
-        self.process.join(200)
-        assert self.process.exitcode is not None, f"still running: {self.output()}"
+        self.process.join(100)
+        if self.process.is_alive():
+            self.process.kill()
+            raise AssertionError(f"still running: {self.output()}")
         return Done(self.process.exitcode, self.output(), (self.folder / "err").read_text())
 
     def output(self) -> str:
@@ -90,7 +92,9 @@ class Running:
         """Waits until `true()`, or until the command has ended."""
         limit = time.monotonic() + seconds
         while not true() and self.process.is_alive():
-            assert time.monotonic() < limit, self.output()
+            if time.monotonic() > limit:
+                self.process.kill()
+                raise AssertionError(f"still waiting: {self.output()}")
             time.sleep(0.002)
 
 

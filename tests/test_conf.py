@@ -219,7 +219,13 @@ def smoke(overrides: list[str], folder: Path) -> None:
     config = compose(
         "train",
         [
-            *("trainer=smoke", "callbacks.progress_bar=null", "model.cell.hidden_size=4", "baselines=none"),
+            *(
+                "trainer=smoke",
+                "trainer.max_epochs=1",
+                "callbacks.progress_bar=null",
+                "model.cell.hidden_size=4",
+                "baselines=none",
+            ),
             *("callbacks.figures=null", "logger=none", "data.evaluation_batch_size=8", *overrides),
         ],
     )

@@ -1,5 +1,6 @@
 """How Lightning writes and reads checkpoints here: whole, and as data."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ class WholeCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Called by Lightning."""
         del storage_options
-        write_whole(Path(path), lambda aside: torch.save(checkpoint, aside))
+        # Into memory first: where torch writes to a full disk itself, the reason is lost.
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        write_whole(Path(path), lambda aside: aside.write_bytes(content.getbuffer()))
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Called by Lightning; `weights_only` is always true here."""

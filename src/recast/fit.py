@@ -37,6 +37,9 @@ from recast.task import ForecastTask
 
 log = logging.getLogger(__name__)
 
+FIXED = ("data", "model", "task", "metrics", "optimizer", "learning_rate", "trainer", "seed")
+"""What must be the same when training goes on."""
+
 
 def run(config: dict[str, Any], folder: Path) -> Results:
     """Trains, scores the best state on the test part beside the baselines, and fills the run folder.
@@ -50,6 +53,7 @@ def run(config: dict[str, Any], folder: Path) -> Results:
         NonFiniteLossError: if training diverges.
         StoppedBySignalError: if a signal came; the state is saved.
     """
+    config = {"learning_rate": None, **config}
     torch.set_num_threads(config["threads"])
     pl.seed_everything(config["seed"], verbose=False)
     _check_optimizer(config["optimizer"])
@@ -179,7 +183,8 @@ def _state_to_resume(config: dict[str, Any], folder: Path) -> dict[str, Any] | N
         log.info("no state to resume from in %s: training starts at the beginning", folder)
         return None
     checkpoint = read(path)
-    differing = [part for part, node in checkpoint[KEY]["config"].items() if node != config[part]]
+    before = checkpoint[KEY]["config"] | _recorded(folder)
+    differing = [part for part in FIXED if part in before and before[part] != config[part]]
     if differing:
         raise ConfigurationError(
             f"{path}: it was trained with other options of {', '.join(differing)}; resume with the same ones "
@@ -187,6 +192,12 @@ def _state_to_resume(config: dict[str, Any], folder: Path) -> dict[str, Any] | N
         )
     log.info("resuming from %s at step %d", path, checkpoint["global_step"])
     return checkpoint
+
+
+def _recorded(folder: Path) -> dict[str, Any]:
+    """The whole configuration that the run in `folder` was started with; its checkpoints hold the part they need."""
+    path = folder / "config.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def _check_same_data(resumed: dict[str, Any] | None, fingerprint: str) -> None:

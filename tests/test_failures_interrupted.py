@@ -234,7 +234,7 @@ def small_disk(tmp_path):
 
 
 def test_a_full_disk_leaves_the_old_state_and_resume_goes_on(small_disk, tmp_path):
-    options = (*LONG, "trainer.max_epochs=60", f"paths.output_dir={small_disk}")
+    options = (*LONG, "trainer.max_epochs=12", f"paths.output_dir={small_disk}")
     running = start("recast-train", *options, cwd=tmp_path)
     running.wait_for(lambda: list(small_disk.glob("*/*/checkpoints/last.ckpt")))
     filler = small_disk / "filler"
@@ -253,7 +253,7 @@ def test_a_full_disk_leaves_the_old_state_and_resume_goes_on(small_disk, tmp_pat
     done = run("recast-train", *options, "resume=true", cwd=tmp_path)
     assert done.code == 0, done
     assert f"at step {saved}" in done.out
-    reference = trained(*LONG, "trainer.max_epochs=60", cwd=tmp_path / "reference")
+    reference = trained(*LONG, "trainer.max_epochs=12", cwd=tmp_path / "reference")
     assert metrics_of(path.parents[1]) == metrics_of(reference)
 
 

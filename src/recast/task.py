@@ -134,7 +134,7 @@ class ForecastTask(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Scores the free-running forecast, and the teacher-forced one beside it."""
-        self._score("validation", batch)
+        self._score("validation", batch, batch_idx)
         parameters = self.model.teacher_forced(batch)
         if parameters is not None:
             forced = Forecast(self.in_unit(self.model.head.mean(parameters)))
@@ -142,14 +142,15 @@ class ForecastTask(pl.LightningModule):
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Scores the free-running forecast."""
-        self._score("test", batch)
+        self._score("test", batch, batch_idx)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Forecast:
         """The free-running forecast in the data's unit."""
         return self.forecast(batch)
 
-    def _score(self, part: str, batch: Batch) -> None:
-        forecast = self.forecast(batch, samples=self.samples[part])
+    def _score(self, part: str, batch: Batch, batch_idx: int) -> None:
+        # A seed for each batch: the same draws in each would tie the errors of all batches together.
+        forecast = self.forecast(batch, samples=self.samples[part], seed=batch_idx)
         truth = self.in_unit(batch.target)
         for metric in self.metrics_of(part).values():
             metric.update(forecast, truth)

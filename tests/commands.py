@@ -143,7 +143,7 @@ def run(command: str, *arguments: object, cwd: Path, **environment: str) -> Done
     return start(command, *arguments, cwd=cwd, **environment).wait()
 
 
-def shell(*words: object, cwd: Path) -> Done:
+def shell(*words: object, cwd: Path, limit: float = 200) -> Done:
     """Runs a command line in a new process from nothing; a first word without a slash is looked up beside Python."""
     first, *rest = map(str, words)
     cwd.mkdir(parents=True, exist_ok=True)
@@ -154,7 +154,7 @@ def shell(*words: object, cwd: Path) -> Done:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=limit,
         check=False,
     )
     return Done(done.returncode, done.stdout, done.stderr)

@@ -63,6 +63,7 @@ def test_a_wrong_override_is_refused(override, says):
     assert done.out == ""
 
 
+@pytest.mark.slow
 def test_in_a_shell():
     done = shell("recast-options", "data=stock", cwd=scratch())
     assert done.code == 0, done

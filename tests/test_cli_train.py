@@ -174,7 +174,9 @@ def test_help_does_not_load_torch(command):
     assert command in done.out
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command", [COMMANDS[0], *(pytest.param(command, marks=pytest.mark.slow) for command in COMMANDS[1:])]
+)
 def test_help_is_faster_than_importing_torch(command):
     def seconds(*words: str) -> float:
         started = time.perf_counter()

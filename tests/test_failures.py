@@ -90,6 +90,7 @@ def test_all_wrong_options_are_reported_together(bad_files):
     assert "data.windows.context=0" in done.err
 
 
+@pytest.mark.slow
 def test_a_wrong_option_in_a_shell():
     done = shell("recast-train", "model.dropout=1.5", cwd=scratch() / "shell")
     assert_one_message(done, "model.dropout=1.5: input should be less than 1")
@@ -97,7 +98,8 @@ def test_a_wrong_option_in_a_shell():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(700)
 def test_the_script_agrees():
-    done = shell("python", str(SCRIPT), cwd=scratch() / "script")
+    done = shell("python", str(SCRIPT), cwd=scratch() / "script", limit=600)
     assert done.code == 0, done.out
     assert done.out.count("\n") == 2 + len(bad_inputs.CASES)

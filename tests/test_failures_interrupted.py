@@ -67,8 +67,8 @@ def interrupt_until_done(options: tuple[str, ...], cwd: Path, *, number: int, se
         time.sleep(rng.uniform(0, 0.3))
         running.signal(number)
         done = running.wait()
-        if done.code == 0:
-            break
+        if list(cwd.glob("outputs/*/*/metrics.json")):
+            break  # it was faster than the signal
         stopped += 1
         if number == signal.SIGKILL:
             assert done.code == -signal.SIGKILL, done
@@ -77,8 +77,9 @@ def interrupt_until_done(options: tuple[str, ...], cwd: Path, *, number: int, se
             assert done.code == -number or "the state is saved" in done.err
         assert load(last_checkpoints(cwd)[-1])["global_step"] > 0
     assert stopped
-    folder = trained(*options, "resume=true", cwd=cwd)
-    assert len(list(cwd.glob("outputs/*/*"))) == 1, "resume=true found its folder"
+    if not list(cwd.glob("outputs/*/*/metrics.json")):
+        trained(*options, "resume=true", cwd=cwd)
+    (folder,) = cwd.glob("outputs/*/*")  # resume=true found its folder
     return folder
 
 
@@ -148,8 +149,7 @@ def test_a_finished_run_resumed_by_name_is_scored_again_not_trained(tmp_path):
     (first / "metrics.json").unlink()
     again = trained(*QUICK, "resume=true", cwd=tmp_path)
     assert again == first
-    # The steps of this process are none.
-    assert metrics_of(again) | {"steps": 0} == expected | {"steps": 0}
+    assert metrics_of(again) == expected
     assert (first / "checkpoints" / "last.ckpt").read_bytes() == weights
 
 
@@ -279,6 +279,7 @@ def test_three_cells_and_three_seeds(tmp_path):
     assert metrics_of(folders[3]) == metrics_of(alone), "a job is the run of the same options"
 
 
+@pytest.mark.slow
 def test_jobs_in_parallel(tmp_path):
     done, folders = multirun("seed=0,1", *JOBLIB, cwd=tmp_path)
     assert done.code == 0, done

@@ -81,7 +81,9 @@ def read(path: str | Path) -> dict[str, Any]:
             f"{path}: refused: it holds more than tensors and plain containers, which may run code when read "
             f"({_first_line(error)})"
         ) from error
-    except (RuntimeError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except CheckpointError:
+        raise
+    except Exception as error:  # a damaged pickle is a damaged program: it fails in any way
         raise CheckpointError(f"{path}: damaged ({_first_line(error)})") from error
     description = content.get(KEY) if isinstance(content, dict) else None
     if not isinstance(description, dict) or "state_dict" not in content:
@@ -126,8 +128,11 @@ def restore(path: str | Path) -> Restored:
 
 
 def _refuse_packed(path: Path) -> None:
-    """Torch stores its tensors as they are; a file that unpacks to more than its size was made to fill the memory."""
-    if not zipfile.is_zipfile(path):
+    """Torch stores its tensors as they are; what unpacks to more than its size was made to fill the memory."""
+    with path.open("rb") as file:
+        # Torch takes a file that begins otherwise for one of its old format.
+        is_zip = file.read(4) == b"PK\x03\x04" and zipfile.is_zipfile(file)
+    if not is_zip:
         raise CheckpointError(f"{path}: not a checkpoint, or one that was cut short; expected a file written by torch")
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(entry.file_size for entry in archive.infolist())

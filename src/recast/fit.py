@@ -89,12 +89,15 @@ def run(config: dict[str, Any], folder: Path) -> Results:
     seconds = {"baselines": time.perf_counter() - started}
 
     started = time.perf_counter()
-    if resumed is None or not resumed[FINISHED]:
+    if resumed is not None and resumed[FINISHED]:
+        steps = resumed["global_step"]
+    else:
         checkpoint = None if resumed is None else str(last_checkpoint_path(folder))
         try:
             trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
         except MisconfigurationException as error:
             raise ConfigurationError(str(error)) from error
+        steps = trainer.global_step
     seconds["fit"] = time.perf_counter() - started
     chosen = best_checkpoint_path(folder)
     chosen = chosen if chosen.exists() else last_checkpoint_path(folder)
@@ -113,7 +116,7 @@ def run(config: dict[str, Any], folder: Path) -> Results:
         facts={
             "seed": config["seed"],
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
-            "steps": trainer.global_step,
+            "steps": steps,
             "checkpoint": str(chosen.relative_to(folder)),
         },
     )

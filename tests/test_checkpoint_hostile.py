@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from recast.checkpoint import restore
+from recast.checkpoints.checkpoint import restore
 from recast.errors import CheckpointError
 
 
@@ -136,10 +136,10 @@ TARGETS = (
     "lightning.pytorch.Trainer",
     "recast.cli.train.main",
     "recast.cli.application.application",
-    "recast.checkpoint.restore",
-    "recast.checkpoint.torch.load",
+    "recast.checkpoints.checkpoint.restore",
+    "recast.checkpoints.checkpoint.torch.load",
     "recast.files.write_text",
-    "recast.provenance.subprocess.Popen",
+    "recast.runs.provenance.subprocess.Popen",
     "recast..os.system",
     "recast.../../etc/passwd",
     "recast.cells.gru.GRU.__init__",

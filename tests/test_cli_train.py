@@ -211,3 +211,9 @@ def test_no_progress_bar_is_drawn_where_it_is_switched_off():
     done = run("recast-train", *QUICK, "trainer.max_epochs=1", cwd=scratch() / "bar")
     assert "Epoch" not in done.out
     assert "it/s" not in done.out
+
+
+def test_a_fused_optimizer_that_cannot_be_clipped_is_refused(tmp_path):
+    done = run("recast-train", "trainer.precision=bf16-mixed", cwd=tmp_path)
+    assert done.code == 2
+    assert "optimizer.fused=false" in done.err

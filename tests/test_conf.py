@@ -27,7 +27,6 @@ from recast.configure.compose import compose, conf_folder
 from recast.configure.options import EvaluateOptions, ForecastOptions, Paths, TrainOptions
 from recast.configure.signature import REQUIRED, options_of
 from recast.configure.targets import resolve
-from recast.fit import run
 from recast.heads.head import Head
 from recast.learning_rates.learning_rate import LearningRate
 from recast.metrics.lead_metric import LeadMetric
@@ -35,6 +34,7 @@ from recast.models.model import ForecastModel
 from recast.prepare.grid import Grid
 from recast.prepare.scale import Scaler
 from recast.prepare.split import Split
+from recast.runs.fit import run
 from recast.schedules.schedule import Schedule
 from recast.series.source import Source
 

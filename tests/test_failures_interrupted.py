@@ -24,7 +24,7 @@ from commands import (
     trained,
 )
 
-from recast.checkpoint import restore
+from recast.checkpoints.checkpoint import restore
 
 # Three epochs of 35 steps, a state every 4 of them.
 LONG = (

@@ -19,12 +19,9 @@ FLOORS = {
     2: ["prepare"],
     3: ["cells", "heads", "schedules", "metrics", "baselines", "figures", "learning_rates"],
     4: ["models"],
-    5: ["datamodule", "task", "callbacks", "checkpoint_io", "curves"],
+    5: ["datamodule", "task", "callbacks", "curves"],
     6: ["configure"],
-    7: [
-        *("checkpoint", "checkpoint_spec", "evaluate", "fit", "forecast", "model_size"),
-        *("provenance", "results", "scores"),
-    ],
+    7: ["checkpoints", "runs"],
     8: ["cli"],
 }
 """The first name after `recast.` of the modules on each floor, from the ground up."""

@@ -18,7 +18,7 @@ from recast.callbacks.best_checkpoint import BestCheckpoint, best_checkpoint_pat
 from recast.callbacks.last_checkpoint import LastCheckpoint, last_checkpoint_path
 from recast.cells.cell import Cell
 from recast.cells.gru import GRU
-from recast.checkpoint_io import WholeCheckpointIO
+from recast.checkpoints.io import WholeCheckpointIO
 from recast.heads.gaussian import Gaussian
 from recast.heads.point import Point
 from recast.learning_rates.cosine import Cosine

@@ -26,7 +26,8 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         aside.replace(path)
     except OSError as error:
         # A full disk does not say which file it was.
-        error.filename = error.filename or str(path)
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
         raise
     finally:
         aside.unlink(missing_ok=True)

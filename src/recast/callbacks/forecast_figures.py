@@ -40,20 +40,18 @@ class ForecastFigures(pl.Callback):
         panels = forecast_windows(task, data, "validation", self.windows)
         spec = data.spec
         title = f"{spec.names[0]}: validation, epoch {trainer.current_epoch + 1}"
-        zone = spec.timezone
-        log_figure(
-            trainer, "validation_forecasts", forecast_panels(panels, unit=spec.units[0], title=title, timezone=zone)
-        )
+        figure = forecast_panels(panels, unit=spec.units[0], title=title, timezone=spec.timezone)
+        log_figure(trainer, "validation_forecasts", figure, trainer.global_step)
         metrics = task.metrics_of("validation")
         if "rmse" in metrics:
             curves = {**task.references, "model": metrics["rmse"].per_lead().cpu().numpy()}
             figure = lead_errors(curves, unit=spec.unit, metric="RMSE", step=spec.step, highlight="model")
-            log_figure(trainer, "validation_error_per_lead", figure)
+            log_figure(trainer, "validation_error_per_lead", figure, trainer.global_step)
 
 
-def log_figure(trainer: pl.Trainer, name: str, figure: Figure) -> None:
-    """Writes a figure to `figures/<name>.png` of the run and to its TensorBoard log."""
+def log_figure(trainer: pl.Trainer, name: str, figure: Figure, step: int) -> None:
+    """Writes a figure to `figures/<name>.png` of the run and, at a step, to its TensorBoard log."""
     save(figure, Path(trainer.default_root_dir) / "figures" / f"{name}.png")
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_figure(name, figure, global_step=trainer.global_step, close=False)
+            logger.experiment.add_figure(name, figure, global_step=step, close=False)

@@ -13,7 +13,7 @@ def job(config: DictConfig) -> None:
     from recast.configure.check import check
     from recast.configure.compose import plain
     from recast.configure.options import EvaluateOptions
-    from recast.evaluate import evaluate
+    from recast.runs.evaluate import evaluate
 
     quiet_lightning()
     options = plain(config)

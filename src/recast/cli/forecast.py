@@ -10,7 +10,7 @@ def job(config: DictConfig) -> None:
     from recast.configure.check import check
     from recast.configure.compose import plain
     from recast.configure.options import ForecastOptions
-    from recast.forecast import forecast_file
+    from recast.runs.forecast import forecast_file
 
     quiet_lightning()
     options = plain(config)

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from recast.results import Results
+from recast.runs.results import Results
 
 
 def show_results(results: Results) -> None:

@@ -16,7 +16,7 @@ def job(config: DictConfig) -> None:
     from recast.configure.check import check
     from recast.configure.compose import plain
     from recast.configure.options import TrainOptions
-    from recast.fit import run
+    from recast.runs.fit import run
 
     quiet_lightning()
     options = plain(config)

@@ -1,11 +1,11 @@
 """Writing a picture to a file."""
 
-import os
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from recast.figures.paint import DPI
+from recast.files import write_whole
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -20,11 +20,5 @@ def save(figure: Figure, path: Path) -> None:
     Raises:
         OSError: if the file cannot be written; an old one is then still there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        # Software would name the version of matplotlib: other bytes for the same picture.
-        figure.savefig(aside, format="png", dpi=DPI, metadata={"Software": None})
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    # Software would name the version of matplotlib: other bytes for the same picture.
+    write_whole(path, lambda aside: figure.savefig(aside, format="png", dpi=DPI, metadata={"Software": None}))

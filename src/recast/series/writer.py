@@ -1,11 +1,11 @@
 """Series to CSV file."""
 
-import os
 from pathlib import Path
 
 import pandas as pd
 
 from recast.errors import DataError
+from recast.files import write_whole
 from recast.types import Series
 
 TIME = "datetime"
@@ -29,11 +29,4 @@ def write_csv(series: Series, path: str | Path) -> None:
         raise DataError(f'{series.label}: a channel has the name "{TIME}", which the time column needs; rename it')
     table = pd.DataFrame(series.values, columns=list(series.names))
     table.insert(0, TIME, pd.DatetimeIndex(series.times, tz=series.timezone))
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        table.to_csv(aside, index=False, lineterminator="\n")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_whole(Path(path), lambda aside: table.to_csv(aside, index=False, lineterminator="\n"))

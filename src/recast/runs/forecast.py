@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from recast.checkpoint import Restored, restore
+from recast.checkpoints.checkpoint import Restored, restore
 from recast.errors import ConfigurationError, DataError
 from recast.figures.panel import Panel
 from recast.figures.panels import forecast_panels

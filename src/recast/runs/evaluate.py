@@ -8,12 +8,13 @@ import lightning.pytorch as pl
 import torch
 
 from recast.baselines.baseline import Baseline
-from recast.checkpoint import restore
+from recast.checkpoints.checkpoint import restore
 from recast.configure.build import build
 from recast.errors import ConfigurationError, DataError
 from recast.prepare.prepare import rescale
-from recast.results import Results
-from recast.scores import fit_baselines, read_scores, score_baseline
+from recast.runs.record import window_counts
+from recast.runs.results import Results
+from recast.runs.scores import fit_baselines, read_scores, score_baselines
 
 
 def evaluate(config: dict[str, Any]) -> Results:
@@ -44,7 +45,7 @@ def evaluate(config: dict[str, Any]) -> Results:
     baselines: dict[str, Baseline] = {name: build(node) for name, node in config["baselines"].items() if node}
     fit_baselines(baselines, data.prepared)
     metrics = task.metrics_of("test")
-    scored = {name: score_baseline(baseline, data.prepared, part, metrics) for name, baseline in baselines.items()}
+    scored = score_baselines(baselines, data.prepared, part, metrics)
     started = time.perf_counter()
     trainer = pl.Trainer(
         accelerator="auto",
@@ -58,7 +59,7 @@ def evaluate(config: dict[str, Any]) -> Results:
     return Results(
         part=part,
         unit=restored.spec.unit,
-        windows={name: len(starts) for name, starts in data.prepared.starts._asdict().items()},
+        windows=window_counts(data.prepared),
         model=read_scores(metrics),
         baselines=scored,
         seconds={part: time.perf_counter() - started},

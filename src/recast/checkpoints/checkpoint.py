@@ -10,13 +10,13 @@ import torch
 
 import recast
 from recast.callbacks.provenance import KEY
-from recast.checkpoint_spec import checked_spec
+from recast.checkpoints.size import no_larger_than
+from recast.checkpoints.spec import checked_spec
 from recast.configure.build import build
 from recast.configure.check import check
 from recast.configure.options import CheckpointOptions
 from recast.datamodule import ForecastDataModule
 from recast.errors import CheckpointError, ConfigurationError
-from recast.model_size import no_larger_than
 from recast.prepare.prepare import Prepared
 from recast.task import ForecastTask
 from recast.types import SeriesSpec

@@ -15,7 +15,7 @@ def provenance() -> dict[str, Any]:
     """Versions of recast, Python and what it stands on; the commit of a clone; the machine."""
     return {
         "recast": recast.__version__,
-        "commit": commit(Path(__file__).parent),
+        "commit": commit(Path(recast.__file__).parent),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in PACKAGES},

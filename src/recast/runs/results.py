@@ -10,7 +10,7 @@ import pandas as pd
 
 from recast.files import write_json, write_text
 from recast.metrics.skill import skill
-from recast.scores import Scores
+from recast.runs.scores import Scores
 
 
 @dataclass(frozen=True)

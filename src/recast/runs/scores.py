@@ -75,20 +75,25 @@ def fit_baselines(baselines: Mapping[str, Baseline], prepared: Prepared) -> None
         baseline.fit(history)
 
 
-def score_baseline(baseline: Baseline, prepared: Prepared, part: str, metrics: Mapping[str, LeadMetric]) -> Scores:
-    """Scores a fitted baseline over all windows of a part.
+def score_baselines(
+    baselines: Mapping[str, Baseline], prepared: Prepared, part: str, metrics: Mapping[str, LeadMetric]
+) -> dict[str, Scores]:
+    """Scores fitted baselines over all windows of a part.
 
     Args:
-        baseline: Fitted on the training rows.
+        baselines: Fitted on the training rows, by name.
         prepared: The series.
-        part: "validation" or "test".
-        metrics: Fresh metrics; those that need sample trajectories are passed over.
+        part: "train", "validation" or "test".
+        metrics: What is measured; those that need sample trajectories are passed over. They are left reset.
     """
     usable = {name: metric for name, metric in metrics.items() if not metric.needs_samples}
-    for metric in usable.values():
-        metric.reset()
-    for origins, truth in windows(prepared, part):
-        forecast = Forecast(torch.from_numpy(baseline.forecast(origins)))
+    scores = {}
+    for name, baseline in baselines.items():
+        for origins, truth in windows(prepared, part):
+            forecast = Forecast(torch.from_numpy(baseline.forecast(origins)))
+            for metric in usable.values():
+                metric.update(forecast, torch.from_numpy(truth))
+        scores[name] = read_scores(usable)
         for metric in usable.values():
-            metric.update(forecast, torch.from_numpy(truth))
-    return read_scores(usable)
+            metric.reset()
+    return scores

@@ -1,0 +1,61 @@
+"""Going on with a run: its last state, and whether it is the same run."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from recast.callbacks.last_checkpoint import last_checkpoint_path
+from recast.callbacks.provenance import KEY
+from recast.checkpoints.checkpoint import read
+from recast.errors import CheckpointError, ConfigurationError
+
+log = logging.getLogger(__name__)
+
+FIXED = ("data", "model", "task", "metrics", "optimizer", "learning_rate", "trainer", "seed")
+"""What must be the same when training goes on."""
+
+
+def state_to_resume(config: dict[str, Any], folder: Path) -> dict[str, Any] | None:
+    """The last state of the run in `folder`; None where training starts at the beginning.
+
+    Raises:
+        ConfigurationError: if the folder holds a run that is not to be resumed, or one with other options.
+        CheckpointError: if the state cannot be read.
+    """
+    path = last_checkpoint_path(folder)
+    if not config["resume"]:
+        if path.exists():
+            raise ConfigurationError(
+                f"{folder} holds a run already; give resume=true to go on with it, or another hydra.run.dir"
+            )
+        return None
+    if not path.exists():
+        log.info("no state to resume from in %s: training starts at the beginning", folder)
+        return None
+    checkpoint = read(path)
+    before = checkpoint[KEY]["config"] | _recorded(folder)
+    differing = [part for part in FIXED if part in before and before[part] != config[part]]
+    if differing:
+        raise ConfigurationError(
+            f"{path}: it was trained with other options of {', '.join(differing)}; resume with the same ones "
+            f"(see {folder / 'config.yaml'}), or start without resume"
+        )
+    log.info("resuming from %s at step %d", path, checkpoint["global_step"])
+    return checkpoint
+
+
+def _recorded(folder: Path) -> dict[str, Any]:
+    """The whole configuration that the run in `folder` was started with; its checkpoints hold the part they need."""
+    path = folder / "config.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def check_same_data(resumed: dict[str, Any] | None, fingerprint: str) -> None:
+    """Raises CheckpointError where a run was trained on data with another fingerprint."""
+    if resumed is not None and resumed[KEY]["fingerprint"] != fingerprint:
+        raise CheckpointError(
+            f"the run was trained on other data (SHA-256 {resumed[KEY]['fingerprint'][:12]}..., now "
+            f"{fingerprint[:12]}...); resume with the same data, or start without resume"
+        )

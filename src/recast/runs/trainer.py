@@ -1,0 +1,88 @@
+"""The Trainer of a run, and what can be known to be wrong with it before any data is read."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
+
+from recast.callbacks.provenance import Provenance
+from recast.checkpoints.io import WholeCheckpointIO
+from recast.configure.build import build
+from recast.configure.wording import suggestion
+from recast.errors import ConfigurationError
+from recast.task import ForecastTask
+
+
+def check_optimizer(node: dict[str, Any]) -> None:
+    """Raises ConfigurationError where torch refuses the optimiser's options; it states their ranges in no other way."""
+    try:
+        build(node)([torch.nn.Parameter(torch.zeros(1))])
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ConfigurationError(f"optimizer: {error}") from error
+
+
+def check_clipping(config: dict[str, Any]) -> None:
+    """Raises ConfigurationError for a fused optimiser that is to be clipped under mixed precision."""
+    trainer, optimizer = config["trainer"], config["optimizer"]
+    mixed = str(trainer.get("precision", "")).endswith("-mixed")
+    if mixed and optimizer.get("fused") and trainer.get("gradient_clip_val"):
+        raise ConfigurationError(
+            f"optimizer.fused=true cannot be clipped under trainer.precision={trainer['precision']}: it unscales the "
+            "gradients itself; give optimizer.fused=false or trainer.gradient_clip_val=null"
+        )
+
+
+def check_monitors(trainer: pl.Trainer, task: ForecastTask) -> None:
+    """Raises ConfigurationError for a monitor that is no curve; Lightning would find it after the first epoch."""
+    curves = [f"{name}/validation" for name in task.metrics_of("validation")]
+    curves += ["mse/teacher_forced", "exposure_bias"]
+    for part in (*trainer.checkpoint_callbacks, *trainer.early_stopping_callbacks, task.learning_rate):
+        monitor = getattr(part, "monitor", None)
+        if monitor is not None and monitor not in curves:
+            name = type(part).__name__
+            raise ConfigurationError(f"{name}: monitor={monitor}: no such curve{suggestion(monitor, curves)}")
+
+
+def build_trainer(
+    config: dict[str, Any], folder: Path, described: Provenance, resumed: dict[str, Any] | None
+) -> pl.Trainer:
+    """The Trainer with its callbacks and loggers.
+
+    Args:
+        config: The run's configuration.
+        folder: The run folder.
+        described: Writes the run's description into its checkpoints.
+        resumed: The state that training goes on from; None at the beginning.
+
+    Raises:
+        ConfigurationError: if Lightning refuses the options, or the machine lacks what they ask for.
+    """
+    loggers = []
+    for node in config["logger"].values():
+        if node:
+            # Points that a killed run wrote after its last checkpoint would stand beside those written anew.
+            purge = {"purge_step": resumed["global_step"]} if resumed and _is_tensorboard(node) else {}
+            loggers.append(build(node)(save_dir=str(folder), **purge))
+    callbacks: list[pl.Callback] = [build(node) for node in config["callbacks"].values() if node]
+    if not loggers:
+        # Lightning refuses it then.
+        callbacks = [callback for callback in callbacks if not isinstance(callback, LearningRateMonitor)]
+    # Lightning else puts in one of its own.
+    bar = {} if any(isinstance(callback, ProgressBar) for callback in callbacks) else {"enable_progress_bar": False}
+    try:
+        return build(config["trainer"])(
+            default_root_dir=str(folder),
+            callbacks=[described, *callbacks],
+            logger=loggers,
+            **bar,
+            plugins=[WholeCheckpointIO()],
+        )
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        raise ConfigurationError(f"trainer: {error}") from error
+
+
+def _is_tensorboard(node: dict[str, Any]) -> bool:
+    return node["_target_"].endswith("TensorBoardLogger")

@@ -1,5 +1,7 @@
 """Results as a table in the terminal."""
 
+import math
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -17,7 +19,7 @@ def show_results(results: Results) -> None:
     for name in frame.columns:
         table.add_column(str(name), justify="right")
     for name, row in frame.iterrows():
-        values = ["-" if value != value else f"{value:.4g}" for value in row]  # noqa: PLR0124 NaN
+        values = ["-" if math.isnan(value) else f"{value:.4g}" for value in row]
         table.add_row(str(name), *values, style="bold" if name == "model" else None)
     console = Console()
     # A table that the terminal breaks can be read; one squeezed into its width lacks digits.

@@ -39,6 +39,11 @@ class Series:
         return len(self.values)
 
     @property
+    def is_panel(self) -> bool:
+        """Whether it holds many series side by side in time, rather than pieces of one that follow each other."""
+        return bool(np.any(self.times[1:] < self.times[:-1]))
+
+    @property
     def pieces(self) -> list[tuple[int, int]]:
         """Row range [first, stop) of each piece."""
         bounds = [*self.starts.tolist(), len(self)]

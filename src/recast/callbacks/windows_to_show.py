@@ -2,12 +2,12 @@
 
 import lightning.pytorch as pl
 import numpy as np
-import pandas as pd
 import torch
 
 from recast.datamodule import ForecastDataModule
 from recast.figures.panel import Panel
 from recast.task import ForecastTask
+from recast.types import Series
 
 LEVEL = 0.9  # of the band
 
@@ -49,7 +49,7 @@ def forecast_windows(task: ForecastTask, data: ForecastDataModule, part: str, wa
             band = {"lower": lower, "upper": upper, "level": LEVEL}
         panels.append(
             Panel(
-                title=f"from {pd.DatetimeIndex(series.times)[origin - 1]:%Y-%m-%d %H:%M}",
+                title=_title(series, origin - 1),
                 context_times=series.times[past],
                 context=series.values[past, 0],
                 future_times=series.times[future],
@@ -59,6 +59,14 @@ def forecast_windows(task: ForecastTask, data: ForecastDataModule, part: str, wa
             )
         )
     return panels
+
+
+def _title(series: Series, row: int) -> str:
+    """Which forecast it is: by its series in a panel, else by the time of its origin."""
+    if series.is_panel:
+        return f"series {np.searchsorted(series.starts, row, side='right')}"
+    day, minute = (str(series.times[row].astype(f"datetime64[{unit}]")) for unit in "Dm")
+    return f"from {day if minute.endswith('T00:00') else minute.replace('T', ' ')}"
 
 
 def shown_part(trainer: pl.Trainer) -> tuple[ForecastTask, ForecastDataModule] | None:

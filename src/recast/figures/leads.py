@@ -29,6 +29,7 @@ DASHES = ("-", "--", ":")
 LABEL_HEIGHT = 0.045  # of the axes, for one label of TICK_SIZE with a little air
 LONGEST_NAME = 30  # characters; a longer name would leave no room for the curves
 HOUR = 3600.0
+MINUTE = 60.0
 
 
 def lead_errors(
@@ -207,10 +208,10 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
 
 def _second_axis(axes: Axes, seconds: float, horizon: int) -> None:
     span = seconds * horizon
-    name, length = ("minutes", 60.0) if span <= 2 * HOUR else ("hours", HOUR)
+    name, length = ("minutes", MINUTE) if span <= 2 * HOUR else ("hours", HOUR)
     if span > 72 * HOUR:
         name, length = "days", 24 * HOUR
-    if seconds == length:  # it would repeat the step numbers
+    if seconds == length or span < MINUTE:  # it would repeat the step numbers, or show fractions of a minute
         return
     ratio = seconds / length
     second = axes.secondary_xaxis(

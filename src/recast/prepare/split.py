@@ -77,7 +77,7 @@ class TimeSplit(Split):
 
     def parts(self, series: Series) -> Parts:
         """See the class."""
-        if np.any(series.times[1:] < series.times[:-1]):
+        if series.is_panel:
             raise DataError(f"{series.label}: a split by time needs one series in order of time; use FractionSplit")
         test = int(np.searchsorted(series.times, self.test))
         stop = len(series) if self.end is None else int(np.searchsorted(series.times, self.end))

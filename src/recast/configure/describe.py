@@ -130,8 +130,9 @@ def _table(rows: Sequence[OptionRow], width: int) -> str:
     # Keys are copied to the command line: they are cut only where half the width is not enough.
     longest = max((len(row.key) for row in rows), default=0)
     table.add_column("option", overflow="fold", width=min(longest, width // 2))
-    for heading, ratio in (("value", 4), ("type [unit]", 4), ("default", 3), ("meaning", 7)):
-        table.add_column(heading, overflow="fold", ratio=ratio)
+    for heading, widest in (("value", 24), ("type [unit]", 24), ("default", 12)):
+        table.add_column(heading, overflow="fold", max_width=widest)
+    table.add_column("meaning", overflow="fold", ratio=1)
     for row in rows:
         unit = f" [{row.unit}]" if row.unit else ""
         # Text objects, for in a string rich would take the brackets for markup.

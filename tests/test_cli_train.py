@@ -217,3 +217,11 @@ def test_a_fused_optimizer_that_cannot_be_clipped_is_refused(tmp_path):
     done = run("recast-train", "trainer.precision=bf16-mixed", cwd=tmp_path)
     assert done.code == 2
     assert "optimizer.fused=false" in done.err
+
+
+@pytest.mark.slow
+def test_two_processes_train_together_and_one_speaks(tmp_path):
+    done = shell("recast-train", *TIDE, "trainer.devices=2", "+trainer.strategy=ddp", "hydra.run.dir=run", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert done.out.count("forecaster") == 1
+    assert strict_json(tmp_path / "run" / "metrics.json")["windows"]["test"] > 0

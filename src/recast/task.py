@@ -176,16 +176,16 @@ class ForecastTask(pl.LightningModule):
         """Logs the free-running errors, the teacher-forced one, and the exposure bias."""
         scores = {name: metric.compute() for name, metric in self.metrics_of("validation").items()}
         for name, value in scores.items():
-            self.log(f"{name}/validation", value, prog_bar=name == "mse")
+            self.log(f"{name}/validation", value, prog_bar=name == "mse", sync_dist=True)
         if self.teacher_forced_mse.update_called and "mse" in scores:
             forced = self.teacher_forced_mse.compute()
-            self.log("mse/teacher_forced", forced)
-            self.log("exposure_bias", scores["mse"] - forced)
+            self.log("mse/teacher_forced", forced, sync_dist=True)
+            self.log("exposure_bias", scores["mse"] - forced, sync_dist=True)
 
     def on_test_epoch_end(self) -> None:
         """Logs the free-running errors."""
         for name, metric in self.metrics_of("test").items():
-            self.log(f"{name}/test", metric.compute())
+            self.log(f"{name}/test", metric.compute(), sync_dist=True)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimiser, and how its rate moves."""

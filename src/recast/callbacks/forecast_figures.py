@@ -34,17 +34,21 @@ class ForecastFigures(pl.Callback):
         shown = shown_part(trainer)
         last = trainer.current_epoch + 1 == trainer.max_epochs
         due = last or (trainer.current_epoch + 1) % self.every_n_epochs == 0
-        if shown is None or not due or trainer.sanity_checking or not trainer.is_global_zero:
+        if shown is None or not due or trainer.sanity_checking:
             return
         task, data = shown
+        metrics = task.metrics_of("validation")
+        # With several processes all of them take part in gathering it.
+        errors = metrics["rmse"].per_lead().cpu().numpy() if "rmse" in metrics else None
+        if not trainer.is_global_zero:
+            return
         panels = forecast_windows(task, data, "validation", self.windows)
         spec = data.spec
         title = f"{spec.names[0]}: validation, epoch {trainer.current_epoch + 1}"
         figure = forecast_panels(panels, unit=spec.units[0], title=title, timezone=spec.timezone)
         log_figure(trainer, "validation_forecasts", figure, trainer.global_step)
-        metrics = task.metrics_of("validation")
-        if "rmse" in metrics:
-            curves = {**task.references, "model": metrics["rmse"].per_lead().cpu().numpy()}
+        if errors is not None:
+            curves = {**task.references, "model": errors}
             figure = lead_errors(curves, unit=spec.unit, metric="RMSE", step=spec.step, highlight="model")
             log_figure(trainer, "validation_error_per_lead", figure, trainer.global_step)
 

@@ -11,6 +11,7 @@ from recast.cli.application import application, quiet_lightning
 def job(config: DictConfig) -> None:
     """One run: checks the configuration, trains, prints the results and the run folder's path."""
     from hydra.core.hydra_config import HydraConfig
+    from lightning.pytorch.utilities import rank_zero_only
 
     from recast.cli.show import show_results
     from recast.configure.check import check
@@ -23,6 +24,8 @@ def job(config: DictConfig) -> None:
     check(options, TrainOptions)
     folder = Path(HydraConfig.get().runtime.output_dir)
     results = run(options, folder)
+    if getattr(rank_zero_only, "rank", 0):
+        return  # one of several processes speaks
     show_results(results)
     print(f"figures:     {folder / 'figures'}")
     print(f"checkpoint:  {folder / results.facts['checkpoint']}")

@@ -19,6 +19,7 @@ from commands import QUICK, TIDE, metrics_of, run, scratch, shared_run, shell, s
 from PIL import Image
 
 import recast
+from recast.configure.run_folder import run_folder
 
 HORIZON = 12
 COMMANDS = ("recast-train", "recast-evaluate", "recast-forecast", "recast-options")
@@ -126,6 +127,12 @@ def test_the_same_seed_gives_the_same_numbers_and_another_one_others():
     assert metrics_of(first) == metrics_of(again)
     assert metrics_of(first)["test"] != metrics_of(other)["test"]
     assert metrics_of(first)["baselines"] == metrics_of(other)["baselines"]
+
+
+def test_processes_that_start_at_the_same_moment_get_folders_of_their_own(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        folders = list(pool.map(lambda _: run_folder(str(tmp_path), False, []), range(400)))
+    assert len(set(folders)) == len(folders)
 
 
 def test_runs_never_share_a_folder():

@@ -29,8 +29,17 @@ def run_folder(output_dir: str, resume: bool, overrides: Sequence[str]) -> str:
             folder = candidate.parents[1]
             if not (folder / RESULT).exists() and _without_resume(yaml.safe_load(candidate.read_text())) == wanted:
                 return str(folder)
-    # Microseconds, so that runs started in the same second stay apart.
-    return str(Path(output_dir) / datetime.now().astimezone().strftime("%Y-%m-%d/%H-%M-%S-%f"))
+    while True:
+        folder = Path(output_dir) / datetime.now().astimezone().strftime("%Y-%m-%d/%H-%M-%S-%f")
+        try:
+            # Made here and by one process alone: clocks can be too coarse to tell two starts apart.
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError:
+            # Hydra makes it too, and says what is wrong.
+            return str(folder)
+        return str(folder)
 
 
 def _without_resume(overrides: Sequence[str]) -> list[str]:

@@ -145,7 +145,7 @@ def gather_share(data: ForecastDataModule) -> float:
         started = time.perf_counter()
         batch = next(iterator)
         gathers.append(time.perf_counter() - started)
-        model.head.loss(model.fit_parameters(batch, Progress(0, 1, 0, 1)), batch.target).backward()
+        model.head.loss(*model.training_forecast(batch, Progress(0, 1, 0, 1))).backward()
         optimizer.step()
         optimizer.zero_grad()
         steps.append(time.perf_counter() - started)

@@ -190,7 +190,7 @@ def test_a_target_deep_in_a_place_that_takes_anything(content, tmp_path, marker)
         ("state_dict", ..., "not written by a recast run"),
         ("state_dict", None, ""),
         ("state_dict", {}, "Missing key"),
-        ("state_dict", {"model.readout.weight": "text"}, ""),
+        ("state_dict", {"model.decoder.readout.weight": "text"}, ""),
         ("state_dict", {1: torch.zeros(1)}, ""),
         ("recast/format", 2, "format 2, but recast"),
         ("recast/format", ..., "format None"),

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from finding import concrete_classes
 
+import recast.anchors
 import recast.baselines
 import recast.cells
 import recast.heads
@@ -18,6 +19,7 @@ import recast.models
 import recast.prepare
 import recast.schedules
 import recast.series
+from recast.anchors.anchor import Anchor
 from recast.baselines.baseline import Baseline
 from recast.cells.cell import Cell
 from recast.configure import run_folder
@@ -62,6 +64,7 @@ PARTS = {
     "learning_rate": (recast.learning_rates, LearningRate),
     "metrics": (recast.metrics, LeadMetric),
     "model": (recast.models, ForecastModel),
+    "model/anchor": (recast.anchors, Anchor),
     "model/cell": (recast.cells, Cell),
     "model/head": (recast.heads, Head),
     "model/schedule": (recast.schedules, Schedule),
@@ -72,6 +75,7 @@ PARTS = {
 def given_by_the_program(target: type) -> set[str]:
     """Options that stand in no yaml."""
     for base, names in (
+        (Anchor, {"targets", "leads"}),
         (Cell, {"input_size"}),
         (ForecastModel, {"spec"}),
         (LeadMetric, {"spec"}),

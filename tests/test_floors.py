@@ -17,7 +17,7 @@ FLOORS = {
     0: ["errors", "types", "options", "files"],
     1: ["series"],
     2: ["prepare"],
-    3: ["cells", "heads", "schedules", "metrics", "baselines", "figures", "learning_rates"],
+    3: ["anchors", "cells", "heads", "schedules", "metrics", "baselines", "figures", "learning_rates"],
     4: ["models"],
     5: ["datamodule", "task", "callbacks", "curves"],
     6: ["configure"],

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
+from recast.anchors.last import LastAnchor
+from recast.anchors.none import NoAnchor
 from recast.cells.gru import GRU
 from recast.cells.rnn import RNN
 from recast.configure.build import build
@@ -44,7 +46,7 @@ BATCH, CONTEXT, HORIZON, TARGETS = 3, 6, 4, 2
 
 every_cell = pytest.mark.parametrize("cell", CELLS)
 every_head = pytest.mark.parametrize("head", HEADS)
-every_anchor = pytest.mark.parametrize("anchor", [True, False], ids=["anchored", "free"])
+every_anchor = pytest.mark.parametrize("anchor", [LastAnchor, NoAnchor], ids=["anchored", "free"])
 every_feedback = pytest.mark.parametrize("feedback", FEEDBACK)
 
 
@@ -99,30 +101,36 @@ def batch_of(spec: SeriesSpec, batch: int = BATCH) -> Batch:
 
 def reference(model: EncoderDecoder, batch: Batch, mask: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
     """The decoder as a plain loop over steps and layers; `mask` is true where the truth is fed after a lead."""
-    states = [cell.initial_state(len(batch.start), batch.context) for cell in model.encoder.cells]
+    states = [cell.initial_state(len(batch.start), batch.context) for cell in model.encoder.stack.cells]
     for step in range(batch.context.shape[1]):
         x = batch.context[:, step]
-        for layer, cell in enumerate(model.encoder.cells):
+        for layer, cell in enumerate(model.encoder.stack.cells):
             states[layer] = cell.step(x, states[layer])
             x = states[layer].hidden
     last = batch.context[:, -1, : model.spec.targets]
     value, outputs = last, []
     for lead in range(batch.target.shape[1]):
         x = torch.cat([value, batch.known[:, lead]], dim=1)
-        for layer, cell in enumerate(model.decoder.cells):
+        for layer, cell in enumerate(model.decoder.stack.cells):
             states[layer] = cell.step(x, states[layer])
             x = states[layer].hidden
-        raw = (x @ model.readout.weight.T + model.readout.bias).reshape(len(x), model.spec.targets, -1)
-        location = raw[..., 0] + (last if model.anchor else 0)
+        raw = (x @ model.decoder.readout.weight.T + model.decoder.readout.bias).reshape(len(x), model.spec.targets, -1)
+        location = raw[..., 0] + (last if isinstance(model.anchor, LastAnchor) else 0)
         outputs.append(torch.cat([location[..., None], raw[..., 1:]], dim=-1))
         fed = location
         if noise is not None:
             fed = location + (model.head.min_std + functional.softplus(raw[..., 1])) * noise[lead]
-        fed = fed.detach() if model.detach_feedback else fed
-        value = fed if model.feedback == "prediction" else last
+        fed = fed.detach() if model.decoder.detach_feedback else fed
+        value = fed if model.decoder.feedback == "prediction" else last
         if mask is not None and lead < mask.shape[1]:
             value = torch.stack([batch.target[b, lead] if mask[b, lead] else value[b] for b in range(len(mask))])
     return torch.stack(outputs, dim=1)
+
+
+def unroll(model: EncoderDecoder, batch: Batch, mask: Tensor | None) -> Tensor:
+    _, states = model.encoder(batch)
+    start = states, model.last(batch), batch.known, model.base(batch)
+    return model.decoder.closed_loop(*start, truth=batch.target, mask=mask).parameters
 
 
 def gradients(model: EncoderDecoder, outputs: Tensor, *inputs: Tensor) -> list[Tensor]:
@@ -150,7 +158,7 @@ def test_shapes(cell, head, anchor, feedback):
     shape = (BATCH, HORIZON, TARGETS, model.head.parameters_per_target)
     assert model(batch).shape == shape
     assert model.teacher_forced(batch).shape == shape
-    assert model.fit_parameters(batch, HALFWAY).shape == shape
+    assert model.training_forecast(batch, HALFWAY).parameters.shape == shape
     forecast = model.forecast(batch, samples=7)
     assert forecast.mean.shape == (BATCH, HORIZON, TARGETS)
     if model.head.stochastic:
@@ -194,7 +202,7 @@ def test_the_probabilistic_forecast_never_looks_at_the_truth():
 
 
 def test_teacher_forcing_sees_the_truth_before_each_lead_and_nothing_later():
-    model = model_of(anchor=False)
+    model = model_of(anchor=NoAnchor)
     batch = batch_of(model.spec)
     truth = batch.target.requires_grad_()
     outputs = model.teacher_forced(batch)
@@ -230,7 +238,7 @@ def test_unrolling_with_random_coins_equals_the_plain_loop(cell, anchor, feedbac
         part_.requires_grad_()
     inputs = (batch.context, batch.target, batch.known)
     for mask in (None, torch.rand(BATCH, HORIZON - 1) < 0.5, torch.rand(BATCH, HORIZON - 1) < 0.5):
-        found, expected = model._unroll(batch, mask).parameters, reference(model, batch, mask)
+        found, expected = unroll(model, batch, mask), reference(model, batch, mask)
         assert_equal(found, expected)
         for one, other in zip(gradients(model, found, *inputs), gradients(model, expected, *inputs), strict=True):
             assert_equal(one, other)
@@ -241,7 +249,7 @@ def test_detaching_changes_the_gradient_and_not_the_forecast():
     batch = batch_of(model.spec)
     outputs, gradient = [], []
     for detach in (False, True):
-        model.detach_feedback = detach
+        model.decoder.detach_feedback = detach
         outputs.append(model(batch))
         gradient.append(gradients(model, outputs[-1])[0])
     assert outputs[0].equal(outputs[1])
@@ -256,7 +264,7 @@ def test_the_truth_at_every_step_is_teacher_forcing(cell, head, anchor):
     batch = batch_of(model.spec)
     everywhere = torch.ones(BATCH, HORIZON - 1, dtype=torch.bool)
     forced = model.teacher_forced(batch)
-    assert_equal(model._unroll(batch, everywhere).parameters, forced)
+    assert_equal(unroll(model, batch, everywhere), forced)
     assert_equal(reference(model, batch, everywhere), forced)
     assert not torch.allclose(forced, reference(model, batch, ~everywhere))
 
@@ -266,8 +274,8 @@ def test_the_schedule_decides(cell):
     batch = batch_of(spec_of())
     forced, free = (model_of(cell, schedule=schedule) for schedule in (Always(), Never()))
     free.load_state_dict(forced.state_dict())
-    assert_equal(forced.fit_parameters(batch, HALFWAY), free.teacher_forced(batch))
-    assert_equal(free.fit_parameters(batch, HALFWAY), forced(batch))
+    assert_equal(forced.training_forecast(batch, HALFWAY).parameters, free.teacher_forced(batch))
+    assert_equal(free.training_forecast(batch, HALFWAY).parameters, forced(batch))
 
 
 @pytest.mark.parametrize("schedule", [Constant(value=0.3), HorizonCurriculum()], ids=["constant", "curriculum"])
@@ -279,14 +287,14 @@ def test_coins_fall_as_the_schedule_says(schedule):
     for _ in range(2):
         mask = torch.rand(50, HORIZON - 1, generator=generator) < torch.tensor(schedule.probabilities(HALFWAY, HORIZON))
         assert 0 < mask.sum() < mask.numel()
-        assert_equal(model.fit_parameters(batch, HALFWAY), reference(model, batch, mask))
+        assert_equal(model.training_forecast(batch, HALFWAY).parameters, reference(model, batch, mask))
 
 
 def test_a_horizon_of_one_has_nothing_to_feed():
     spec = spec_of(horizon=1)
     model = model_of(spec=spec, schedule=Constant(value=0.5))
     batch = batch_of(spec)
-    assert_equal(model.fit_parameters(batch, HALFWAY), model(batch))
+    assert_equal(model.training_forecast(batch, HALFWAY).parameters, model(batch))
     assert_equal(model(batch), reference(model, batch))
 
 
@@ -299,7 +307,7 @@ def test_diagnostics_show_the_probability():
 
 @every_head
 def test_the_anchor_adds_the_last_value_to_each_lead(head):
-    free, anchored = (model_of(head=head, anchor=anchor, feedback="constant") for anchor in (False, True))
+    free, anchored = (model_of(head=head, anchor=anchor, feedback="constant") for anchor in (NoAnchor, LastAnchor))
     anchored.load_state_dict(free.state_dict())
     batch = batch_of(free.spec)
     difference = anchored(batch) - free(batch)
@@ -309,24 +317,24 @@ def test_the_anchor_adds_the_last_value_to_each_lead(head):
 
 
 def test_an_anchored_model_without_weights_is_persistence():
-    model = model_of(anchor=True)
-    torch.nn.init.zeros_(model.readout.weight)
-    torch.nn.init.zeros_(model.readout.bias)
+    model = model_of(anchor=LastAnchor)
+    torch.nn.init.zeros_(model.decoder.readout.weight)
+    torch.nn.init.zeros_(model.decoder.readout.bias)
     batch = batch_of(model.spec)
     assert_equal(model(batch)[..., 0], batch.context[:, -1:, :TARGETS].expand(-1, HORIZON, -1))
 
 
 def test_constant_feedback_does_not_read_predictions():
-    model = model_of(feedback="constant", anchor=False)
+    model = model_of(feedback="constant", anchor=NoAnchor)
     batch = batch_of(model.spec)
     first = model.head.mean(model(batch))[:, 0]
     with torch.no_grad():
-        model.readout.weight *= 2
-        model.readout.bias *= 2
+        model.decoder.readout.weight *= 2
+        model.decoder.readout.bias *= 2
     # The readout is linear and what is fed does not depend on it: all leads double.
     assert_equal(model.head.mean(model(batch))[:, 0], 2 * first)
     before = model(batch)
-    model.readout.bias.data += 1
+    model.decoder.readout.bias.data += 1
     assert_equal(model(batch), before + 1)
 
 
@@ -334,7 +342,7 @@ def test_tied_models_share_their_weights():
     spec = spec_of(past=0)
     tied, free = (model_of(spec=spec, tied=tied) for tied in (True, False))
     count = {id(parameter) for parameter in tied.encoder.parameters()}
-    assert {id(parameter) for parameter in tied.decoder.parameters()} == count
+    assert {id(parameter) for parameter in tied.decoder.stack.parameters()} == count
     assert len(list(tied.parameters())) == len(count) + 2
     assert len(list(free.parameters())) == 2 * len(count) + 2
     batch = batch_of(spec)
@@ -484,7 +492,7 @@ def test_a_small_model_learns_the_best_forecast_of_an_autoregression(cell):
     source = AR2(rows=6000)
     data = ForecastDataModule(source=source, windows=Windows(context=8, horizon=3), batch_size=64)
     model = EncoderDecoder(
-        spec=data.spec, cell=partial(cell, hidden_size=16), head=Point(), schedule=Never(), anchor=True
+        spec=data.spec, cell=partial(cell, hidden_size=16), head=Point(), schedule=Never(), anchor=LastAnchor
     )
     task = ForecastTask(model=model, optimizer=partial(torch.optim.Adam, lr=1e-2), learning_rate=OneCycle())
     trainer = pl.Trainer(
@@ -511,11 +519,11 @@ def test_a_small_model_learns_the_best_forecast_of_an_autoregression(cell):
 
 def test_gaussian_training_finds_the_spread():
     pl.seed_everything(0, verbose=False)
-    model = model_of(head="gaussian", spec=spec_of(horizon=1, past=0, periods=0), anchor=False, layers=1)
+    model = model_of(head="gaussian", spec=spec_of(horizon=1, past=0, periods=0), anchor=NoAnchor, layers=1)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.03)
     for _ in range(400):
         batch = batch_of(model.spec, batch=64)
-        loss = model.head.loss(model.fit_parameters(batch, HALFWAY), batch.target)
+        loss = model.head.loss(model.training_forecast(batch, HALFWAY).parameters, batch.target)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

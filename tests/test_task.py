@@ -151,7 +151,7 @@ def test_a_part_without_windows_is_not_validated():
 def test_the_same_seed_gives_the_same_weights():
     one, same, other = (trained(seed)[0].state_dict() for seed in (3, 3, 4))
     assert all(values.equal(same[name]) for name, values in one.items())
-    name = "model.readout.weight"
+    name = "model.decoder.readout.weight"
     assert not one[name].equal(other[name])
 
 
@@ -178,11 +178,11 @@ def test_optimizers_train_in_each_precision(name, options, precision):
     optimizer = build(node)
     data = small_data()
     task = task_of(data, optimizer=optimizer, learning_rate=OneCycle())
-    before = task.model.readout.weight.detach().clone().double()
+    before = task.model.decoder.readout.weight.detach().clone().double()
     trainer = trainer_of(max_epochs=1, gradient_clip_val=1.0, precision=precision, **options)
     trainer.fit(task, data)
     assert trainer.global_step == (2 if options else 3)
-    after = task.model.readout.weight.detach().double()
+    after = task.model.decoder.readout.weight.detach().double()
     assert after.isfinite().all()
     assert not after.equal(before)
     assert np.isfinite(trainer.callback_metrics["mse/validation"].item())
@@ -196,7 +196,7 @@ def test_it_trains_without_a_datamodule():
     trainer.fit(task, loaders[0], loaders[1])
     (found,) = trainer.test(task, loaders[2], verbose=False)
     expected, _, whole = trained()
-    assert task.model.readout.weight.equal(expected.model.readout.weight)
+    assert task.model.decoder.readout.weight.equal(expected.model.decoder.readout.weight)
     assert found == whole.test(expected, data, verbose=False)[0]
 
 
@@ -217,7 +217,7 @@ class Spoil(pl.Callback):
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
         if trainer.global_step == self.step:
             self.starts = batch.start
-            pl_module.model.readout.bias.data.fill_(self.value)
+            pl_module.model.decoder.readout.bias.data.fill_(self.value)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -107,12 +107,12 @@ class ForecastTask(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The head's loss under the model's training regime."""
         progress = self.progress
-        parameters = self.model.fit_parameters(batch, progress)
-        loss = self.model.head.loss(parameters, batch.target)
+        parameters, target = self.model.training_forecast(batch, progress)
+        loss = self.model.head.loss(parameters, target)
         if not torch.isfinite(loss):
             raise NonFiniteLossError(self._describe_non_finite(loss, batch))
         if is_due(self.trainer):
-            errors = (self.model.head.mean(parameters.detach()) - batch.target) * self.scale
+            errors = (self.model.head.mean(parameters.detach()) - target) * self.scale
             self.log("loss", loss.detach(), prog_bar=True, logger=False)
             curves = {"loss/train": loss.item(), "mse/train": errors.square().mean().item()}
             log_curves(self.trainer, curves | self.model.diagnostics(progress))

@@ -1,7 +1,7 @@
 """What a recurrent cell is: one step that defines it, and a pass over a sequence that may only be faster."""
 
 from abc import ABC, abstractmethod
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 @runtime_checkable
 class CellState(Protocol):
-    """What a cell carries from step to step: a NamedTuple of tensors (batch, hidden) whose first field is `hidden`."""
+    """What a cell carries from step to step: a NamedTuple of tensors (batch, size) whose first field is `hidden`."""
 
     @property
     def hidden(self) -> Tensor:
@@ -24,31 +24,60 @@ State = TypeVar("State", bound=CellState)
 class Cell(nn.Module, ABC, Generic[State]):
     """One recurrent layer: `state = step(x, state)`; its output is `state.hidden`.
 
-    A new cell inherits from this class and writes `initial_state` and `step`. It may override `forward` with something
-    faster that gives the same values and gradients.
+    A new cell inherits from this class, names its `state_type` and writes `step`. It may override `forward` with
+    something faster that gives the same values and gradients.
 
     Args:
         input_size: Number of inputs at each step.
-        hidden_size: Number of hidden units.
+        hidden_size: Number of outputs at each step.
+        state_sizes: Size of each field of the state; none: `hidden_size` each.
+        learn_initial_state: Whether the state before the first step is learnt, from zeros; else it is zero.
+
+    Attributes:
+        state_type: The NamedTuple of the state.
     """
 
-    def __init__(self, *, input_size: int, hidden_size: int) -> None:
+    state_type: ClassVar[type[Any]]
+
+    def __init__(
+        self,
+        *,
+        input_size: int,
+        hidden_size: int,
+        state_sizes: tuple[int, ...] | None = None,
+        learn_initial_state: bool = False,
+    ) -> None:
         super().__init__()
         self.input_size = input_size
         self.hidden_size = hidden_size
+        self.state_sizes = state_sizes or (hidden_size,) * len(self.state_type._fields)
+        self.initial = (
+            nn.ParameterList([nn.Parameter(torch.zeros(size)) for size in self.state_sizes])
+            if learn_initial_state
+            else None
+        )
 
-    @abstractmethod
     def initial_state(self, batch: int, like: Tensor) -> State:
-        """The state before the first step: zeros.
+        """The state before the first step.
 
         Args:
             batch: Number of sequences.
             like: A tensor that gives dtype and device.
         """
+        if self.initial is None:
+            return self.state_type(*(like.new_zeros(batch, size) for size in self.state_sizes))
+        return self.state_type(*(start.to(like.dtype).expand(batch, -1) for start in self.initial))
 
     @abstractmethod
     def step(self, x: Float[Tensor, "batch input"], state: State) -> State:
         """The state after one more input."""
+
+    def gates(self, x: Float[Tensor, "batch input"], state: State) -> dict[str, Float[Tensor, "batch units"]]:
+        """Values of the gates, between 0 and 1, that the step from `state` with input `x` uses, by name.
+
+        None for a cell without gates.
+        """
+        return {}
 
     def forward(
         self, inputs: Float[Tensor, "batch time input"], state: State | None = None

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recast.cells.cell import Cell
+from recast.cells.torch_cell import TorchCell
 from recast.options import PositiveInt, checked
 
 
@@ -16,7 +16,7 @@ class GRUState(NamedTuple):
     hidden: Float[Tensor, "batch hidden"]
 
 
-class GRU(Cell[GRUState]):
+class GRU(TorchCell[GRUState]):
     """Gated recurrent unit (Cho et al. 2014, arXiv 1406.1078, section 2.3), in the form of `torch.nn.GRU`.
 
         r = sigmoid(W_ir x + b_ir + W_hr h + b_hr)           reset gate
@@ -37,25 +37,16 @@ class GRU(Cell[GRUState]):
         ConfigurationError: if an option has the wrong type or lies out of range.
     """
 
+    state_type = GRUState
+
     @checked
     def __init__(self, *, input_size: PositiveInt, hidden_size: PositiveInt = 64, update_bias: float = 0.0) -> None:
         super().__init__(input_size=input_size, hidden_size=hidden_size)
         self.rnn = nn.GRU(input_size, hidden_size, batch_first=True)
         with torch.no_grad():
-            _, _, bias_ih, _ = self.rnn.all_weights[0]
+            _, _, bias_ih, _ = self.weights
             bias_ih[hidden_size : 2 * hidden_size] += update_bias
-
-    def initial_state(self, batch: int, like: Tensor) -> GRUState:
-        """A hidden state of zeros; see `Cell.initial_state`."""
-        return GRUState(like.new_zeros(batch, self.hidden_size))
 
     def step(self, x: Float[Tensor, "batch input"], state: GRUState) -> GRUState:
         """The state after one more input."""
-        return GRUState(torch.gru_cell(x, state.hidden, *self.rnn.all_weights[0]))
-
-    def forward(
-        self, inputs: Float[Tensor, "batch time input"], state: GRUState | None = None
-    ) -> tuple[Float[Tensor, "batch time hidden"], GRUState]:
-        """Runs over a sequence in one call of torch; see `Cell.forward`."""
-        outputs, hidden = self.rnn(inputs, None if state is None else state.hidden.unsqueeze(0))
-        return outputs, GRUState(hidden.squeeze(0))
+        return GRUState(torch.gru_cell(x, state.hidden, *self.weights))

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recast.cells.cell import Cell
+from recast.cells.torch_cell import TorchCell
 from recast.options import PositiveInt, checked
 
 
@@ -17,7 +17,7 @@ class LSTMState(NamedTuple):
     cell: Float[Tensor, "batch hidden"]
 
 
-class LSTM(Cell[LSTMState]):
+class LSTM(TorchCell[LSTMState]):
     """Long short-term memory with forget gate (Gers et al. 2000, "Learning to forget"), without peepholes.
 
         i = sigmoid(W_ii x + b_ii + W_hi h + b_hi)           input gate
@@ -40,26 +40,16 @@ class LSTM(Cell[LSTMState]):
         ConfigurationError: if an option has the wrong type or lies out of range.
     """
 
+    state_type = LSTMState
+
     @checked
     def __init__(self, *, input_size: PositiveInt, hidden_size: PositiveInt = 64, forget_bias: float = 0.0) -> None:
         super().__init__(input_size=input_size, hidden_size=hidden_size)
         self.rnn = nn.LSTM(input_size, hidden_size, batch_first=True)
         with torch.no_grad():
-            _, _, bias_ih, _ = self.rnn.all_weights[0]
+            _, _, bias_ih, _ = self.weights
             bias_ih[hidden_size : 2 * hidden_size] += forget_bias
-
-    def initial_state(self, batch: int, like: Tensor) -> LSTMState:
-        """Hidden state and cell content of zeros; see `Cell.initial_state`."""
-        return LSTMState(like.new_zeros(batch, self.hidden_size), like.new_zeros(batch, self.hidden_size))
 
     def step(self, x: Float[Tensor, "batch input"], state: LSTMState) -> LSTMState:
         """The state after one more input."""
-        return LSTMState(*torch.lstm_cell(x, state, *self.rnn.all_weights[0]))
-
-    def forward(
-        self, inputs: Float[Tensor, "batch time input"], state: LSTMState | None = None
-    ) -> tuple[Float[Tensor, "batch time hidden"], LSTMState]:
-        """Runs over a sequence in one call of torch; see `Cell.forward`."""
-        before = None if state is None else (state.hidden.unsqueeze(0), state.cell.unsqueeze(0))
-        outputs, (hidden, cell) = self.rnn(inputs, before)
-        return outputs, LSTMState(hidden.squeeze(0), cell.squeeze(0))
+        return LSTMState(*torch.lstm_cell(x, state, *self.weights))

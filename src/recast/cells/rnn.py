@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recast.cells.cell import Cell
+from recast.cells.torch_cell import TorchCell
 from recast.options import PositiveInt, checked
 
 
@@ -16,7 +16,7 @@ class RNNState(NamedTuple):
     hidden: Float[Tensor, "batch hidden"]
 
 
-class RNN(Cell[RNNState]):
+class RNN(TorchCell[RNNState]):
     """Simple recurrent cell (Elman 1990, "Finding structure in time").
 
         h' = f(W_ih x + b_ih + W_hh h + b_hh)
@@ -32,6 +32,8 @@ class RNN(Cell[RNNState]):
         ConfigurationError: if an option has the wrong type or lies out of range.
     """
 
+    state_type = RNNState
+
     @checked
     def __init__(
         self,
@@ -44,17 +46,6 @@ class RNN(Cell[RNNState]):
         self.rnn = nn.RNN(input_size, hidden_size, nonlinearity=nonlinearity, batch_first=True)
         self._step = torch.rnn_tanh_cell if nonlinearity == "tanh" else torch.rnn_relu_cell
 
-    def initial_state(self, batch: int, like: Tensor) -> RNNState:
-        """A hidden state of zeros; see `Cell.initial_state`."""
-        return RNNState(like.new_zeros(batch, self.hidden_size))
-
     def step(self, x: Float[Tensor, "batch input"], state: RNNState) -> RNNState:
         """The state after one more input."""
-        return RNNState(self._step(x, state.hidden, *self.rnn.all_weights[0]))
-
-    def forward(
-        self, inputs: Float[Tensor, "batch time input"], state: RNNState | None = None
-    ) -> tuple[Float[Tensor, "batch time hidden"], RNNState]:
-        """Runs over a sequence in one call of torch; see `Cell.forward`."""
-        outputs, hidden = self.rnn(inputs, None if state is None else state.hidden.unsqueeze(0))
-        return outputs, RNNState(hidden.squeeze(0))
+        return RNNState(self._step(x, state.hidden, *self.weights))

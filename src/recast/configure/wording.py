@@ -49,7 +49,7 @@ def value_text(value: object) -> str:
         return "{" + ", ".join(f"{key}: {value_text(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(value_text, value)) + "]"
-    return repr(value)
+    return f"{value.__module__}.{value.__qualname__}" if inspect.isclass(value) else repr(value)
 
 
 def alternatives(hint: Any) -> list[Any]:

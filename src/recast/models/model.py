@@ -1,13 +1,27 @@
 """What every forecasting model offers: a free-running forecast, and what training optimises."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from recast.anchors.anchor import Anchor
+from recast.anchors.last import LastAnchor
+from recast.errors import ConfigurationError
 from recast.heads.head import Head
 from recast.types import Batch, Forecast, Progress, SeriesSpec
+
+AnchorFactory = Callable[..., Anchor]
+
+
+class TrainingForecast(NamedTuple):
+    """Forecasts that the loss compares with the truth, from one or several origins of each window."""
+
+    parameters: Float[Tensor, "origins horizon targets parameters"]
+    target: Float[Tensor, "origins horizon targets"]
 
 
 class ForecastModel(nn.Module, ABC):
@@ -16,20 +30,33 @@ class ForecastModel(nn.Module, ABC):
     Args:
         spec: Names and sizes of the data.
         head: What is forecast (a point, a distribution) and how it is scored in training.
+        anchor: Builds the base forecast that the network's output is added to.
+        leads: Leads of that base forecast; none: the horizon. [steps]
+
+    Raises:
+        ConfigurationError: if the anchor reads more than the context.
     """
 
-    def __init__(self, *, spec: SeriesSpec, head: Head) -> None:
+    def __init__(
+        self, *, spec: SeriesSpec, head: Head, anchor: AnchorFactory = LastAnchor, leads: int | None = None
+    ) -> None:
         super().__init__()
         self.spec = spec
         self.head = head
+        self.anchor = anchor(targets=spec.targets, leads=leads or spec.horizon)
+        if self.anchor.reach > spec.context:
+            raise ConfigurationError(
+                f"{type(self.anchor).__name__} reads the last {self.anchor.reach} steps, but the context has "
+                f"{spec.context}; give it fewer, or a longer context (data.windows.context)"
+            )
 
     @abstractmethod
     def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
         """Head parameters of the free-running forecast: no true future value is seen."""
 
-    def fit_parameters(self, batch: Batch, progress: Progress) -> Float[Tensor, "batch horizon targets parameters"]:
-        """Head parameters under the model's training regime; the same as `forward` unless it has one."""
-        return self(batch)
+    def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
+        """What the loss is taken of, under the model's training regime; that of `forward` unless it has one."""
+        return TrainingForecast(self(batch), batch.target)
 
     def teacher_forced(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"] | None:
         """Head parameters when each step is fed the truth; None for a model that feeds nothing back."""
@@ -59,3 +86,11 @@ class ForecastModel(nn.Module, ABC):
         """Draws from the forecast distribution; leads are drawn independently unless the model feeds them back."""
         parameters = self(batch).expand(samples, *(-1,) * 4)
         return self.head.feedback(parameters, generator)
+
+    def base(self, batch: Batch) -> Float[Tensor, "batch leads targets"]:
+        """The anchor's forecast from the end of the context."""
+        return self.anchor(batch.context[:, -self.anchor.reach :, : self.spec.targets])
+
+    def last(self, batch: Batch) -> Float[Tensor, "batch targets"]:
+        """The last observation of the targets."""
+        return batch.context[:, -1, : self.spec.targets]

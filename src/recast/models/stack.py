@@ -18,16 +18,19 @@ class Stack(nn.Module):
     Args:
         cell: Builds one layer from `input_size`.
         input_size: Inputs at each step.
-        layers: Number of layers.
+        layers: Number of layers; with none the outputs are the inputs.
         dropout: Probability of dropping an output between layers.
     """
 
     def __init__(self, *, cell: CellFactory, input_size: int, layers: int, dropout: float) -> None:
         super().__init__()
-        first = cell(input_size=input_size)
-        self.cells = nn.ModuleList([first, *(cell(input_size=first.hidden_size) for _ in range(layers - 1))])
+        self.cells = nn.ModuleList()
+        self.hidden_size = input_size
+        for _ in range(layers):
+            built = cell(input_size=self.hidden_size)
+            self.cells.append(built)
+            self.hidden_size = built.hidden_size
         self.dropout = dropout
-        self.hidden_size = first.hidden_size
 
     def forward(
         self, inputs: Float[Tensor, "batch time inputs"], states: list[Any] | None = None

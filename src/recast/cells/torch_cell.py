@@ -1,0 +1,48 @@
+"""Cells whose weights and fast pass are those of a module of torch."""
+
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from recast.cells.cell import Cell, State
+
+
+class TorchCell(Cell[State]):
+    """A cell around one layer of `torch.nn.RNN`, `GRU` or `LSTM`, which runs over a sequence in one call.
+
+    Attributes:
+        rnn: The module of torch that holds the weights.
+    """
+
+    rnn: nn.RNNBase
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """weight_ih, weight_hh, bias_ih, bias_hh, gates one below the other in torch's order."""
+        return list(self.rnn.all_weights[0])
+
+    def forward(
+        self, inputs: Float[Tensor, "batch time input"], state: State | None = None
+    ) -> tuple[Float[Tensor, "batch time hidden"], State]:
+        """Runs over a sequence in one call of torch; see `Cell.forward`."""
+        before = self.initial_state(len(inputs), inputs) if state is None else state
+        outputs, after = self.rnn(inputs, _to_torch(before))
+        return outputs, self._from_torch(after)
+
+    def forward_packed(self, inputs: PackedSequence, state: State | None = None) -> tuple[PackedSequence, State]:
+        """Runs over sequences of different lengths, packed by torch; the state is that after each one's last step."""
+        batch = int(inputs.batch_sizes[0])
+        before = self.initial_state(batch, inputs.data) if state is None else state
+        outputs, after = self.rnn(inputs, _to_torch(before))
+        return outputs, self._from_torch(after)
+
+    def _from_torch(self, state: Any) -> State:
+        parts = state if isinstance(state, tuple) else (state,)
+        return self.state_type(*(part.squeeze(0) for part in parts))
+
+
+def _to_torch(state: Any) -> Any:
+    parts = [part.unsqueeze(0).contiguous() for part in state]
+    return tuple(parts) if len(parts) > 1 else parts[0]

@@ -277,6 +277,16 @@ def test_minmax_without_a_range_is_refused(low, high):
         MinMax(low=low, high=high)
 
 
+@pytest.mark.parametrize("scaler_class", [Standard, MinMax])
+def test_scaling_knows_the_rows_it_is_fitted_on_and_no_others(scaler_class):
+    calm, wild = np.sin(np.arange(70.0)), 100 + 50 * np.cos(np.arange(30.0))
+    for fitted_on, rows in (("train", calm), ("everything", np.concatenate([calm, wild]))):
+        series = series_of(np.concatenate([calm, wild])[:, None])
+        spec = prepared_from(series, scaler=scaler_class(fitted_on=fitted_on)).spec
+        offset, scale = scaler_class().measure(rows[:, None])
+        np.testing.assert_allclose((spec.offset, spec.scale), (offset, scale), rtol=1e-12)
+
+
 @pytest.mark.parametrize("constant", [0.0, 7.0, 0.1, 1e9 / 3, -1e-9])
 @pytest.mark.parametrize("scaler", [Standard(), MinMax()], ids=["standard", "minmax"])
 def test_a_channel_constant_in_training_is_named(scaler, constant):

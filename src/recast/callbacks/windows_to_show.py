@@ -3,6 +3,7 @@
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from lightning.fabric.utilities.apply_func import move_data_to_device
 
 from recast.datamodule import ForecastDataModule
 from recast.figures.panel import Panel
@@ -32,7 +33,7 @@ def forecast_windows(task: ForecastTask, data: ForecastDataModule, part: str, wa
     spec = data.spec
     series = data.prepared.series
     batch = loader.gather(loader.starts[evenly(len(loader.starts), wanted)])
-    batch = type(batch)(*(values.to(task.device) for values in batch))
+    batch = move_data_to_device(batch, task.device)
     training = task.training
     task.eval()
     forecast = task.forecast(batch)

@@ -89,7 +89,7 @@ def prepare(
         raw: The series as read.
         grid: Policy for missing and off-grid stamps.
         split: Policy for training, validation and test rows.
-        scaler: Scaling, fitted on training rows only.
+        scaler: Scaling, fitted on training rows unless it says otherwise.
         windows: Context, horizon, strides.
         periods: Periods of additional sine and cosine inputs. [hours]
         season: Lag of the naive forecast in the denominator of MASE. [steps]
@@ -106,8 +106,8 @@ def prepare(
         )
     )
     _require_windows(series, parts, starts, windows)
-    training = series.values[slice(*parts.train)]
-    offset, scale = scaler.fit(training, series.names)
+    fitted_on = slice(*parts.train) if scaler.fitted_on == "train" else slice(None)
+    offset, scale = scaler.fit(series.values[fitted_on], series.names)
     spec = SeriesSpec(
         names=series.names,
         units=series.units,

@@ -1,29 +1,40 @@
 """Scaling of channels: fitted on training rows, affine, invertible: scaled = (value - offset) / scale."""
 
 from abc import ABC, abstractmethod
+from typing import Literal
 
 import numpy as np
 
 from recast.errors import ConfigurationError, DataError
 from recast.options import checked
 
+FittedOn = Literal["train", "everything"]
+
 
 class Scaler(ABC):
-    """An affine map for each channel, fitted on the training rows."""
+    """An affine map for each channel, fitted on the training rows.
+
+    Args:
+        fitted_on: The rows that it is fitted on. "everything" lets the model know the range of the test part before it
+            comes, which nobody can: for reproducing publications that do so.
+    """
+
+    def __init__(self, fitted_on: FittedOn = "train") -> None:
+        self.fitted_on = fitted_on
 
     @abstractmethod
     def measure(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Offset and scale of each channel, shape (channels,) each, from training values (rows, channels)."""
+        """Offset and scale of each channel, shape (channels,) each, from values (rows, channels)."""
 
     def fit(self, values: np.ndarray, names: tuple[str, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Offset and scale of each channel in its unit.
 
         Args:
-            values: Training rows, shape (rows, channels).
+            values: The rows that it is fitted on, shape (rows, channels).
             names: Channel names, for messages.
 
         Raises:
-            DataError: if a channel is constant on the training rows.
+            DataError: if a channel is constant on these rows.
         """
         offset, scale = self.measure(values)
         for name, size, first in zip(names, scale, values[0], strict=True):
@@ -37,11 +48,15 @@ class Scaler(ABC):
 
 
 class Standard(Scaler):
-    """Zero mean and unit (population) standard deviation on the training rows."""
+    """Zero mean and unit (population) standard deviation.
+
+    Args:
+        fitted_on: The rows that it is fitted on; "everything" leaks the test part, for reproducing publications.
+    """
 
     @checked
-    def __init__(self) -> None:
-        pass
+    def __init__(self, *, fitted_on: FittedOn = "train") -> None:
+        super().__init__(fitted_on)
 
     def measure(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See the base class."""
@@ -49,15 +64,17 @@ class Standard(Scaler):
 
 
 class MinMax(Scaler):
-    """Training minimum and maximum are mapped to `low` and `high`. Later values may lie outside.
+    """Minimum and maximum are mapped to `low` and `high`. Values of other rows may lie outside.
 
     Args:
-        low: What the smallest training value becomes. [scaled]
-        high: What the largest training value becomes; above `low`. [scaled]
+        low: What the smallest value becomes. [scaled]
+        high: What the largest value becomes; above `low`. [scaled]
+        fitted_on: The rows that it is fitted on; "everything" leaks the test part, for reproducing publications.
     """
 
     @checked
-    def __init__(self, *, low: float = -1.0, high: float = 1.0) -> None:
+    def __init__(self, *, low: float = -1.0, high: float = 1.0, fitted_on: FittedOn = "train") -> None:
+        super().__init__(fitted_on)
         if not low < high:
             raise ConfigurationError(f"MinMax: low={low} must lie below high={high}")
         self.low = low
@@ -75,7 +92,7 @@ class NoScaling(Scaler):
 
     @checked
     def __init__(self) -> None:
-        pass
+        super().__init__()
 
     def measure(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See the base class."""

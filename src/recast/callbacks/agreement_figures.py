@@ -1,0 +1,76 @@
+"""Pictures of predicted against true values, at the end of a run."""
+
+from typing import Literal
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+
+from recast.callbacks.forecast_figures import log_figure
+from recast.datamodule import ForecastDataModule
+from recast.errors import ConfigurationError
+from recast.figures.agreement import predicted_against_true, predicted_series
+from recast.options import PositiveInt, checked
+from recast.task import ForecastTask
+
+
+class AgreementFigures(pl.Callback):
+    """Draws the forecasts of one lead against the truth when the test ends, over all windows of each part.
+
+    Two pictures for each part, in TensorBoard and in `figures/` of the run's folder: forecast over truth with the line
+    on which they agree; and both over time, where the series is a single one. They show the first target, in its unit.
+
+    Args:
+        parts: Parts that are drawn.
+        lead: The lead that is drawn, counted from 1. [steps]
+    """
+
+    @checked
+    def __init__(
+        self, *, parts: list[Literal["train", "validation", "test"]] | None = None, lead: PositiveInt = 1
+    ) -> None:
+        super().__init__()
+        self.parts = parts or ["train", "test"]
+        self.lead = lead
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draws.
+
+        Raises:
+            ConfigurationError: if the lead lies beyond the horizon.
+        """
+        data = getattr(trainer, "datamodule", None)
+        if not isinstance(pl_module, ForecastTask) or not isinstance(data, ForecastDataModule):
+            return
+        if self.lead > data.spec.horizon:
+            raise ConfigurationError(
+                f"AgreementFigures: lead={self.lead} lies beyond the horizon of {data.spec.horizon} steps"
+            )
+        if trainer.is_global_zero:
+            for part in self.parts:
+                self._draw(trainer, pl_module, data, part)
+
+    def _draw(self, trainer: pl.Trainer, task: ForecastTask, data: ForecastDataModule, part: str) -> None:
+        starts = getattr(data.prepared.starts, part)
+        if not len(starts):
+            return
+        forecast = self._forecasts(task, data, part)
+        series, spec = data.prepared.series, data.spec
+        rows = starts.numpy() + spec.context + self.lead - 1
+        truth = series.values[rows, 0]
+        unit, title = spec.units[0], f"{spec.names[0]}: {part}, {self.lead} step{'s' * (self.lead > 1)} ahead"
+        step = trainer.global_step
+        figure = predicted_against_true(truth, forecast, unit=unit, title=title)
+        log_figure(trainer, f"{part}_predicted_against_true", figure, step)
+        if not series.is_panel:
+            times = series.times[rows]
+            figure = predicted_series(times, truth, forecast, unit=unit, title=title, timezone=spec.timezone)
+            log_figure(trainer, f"{part}_predicted_series", figure, step)
+
+    @torch.no_grad()
+    def _forecasts(self, task: ForecastTask, data: ForecastDataModule, part: str) -> np.ndarray:
+        """The first target's forecast at the lead from every origin of a part, in order of time."""
+        loader = data.loader(part)
+        # Every window once, in this process alone.
+        batches = (loader.gather(starts) for starts in loader.starts.split(loader.batch_size))
+        return np.concatenate([task.forecast(batch).mean[:, self.lead - 1, 0].cpu().numpy() for batch in batches])

@@ -1,0 +1,71 @@
+"""Predicted-against-true pictures: what they are drawn from, and where they go."""
+
+from functools import partial
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import pytest
+import torch
+
+from recast.callbacks import agreement_figures
+from recast.callbacks.agreement_figures import AgreementFigures
+from recast.cells.rnn import RNN
+from recast.datamodule import ForecastDataModule
+from recast.errors import ConfigurationError
+from recast.heads.point import Point
+from recast.models.encoder_decoder import EncoderDecoder
+from recast.prepare.windows import Windows
+from recast.schedules.never import Never
+from recast.series.autoregressive import AR2
+from recast.series.sines import TwoSines
+from recast.task import ForecastTask
+
+
+def scored(tmp_path: Any, callback: AgreementFigures, *, panel: bool = False) -> tuple[ForecastTask, Any]:
+    torch.manual_seed(0)
+    source = TwoSines(series=20, length=13) if panel else AR2(rows=200)
+    data = ForecastDataModule(source=source, windows=Windows(context=10, horizon=3), evaluation_batch_size=7)
+    task = ForecastTask(
+        model=EncoderDecoder(spec=data.spec, cell=partial(RNN, hidden_size=3), head=Point(), schedule=Never())
+    )
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        callbacks=[callback],
+        default_root_dir=tmp_path,
+        logger=False,
+        enable_progress_bar=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+    )
+    trainer.test(task, data, verbose=False)
+    return task, data
+
+
+def test_forecast_and_truth_of_every_window_meet(tmp_path, monkeypatch):
+    drawn = []
+    original = agreement_figures.predicted_against_true
+
+    def watched(truth: np.ndarray, forecast: np.ndarray, **options: str) -> Any:
+        drawn.append((truth, forecast, options["title"]))
+        return original(truth, forecast, **options)
+
+    monkeypatch.setattr(agreement_figures, "predicted_against_true", watched)
+    task, data = scored(tmp_path, AgreementFigures(lead=2))
+    assert [title.split(": ")[1] for _, _, title in drawn] == ["train, 2 steps ahead", "test, 2 steps ahead"]
+    for (truth, forecast, _), part in zip(drawn, ("train", "test"), strict=True):
+        loader = data.loader(part)
+        batch = loader.gather(loader.starts)
+        np.testing.assert_allclose(truth, task.in_unit(batch.target)[:, 1, 0].numpy(), rtol=1e-5)
+        np.testing.assert_allclose(forecast, task.forecast(batch).mean[:, 1, 0].numpy(), rtol=1e-5)
+    assert len(list((tmp_path / "figures").glob("*.png"))) == 4
+
+
+def test_a_panel_has_no_picture_over_time(tmp_path):
+    scored(tmp_path, AgreementFigures(parts=["test"]), panel=True)
+    assert [path.name for path in (tmp_path / "figures").glob("*.png")] == ["test_predicted_against_true.png"]
+
+
+def test_a_lead_beyond_the_horizon_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match="lead=4 lies beyond the horizon of 3 steps"):
+        scored(tmp_path, AgreementFigures(lead=4))

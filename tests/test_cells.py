@@ -21,6 +21,7 @@ from recast.cells.gru import GRU
 from recast.cells.lstm import LSTM
 from recast.cells.rnn import RNN
 from recast.errors import ConfigurationError
+from recast.options import option_hints
 
 CELLS = concrete_classes(recast.cells, Cell)
 every_cell = pytest.mark.parametrize("cell_class", CELLS, ids=lambda value: value.__name__)
@@ -33,6 +34,11 @@ sizes = st.fixed_dictionaries(
         "seed": st.integers(0, 2**32 - 1),
     }
 )
+
+
+def fewest_units(cell_class: type[Cell]) -> int:
+    """The smallest hidden size that the annotation permits."""
+    return max(bound.ge for bound in option_hints(cell_class)["hidden_size"].__metadata__)
 
 
 def random_state(cell: Cell, batch: int, like: Tensor) -> CellState:
@@ -71,7 +77,8 @@ def test_cells_are_found():
 @given(size=sizes)
 def test_forward_and_step_agree_in_values_and_gradients(cell_class, size):
     torch.manual_seed(size["seed"])
-    cell = cell_class(input_size=size["input_size"], hidden_size=size["hidden_size"]).double()
+    units = max(size["hidden_size"], fewest_units(cell_class))
+    cell = cell_class(input_size=size["input_size"], hidden_size=units).double()
     assert_faces_agree(cell, size["batch"], size["time"], 1e-12)
 
 
@@ -107,14 +114,49 @@ def test_no_state_is_the_initial_state_is_zeros(cell_class, dtype):
     inputs = torch.randn(3, 5, 2, dtype=dtype)
     state = cell.initial_state(3, inputs)
     assert state._fields[0] == "hidden"
-    for part in state:
-        assert part.shape == (3, 4)
+    assert state.hidden.shape == (3, 4)
+    for part, units in zip(state, cell.state_sizes, strict=True):
+        assert part.shape == (3, units)
         assert part.dtype == dtype
         assert not part.any()
     for forward in (cell_class.forward, Cell.forward):
         without, given_zeros = forward(cell, inputs), forward(cell, inputs, state)
         assert torch.equal(without[0], given_zeros[0])
         assert all(torch.equal(*pair) for pair in zip(without[1], given_zeros[1], strict=True))
+
+
+@every_cell
+def test_a_learnt_initial_state_is_the_same_for_both_faces_and_gets_a_gradient(cell_class):
+    torch.manual_seed(0)
+    cell = cell_class(input_size=2, hidden_size=4, learn_initial_state=True).double()
+    inputs = torch.randn(3, 9, 2, dtype=torch.float64)
+    starts = [value for name, value in cell.named_parameters() if name.startswith("initial.")]
+    assert [start.shape for start in starts] == [(size,) for size in cell.state_sizes]
+    assert not any(start.any() for start in starts)
+    for start in starts:
+        nn.init.normal_(start)
+    found = []
+    for forward in (cell_class.forward, Cell.forward):
+        outputs, final = forward(cell, inputs)
+        total = (outputs * torch.arange(outputs.numel()).view_as(outputs)).sum()
+        found.append([outputs, *final, *torch.autograd.grad(total, starts)])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
+    assert all(gradient.abs().min() > 0 for gradient in found[0][-len(starts) :])
+    for part, start in zip(cell.initial_state(3, inputs), starts, strict=True):
+        assert torch.equal(part, start.expand(3, -1))
+
+
+@every_cell
+def test_gates_lie_between_0_and_1(cell_class):
+    torch.manual_seed(0)
+    cell = cell_class(input_size=2, hidden_size=4).double()
+    x = torch.randn(3, 2, dtype=torch.float64)
+    for gate in cell.gates(x, random_state(cell, 3, x)).values():
+        assert gate.shape == (3, 4)
+        assert gate.min() > 0
+        assert gate.max() < 1
+        assert gate.std() > 0
 
 
 @every_cell

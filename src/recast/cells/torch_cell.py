@@ -7,16 +7,29 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from recast.cells.cell import Cell, State
+from recast.cells.initialise import RecurrentInit, initialise_recurrent
 
 
 class TorchCell(Cell[State]):
     """A cell around one layer of `torch.nn.RNN`, `GRU` or `LSTM`, which runs over a sequence in one call.
 
+    Args:
+        rnn: The module of torch that holds the weights; batch first.
+        recurrent_init: How the state-to-state weights start; see `recast.cells.initialise.initialise_recurrent`.
+        learn_initial_state: Whether the state before the first step is learnt, from zeros; else it is zero.
+
     Attributes:
-        rnn: The module of torch that holds the weights.
+        rnn: The module of torch.
     """
 
-    rnn: nn.RNNBase
+    def __init__(
+        self, *, rnn: nn.RNNBase, recurrent_init: RecurrentInit = "uniform", learn_initial_state: bool = False
+    ) -> None:
+        super().__init__(
+            input_size=rnn.input_size, hidden_size=rnn.hidden_size, learn_initial_state=learn_initial_state
+        )
+        self.rnn = rnn
+        initialise_recurrent(self.weights[1], recurrent_init)
 
     @property
     def weights(self) -> list[Tensor]:

@@ -1,5 +1,6 @@
 """The encoder-decoder against a plain loop, and what each cell, head and option promises."""
 
+import functools
 from functools import partial
 from itertools import product
 from typing import Any
@@ -8,7 +9,6 @@ import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -16,16 +16,19 @@ from torch.nn import functional
 
 from recast.anchors.last import LastAnchor
 from recast.anchors.none import NoAnchor
+from recast.attention.luong import Luong
 from recast.cells.gru import GRU
 from recast.cells.rnn import RNN
+from recast.configure import run_folder
 from recast.configure.build import build
-from recast.configure.compose import conf_folder
+from recast.configure.compose import compose, conf_folder
 from recast.datamodule import ForecastDataModule
 from recast.errors import ConfigurationError
 from recast.heads.gaussian import Gaussian
 from recast.heads.point import Point
 from recast.learning_rates.one_cycle import OneCycle
 from recast.models import stack
+from recast.models.bidirectional_encoder import BidirectionalEncoder
 from recast.models.coins import Coins
 from recast.models.encoder_decoder import EncoderDecoder
 from recast.models.stack import Stack
@@ -44,9 +47,19 @@ FEEDBACK = ("prediction", "constant")
 HALFWAY = Progress(step=5, total_steps=10, epoch=0, total_epochs=1)
 BATCH, CONTEXT, HORIZON, TARGETS = 3, 6, 4, 2
 
+FORMS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "attention": {"attention": Luong},
+    "concat": {"attention": partial(Luong, score="concat")},
+    "bidirectional": {"bidirectional": True},
+    "both": {"attention": Luong, "bidirectional": True},
+}
+"""Options that change how the decoder learns of the context."""
+
 every_cell = pytest.mark.parametrize("cell", CELLS)
 every_head = pytest.mark.parametrize("head", HEADS)
 every_anchor = pytest.mark.parametrize("anchor", [LastAnchor, NoAnchor], ids=["anchored", "free"])
+every_form = pytest.mark.parametrize("form", FORMS)
 every_feedback = pytest.mark.parametrize("feedback", FEEDBACK)
 
 
@@ -71,10 +84,15 @@ def spec_of(*, past: int = 1, horizon: int = HORIZON, periods: int = 1) -> Serie
     )
 
 
+@functools.cache
+def node(group: str, name: str, overrides: tuple[str, ...]) -> dict[str, Any]:
+    run_folder.register()
+    return compose("train", [f"model/{group}={name}", *overrides])["model"][group]
+
+
 def part(group: str, name: str, **options: object) -> Any:
     """What a yaml file of the model group describes."""
-    node = yaml.safe_load((conf_folder() / "model" / group / f"{name}.yaml").read_text())
-    return build(node | options)
+    return build(node(group, name, tuple(f"model.{group}.{option}={value}" for option, value in options.items())))
 
 
 def model_of(
@@ -99,14 +117,54 @@ def batch_of(spec: SeriesSpec, batch: int = BATCH) -> Batch:
     )
 
 
-def reference(model: EncoderDecoder, batch: Batch, mask: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
-    """The decoder as a plain loop over steps and layers; `mask` is true where the truth is fed after a lead."""
+def read(model: EncoderDecoder, batch: Batch) -> tuple[list[Tensor], list[Any]]:
+    """The encoder as a plain loop over steps and layers: its output at each step, and its states."""
     states = [cell.initial_state(len(batch.start), batch.context) for cell in model.encoder.stack.cells]
+    outputs = []
     for step in range(batch.context.shape[1]):
         x = batch.context[:, step]
         for layer, cell in enumerate(model.encoder.stack.cells):
             states[layer] = cell.step(x, states[layer])
             x = states[layer].hidden
+        outputs.append(x)
+    return outputs, states
+
+
+def read_in_both_directions(model: EncoderDecoder, batch: Batch) -> tuple[list[Tensor], list[Any]]:
+    """The same with a bidirectional encoder, layer by layer."""
+    outputs = [batch.context[:, step] for step in range(batch.context.shape[1])]
+    joined = []
+    for ahead, back, bridges in zip(model.encoder.ahead, model.encoder.back, model.encoder.bridges, strict=True):
+        found = {}
+        for cell, steps in ((ahead, range(len(outputs))), (back, reversed(range(len(outputs))))):
+            state = cell.initial_state(len(batch.start), batch.context)
+            for step in steps:
+                state = cell.step(outputs[step], state)
+                found[cell, step] = state
+        outputs = [
+            torch.cat([found[ahead, step].hidden, found[back, step].hidden], dim=1) for step in range(len(outputs))
+        ]
+        pairs = zip(bridges, found[ahead, len(outputs) - 1], found[back, 0], strict=True)
+        joined.append(type(state)(*(torch.cat(pair, dim=1) @ bridge.weight.T + bridge.bias for bridge, *pair in pairs)))
+    return outputs, joined
+
+
+def attend(attention: Luong, query: Tensor, memory: list[Tensor]) -> Tensor:
+    """Attention of one lead to one step after the other."""
+    if attention.score == "concat":
+        scores = [torch.tanh(attention.query(query) + attention.key(m)) @ attention.direction.weight[0] for m in memory]
+    else:
+        scores = [(query * attention.key(m)).sum(dim=1) for m in memory]
+    weights = torch.stack(scores).softmax(dim=0)
+    context = sum(weight[:, None] * m for weight, m in zip(weights, memory, strict=True))
+    return torch.tanh(torch.cat([context, query], dim=1) @ attention.combine.weight.T)
+
+
+def reference(model: EncoderDecoder, batch: Batch, mask: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
+    """The decoder as a plain loop over steps and layers; `mask` is true where the truth is fed after a lead."""
+    memory, states = (
+        read_in_both_directions(model, batch) if isinstance(model.encoder, BidirectionalEncoder) else read(model, batch)
+    )
     last = batch.context[:, -1, : model.spec.targets]
     value, outputs = last, []
     for lead in range(batch.target.shape[1]):
@@ -114,6 +172,8 @@ def reference(model: EncoderDecoder, batch: Batch, mask: Tensor | None = None, n
         for layer, cell in enumerate(model.decoder.stack.cells):
             states[layer] = cell.step(x, states[layer])
             x = states[layer].hidden
+        if isinstance(model.decoder.attention, Luong):
+            x = attend(model.decoder.attention, x, memory)
         raw = (x @ model.decoder.readout.weight.T + model.decoder.readout.bias).reshape(len(x), model.spec.targets, -1)
         location = raw[..., 0] + (last if isinstance(model.anchor, LastAnchor) else 0)
         outputs.append(torch.cat([location[..., None], raw[..., 1:]], dim=-1))
@@ -128,8 +188,8 @@ def reference(model: EncoderDecoder, batch: Batch, mask: Tensor | None = None, n
 
 
 def unroll(model: EncoderDecoder, batch: Batch, mask: Tensor | None) -> Tensor:
-    _, states = model.encoder(batch)
-    start = states, model.last(batch), batch.known, model.base(batch)
+    outputs, states = model.encoder(batch)
+    start = states, model.last(batch), batch.known, model.base(batch), model.decoder.attention.memorise(outputs)
     return model.decoder.closed_loop(*start, truth=batch.target, mask=mask).parameters
 
 
@@ -173,13 +233,61 @@ def test_shapes(cell, head, anchor, feedback):
 @every_anchor
 @every_feedback
 def test_every_lead_sees_the_last_input_and_an_early_one(cell, head, anchor, feedback):
-    model = model_of(cell, head, anchor=anchor, feedback=feedback)
+    # Layers of dilated cells see their own phase only; attention brings the phases together.
+    attention = FORMS["attention" if cell == "dilated" else "plain"]
+    model = model_of(cell, head, anchor=anchor, feedback=feedback, **attention)
     batch = batch_of(model.spec)
     context = batch.context.requires_grad_()
     location = model.head.mean(model(batch))
     for lead, target in product(range(HORIZON), range(TARGETS)):
         (gradient,) = torch.autograd.grad(location[:, lead, target].sum(), context, retain_graph=True)
         assert (gradient[:, [0, -1]].abs() > 1e-9).all(), f"lead {lead + 1}, target {target}"
+
+
+@every_form
+@every_head
+def test_every_form_sees_every_step_of_the_context(form, head):
+    model = model_of(head=head, **FORMS[form])
+    batch = batch_of(model.spec)
+    context = batch.context.requires_grad_()
+    for outputs in (model(batch), model.teacher_forced(batch)):
+        assert outputs.shape == (BATCH, HORIZON, TARGETS, model.head.parameters_per_target)
+        for lead, target in product(range(HORIZON), range(TARGETS)):
+            total = model.head.mean(outputs)[:, lead, target].sum()
+            (gradient,) = torch.autograd.grad(total, context, retain_graph=True)
+            assert (gradient.abs() > 1e-9).all(), f"lead {lead + 1}, target {target}"
+
+
+@every_form
+@every_feedback
+def test_no_form_looks_at_the_truth(form, feedback):
+    model = model_of(feedback=feedback, **FORMS[form])
+    batch = batch_of(model.spec)
+    changed = batch._replace(target=torch.full_like(batch.target, torch.nan))
+    assert model(batch).equal(model(changed))
+
+
+@every_form
+@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+def test_every_form_equals_the_plain_loop(form, cell):
+    model = model_of(cell, **FORMS[form])
+    batch = batch_of(model.spec)
+    inputs = [values.requires_grad_() for values in (batch.context, batch.target, batch.known)]
+    everywhere = torch.ones(BATCH, HORIZON - 1, dtype=torch.bool)
+    for mask in (None, torch.rand(BATCH, HORIZON - 1) < 0.5, everywhere):
+        found, expected = unroll(model, batch, mask), reference(model, batch, mask)
+        assert_equal(found, expected)
+        for one, other in zip(gradients(model, found, *inputs), gradients(model, expected, *inputs), strict=True):
+            assert_equal(one, other)
+    assert_equal(model.teacher_forced(batch), found)
+    assert not torch.allclose(model(batch), found)
+
+
+@every_cell
+def test_every_cell_reads_in_both_directions(cell):
+    model = model_of(cell, **FORMS["both"])
+    batch = batch_of(model.spec)
+    assert_equal(model(batch), reference(model, batch))
 
 
 @every_cell
@@ -459,15 +567,16 @@ def test_the_first_lead_is_drawn_from_the_heads_distribution():
     assert (samples.std(dim=0) / std - 1).abs().max() < 5 / (2 * 20_000) ** 0.5
 
 
-def test_trajectories_feed_back_what_they_drew():
-    model = model_of(head="gaussian")
+@every_form
+def test_trajectories_feed_back_what_they_drew(form):
+    model = model_of(head="gaussian", **FORMS[form])
     batch = batch_of(model.spec)
     samples = model.trajectories(batch, 4, torch.Generator().manual_seed(3))
     generator = torch.Generator().manual_seed(3)
     noise = torch.stack(
         [torch.randn(4 * BATCH, TARGETS, generator=generator, dtype=torch.float64) for _ in range(HORIZON)]
     )
-    wide = Batch(*(torch.cat([values] * 4) for values in batch))
+    wide = Batch(*(torch.cat([values] * 4) for values in batch[:4]))
     parameters = reference(model, wide, noise=noise)
     drawn = parameters[..., 0] + model.head.std(parameters) * noise.transpose(0, 1)
     assert_equal(samples, drawn.reshape(4, BATCH, HORIZON, TARGETS))

@@ -25,8 +25,11 @@ from recast.learning_rates.cosine import Cosine
 from recast.learning_rates.one_cycle import OneCycle
 from recast.learning_rates.plateau import Plateau
 from recast.models.encoder_decoder import EncoderDecoder
+from recast.models.model import ForecastModel
+from recast.prepare.regime import Regime
 from recast.schedules.linear import Linear
 from recast.task import ForecastTask
+from recast.types import SeriesSpec
 
 CELLS = concrete_classes(recast.cells, Cell)
 
@@ -98,17 +101,15 @@ class Setting:
     optimizer: Callable[..., torch.optim.Optimizer] = lambda parameters: torch.optim.Adam(parameters, lr=0.03)
     callbacks: Callable[[], list[pl.Callback]] = list
     coin: str = "step"
+    regime: Regime | None = None
+    batch_size: int = 20
+    build: Callable[["Setting", SeriesSpec], ForecastModel] | None = None
     every_n_steps: int = 1
     trainer: dict[str, Any] = field(default_factory=dict)
 
-    def train(self, folder: Path, *extra: pl.Callback, resume: bool = False) -> "Run":
-        last = last_checkpoint_path(folder)
-        resume = resume and last.exists()
-        # A resumed run owes nothing to the generators' state when it is built.
-        pl.seed_everything(8 if resume else 7, verbose=False)
-        data = small_data(batch_size=20)
-        model = EncoderDecoder(
-            spec=data.spec,
+    def encoder_decoder(self, spec: SeriesSpec) -> ForecastModel:
+        return EncoderDecoder(
+            spec=spec,
             cell=lambda input_size: self.cell(input_size=input_size, hidden_size=5),
             head=self.head(),
             schedule=Linear(start=0.9, end=0.1),
@@ -116,6 +117,14 @@ class Setting:
             dropout=0.2,
             coin=self.coin,
         )
+
+    def train(self, folder: Path, *extra: pl.Callback, resume: bool = False) -> "Run":
+        last = last_checkpoint_path(folder)
+        resume = resume and last.exists()
+        # A resumed run owes nothing to the generators' state when it is built.
+        pl.seed_everything(8 if resume else 7, verbose=False)
+        data = small_data(batch_size=self.batch_size, regime=self.regime)
+        model = (self.build or Setting.encoder_decoder)(self, data.spec)
         task = ForecastTask(
             model=model,
             optimizer=self.optimizer,

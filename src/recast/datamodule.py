@@ -1,5 +1,6 @@
 """The LightningDataModule: a source, prepared once, served as batches."""
 
+from dataclasses import replace
 from functools import cached_property
 
 import lightning.pytorch as pl
@@ -7,9 +8,11 @@ import torch
 from torch import Tensor
 
 from recast.options import PositiveFloat, PositiveInt, Seed, checked
+from recast.prepare.batches import BatchLoader
 from recast.prepare.grid import ErrorGrid, Grid
 from recast.prepare.loader import WindowLoader
 from recast.prepare.prepare import Prepared, prepare
+from recast.prepare.regime import Regime, ShuffledWindows
 from recast.prepare.scale import Scaler, Standard
 from recast.prepare.split import FractionSplit, Split
 from recast.prepare.windows import Windows
@@ -28,10 +31,11 @@ class ForecastDataModule(pl.LightningDataModule):
         grid: Policy for missing and off-grid time stamps; none: any irregular step is an error.
         split: Policy for training, validation and test rows; none: 70, 10 and 20 per cent.
         scaler: Scaling of the channels, fitted on training rows; none: standardised.
+        regime: Which windows a training batch holds, and in what order they come; none: all of them, shuffled.
         periods: Periods of sine and cosine inputs that are known for past and future steps alike, such as 24 or
             12.4206012 (M2). [hours]
         season: Lag of the naive forecast in the denominator of MASE. [steps]
-        batch_size: Windows in a training batch. [windows]
+        batch_size: Windows in a training batch of each process. [windows]
         evaluation_batch_size: Windows in a validation or test batch. [windows]
         seed: Seed of the order of training windows.
     """
@@ -45,6 +49,7 @@ class ForecastDataModule(pl.LightningDataModule):
         grid: Grid | None = None,
         split: Split | None = None,
         scaler: Scaler | None = None,
+        regime: Regime | None = None,
         periods: list[PositiveFloat] | None = None,
         season: PositiveInt = 1,
         batch_size: PositiveInt = 32,
@@ -57,6 +62,7 @@ class ForecastDataModule(pl.LightningDataModule):
         self.grid = grid or ErrorGrid()
         self.split = split or FractionSplit()
         self.scaler = scaler or Standard()
+        self.regime = regime or ShuffledWindows()
         self.periods = tuple(periods or ())
         self.season = season
         self.batch_size = batch_size
@@ -89,33 +95,48 @@ class ForecastDataModule(pl.LightningDataModule):
         """Reads the series; called by Lightning."""
         _ = self.prepared
 
-    def loader(self, part: str, *, shuffle: bool = False) -> WindowLoader:
-        """Batches of a part.
+    def loader(self, part: str) -> WindowLoader:
+        """Windows of a part in order of time, in evaluation batches.
 
         Args:
             part: "train", "validation" or "test".
-            shuffle: Whether in random order and training batch size; else in order of time, in evaluation batches.
         """
-        trainer = self.trainer
         return WindowLoader(
             storage=self._storage,
             starts=getattr(self.prepared.starts, part).to(self._storage.device),
             spec=self.spec,
-            batch_size=self.batch_size if shuffle else self.evaluation_batch_size,
-            shuffle=shuffle,
-            seed=self.seed,
-            rank=trainer.global_rank if trainer else 0,
-            world=trainer.world_size if trainer else 1,
+            batch_size=self.evaluation_batch_size,
+            rank=self._rank,
+            world=self._world,
         )
+
+    @property
+    def _rank(self) -> int:
+        return self.trainer.global_rank if self.trainer else 0
+
+    @property
+    def _world(self) -> int:
+        return self.trainer.world_size if self.trainer else 1
 
     @cached_property
     def _storage(self) -> Tensor:
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         return self.prepared.storage.to(device)
 
-    def train_dataloader(self) -> WindowLoader:
-        """Training batches, shuffled anew each epoch."""
-        return self.loader("train", shuffle=True)
+    def train_dataloader(self) -> BatchLoader:
+        """Training batches of the regime.
+
+        Raises:
+            ConfigurationError: if the regime does not fit the data.
+        """
+        return self.regime.loader(
+            replace(self.prepared, storage=self._storage),
+            windows=self.windows,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            rank=self._rank,
+            world=self._world,
+        )
 
     def val_dataloader(self) -> WindowLoader | list[WindowLoader]:
         """Validation batches in order of time; none where the split has no validation part."""

@@ -1,11 +1,11 @@
-"""The words that all floors share: series, its description, batch, forecast, progress."""
+"""The words that all floors share: series and sequences, their description, batch, forecast, progress."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -118,13 +118,15 @@ class Batch(NamedTuple):
     """Windows of the scaled series.
 
     context: all inputs up to the origin; target: the truth after it; known: inputs known ahead at the target's
-    steps; start: the storage row of the first context step.
+    steps; start: the storage row of the first context step; carried: whether the states at the end of the batch
+    before belong to the row just before this context, None where each window stands alone.
     """
 
     context: Float[Tensor, "batch context inputs"]
     target: Float[Tensor, "batch horizon targets"]
     known: Float[Tensor, "batch horizon known"]
     start: Int[Tensor, " batch"]
+    carried: Bool[Tensor, " batch"] | None = None
 
 
 class Forecast(NamedTuple):
@@ -156,3 +158,92 @@ class Origins:
     context: np.ndarray
     context_hours: np.ndarray
     future_hours: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """Sequences of different lengths with a class each, one after the other in one storage.
+
+    Args:
+        values: Observations in the data's own unit, float64, shape (rows, channels).
+        starts: First row of each sequence, and behind them the number of rows, int64, shape (sequences + 1,).
+        labels: Class of each sequence as an index into `classes`, int64, shape (sequences,); -1 where it is unknown.
+        classes: Names of the classes.
+        names: Name of each channel.
+        units: Unit of each channel; "" where there is none.
+        label: What they were read from, for messages.
+    """
+
+    values: np.ndarray
+    starts: np.ndarray
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    label: str
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Steps of each sequence, int64, shape (sequences,)."""
+        return np.diff(self.starts)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the class of every sequence is known."""
+        return bool((self.labels >= 0).all())
+
+    def take(self, which: np.ndarray) -> "Sequences":
+        """Some of the sequences, in the order of their indices `which`."""
+        lengths = self.lengths[which]
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        # Row r of the new storage lies as far from its sequence's first row as in the old one.
+        rows = np.arange(starts[-1]) + np.repeat(self.starts[which] - starts[:-1], lengths)
+        return replace(self, values=self.values[rows], starts=starts, labels=self.labels[which])
+
+
+@dataclass(frozen=True)
+class SequenceSpec:
+    """What a classifier must know of its data: names, units, classes, scaling. It flows from data to model.
+
+    No length is in it: a sequence may be longer than any of those trained on.
+
+    Args:
+        names: Names of the channels.
+        units: Their units.
+        classes: Names of the classes.
+        offset: Subtracted from each channel, in its unit.
+        scale: Divides each channel after that, in its unit; positive.
+    """
+
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    classes: tuple[str, ...]
+    offset: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers, fit for a checkpoint and for JSON."""
+        return {key: list(value) for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "SequenceSpec":
+        """The inverse of `to_dict`.
+
+        Raises:
+            TypeError: if a field is missing or unknown.
+        """
+        return cls(**{key: tuple(value) for key, value in values.items()})
+
+
+class SequenceBatch(NamedTuple):
+    """Scaled sequences side by side.
+
+    values: the steps of each sequence, then zeros; lengths: the steps of each; label: its class, -1 if unknown.
+    """
+
+    values: Float[Tensor, "batch time channels"]
+    lengths: Int[Tensor, " batch"]
+    label: Int[Tensor, " batch"]

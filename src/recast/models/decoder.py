@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from recast.attention.attention import Attention, Memory
 from recast.heads.head import Head
 from recast.models.stack import Stack
 
@@ -24,6 +25,7 @@ class Decoder(nn.Module):
 
     Args:
         stack: The layers.
+        attention: How the outputs of the top layer look back at the context before they are read out.
         head: Meaning of the readout, and what is fed back.
         targets: Number of targets.
         feedback: What the free-running decoder reads: its own "prediction", or the first value again ("constant").
@@ -34,6 +36,7 @@ class Decoder(nn.Module):
         self,
         *,
         stack: Stack,
+        attention: Attention,
         head: Head,
         targets: int,
         feedback: Feedback = "prediction",
@@ -41,6 +44,7 @@ class Decoder(nn.Module):
     ) -> None:
         super().__init__()
         self.stack = stack
+        self.attention = attention
         self.head = head
         self.targets = targets
         self.feedback = feedback
@@ -53,6 +57,7 @@ class Decoder(nn.Module):
         previous: Float[Tensor, "batch horizon targets"],
         known: Float[Tensor, "batch horizon known"],
         base: Float[Tensor, "batch horizon targets"],
+        memory: Memory,
     ) -> Float[Tensor, "batch horizon targets parameters"]:
         """Head parameters when every lead is fed a given value: one pass.
 
@@ -61,9 +66,10 @@ class Decoder(nn.Module):
             previous: The value fed at each lead: that of the lead before.
             known: Inputs known ahead, at each lead.
             base: The anchor's forecast.
+            memory: What the attention looks at.
         """
         outputs, _ = self.stack(torch.cat([previous, known], dim=-1), states)
-        return self._head_parameters(outputs, base)
+        return self._head_parameters(self.attention(outputs, memory), base)
 
     def closed_loop(
         self,
@@ -71,6 +77,7 @@ class Decoder(nn.Module):
         first: Float[Tensor, "batch targets"],
         known: Float[Tensor, "batch horizon known"],
         base: Float[Tensor, "batch horizon targets"],
+        memory: Memory,
         *,
         truth: Float[Tensor, "batch horizon targets"] | None = None,
         mask: Bool[Tensor, "batch leads"] | None = None,
@@ -83,6 +90,8 @@ class Decoder(nn.Module):
             first: The value fed at the first lead.
             known: Inputs known ahead, at each lead.
             base: The anchor's forecast.
+            memory: What the attention looks at. Where it holds fewer windows than there are in `first`, the latter
+                are several samples of each, one set of all windows after the other.
             truth: The true values, needed where there is a mask.
             mask: True where the truth of a lead is fed to the next one; the last lead feeds none.
             generator: Source of random numbers of a stochastic head.
@@ -93,6 +102,8 @@ class Decoder(nn.Module):
         truths = () if truth is None else truth.unbind(1)
         for lead, (ahead, anchor) in enumerate(zip(known.unbind(1), base.unbind(1), strict=True)):
             output, states = self.stack.step(torch.cat([value, ahead], dim=-1), states)
+            queries = output.unflatten(0, (-1, len(memory.values))).transpose(0, 1)
+            output = self.attention(queries, memory).transpose(0, 1).flatten(0, 1)
             parameters.append(self._head_parameters(output, anchor))
             values.append(self.head.feedback(parameters[-1], generator))
             if self.feedback == "prediction":

@@ -1,30 +1,33 @@
 """The recurrent encoder-decoder with scheduled teacher forcing."""
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from recast.anchors.last import LastAnchor
+from recast.attention.attention import Attention, Memory
+from recast.attention.none import NoAttention
 from recast.errors import ConfigurationError
 from recast.heads.head import Head
+from recast.models.bidirectional_encoder import BidirectionalEncoder
 from recast.models.coins import Coin, Coins
 from recast.models.decoder import Decoder, Feedback
 from recast.models.encoder import Encoder
-from recast.models.model import AnchorFactory, ForecastModel, TrainingForecast
+from recast.models.model import AnchorFactory
 from recast.models.stack import CellFactory, Stack
+from recast.models.unrolling import UnrollingModel
 from recast.options import Fraction, PositiveInt, checked
 from recast.schedules.schedule import Schedule
-from recast.types import Batch, Progress, SeriesSpec
+from recast.types import Batch, SeriesSpec
+
+AttentionFactory = Callable[..., Attention]
 
 
-class EncoderDecoder(ForecastModel):
+class EncoderDecoder(UnrollingModel):
     """A recurrent encoder reads the context; a recurrent decoder starts from its state and unrolls the horizon.
 
-    At lead k the decoder reads the value of lead k - 1 (at the first lead the last observation) and the inputs known
-    ahead. In training that value is the truth with the probability that `schedule` gives (teacher forcing; Williams &
-    Zipser 1989), else the model's own output (scheduled sampling; Bengio et al. 2015, arXiv 1506.03099). Forecasts
-    always run free. The encoder-decoder is that of Cho et al. 2014 (arXiv 1406.1078) and Sutskever et al. 2014
-    (arXiv 1409.3215), with the last observation as first input.
+    What the decoder is fed, and how `schedule` decides on it, says `UnrollingModel`. The encoder-decoder is that of Cho
+    et al. 2014 (arXiv 1406.1078) and Sutskever et al. 2014 (arXiv 1409.3215), with the last observation as first input.
 
     Args:
         spec: Names and sizes of the data; given by the program.
@@ -34,7 +37,11 @@ class EncoderDecoder(ForecastModel):
         layers: Layers of the encoder, and of the decoder. [layers]
         dropout: Probability of dropping an output between layers in training.
         anchor: The base forecast that the network's output is added to.
-        tied: Whether encoder and decoder share their weights; needs a series without past inputs.
+        attention: How the decoder's outputs look back at those of the encoder before the forecast is read from them.
+        bidirectional: Whether the encoder reads the context in both directions. Its outputs have twice the size, and
+            learnt linear maps make the decoder's first states of the last ones of both directions.
+        tied: Whether encoder and decoder share their weights; needs a series without past inputs, and an encoder of
+            one direction.
         feedback: What the free-running decoder reads: its own "prediction", or the first input again and again
             ("constant"). The constant decoder is inferior: it cannot tell which value it has reached, so that each
             lead must be counted out by the hidden state alone. It is here because published notebooks do it.
@@ -43,7 +50,7 @@ class EncoderDecoder(ForecastModel):
             "sequence", or once for each "batch".
 
     Raises:
-        ConfigurationError: if an option is out of range, or `tied` does not fit the data.
+        ConfigurationError: if an option is out of range, or `tied` does not fit the data or the encoder.
     """
 
     @checked
@@ -57,6 +64,8 @@ class EncoderDecoder(ForecastModel):
         layers: PositiveInt = 1,
         dropout: Fraction = 0.0,
         anchor: AnchorFactory = LastAnchor,
+        attention: AttentionFactory = NoAttention,
+        bidirectional: bool = False,
         tied: bool = False,
         feedback: Feedback = "prediction",
         detach_feedback: bool = False,
@@ -69,12 +78,25 @@ class EncoderDecoder(ForecastModel):
                 f"EncoderDecoder: tied=True shares one stack of cells, but the encoder also reads past inputs ({past}) "
                 "that the decoder cannot know; use tied=False or a source without past inputs"
             )
+        if tied and bidirectional:
+            raise ConfigurationError(
+                "EncoderDecoder: tied=True shares one stack of cells, but with bidirectional=True the encoder has two, "
+                "one for each direction; use tied=False or bidirectional=False"
+            )
         self.schedule = schedule
-        self.encoder = Encoder(cell=cell, input_size=spec.inputs, layers=layers, dropout=dropout)
+        decoder_stack = partial(Stack, cell=cell, input_size=spec.targets + spec.known, layers=layers, dropout=dropout)
+        if bidirectional:
+            stack = decoder_stack()
+            self.encoder = BidirectionalEncoder(
+                cell=cell, input_size=spec.inputs, layers=layers, dropout=dropout, state_sizes=stack.state_sizes
+            )
+        else:
+            encoder = Encoder(cell=cell, input_size=spec.inputs, layers=layers, dropout=dropout)
+            stack = encoder.stack if tied else decoder_stack()
+            self.encoder = encoder
         self.decoder = Decoder(
-            stack=self.encoder.stack
-            if tied
-            else Stack(cell=cell, input_size=spec.targets + spec.known, layers=layers, dropout=dropout),
+            stack=stack,
+            attention=attention(query_size=stack.hidden_size, memory_size=self.encoder.hidden_size),
             head=head,
             targets=spec.targets,
             feedback=feedback,
@@ -82,43 +104,7 @@ class EncoderDecoder(ForecastModel):
         )
         self.coins = Coins(coin)
 
-    def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
-        """Head parameters of the free-running forecast."""
-        _, states = self.encoder(batch)
-        return self.decoder.closed_loop(states, self.last(batch), batch.known, self.base(batch)).parameters
-
-    def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
-        """The forecast with the truth fed by the schedule's coins."""
-        probabilities = self.schedule.probabilities(progress, self.spec.horizon)
-        if all(probability == 1 for probability in probabilities):
-            return TrainingForecast(self.teacher_forced(batch), batch.target)
-        if all(probability == 0 for probability in probabilities):
-            return TrainingForecast(self(batch), batch.target)
-        mask = self.coins.toss(probabilities, len(batch.start)).to(batch.target.device)
-        _, states = self.encoder(batch)
-        rollout = self.decoder.closed_loop(
-            states, self.last(batch), batch.known, self.base(batch), truth=batch.target, mask=mask
-        )
-        return TrainingForecast(rollout.parameters, batch.target)
-
-    def teacher_forced(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
-        """Head parameters when every lead is fed the truth before it: one open-loop pass."""
-        _, states = self.encoder(batch)
-        previous = torch.cat([self.last(batch).unsqueeze(1), batch.target[:, :-1]], dim=1)
-        return self.decoder.open_loop(states, previous, batch.known, self.base(batch))
-
-    def diagnostics(self, progress: Progress) -> dict[str, float]:
-        """The teacher-forcing probability."""
-        return {"teacher_forcing_probability": self.schedule.probability(progress)}
-
-    def trajectories(
-        self, batch: Batch, samples: int, generator: torch.Generator
-    ) -> Float[Tensor, "samples batch horizon targets"]:
-        """Draws in closed loop: each lead is drawn given the lead drawn before it."""
-        _, states = self.encoder(batch)
-        states = [type(state)(*(part.repeat(samples, 1) for part in state)) for state in states]
-        first, known, base = (
-            part.repeat(samples, *(1,) * (part.dim() - 1)) for part in (self.last(batch), batch.known, self.base(batch))
-        )
-        values = self.decoder.closed_loop(states, first, known, base, generator=generator).values
-        return values.unflatten(0, (samples, -1))
+    def start(self, batch: Batch) -> tuple[list[Any], Memory]:
+        """What the decoder starts from, and what it may look back at."""
+        outputs, states = self.encoder(batch)
+        return states, self.decoder.attention.memorise(outputs)

@@ -12,6 +12,7 @@ from recast.anchors.anchor import Anchor
 from recast.anchors.last import LastAnchor
 from recast.errors import ConfigurationError
 from recast.heads.head import Head
+from recast.models.carry import Carry
 from recast.types import Batch, Forecast, Progress, SeriesSpec
 
 AnchorFactory = Callable[..., Anchor]
@@ -62,6 +63,11 @@ class ForecastModel(nn.Module, ABC):
         """Head parameters when each step is fed the truth; None for a model that feeds nothing back."""
         return None
 
+    @property
+    def carries_states(self) -> bool:
+        """Whether it can go on from the states of the batch before."""
+        return any(isinstance(part, Carry) for part in self.modules())
+
     def diagnostics(self, progress: Progress) -> dict[str, float]:
         """Numbers worth a curve at this point of training."""
         return {}
@@ -88,7 +94,16 @@ class ForecastModel(nn.Module, ABC):
         return self.head.feedback(parameters, generator)
 
     def base(self, batch: Batch) -> Float[Tensor, "batch leads targets"]:
-        """The anchor's forecast from the end of the context."""
+        """The anchor's forecast from the end of the context.
+
+        Raises:
+            ConfigurationError: if the anchor reads more than the context of this batch.
+        """
+        if self.anchor.reach > batch.context.shape[1]:
+            raise ConfigurationError(
+                f"{type(self.anchor).__name__} reads the last {self.anchor.reach} steps, but a training window has "
+                f"{batch.context.shape[1]}; give it fewer, or a longer data.regime.chunk"
+            )
         return self.anchor(batch.context[:, -self.anchor.reach :, : self.spec.targets])
 
     def last(self, batch: Batch) -> Float[Tensor, "batch targets"]:

@@ -20,17 +20,29 @@ class Stack(nn.Module):
         input_size: Inputs at each step.
         layers: Number of layers; with none the outputs are the inputs.
         dropout: Probability of dropping an output between layers.
+        top: Units of one more layer above these; none: no such layer.
     """
 
-    def __init__(self, *, cell: CellFactory, input_size: int, layers: int, dropout: float) -> None:
+    def __init__(
+        self, *, cell: CellFactory, input_size: int, layers: int, dropout: float, top: int | None = None
+    ) -> None:
         super().__init__()
         self.cells = nn.ModuleList()
         self.hidden_size = input_size
         for _ in range(layers):
-            built = cell(input_size=self.hidden_size)
-            self.cells.append(built)
-            self.hidden_size = built.hidden_size
+            self._add(cell(input_size=self.hidden_size))
+        if top is not None:
+            self._add(cell(input_size=self.hidden_size, hidden_size=top))
         self.dropout = dropout
+
+    @property
+    def state_sizes(self) -> list[tuple[int, ...]]:
+        """The size of each field of each layer's state."""
+        return [cast("Cell[Any]", cell).state_sizes for cell in self.cells]
+
+    def _add(self, cell: Cell[Any]) -> None:
+        self.cells.append(cell)
+        self.hidden_size = cell.hidden_size
 
     def forward(
         self, inputs: Float[Tensor, "batch time inputs"], states: list[Any] | None = None

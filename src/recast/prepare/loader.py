@@ -1,22 +1,15 @@
-"""Batches of windows, each gathered whole from one storage tensor."""
+"""Batches of windows that stand alone, in order or shuffled."""
 
-import math
-from collections.abc import Iterator
-from typing import Any
-
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from recast.prepare.batches import BatchLoader
+from recast.prepare.order import Order
 from recast.types import Batch, SeriesSpec
 
 
-class WindowLoader:
-    """Iterates over batches of windows; Lightning takes it where it takes a DataLoader.
-
-    A batch is one gather of `batch_size` windows from the storage: no sample is touched alone, and memory is the
-    storage plus one batch. The order of epoch k is a function of (seed, k) alone, and the position is part of the
-    loader's state, so that training resumes in mid-epoch with the very batch that came next.
+class WindowLoader(BatchLoader):
+    """Each window once in an epoch; the order of epoch k is a function of (seed, k) alone.
 
     Args:
         storage: All inputs of all rows, scaled, shape (rows, inputs).
@@ -42,71 +35,37 @@ class WindowLoader:
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        self.spec = spec
-        self.starts = starts
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.seed = seed
-        self.rank = rank
-        self.world = world
-        self._windows = storage.unfold(0, spec.context + spec.horizon, 1)
-        self._epoch = 0
-        self._position = 0
-        self._resuming = False
+        super().__init__(storage=storage, spec=spec, context=spec.context)
+        self.order = Order(starts, batch_size, shuffle=shuffle, seed=seed, rank=rank, world=world)
+
+    @property
+    def starts(self) -> Int[Tensor, " windows"]:
+        """First row of each window of the part."""
+        return self.order.items
+
+    @property
+    def batch_size(self) -> int:
+        """Windows in a batch."""
+        return self.order.batch_size
+
+    @property
+    def shuffle(self) -> bool:
+        """Whether each epoch has an order of its own."""
+        return self.order.shuffle
 
     @property
     def windows(self) -> int:
         """Windows that this process sees in an epoch."""
-        total = len(self.starts)
-        return total // self.world if self.shuffle else len(range(self.rank, total, self.world))
+        return self.order.share
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        return math.ceil(self.windows / self.batch_size)
+        return self.order.batches
 
-    def gather(self, starts: Int[Tensor, " batch"]) -> Batch:
-        """The windows that begin at the rows `starts`."""
-        spec = self.spec
-        windows = self._windows[starts].transpose(1, 2)
-        ahead = windows[:, spec.context :]
-        return Batch(
-            context=windows[:, : spec.context],
-            target=ahead[..., : spec.targets],
-            known=ahead[..., len(spec.names) :],
-            start=starts,
-        )
+    def plan(self, epoch: int) -> Int[Tensor, " windows"]:
+        """First row of each window in the epoch's order."""
+        return self.order.of(epoch)
 
-    def __iter__(self) -> Iterator[Batch]:
-        """The batches of one epoch; after `load_state_dict` those that were still to come."""
-        if self._resuming:
-            self._resuming = False
-        elif self._position:
-            self._next_epoch()
-        order = self._order()
-        for batch in range(self._position, len(self)):
-            self._position = batch + 1
-            if self._position == len(self):
-                self._next_epoch()
-            yield self.gather(order[batch * self.batch_size : (batch + 1) * self.batch_size])
-
-    def state_dict(self) -> dict[str, Any]:
-        """Epoch and batch that come next."""
-        return {"epoch": self._epoch, "position": self._position}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The next iteration goes on where `state` was taken."""
-        self._epoch = state["epoch"]
-        self._position = state["position"]
-        self._resuming = True
-
-    def _next_epoch(self) -> None:
-        self._epoch += 1
-        self._position = 0
-
-    def _order(self) -> Tensor:
-        if not self.shuffle:
-            return self.starts[self.rank :: self.world]
-        # A seed is mixed from both numbers, so that (seed 0, epoch 1) and (seed 1, epoch 0) have different orders.
-        generator = torch.Generator().manual_seed((self.seed << 24) + self._epoch)
-        order = torch.randperm(len(self.starts), generator=generator).to(self.starts.device)
-        return self.starts[order[self.rank : self.windows * self.world : self.world]]
+    def batch(self, plan: Int[Tensor, " windows"], number: int) -> Batch:
+        """The windows of one batch."""
+        return self.gather(self.order.cut(plan, number))

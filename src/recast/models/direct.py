@@ -1,0 +1,95 @@
+"""Sequence to vector: all leads at once from the end of the context."""
+
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor
+
+from recast.anchors.last import LastAnchor
+from recast.errors import ConfigurationError
+from recast.heads.head import Head
+from recast.models.encoder import Encoder
+from recast.models.horizon_readout import HorizonReadout
+from recast.models.model import AnchorFactory, ForecastModel
+from recast.models.stack import CellFactory
+from recast.options import Fraction, NonNegativeInt, checked
+from recast.types import Batch, SeriesSpec
+
+Readout = Literal["linear", "recurrent"]
+
+
+class Direct(ForecastModel):
+    """A recurrent network reads the context; its last output gives all leads at once.
+
+    Nothing is fed back, so that errors do not build up along the horizon (direct or joint multi-step forecasting;
+    Ben Taieb et al. 2012, arXiv 1108.3259, section 2: "MIMO"). Every lead is read from the state after the last
+    observation.
+
+    Args:
+        spec: Names and sizes of the data; given by the program.
+        cell: The recurrent cell of every layer.
+        head: What is forecast, and the training loss.
+        layers: Layers of cells, the output layer not counted. [layers]
+        dropout: Probability of dropping an output between layers in training.
+        readout: What the output layer is. "linear": a linear map of the last output and of the inputs known ahead.
+            "recurrent": one more cell of the same kind, with a unit for each number that is forecast; its last output
+            is the forecast. The outputs of tanh, GRU and LSTM cells lie in (-1, 1) scaled units, so that it cannot
+            forecast further than that from its anchor; scale the data to fit. With `layers` 0 it is the whole
+            network: a single recurrent unit where one value is forecast.
+        anchor: The base forecast that the network's output is added to.
+
+    Raises:
+        ConfigurationError: if an option is out of range, if nothing in the model is recurrent, or if a recurrent
+            readout is asked for where there are inputs known ahead, which it has no place for.
+    """
+
+    @checked
+    def __init__(
+        self,
+        *,
+        spec: SeriesSpec,
+        cell: CellFactory,
+        head: Head,
+        layers: NonNegativeInt = 1,
+        dropout: Fraction = 0.0,
+        readout: Readout = "linear",
+        anchor: AnchorFactory = LastAnchor,
+    ) -> None:
+        super().__init__(spec=spec, head=head, anchor=anchor)
+        shape = (spec.horizon, spec.targets, head.parameters_per_target)
+        self.shape = shape
+        if readout == "recurrent":
+            _check_recurrent(spec)
+            self.encoder = Encoder(
+                cell=cell, input_size=spec.inputs, layers=layers, dropout=dropout, top=shape[0] * shape[1] * shape[2]
+            )
+            self.readout = None
+            return
+        if not layers:
+            raise ConfigurationError(
+                "Direct: layers=0 with readout=linear is a linear map of the last input alone, without memory; "
+                "use layers=1 or more, or readout=recurrent"
+            )
+        self.encoder = Encoder(cell=cell, input_size=spec.inputs, layers=layers, dropout=dropout)
+        self.readout = HorizonReadout(
+            hidden_size=self.encoder.hidden_size,
+            known=spec.known,
+            leads=spec.horizon,
+            targets=spec.targets,
+            parameters=head.parameters_per_target,
+        )
+
+    def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
+        """Head parameters of all leads."""
+        outputs, _ = self.encoder(batch)
+        last = outputs[:, -1]
+        raw = last.unflatten(-1, self.shape) if self.readout is None else self.readout(last, batch.known)
+        return self.head.shift(raw, self.base(batch))
+
+
+def _check_recurrent(spec: SeriesSpec) -> None:
+    if spec.known:
+        raise ConfigurationError(
+            f"Direct: readout=recurrent reads the context only, but the data have {spec.known} inputs known ahead "
+            "(data.periods); use readout=linear or data.periods=null"
+        )

@@ -1,0 +1,45 @@
+"""A linear map from what a network has read to the forecasts of several leads."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class HorizonReadout(nn.Module):
+    """Raw head parameters of every lead k, linear in the network's output h and the known inputs x_k at that lead.
+
+        raw_k = W_k h + b_k + V_k x_k
+
+    Inputs known ahead are sines and cosines of time. Those at other leads are linear in x_k, so that each lead loses
+    nothing by reading its own alone. The weights start uniform in ±1/sqrt(fan-in), as those of `torch.nn.Linear`.
+
+    Args:
+        hidden_size: Numbers in h.
+        known: Numbers in x_k.
+        leads: Number of leads.
+        targets: Number of targets.
+        parameters: Numbers for each target.
+    """
+
+    def __init__(self, *, hidden_size: int, known: int, leads: int, targets: int, parameters: int) -> None:
+        super().__init__()
+        self.shape = (leads, targets, parameters)
+        self.output = nn.Linear(hidden_size, leads * targets * parameters)
+        self.known = None
+        if known:
+            bound = (hidden_size + known) ** -0.5
+            self.known = nn.Parameter(torch.empty(leads, known, targets, parameters).uniform_(-bound, bound))
+
+    def forward(
+        self, output: Float[Tensor, "*origins hidden"], known: Float[Tensor, "*origins leads known"]
+    ) -> Float[Tensor, "*origins leads targets parameters"]:
+        """The raw parameters.
+
+        Args:
+            output: The network's output at each origin.
+            known: Inputs known ahead, at each lead after it.
+        """
+        raw = self.output(output).unflatten(-1, self.shape)
+        if self.known is None:
+            return raw
+        return raw + torch.einsum("...kc,kctp->...ktp", known, self.known)

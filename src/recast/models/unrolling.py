@@ -1,0 +1,81 @@
+"""A model whose decoder unrolls the horizon, trained with scheduled teacher forcing."""
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recast.attention.attention import Memory
+from recast.models.coins import Coins
+from recast.models.decoder import Decoder
+from recast.models.model import ForecastModel, TrainingForecast
+from recast.schedules.schedule import Schedule
+from recast.types import Batch, Progress
+
+
+class UnrollingModel(ForecastModel):
+    """A recurrent decoder unrolls the horizon from states that the context gives.
+
+    At lead k the decoder reads the value of lead k - 1 (at the first lead the last observation) and the inputs known
+    ahead. In training that value is the truth with the probability that the schedule gives (teacher forcing; Williams
+    & Zipser 1989), else the model's own output (scheduled sampling; Bengio et al. 2015, arXiv 1506.03099). Forecasts
+    always run free.
+
+    A model of this kind inherits from this class, sets the attributes below and writes `start`.
+
+    Attributes:
+        decoder: Unrolls the horizon.
+        schedule: Teacher-forcing probability over training.
+        coins: Choose between truth and output.
+    """
+
+    decoder: Decoder
+    schedule: Schedule
+    coins: Coins
+
+    @abstractmethod
+    def start(self, batch: Batch) -> tuple[list[Any], Memory]:
+        """The state of each of the decoder's layers before the first lead, and what its attention may look back at."""
+
+    def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
+        """Head parameters of the free-running forecast."""
+        states, memory = self.start(batch)
+        return self.decoder.closed_loop(states, self.last(batch), batch.known, self.base(batch), memory).parameters
+
+    def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
+        """The forecast with the truth fed by the schedule's coins."""
+        probabilities = self.schedule.probabilities(progress, self.spec.horizon)
+        if all(probability == 1 for probability in probabilities):
+            return TrainingForecast(self.teacher_forced(batch), batch.target)
+        if all(probability == 0 for probability in probabilities):
+            return TrainingForecast(self(batch), batch.target)
+        mask = self.coins.toss(probabilities, len(batch.start)).to(batch.target.device)
+        states, memory = self.start(batch)
+        rollout = self.decoder.closed_loop(
+            states, self.last(batch), batch.known, self.base(batch), memory, truth=batch.target, mask=mask
+        )
+        return TrainingForecast(rollout.parameters, batch.target)
+
+    def teacher_forced(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
+        """Head parameters when every lead is fed the truth before it: one open-loop pass."""
+        states, memory = self.start(batch)
+        previous = torch.cat([self.last(batch).unsqueeze(1), batch.target[:, :-1]], dim=1)
+        return self.decoder.open_loop(states, previous, batch.known, self.base(batch), memory)
+
+    def diagnostics(self, progress: Progress) -> dict[str, float]:
+        """The teacher-forcing probability."""
+        return {"teacher_forcing_probability": self.schedule.probability(progress)}
+
+    def trajectories(
+        self, batch: Batch, samples: int, generator: torch.Generator
+    ) -> Float[Tensor, "samples batch horizon targets"]:
+        """Draws in closed loop: each lead is drawn given the lead drawn before it."""
+        states, memory = self.start(batch)
+        states = [type(state)(*(part.repeat(samples, 1) for part in state)) for state in states]
+        first, known, base = (
+            part.repeat(samples, *(1,) * (part.dim() - 1)) for part in (self.last(batch), batch.known, self.base(batch))
+        )
+        values = self.decoder.closed_loop(states, first, known, base, memory, generator=generator).values
+        return values.unflatten(0, (samples, -1))

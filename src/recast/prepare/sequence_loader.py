@@ -1,0 +1,48 @@
+"""Batches of sequences of different lengths, each gathered whole from one storage."""
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from recast.prepare.epochs import EpochLoader
+from recast.prepare.order import Order
+from recast.prepare.sequences import PaddedStorage
+from recast.types import SequenceBatch
+
+
+class SequenceLoader(EpochLoader[SequenceBatch]):
+    """Each sequence of a part once in an epoch, in batches as long as their longest sequence.
+
+    A batch is one gather: no sample is touched alone, and memory is the storage plus one batch.
+
+    Args:
+        storage: All sequences.
+        order: Those of the part, by their index, and how they are ordered and cut into batches.
+    """
+
+    def __init__(self, storage: PaddedStorage, order: Order) -> None:
+        super().__init__()
+        self.storage = storage
+        self.order = order
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return self.order.batches
+
+    def plan(self, epoch: int) -> Int[Tensor, " sequences"]:
+        """Indices of the sequences in the epoch's order."""
+        return self.order.of(epoch)
+
+    def batch(self, plan: Int[Tensor, " sequences"], number: int) -> SequenceBatch:
+        """The sequences of one batch."""
+        return self.gather(self.order.cut(plan, number))
+
+    def gather(self, which: Int[Tensor, " batch"]) -> SequenceBatch:
+        """The sequences with the indices `which`, padded with zeros."""
+        storage = self.storage
+        lengths = storage.lengths[which]
+        steps = torch.arange(int(lengths.max()), device=lengths.device)
+        rows = storage.starts[which].unsqueeze(1) + steps
+        # Beyond a sequence's end stands the row of zeros.
+        rows = rows.where(steps < lengths.unsqueeze(1), len(storage.values) - 1)
+        return SequenceBatch(storage.values[rows], lengths, storage.labels[which])

@@ -24,8 +24,8 @@ from typing import Any, NamedTuple
 import torch
 
 BIN = Path(sys.executable).parent
-MODULES = {name: f"recast.cli.{name.removeprefix('recast-')}" for name in ("recast-train", "recast-evaluate")}
-MODULES |= {name: f"recast.cli.{name.removeprefix('recast-')}" for name in ("recast-forecast", "recast-options")}
+COMMANDS = ("recast-train", "recast-evaluate", "recast-forecast", "recast-gradients", "recast-options")
+MODULES = {name: f"recast.cli.{name.removeprefix('recast-')}" for name in COMMANDS}
 
 # A hundred steps of a network of eight hidden units in half a second.
 QUICK = (

@@ -22,7 +22,7 @@ import recast
 from recast.configure.run_folder import run_folder
 
 HORIZON = 12
-COMMANDS = ("recast-train", "recast-evaluate", "recast-forecast", "recast-options")
+COMMANDS = ("recast-train", "recast-evaluate", "recast-forecast", "recast-gradients", "recast-options")
 
 
 @pytest.fixture(scope="session")

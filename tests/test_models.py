@@ -446,6 +446,18 @@ def test_constant_feedback_does_not_read_predictions():
     assert_equal(model(batch), before + 1)
 
 
+@every_cell
+def test_a_decoder_has_no_initial_state_of_its_own(cell):
+    """It would never get a gradient, since a decoder starts from the encoder's state."""
+    spec = spec_of()
+    factory = part("cell", cell, hidden_size=5, learn_initial_state=True)
+    model = EncoderDecoder(spec=spec, cell=factory, head=Point(), schedule=Never()).double()
+    batch = batch_of(spec)
+    model.head.loss(*model.training_forecast(batch, HALFWAY)).backward()
+    assert any("initial" in name for name, _ in model.encoder.named_parameters())
+    assert [name for name, weight in model.named_parameters() if weight.grad is None] == []
+
+
 def test_tied_models_share_their_weights():
     spec = spec_of(past=0)
     tied, free = (model_of(spec=spec, tied=tied) for tied in (True, False))

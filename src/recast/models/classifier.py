@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from recast.cells.torch_cell import TorchCell
 from recast.errors import ConfigurationError
 from recast.models.stack import CellFactory, Stack
-from recast.options import NonNegativeFloat, PositiveInt, Probability, checked
+from recast.options import Fraction, NonNegativeFloat, PositiveInt, checked
 from recast.types import SequenceBatch, SequenceSpec
 
 Pooling = Literal["last", "mean"]
@@ -52,7 +52,7 @@ class Classifier(nn.Module):
         spec: SequenceSpec,
         cell: CellFactory,
         layers: PositiveInt = 1,
-        dropout: Probability = 0.0,
+        dropout: Fraction = 0.0,
         noise: NonNegativeFloat = 0.0,
         pooling: Pooling = "last",
         route: Route = "padded",

@@ -14,7 +14,7 @@ from recast.models.coins import Coin, Coins
 from recast.models.decoder import Decoder, Feedback
 from recast.models.encoder import Encoder
 from recast.models.model import AnchorFactory
-from recast.models.stack import CellFactory, Stack
+from recast.models.stack import CellFactory, Stack, given_start
 from recast.models.unrolling import UnrollingModel
 from recast.options import Fraction, PositiveInt, checked
 from recast.schedules.schedule import Schedule
@@ -84,7 +84,9 @@ class EncoderDecoder(UnrollingModel):
                 "one for each direction; use tied=False or bidirectional=False"
             )
         self.schedule = schedule
-        decoder_stack = partial(Stack, cell=cell, input_size=spec.targets + spec.known, layers=layers, dropout=dropout)
+        decoder_stack = partial(
+            Stack, cell=given_start(cell), input_size=spec.targets + spec.known, layers=layers, dropout=dropout
+        )
         if bidirectional:
             stack = decoder_stack()
             self.encoder = BidirectionalEncoder(

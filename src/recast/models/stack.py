@@ -1,6 +1,7 @@
 """Layers of recurrent cells, one above the other."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from jaxtyping import Float
@@ -10,6 +11,11 @@ from torch.nn import functional
 from recast.cells.cell import Cell
 
 CellFactory = Callable[..., Cell[Any]]
+
+
+def given_start(cell: CellFactory) -> CellFactory:
+    """The same cell for a network that always starts from a given state: a learnt one would never be trained."""
+    return partial(cell, learn_initial_state=False)
 
 
 class Stack(nn.Module):

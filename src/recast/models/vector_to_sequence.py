@@ -9,7 +9,7 @@ from recast.heads.head import Head
 from recast.models.coins import Coin, Coins
 from recast.models.decoder import Decoder, Feedback
 from recast.models.model import AnchorFactory
-from recast.models.stack import CellFactory, Stack
+from recast.models.stack import CellFactory, Stack, given_start
 from recast.models.unrolling import UnrollingModel
 from recast.models.vector_encoder import Bound, VectorEncoder
 from recast.options import Fraction, PositiveInt, checked
@@ -62,7 +62,7 @@ class VectorToSequence(UnrollingModel):
         coin: Coin = "step",
     ) -> None:
         super().__init__(spec=spec, head=head, anchor=anchor)
-        stack = Stack(cell=cell, input_size=spec.targets + spec.known, layers=layers, dropout=dropout)
+        stack = Stack(cell=given_start(cell), input_size=spec.targets + spec.known, layers=layers, dropout=dropout)
         self.encoder = VectorEncoder(cells=list(stack.cells), input_size=spec.context * spec.inputs, bound=bound)
         self.decoder = Decoder(
             stack=stack,

@@ -1,0 +1,33 @@
+"""recast-gradients: how far back the gradient of a trained model reaches."""
+
+from omegaconf import DictConfig
+
+from recast.cli.application import application, quiet_lightning
+
+
+def job(config: DictConfig) -> None:
+    """Checks the configuration, measures, prints, writes table and picture, prints their folder."""
+    from recast.cli.show_gradients import show_gradients
+    from recast.configure.check import check
+    from recast.configure.compose import plain
+    from recast.configure.options import GradientOptions
+    from recast.runs.gradients import measure_gradients, output_folder
+
+    quiet_lightning()
+    options = plain(config)
+    check(options, GradientOptions)
+    gradients = measure_gradients(options)
+    show_gradients(gradients)
+    folder = output_folder(options)
+    gradients.write(folder)
+    print(folder / "gradients.png")
+    print(folder, flush=True)
+
+
+def main() -> None:
+    """The command."""
+    application("gradients", job)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Measuring how far back the gradient of a trained model reaches, and writing it down."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from recast.callbacks.windows_to_show import evenly
+from recast.checkpoints.checkpoint import restore
+from recast.errors import ConfigurationError
+from recast.figures.png import save
+from recast.files import write_json, write_text
+from recast.memory.memory import LayerMemory, measure
+from recast.memory.picture import layer_name, picture
+from recast.runs.record import window_counts
+from recast.runs.restored_data import restored_data
+
+
+@dataclass(frozen=True, eq=False)
+class Gradients:
+    """What was measured of a checkpoint.
+
+    Args:
+        layers: The recurrent layers that read the context.
+        part: "train", "validation" or "test".
+        windows: Number of windows averaged over.
+        target: Name of the first target, for the picture.
+        checkpoint: The file.
+    """
+
+    layers: list[LayerMemory]
+    part: str
+    windows: int
+    target: str
+    checkpoint: str
+
+    def table(self) -> pd.DataFrame:
+        """One row for each layer and step, the earliest step first.
+
+        Columns: `norm:<loss>:<field>`, the gradient norm; `relative:<loss>`, that of the whole state divided by its
+        value at the last step; lowest, median and highest `singular_value` and `spectral_radius` over windows, empty
+        at steps whose Jacobian was not taken.
+        """
+        frames = []
+        for layer in self.layers:
+            columns: dict[str, Any] = {"layer": layer_name(layer), "steps_before_origin": layer.before}
+            for loss, fields in layer.norms.items():
+                columns |= {f"norm:{loss}:{field}": norms for field, norms in fields.items()}
+                columns[f"relative:{loss}"] = layer.relative(loss)
+            frame = pd.DataFrame(columns)
+            for name, values in (("singular_value", layer.singular), ("spectral_radius", layer.radius)):
+                for statistic in (np.min, np.median, np.max):
+                    found = dict(zip(layer.spectrum_before, statistic(values, axis=1), strict=True))
+                    frame[f"{name}:{statistic.__name__.removeprefix('a')}"] = [found.get(at) for at in layer.before]
+            frames.append(frame)
+        return pd.concat(frames, ignore_index=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of gradients.json. Numbers that are not finite, such as an endless time constant, are null."""
+        return {
+            "checkpoint": self.checkpoint,
+            "part": self.part,
+            "windows": self.windows,
+            "layers": {
+                layer_name(layer): {
+                    "module": layer.name,
+                    "cell": layer.cell,
+                    "steps": len(layer.before),
+                    "decay_rate": {loss: _finite(layer.decay_rate(loss)) for loss in layer.norms},
+                    "time_constant": {loss: _finite(layer.time_constant(loss)) for loss in layer.norms},
+                    "relative_at_first_step": {loss: _finite(float(layer.relative(loss)[0])) for loss in layer.norms},
+                    "singular_value": layer.singular_median,
+                    "spectral_radius": layer.radius_median,
+                    "gates": {name: gate._asdict() for name, gate in layer.gates.items()},
+                }
+                for layer in self.layers
+            },
+        }
+
+    def figure(self) -> Figure:
+        """The picture."""
+        return picture(self.layers, title=f"{self.target}: {self.part}, {self.windows} windows")
+
+    def write(self, folder: Path) -> None:
+        """Writes gradients.csv, gradients.png and gradients.json, each whole."""
+        write_text(folder / "gradients.csv", self.table().to_csv(index=False))
+        save(self.figure(), folder / "gradients.png")
+        write_json(folder / "gradients.json", self.to_dict())
+
+
+def measure_gradients(config: dict[str, Any]) -> Gradients:
+    """Measures a checkpoint on windows spread evenly over a part.
+
+    Args:
+        config: A configuration of recast-gradients that has passed the check, in plain containers.
+
+    Raises:
+        InputError: if checkpoint or data cannot be used.
+    """
+    torch.set_num_threads(config["threads"])
+    restored = restore(config["checkpoint"])
+    data = restored_data(restored, config["path"])
+    part = config["split"]
+    loader = data.loader(part)
+    if not len(loader.starts):
+        counts = ", ".join(f"{name} {count}" for name, count in window_counts(data.prepared).items())
+        raise ConfigurationError(f"split={part}: this part has no windows; windows by part: {counts}")
+    chosen = loader.starts[evenly(len(loader.starts), config["windows"])]
+    layers = measure(
+        restored.task.model,
+        loader.gather(chosen),
+        jacobian_windows=config["jacobian_windows"],
+        jacobian_steps=config["jacobian_steps"],
+    )
+    return Gradients(
+        layers=layers,
+        part=part,
+        windows=len(chosen),
+        target=restored.spec.names[0],
+        checkpoint=str(Path(config["checkpoint"]).resolve()),
+    )
+
+
+def output_folder(config: dict[str, Any]) -> Path:
+    """The folder of the results: that of the option, else `gradients` in the run's folder, or beside a lone file."""
+    if config["output"] is not None:
+        return Path(config["output"])
+    folder = Path(config["checkpoint"]).parent
+    return (folder.parent if folder.name == "checkpoints" else folder) / "gradients"
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

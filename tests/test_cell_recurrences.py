@@ -191,9 +191,9 @@ def test_the_inner_layer_is_as_wide_as_the_output_unless_told():
 
 
 def dilated_by_definition(cell, inputs, state):
-    """s_t = cell(x_t, s_{t - stride}), with the states kept in a list."""
+    """s_t = cell(x_t, s_{t - stride}) and hidden_t = sum_k W_k h_{t - k}, with the states kept in a list."""
     sizes, stride = cell.cell.state_sizes, cell.stride
-    ring = torch.cat([state.memory, state.hidden], dim=1).split(sum(sizes), dim=1)
+    ring = state.memory.split(sum(sizes), dim=1)
     assert len(ring) == stride
     states = []
     for slot in ring:  # in each the output last
@@ -201,17 +201,25 @@ def dilated_by_definition(cell, inputs, state):
         states.append(cell.cell.state_type(hidden, *others))
     for time in range(inputs.shape[1]):
         states.append(cell.cell.step(inputs[:, time], states[-stride]))
-    outputs = torch.stack([after.hidden for after in states[stride:]], dim=1)
+    # W_0, the weights of the newest output, stand last.
+    weights = [torch.eye(sizes[0]).double()] if stride == 1 else cell.fusion.weight.split(sizes[0], dim=1)[::-1]
+    outputs = []
+    for time in range(stride, len(states)):
+        terms = [states[time - k].hidden @ weight.T for k, weight in enumerate(weights)]
+        assert len(terms) == stride
+        outputs.append(sum(terms))
     newest = [torch.cat([*after[1:], after[0]], dim=1) for after in states[-stride:]]
-    final = torch.cat(newest, dim=1)
-    return outputs, DilatedState(final[:, -sizes[0] :], final[:, : -sizes[0]])
+    return torch.stack(outputs, dim=1), DilatedState(outputs[-1], torch.cat(newest, dim=1))
 
 
 def with_gradients(cell, inputs, state, outputs, final):
     results = [outputs, *final]
     generator = torch.Generator().manual_seed(0)
     total = sum((torch.randn(part.shape, generator=generator).double() * part).sum() for part in results)
-    return results + list(torch.autograd.grad(total, [inputs, *state, *cell.parameters()]))
+    leaves = [inputs, state.memory, *cell.parameters()]
+    (unread,) = torch.autograd.grad(total, [state.hidden], retain_graph=True, allow_unused=True)
+    assert unread is None
+    return results + list(torch.autograd.grad(total, leaves))
 
 
 @settings(max_examples=60, deadline=None)
@@ -247,21 +255,57 @@ def test_dilated_may_be_cut_anywhere(stride, first, second, steps):
 def test_with_stride_one_dilated_is_the_inner_cell(inner):
     cell, plain = built(Dilated, cell=inner, stride=1), built(inner)
     inputs = torch.randn(3, 8, 2, dtype=torch.float64)
+    assert len(list(cell.parameters())) == len(list(plain.parameters()))  # nothing is fused
     expected, last = plain(inputs)
     for outputs, final in both_faces(cell, inputs):
         assert_equal(outputs, expected)
-        assert_equal((final.hidden, final.memory), (last.hidden, torch.cat([final.memory[:, :0], *last[1:]], dim=1)))
+        assert_equal((final.hidden, final.memory), (last.hidden, torch.cat([*last[1:], last.hidden], dim=1)))
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 7])
-def test_dilated_responds_to_an_impulse_at_multiples_of_the_stride_alone(stride):
+def test_dilated_responds_to_an_impulse_at_every_step_and_its_inner_state_at_multiples_of_the_stride(stride):
     cell = built(Dilated, cell=LSTM, stride=stride)
     inputs = torch.randn(1, 20, 2, dtype=torch.float64)
     struck = inputs.clone()
     struck[:, 4] += 1
-    difference = (cell(struck)[0] - cell(inputs)[0]).abs().sum(dim=-1)[0]
-    expected = [time >= 4 and (time - 4) % stride == 0 for time in range(20)]
-    assert (difference > 0).tolist() == expected
+    outputs = (cell(struck)[0] - cell(inputs)[0])[0].abs()
+    assert (outputs.amax(dim=1) > 1e-9).tolist() == [time >= 4 for time in range(20)]
+    newest = slice(-2 * 3, None)  # the inner cell's content and output
+    inner = [cell(struck[:, :time])[1].memory - cell(inputs[:, :time])[1].memory for time in range(1, 21)]
+    responds = [bool(difference[:, newest].any()) for difference in inner]
+    assert responds == [time >= 4 and (time - 4) % stride == 0 for time in range(20)]
+
+
+@pytest.mark.parametrize("stride", [2, 3])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_layers_of_one_stride_see_every_input(stride, layers):
+    cells = [built(Dilated, seed, stride=stride, input_size=3) for seed in range(layers)]
+    inputs = torch.randn(2, 9, 3, dtype=torch.float64, requires_grad=True)
+    outputs = inputs
+    for cell in cells:
+        outputs, _ = cell(outputs)
+    for time in range(9):
+        (gradient,) = torch.autograd.grad(outputs[:, time].sum(), inputs, retain_graph=True)
+        reached = (gradient.abs() > 1e-9).all(dim=2)
+        assert reached.all(dim=0).tolist() == [before <= time for before in range(9)]
+
+
+@pytest.mark.parametrize(("stride", "size"), [(2, 3), (5, 16)])
+def test_at_first_the_newest_output_passes_and_the_others_a_little(stride, size):
+    cell = built(Dilated, stride=stride, hidden_size=size)
+    *older, newest = cell.fusion.weight.split(size, dim=1)
+    assert torch.equal(newest, torch.eye(size).double())
+    assert len(older) == stride - 1
+    for weight in older:
+        assert 0 < weight.abs().min() < weight.abs().max() <= (stride * size) ** -0.5
+    assert cell.fusion.bias is None
+    inputs = torch.randn(2, 7, 2, dtype=torch.float64)
+    fused = cell(inputs)[0]
+    torch.nn.init.zeros_(cell.fusion.weight[:, :-size])
+    assert not torch.allclose(cell(inputs)[0][:, 1:], fused[:, 1:])
+    phases = [cell.cell(inputs[:, phase::stride])[0] for phase in range(min(stride, 7))]
+    for phase, expected in enumerate(phases):
+        assert_equal(cell(inputs)[0][:, phase::stride], expected)
 
 
 def test_a_sequence_shorter_than_the_stride_sees_the_initial_states_alone():
@@ -269,9 +313,10 @@ def test_a_sequence_shorter_than_the_stride_sees_the_initial_states_alone():
     inputs = torch.randn(3, 4, 2, dtype=torch.float64)
     expected = [plain.step(x, plain.initial_state(3, inputs)).hidden for x in inputs.unbind(1)]
     outputs, final = cell(inputs)
-    assert_equal(outputs, torch.stack(expected, dim=1))
     assert not final.memory[:, : 5 * 3].any()  # five of nine states are still zero
-    assert_equal(final.memory[:, 5 * 3 :], outputs[:, :3].flatten(1))
+    assert_equal(final.memory[:, 5 * 3 :], torch.cat(expected, dim=1))
+    assert_equal(outputs[:, 0], expected[0])
+    assert_equal(outputs[:, 3], torch.cat(expected, dim=1) @ cell.fusion.weight[:, 5 * 3 :].T)
 
 
 def test_dilated_starts_from_a_state_learnt_by_the_inner_cell():
@@ -281,7 +326,8 @@ def test_dilated_starts_from_a_state_learnt_by_the_inner_cell():
         cell.cell.initial[0].copy_(torch.tensor([1.0, 2.0, 3.0]))
     inputs = torch.randn(2, 5, 2, dtype=torch.float64)
     start = cell.initial_state(2, inputs)
-    assert torch.equal(start.memory, torch.tensor([[1.0, 2, 3, 1, 2, 3]] * 2, dtype=torch.float64))
+    assert torch.equal(start.memory, torch.tensor([[1.0, 2, 3] * 3] * 2, dtype=torch.float64))
+    assert_equal(start.hidden, start.memory @ cell.fusion.weight.T)
     expected = dilated_by_definition(cell, inputs, start)[0]
     for outputs, _ in both_faces(cell, inputs):
         assert_equal(outputs, expected)
@@ -296,7 +342,8 @@ def test_the_gates_of_dilated_are_those_of_the_step_it_makes():
     ((name, gate),) = cell.gates(inputs[:, 4], state).items()
     assert name == "update"
     drive = cell.cell.coefficients(inputs[:, 4])[1]
-    assert_equal(cell.step(inputs[:, 4], state).hidden, gate * state.memory + drive)  # memory: two steps back
+    two_back, _ = state.memory.split(3, dim=1)
+    assert_equal(cell.step(inputs[:, 4], state).memory[:, 3:], gate * two_back + drive)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ A new cell is tested by existing.
 
 import pickle
 from collections.abc import Callable
+from itertools import compress
 
 import numpy as np
 import pytest
@@ -47,14 +48,22 @@ def random_state(cell: Cell, batch: int, like: Tensor) -> CellState:
 
 
 def values_and_gradients(cell: Cell, forward: Callable, inputs: Tensor, state: CellState) -> list[Tensor]:
-    """Outputs, final state, and the gradients of a random linear function of them for all that has one."""
+    """Outputs, final state, and the gradients of a random linear function of them.
+
+    All must have one but the output in the initial state: a cell may carry all that a step reads beside it.
+    """
     outputs, final = forward(cell, inputs, state)
     assert type(final) is type(state)
     results = [outputs, *final]
     generator = torch.Generator().manual_seed(0)
     weights = [torch.randn(part.shape, generator=generator, dtype=part.dtype).to(part.device) for part in results]
     total = sum((weight * part).sum() for weight, part in zip(weights, results, strict=True))
-    return results + list(torch.autograd.grad(total, [inputs, *state, *cell.parameters()]))
+    may_go_unread = state.hidden if len(state) > 1 else None
+    leaves = [inputs, *state, *cell.parameters()]
+    for leaf, gradient in zip(leaves, torch.autograd.grad(total, leaves, allow_unused=True), strict=True):
+        assert gradient is not None or leaf is may_go_unread
+        results.append(torch.zeros_like(leaf) if gradient is None else gradient)
+    return results
 
 
 def assert_faces_agree(cell: Cell, batch: int, time: int, tolerance: float) -> None:
@@ -131,7 +140,9 @@ def test_a_learnt_initial_state_is_the_same_for_both_faces_and_gets_a_gradient(c
     cell = cell_class(input_size=2, hidden_size=4, learn_initial_state=True).double()
     inputs = torch.randn(3, 9, 2, dtype=torch.float64)
     starts = [value for name, value in cell.named_parameters() if name.startswith("initial.")]
-    assert [start.shape for start in starts] == [(size,) for size in cell.state_sizes]
+    state = random_state(cell, 3, inputs)
+    read = [part is not None for part in torch.autograd.grad(cell(inputs, state)[0].sum(), state, allow_unused=True)]
+    assert [start.shape for start in starts] == [(size,) for size in compress(cell.state_sizes, read)]
     assert not any(start.any() for start in starts)
     for start in starts:
         nn.init.normal_(start)
@@ -143,8 +154,10 @@ def test_a_learnt_initial_state_is_the_same_for_both_faces_and_gets_a_gradient(c
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
     assert all(gradient.abs().min() > 0 for gradient in found[0][-len(starts) :])
-    for part, start in zip(cell.initial_state(3, inputs), starts, strict=True):
+    state = cell.initial_state(3, inputs)
+    for part, start in zip(compress(state, read), starts, strict=True):
         assert torch.equal(part, start.expand(3, -1))
+    assert all(part.all() for part in state)
 
 
 @every_cell

@@ -10,6 +10,7 @@ import yaml
 from finding import concrete_classes
 
 import recast.anchors
+import recast.attention
 import recast.baselines
 import recast.cells
 import recast.heads
@@ -20,34 +21,47 @@ import recast.prepare
 import recast.schedules
 import recast.series
 from recast.anchors.anchor import Anchor
+from recast.attention.attention import Attention
 from recast.baselines.baseline import Baseline
+from recast.baselines.class_baseline import ClassBaseline
 from recast.cells.cell import Cell
 from recast.configure import run_folder
 from recast.configure.build import build
 from recast.configure.check import check
 from recast.configure.compose import compose, conf_folder
-from recast.configure.options import EvaluateOptions, ForecastOptions, Paths, TrainOptions
+from recast.configure.options import EvaluateOptions, ForecastOptions, GradientOptions, Paths, TrainOptions
 from recast.configure.signature import REQUIRED, options_of
 from recast.configure.targets import resolve
 from recast.heads.head import Head
 from recast.learning_rates.learning_rate import LearningRate
+from recast.metrics.class_metric import ClassMetric
 from recast.metrics.lead_metric import LeadMetric
+from recast.models.classifier import Classifier
 from recast.models.model import ForecastModel
 from recast.prepare.grid import Grid
+from recast.prepare.regime import Regime
 from recast.prepare.scale import Scaler
 from recast.prepare.split import Split
 from recast.runs.fit import run
 from recast.schedules.schedule import Schedule
+from recast.series.sequence_source import SequenceSource
 from recast.series.source import Source
+from recast.training_task import TrainingTask
 
 CONF = conf_folder()
-COMMANDS = {"train": TrainOptions, "evaluate": EvaluateOptions, "forecast": ForecastOptions}
+COMMANDS = {
+    "train": TrainOptions,
+    "evaluate": EvaluateOptions,
+    "forecast": ForecastOptions,
+    "gradients": GradientOptions,
+}
 NEEDED = {
     "csv": ["data.source.path=file.csv", "data.source.time=t", "data.source.targets=[v]"],
     "time": ["data.split.test=2020-06-01"],
+    "ts": ["data.source.path=train.ts", "data.source.test_path=test.ts"],
 }
 """What the user must give, by the name of the file that leaves it open."""
-WITHOUT_FILE = ("ar2", "sines", "tide")
+WITHOUT_FILE = ("adding", "ar2", "sines", "tide")
 GROUPS = sorted(
     str(folder.relative_to(CONF))
     for folder in CONF.rglob("*")
@@ -56,15 +70,17 @@ GROUPS = sorted(
 CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 
 PARTS = {
-    "baselines": (recast.baselines, Baseline),
-    "data": (recast.series, Source),
+    "baselines": (recast.baselines, (Baseline, ClassBaseline)),
+    "data": (recast.series, (Source, SequenceSource)),
     "data/grid": (recast.prepare, Grid),
+    "data/regime": (recast.prepare, Regime),
     "data/scaler": (recast.prepare, Scaler),
     "data/split": (recast.prepare, Split),
     "learning_rate": (recast.learning_rates, LearningRate),
-    "metrics": (recast.metrics, LeadMetric),
-    "model": (recast.models, ForecastModel),
+    "metrics": (recast.metrics, (LeadMetric, ClassMetric)),
+    "model": (recast.models, (ForecastModel, Classifier)),
     "model/anchor": (recast.anchors, Anchor),
+    "model/attention": (recast.attention, Attention),
     "model/cell": (recast.cells, Cell),
     "model/head": (recast.heads, Head),
     "model/schedule": (recast.schedules, Schedule),
@@ -76,14 +92,16 @@ def given_by_the_program(target: type) -> set[str]:
     """Options that stand in no yaml."""
     for base, names in (
         (Anchor, {"targets", "leads"}),
+        (Attention, {"query_size", "memory_size"}),
         (Cell, {"input_size"}),
         (ForecastModel, {"spec"}),
+        (Classifier, {"spec"}),
         (LeadMetric, {"spec"}),
+        (ClassMetric, {"spec"}),
+        (TrainingTask, {"model", "optimizer", "learning_rate", "metrics"}),
     ):
         if issubclass(target, base):
             return names
-    if target.__name__ == "ForecastTask":
-        return {"model", "optimizer", "learning_rate", "metrics"}
     return set()
 
 
@@ -126,7 +144,7 @@ def test_every_choice_composes_and_passes_the_check(group, choice):
     check(config, TrainOptions)
 
 
-@pytest.mark.parametrize("command", ["evaluate", "forecast"])
+@pytest.mark.parametrize("command", ["evaluate", "forecast", "gradients"])
 def test_the_other_commands_pass_too(command):
     run_folder.register()
     required = ["checkpoint=a.ckpt"] + (["input=a.csv", "output=b.csv"] if command == "forecast" else [])
@@ -184,7 +202,12 @@ def test_values_in_yaml_are_the_defaults_of_the_class(path):
     """But for biases that start a cell with a long memory: in a notebook it is that of torch."""
     node = yaml.safe_load(path.read_text())
     defaults = {name: option.default for name, option in options_of(resolve(node["_target_"])).items()}
-    differing = {name for name, value in node.items() if defaults.get(name, REQUIRED) not in (REQUIRED, value)}
+    # What is interpolated is a value of the composed configuration, not one of its own.
+    differing = {
+        name
+        for name, value in node.items()
+        if "${" not in str(value) and defaults.get(name, REQUIRED) not in (REQUIRED, value)
+    }
     assert differing <= {"update_bias", "forget_bias"}
 
 
@@ -212,6 +235,7 @@ def test_the_data_folder_follows_the_environment(monkeypatch):
 
 
 SHORT = {
+    "adding": ["data.source.series=60", "data.source.length=10"],
     "sines": ["data.source.series=60"],
     "tide": ["data.source.days=15.0", "data.windows.context=50", "data.windows.horizon=10"],
     "ar2": ["data.source.rows=300"],

@@ -357,7 +357,8 @@ def test_problems_of_an_encoder_decoder():
         "model.coin=toss: input should be 'step', 'sequence' or 'batch'",
         (
             "model.laers: no such option of recast.models.encoder_decoder.EncoderDecoder; did you mean layers? It has: "
-            "spec, cell, head, schedule, layers, dropout, anchor, tied, feedback, detach_feedback, coin"
+            "spec, cell, head, schedule, layers, dropout, anchor, attention, bidirectional, tied, feedback, "
+            "detach_feedback, coin"
         ),
     ]
 

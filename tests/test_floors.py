@@ -17,9 +17,18 @@ FLOORS = {
     0: ["errors", "types", "options", "files"],
     1: ["series"],
     2: ["prepare"],
-    3: ["anchors", "cells", "heads", "schedules", "metrics", "baselines", "figures", "learning_rates"],
+    3: ["anchors", "attention", "cells", "heads", "schedules", "metrics", "baselines", "figures", "learning_rates"],
     4: ["models"],
-    5: ["datamodule", "task", "callbacks", "curves"],
+    5: [
+        "datamodule",
+        "sequence_datamodule",
+        "training_task",
+        "task",
+        "classification_task",
+        "callbacks",
+        "curves",
+        "memory",
+    ],
     6: ["configure"],
     7: ["checkpoints", "runs"],
     8: ["cli"],
@@ -117,11 +126,11 @@ def test_heavy_modules_are_seen():
     assert heavy_modules("import pandas") == ["pandas"]
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "forecast", "options", "application"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "forecast", "gradients", "options", "application"])
 def test_commands_are_imported_without_torch(command):
     assert heavy_modules(f"import recast.cli.{command}") == []
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "forecast", "options"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "forecast", "gradients", "options"])
 def test_help_is_shown_without_torch(command):
     assert heavy_modules(f"from recast.cli.{command} import main\nmain()", "--help") == []

@@ -233,9 +233,7 @@ def test_shapes(cell, head, anchor, feedback):
 @every_anchor
 @every_feedback
 def test_every_lead_sees_the_last_input_and_an_early_one(cell, head, anchor, feedback):
-    # Layers of dilated cells see their own phase only; attention brings the phases together.
-    attention = FORMS["attention" if cell == "dilated" else "plain"]
-    model = model_of(cell, head, anchor=anchor, feedback=feedback, **attention)
+    model = model_of(cell, head, anchor=anchor, feedback=feedback)
     batch = batch_of(model.spec)
     context = batch.context.requires_grad_()
     location = model.head.mean(model(batch))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ class Setting:
     def encoder_decoder(self, spec: SeriesSpec) -> ForecastModel:
         return EncoderDecoder(
             spec=spec,
-            cell=lambda input_size: self.cell(input_size=input_size, hidden_size=5),
+            cell=partial(self.cell, hidden_size=5),
             head=self.head(),
             schedule=Linear(start=0.9, end=0.1),
             layers=2,

@@ -248,6 +248,19 @@ def test_every_lead_sees_the_last_value_with_any_cell(cell, decoding):
         assert (gradient[:, -1, target].abs() > 1e-9).all(), f"lead {lead + 1}, target {target}"
 
 
+@every_cell
+@every_decoding
+def test_every_lead_sees_every_segment_through_any_cell(cell, decoding):
+    # Nothing leads past the cells, and many units, so that relu leaves some alive in every segment.
+    model = model_of(cell, decoding=decoding, anchor=NoAnchor, subtract_last=False, embedding=40)
+    batch = batch_of(model.spec)
+    context = batch.context.requires_grad_()
+    location = model.head.mean(model(batch))
+    for lead, target in product(range(HORIZON), range(TARGETS)):
+        (gradient,) = torch.autograd.grad(location[:, lead, target].sum(), context, retain_graph=True)
+        assert (gradient[..., target].abs() > 1e-9).all(), f"lead {lead + 1}, target {target}"
+
+
 @every_head
 @every_decoding
 def test_the_forecast_never_looks_at_the_truth(head, decoding):

@@ -3,6 +3,7 @@
 import json
 import logging
 import signal
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -272,7 +273,7 @@ def test_a_stride_of_training_windows_is_refused():
 def encoder_of(cell: type[Cell[Any]], *, layers: int = 2, **options: Any) -> Encoder:
     torch.manual_seed(5)
     return Encoder(
-        cell=lambda input_size: cell(input_size=input_size, hidden_size=4),
+        cell=partial(cell, hidden_size=4),
         input_size=2,
         layers=layers,
         dropout=0.0,
@@ -466,7 +467,7 @@ def model_of(kind: type[ForecastModel], spec: SeriesSpec, **options: Any) -> For
     torch.manual_seed(3)
     if kind is EncoderDecoder:
         options |= {"schedule": Linear(start=0.5, end=0.5)}
-    return kind(spec=spec, cell=lambda input_size: GRU(input_size=input_size, hidden_size=4), head=Point(), **options)
+    return kind(spec=spec, cell=partial(GRU, hidden_size=4), head=Point(), **options)
 
 
 @pytest.mark.parametrize("kind", [EncoderDecoder, PerStep, Recursive, Direct])
@@ -575,7 +576,7 @@ def test_a_validation_in_between_changes_nothing():
 def per_step(setting: Setting, spec: SeriesSpec) -> ForecastModel:
     return PerStep(
         spec=spec,
-        cell=lambda input_size: setting.cell(input_size=input_size, hidden_size=5),
+        cell=partial(setting.cell, hidden_size=5),
         head=setting.head(),
         layers=2,
         dropout=0.2,

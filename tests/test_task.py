@@ -190,7 +190,7 @@ def test_optimizers_train_in_each_precision(name, options, precision):
 
 def test_it_trains_without_a_datamodule():
     data = small_data()
-    loaders = data.loader("train", shuffle=True), data.loader("validation"), data.loader("test")
+    loaders = data.train_dataloader(), data.loader("validation"), data.loader("test")
     pl.seed_everything(0, verbose=False)
     task, trainer = task_of(data), trainer_of()
     trainer.fit(task, loaders[0], loaders[1])
@@ -236,7 +236,7 @@ def test_without_a_datamodule_the_rows_are_named_all_the_same():
     data = small_data()
     with pytest.raises(NonFiniteLossError, match=r"rows \d+ to \d+\. The last good"):
         trainer_of(callbacks=[Spoil(0, float("nan"))]).fit(
-            task_of(data), data.loader("train", shuffle=True), data.loader("validation")
+            task_of(data), data.train_dataloader(), data.loader("validation")
         )
 
 

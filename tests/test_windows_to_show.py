@@ -1,5 +1,7 @@
 """Which windows pictures show, and what they are called."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -26,7 +28,7 @@ def shown(source):
     data = ForecastDataModule(source=source, windows=Windows(context=20, horizon=5))
     model = EncoderDecoder(
         spec=data.spec,
-        cell=lambda input_size: GRU(input_size=input_size, hidden_size=4),
+        cell=partial(GRU, hidden_size=4),
         head=Gaussian(),
         schedule=Never(),
     )

@@ -1,16 +1,12 @@
 """The LightningModule: trains a forecasting model, scores it free-running in the data's unit."""
 
-import sys
 from collections.abc import Callable
-from typing import Any
 
-import lightning.pytorch as pl
 import numpy as np
 import torch
 from jaxtyping import Float
-from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from recast.curves import is_due, log_curves
 from recast.errors import ConfigurationError, NonFiniteLossError
@@ -21,12 +17,13 @@ from recast.metrics.mse import MSE
 from recast.metrics.rmse import RMSE
 from recast.models.model import ForecastModel
 from recast.options import PositiveInt, checked
-from recast.types import Batch, Forecast, Progress
+from recast.training_task import TrainingTask
+from recast.types import Batch, Forecast
 
 MetricFactory = Callable[..., LeadMetric]
 
 
-class ForecastTask(pl.LightningModule):
+class ForecastTask(TrainingTask):
     """A forecasting model with its training and evaluation. Batches hold scaled values, forecasts the data's unit.
 
     Validation and test run free: no true future value is seen. Beside them the teacher-forced error is logged on the
@@ -45,6 +42,7 @@ class ForecastTask(pl.LightningModule):
         references: Validation RMSE for each lead of what the model is compared with, by name, for pictures.
     """
 
+    model: ForecastModel
     offset: Tensor
     scale: Tensor
 
@@ -59,11 +57,8 @@ class ForecastTask(pl.LightningModule):
         samples: PositiveInt = 100,
         validation_samples: PositiveInt = 20,
     ) -> None:
-        super().__init__()
+        super().__init__(model=model, optimizer=optimizer, learning_rate=learning_rate)
         spec = model.spec
-        self.model = model
-        self.optimizer = optimizer or Adam
-        self.learning_rate = learning_rate
         self.samples = {"validation": validation_samples, "test": samples}
         self.register_buffer("offset", torch.tensor(spec.offset[: spec.targets], dtype=torch.float64))
         self.register_buffer("scale", torch.tensor(spec.scale[: spec.targets], dtype=torch.float64))
@@ -78,15 +73,10 @@ class ForecastTask(pl.LightningModule):
         return nn.ModuleDict({name: metric for name, metric in built.items() if stochastic or not metric.probabilistic})
 
     @property
-    def progress(self) -> Progress:
-        """How far training has come."""
-        trainer = self.trainer
-        return Progress(
-            step=trainer.global_step,
-            total_steps=self._total_steps,
-            epoch=trainer.current_epoch,
-            total_epochs=trainer.max_epochs or 1,
-        )
+    def validation_curves(self) -> list[str]:
+        """The free-running errors, the teacher-forced one, and the exposure bias."""
+        metrics = self.metrics_of("validation")
+        return [*(f"{name}/validation" for name in metrics), "mse/teacher_forced", "exposure_bias"]
 
     def in_unit(self, scaled: Float[Tensor, "*any targets"]) -> Float[Tensor, "*any targets"]:
         """Scaled values in the data's own unit, float64."""
@@ -106,6 +96,11 @@ class ForecastTask(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The head's loss under the model's training regime."""
+        if batch.carried is not None and not self.model.carries_states:
+            raise ConfigurationError(
+                f"{type(self.model).__name__} cannot carry states over from batch to batch, as it has no encoder that "
+                "reads forward step by step; use data/regime=shuffled, or a model that has one"
+            )
         progress = self.progress
         parameters, target = self.model.training_forecast(batch, progress)
         loss = self.model.head.loss(parameters, target)
@@ -119,7 +114,7 @@ class ForecastTask(pl.LightningModule):
         return loss
 
     def _describe_non_finite(self, loss: Tensor, batch: Batch) -> str:
-        rows = batch.start + self.model.spec.context - 1
+        rows = batch.start + batch.context.shape[1] - 1
         first, last = int(rows.min()), int(rows.max())
         where = f"rows {first} to {last}"
         datamodule = getattr(self.trainer, "datamodule", None)
@@ -186,46 +181,3 @@ class ForecastTask(pl.LightningModule):
         """Logs the free-running errors."""
         for name, metric in self.metrics_of("test").items():
             self.log(f"{name}/test", metric.compute(), sync_dist=True)
-
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """The optimiser, and how its rate moves."""
-        optimizer = self.optimizer(self.parameters())
-        if self.learning_rate is None:
-            return optimizer
-        steps = self.trainer.estimated_stepping_batches
-        if steps == float("inf"):
-            raise ConfigurationError(
-                "a learning-rate schedule needs to know how long training lasts: set trainer.max_epochs or "
-                "trainer.max_steps, or use learning_rate=constant"
-            )
-        schedule = self.learning_rate.schedule(optimizer, int(steps))
-        return {"optimizer": optimizer, "lr_scheduler": schedule}
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the state of torch's generators and of the training loader: both go on where they were."""
-        checkpoint["generators"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
-        loader: Any = self.trainer.train_dataloader
-        if hasattr(loader, "state_dict"):
-            checkpoint["train_loader"] = loader.state_dict()
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps these states until training starts; building and validating in between may draw numbers."""
-        self._generators = checkpoint.get("generators")
-        self._train_loader = checkpoint.get("train_loader")
-
-    def on_train_start(self) -> None:
-        """Notes the planned length of training; restores generators and loader after a resume."""
-        steps = self.trainer.estimated_stepping_batches
-        self._total_steps = int(steps) if steps != float("inf") else sys.maxsize
-        generators = getattr(self, "_generators", None)
-        if generators is not None:
-            torch.set_rng_state(generators["cpu"].cpu())
-            torch.cuda.set_rng_state_all([state.cpu() for state in generators["cuda"]])
-            self._generators = None
-        # Lightning restores a loader only where it builds it after reading the checkpoint; a learning rate that asks
-        # for the number of steps makes it build it before.
-        position = getattr(self, "_train_loader", None)
-        if position is not None:
-            loader: Any = self.trainer.train_dataloader
-            loader.load_state_dict(position)
-            self._train_loader = None

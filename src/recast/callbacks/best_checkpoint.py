@@ -1,7 +1,8 @@
-"""The state with the smallest free-running validation error."""
+"""The best state on the validation part."""
 
 import warnings
 from pathlib import Path
+from typing import Literal
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -18,15 +19,16 @@ class BestCheckpoint(ModelCheckpoint):
     """Keeps `checkpoints/best.ckpt` of the run, chosen by a validation curve. Without validation windows it is idle.
 
     Args:
-        monitor: The validation curve that is watched, smaller is better.
+        monitor: The validation curve that is watched.
+        mode: Whether smaller ("min") or larger ("max") is better.
     """
 
     @checked
-    def __init__(self, *, monitor: str = "mse/validation") -> None:
+    def __init__(self, *, monitor: str = "mse/validation", mode: Literal["min", "max"] = "min") -> None:
         super().__init__(
             filename="best",
             monitor=monitor,
-            mode="min",
+            mode=mode,
             save_top_k=1,
             save_on_train_epoch_end=False,
             enable_version_counter=False,

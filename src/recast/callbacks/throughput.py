@@ -10,7 +10,10 @@ from recast.options import checked
 
 
 class Throughput(pl.Callback):
-    """Logs training windows per second as `windows_per_second`, over each logging interval, validation left out."""
+    """Logs training windows (or sequences) per second as `windows_per_second`.
+
+    It is the mean over each logging interval, validation left out.
+    """
 
     @checked
     def __init__(self) -> None:
@@ -30,7 +33,7 @@ class Throughput(pl.Callback):
     ) -> None:
         """Stops it, and logs at the interval."""
         self._seconds += time.perf_counter() - self._started
-        self._windows += len(batch.start) * trainer.world_size
+        self._windows += len(batch[0]) * trainer.world_size
         if is_due(trainer):
             log_curves(trainer, {"windows_per_second": self._windows / self._seconds})
             self._windows = 0

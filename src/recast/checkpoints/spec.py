@@ -8,7 +8,7 @@ from annotated_types import MinLen
 from recast.errors import ConfigurationError
 from recast.options import NonNegativeFloat, PositiveFloat, PositiveInt, check_values
 from recast.series.step import parse_step
-from recast.types import SeriesSpec
+from recast.types import SequenceSpec, SeriesSpec
 
 FIELDS: dict[str, Any] = {
     "names": Annotated[list[str], MinLen(1)],
@@ -31,10 +31,7 @@ def checked_spec(values: object) -> SeriesSpec:
     Raises:
         ConfigurationError: if a field is missing, unknown, of the wrong type or out of range, or the fields disagree.
     """
-    if not isinstance(values, Mapping) or set(values) != set(FIELDS):
-        raise ConfigurationError(f"spec: expected the fields {', '.join(FIELDS)}")
-    check_values("spec", values, FIELDS)
-    spec = SeriesSpec.from_dict(dict(values))
+    spec = SeriesSpec.from_dict(_fields(values, FIELDS))
     parse_step(spec.step)
     lengths = [len(numbers) for numbers in (spec.units, spec.offset, spec.scale)]
     channels = len(spec.names)
@@ -44,3 +41,37 @@ def checked_spec(values: object) -> SeriesSpec:
             f"{lengths} and naive errors {len(spec.naive_error)}"
         )
     return spec
+
+
+SEQUENCE_FIELDS: dict[str, Any] = {
+    "names": Annotated[list[str], MinLen(1)],
+    "units": list[str],
+    "classes": Annotated[list[str], MinLen(2)],
+    "offset": list[float],
+    "scale": list[PositiveFloat],
+}
+
+
+def checked_sequence_spec(values: object) -> SequenceSpec:
+    """The inverse of `SequenceSpec.to_dict` for values of unknown origin.
+
+    Raises:
+        ConfigurationError: if a field is missing, unknown, of the wrong type or out of range, or the fields disagree.
+    """
+    spec = SequenceSpec.from_dict(_fields(values, SEQUENCE_FIELDS))
+    lengths = [len(numbers) for numbers in (spec.units, spec.offset, spec.scale)]
+    if lengths != [len(spec.names)] * 3:
+        raise ConfigurationError(
+            f"spec: {len(spec.names)} names do not fit the numbers of units, offsets and scales {lengths}"
+        )
+    if len(set(spec.classes)) < len(spec.classes):
+        raise ConfigurationError(f"spec: a class is named twice in {', '.join(spec.classes)}")
+    return spec
+
+
+def _fields(values: object, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, which have these fields and no others, each of its type."""
+    if not isinstance(values, Mapping) or set(values) != set(fields):
+        raise ConfigurationError(f"spec: expected the fields {', '.join(fields)}")
+    check_values("spec", values, fields)
+    return dict(values)

@@ -9,12 +9,16 @@ from lightning.pytorch.loggers import Logger
 from torch.optim import Optimizer
 
 from recast.baselines.baseline import Baseline
+from recast.baselines.class_baseline import ClassBaseline
 from recast.datamodule import ForecastDataModule
 from recast.learning_rates.learning_rate import LearningRate
+from recast.metrics.class_metric import ClassMetric
 from recast.metrics.lead_metric import LeadMetric
+from recast.models.classifier import Classifier
 from recast.models.model import ForecastModel
 from recast.options import PositiveInt, Seed, checked
-from recast.task import ForecastTask
+from recast.sequence_datamodule import SequenceDataModule
+from recast.training_task import TrainingTask
 
 
 class Paths:
@@ -36,7 +40,7 @@ class CheckpointOptions:
 
     Args:
         data: The data module.
-        model: The forecasting model, completed by the data's spec.
+        model: The model, completed by the data's spec.
         task: The task, completed by the model.
         metrics: Metrics by name.
     """
@@ -44,10 +48,10 @@ class CheckpointOptions:
     def __init__(
         self,
         *,
-        data: ForecastDataModule,
-        model: Callable[..., ForecastModel],
-        task: Callable[..., ForecastTask],
-        metrics: dict[str, Callable[..., LeadMetric]],
+        data: ForecastDataModule | SequenceDataModule,
+        model: Callable[..., ForecastModel | Classifier],
+        task: Callable[..., TrainingTask],
+        metrics: dict[str, Callable[..., LeadMetric | ClassMetric]],
     ) -> None: ...
 
 
@@ -55,8 +59,8 @@ class TrainOptions:
     """Options of recast-train.
 
     Args:
-        data: The data module: source, grid, split, scaling, windows, batches.
-        model: The forecasting model.
+        data: The data module: source, split, scaling, batches, and for a series its grid and windows.
+        model: The forecasting model, or the classifier.
         task: How the model is trained and scored.
         optimizer: The optimiser.
         learning_rate: How the learning rate moves over training; none: it stays.
@@ -74,12 +78,12 @@ class TrainOptions:
     def __init__(
         self,
         *,
-        data: ForecastDataModule,
-        model: Callable[..., ForecastModel],
-        task: Callable[..., ForecastTask],
+        data: ForecastDataModule | SequenceDataModule,
+        model: Callable[..., ForecastModel | Classifier],
+        task: Callable[..., TrainingTask],
         optimizer: Callable[..., Optimizer],
-        metrics: dict[str, Callable[..., LeadMetric]],
-        baselines: dict[str, Baseline | None],
+        metrics: dict[str, Callable[..., LeadMetric | ClassMetric]],
+        baselines: dict[str, Baseline | ClassBaseline | None],
         trainer: Callable[..., Trainer],
         callbacks: dict[str, Callback | None],
         logger: dict[str, Callable[..., Logger] | None],
@@ -97,10 +101,12 @@ class EvaluateOptions:
     Args:
         checkpoint: Checkpoint file of a run. [file]
         split: The part that is scored.
-        path: Another CSV file of the same kind, split in the same way; none: the data of the training. [file]
-        baselines: What the model is compared with, fitted on the training part.
+        path: Another file of the same kind; none: the data of the training. A series is split in the same way;
+            labelled sequences are the test part, all of them. [file]
+        baselines: What the model is compared with, fitted on the training part; those for another kind of task are
+            left out.
         output: Folder for the results; none: they are printed only. [folder]
-        batch_size: Windows scored at a time. [windows]
+        batch_size: Windows or sequences scored at a time. [windows]
         samples: Trajectories of a stochastic head. [trajectories]
         threads: Threads of torch on the CPU. [threads]
         paths: Where data are read and logs are written.
@@ -111,7 +117,7 @@ class EvaluateOptions:
         *,
         checkpoint: str,
         paths: Paths,
-        baselines: dict[str, Baseline | None],
+        baselines: dict[str, Baseline | ClassBaseline | None],
         split: Literal["train", "validation", "test"] = "test",
         path: str | None = None,
         output: str | None = None,
@@ -147,5 +153,35 @@ class ForecastOptions:
         level: Annotated[float, Gt(0), Lt(1)] = 0.9,
         samples: PositiveInt = 200,
         seed: Seed = 0,
+        threads: PositiveInt = 1,
+    ) -> None: ...
+
+
+class GradientOptions:
+    """Options of recast-gradients.
+
+    Args:
+        checkpoint: Checkpoint file of a run. [file]
+        split: The part that windows are taken from.
+        path: Another CSV file of the same kind, split in the same way; none: the data of the training. [file]
+        output: Folder for table and picture; none: `gradients` in the run's folder. [folder]
+        windows: Windows that gradients and gates are averaged over, spread evenly over the part. [windows]
+        jacobian_windows: Those of them along which Jacobians are taken. [windows]
+        jacobian_steps: Steps of each of these, spread evenly over the context. [steps]
+        threads: Threads of torch on the CPU. [threads]
+        paths: Where data are read and logs are written.
+    """
+
+    def __init__(
+        self,
+        *,
+        checkpoint: str,
+        paths: Paths,
+        split: Literal["train", "validation", "test"] = "validation",
+        path: str | None = None,
+        output: str | None = None,
+        windows: PositiveInt = 64,
+        jacobian_windows: PositiveInt = 4,
+        jacobian_steps: PositiveInt = 50,
         threads: PositiveInt = 1,
     ) -> None: ...

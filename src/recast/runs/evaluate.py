@@ -7,18 +7,16 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 
-from recast.baselines.baseline import Baseline
-from recast.checkpoints.checkpoint import restore
+from recast.checkpoints.checkpoint import restore_any
 from recast.configure.build import build
-from recast.errors import ConfigurationError, DataError
-from recast.prepare.prepare import rescale
-from recast.runs.record import window_counts
-from recast.runs.results import Results
-from recast.runs.scores import fit_baselines, read_scores, score_baselines
+from recast.configure.kinds import fitting_baselines
+from recast.errors import ConfigurationError
+from recast.runs.run_results import RunResults
+from recast.runs.workflows import WORKFLOWS
 
 
-def evaluate(config: dict[str, Any]) -> Results:
-    """Scores a checkpoint and the baselines over all windows of a part.
+def evaluate(config: dict[str, Any]) -> RunResults:
+    """Scores a checkpoint and the baselines over all samples of a part.
 
     Args:
         config: A configuration of recast-evaluate that has passed the check, in plain containers.
@@ -29,23 +27,15 @@ def evaluate(config: dict[str, Any]) -> Results:
     torch.set_num_threads(config["threads"])
     if config["output"] is not None and (Path(config["output"]) / "config.yaml").exists():
         raise ConfigurationError(f"output={config['output']}: it holds a run, whose results would be overwritten")
-    restored = restore(config["checkpoint"])
-    task, data = restored.task, restored.data
-    data.evaluation_batch_size = config["batch_size"]
-    if config["path"] is not None:
-        data.source = data.source.for_file(config["path"])
-    elif data.prepared.fingerprint != restored.fingerprint:
-        raise DataError(
-            f"{data.prepared.series.label}: it has changed since the training, so that the parts are others now; give "
-            f"path={data.prepared.series.label} to score the file as it is"
-        )
-    data.prepared = rescale(data.prepared, restored.spec)
-    task.samples["test"] = config["samples"]
-    part = config["split"]
-    baselines: dict[str, Baseline] = {name: build(node) for name, node in config["baselines"].items() if node}
-    fit_baselines(baselines, data.prepared)
-    metrics = task.metrics_of("test")
-    scored = score_baselines(baselines, data.prepared, part, metrics)
+    restored = restore_any(config["checkpoint"])
+    workflow = WORKFLOWS[restored.kind]
+    task, data, part = restored.task, restored.data, config["split"]
+    scored = {}
+    if workflow.adapt(config, restored):
+        nodes = fitting_baselines(config["baselines"], restored.kind)
+        baselines = {name: build(node) for name, node in nodes.items()}
+        workflow.fit_baselines(baselines, data)
+        scored = workflow.score_baselines(baselines, task, data, part)
     started = time.perf_counter()
     trainer = pl.Trainer(
         accelerator="auto",
@@ -55,12 +45,11 @@ def evaluate(config: dict[str, Any]) -> Results:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.test(task, data.loader(part), verbose=False)
-    return Results(
-        part=part,
-        unit=restored.spec.unit,
-        windows=window_counts(data.prepared),
-        model=read_scores(metrics),
+    workflow.test(trainer, task, data, part)
+    return workflow.results(
+        task,
+        data,
+        part,
         baselines=scored,
         seconds={part: time.perf_counter() - started},
         facts={"checkpoint": str(Path(config["checkpoint"]).resolve())},

@@ -8,36 +8,31 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import numpy as np
 import torch
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from recast.baselines.baseline import Baseline
 from recast.callbacks.best_checkpoint import best_checkpoint_path
 from recast.callbacks.last_checkpoint import FINISHED, last_checkpoint_path
 from recast.callbacks.provenance import Provenance
 from recast.checkpoints.checkpoint import describe, read
 from recast.configure.build import build
-from recast.datamodule import ForecastDataModule
+from recast.configure.kinds import kind_of
 from recast.errors import ConfigurationError
 from recast.files import write_json, write_text
-from recast.prepare.prepare import Prepared
 from recast.runs.hyperparameters import log_hyperparameters
-from recast.runs.pictures import draw
 from recast.runs.provenance import provenance
-from recast.runs.record import data_facts, summary, window_counts
-from recast.runs.results import Results
 from recast.runs.resume import check_same_data, state_to_resume
-from recast.runs.scores import Scores, fit_baselines, read_scores, score_baselines
+from recast.runs.run_results import RunResults
 from recast.runs.trainer import build_trainer, check_clipping, check_monitors, check_optimizer
-from recast.task import ForecastTask
-from recast.types import SeriesSpec
+from recast.runs.workflows import WORKFLOWS
+from recast.training_task import TrainingTask
+from recast.types import SequenceSpec, SeriesSpec
 
 log = logging.getLogger(__name__)
 
 
-def run(config: dict[str, Any], folder: Path) -> Results:
+def run(config: dict[str, Any], folder: Path) -> RunResults:
     """Trains, scores the best state on the test part beside the baselines, and fills the run folder.
 
     Args:
@@ -50,6 +45,7 @@ def run(config: dict[str, Any], folder: Path) -> Results:
         StoppedBySignalError: if a signal came; the state is saved.
     """
     config = {"learning_rate": None, **config}
+    workflow = WORKFLOWS[kind_of(config)]
     torch.set_num_threads(config["threads"])
     pl.seed_everything(config["seed"], verbose=False)
     check_optimizer(config["optimizer"])
@@ -57,31 +53,35 @@ def run(config: dict[str, Any], folder: Path) -> Results:
     resumed = state_to_resume(config, folder)
     described = Provenance()
     trainer = build_trainer(config, folder, described, resumed)
-    data: ForecastDataModule = build(config["data"])
+    data = build(config["data"])
     prepared = data.prepared
-    log.info("%s", summary(prepared))
+    log.info("%s", workflow.summary(data))
     check_same_data(resumed, prepared.fingerprint)
     described.description = describe(config, prepared)
     write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False))
-    write_json(folder / "provenance.json", provenance() | {"data": data_facts(prepared)})
+    write_json(folder / "provenance.json", provenance() | {"data": workflow.data_facts(data)})
     task = _build_task(config, prepared.spec)
     check_monitors(trainer, task)
 
     seconds: dict[str, float] = {}
     with _timed(seconds, "baselines"):
-        scores = _score_baselines(config, prepared, task)
+        baselines = {name: build(node) for name, node in config["baselines"].items() if node}
+        workflow.fit_baselines(baselines, data)
+        workflow.before_training(baselines, task, data)
+        scores = workflow.score_baselines(baselines, task, data, "test")
     with _timed(seconds, "fit"):
+        if not workflow.counts(data)["validation"]:
+            trainer.limit_val_batches = 0
         steps = _train(trainer, task, data, resumed)
     chosen = best_checkpoint_path(folder)
     chosen = chosen if chosen.exists() else last_checkpoint_path(folder)
     task.load_state_dict(read(chosen)["state_dict"])
     with _timed(seconds, "test"):
         trainer.test(task, data, verbose=False)
-    results = Results(
-        part="test",
-        unit=prepared.spec.unit,
-        windows=window_counts(prepared),
-        model=read_scores(task.metrics_of("test")),
+    results = workflow.results(
+        task,
+        data,
+        "test",
         baselines=scores,
         seconds=seconds,
         facts={
@@ -92,7 +92,7 @@ def run(config: dict[str, Any], folder: Path) -> Results:
         },
     )
     if trainer.is_global_zero:
-        draw(trainer, task, data, results)
+        workflow.draw(trainer, task, data, results)
         log_hyperparameters(trainer, config, results)
         results.write(folder)
     return results
@@ -105,7 +105,7 @@ def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
     seconds[name] = time.perf_counter() - started
 
 
-def _build_task(config: dict[str, Any], spec: SeriesSpec) -> ForecastTask:
+def _build_task(config: dict[str, Any], spec: SeriesSpec | SequenceSpec) -> TrainingTask:
     learning_rate = config["learning_rate"]
     return build(config["task"])(
         model=build(config["model"])(spec=spec),
@@ -115,24 +115,12 @@ def _build_task(config: dict[str, Any], spec: SeriesSpec) -> ForecastTask:
     )
 
 
-def _score_baselines(config: dict[str, Any], prepared: Prepared, task: ForecastTask) -> dict[str, Scores]:
-    """Scores on the test part; those on the validation part become the task's references."""
-    baselines: dict[str, Baseline] = {name: build(node) for name, node in config["baselines"].items() if node}
-    fit_baselines(baselines, prepared)
-    if len(prepared.starts.validation):
-        scores = score_baselines(baselines, prepared, "validation", task.metrics_of("validation"))
-        task.references = {
-            name: np.asarray(found.per_lead["rmse"]) for name, found in scores.items() if "rmse" in found.per_lead
-        }
-    return score_baselines(baselines, prepared, "test", task.metrics_of("test"))
-
-
-def _train(trainer: pl.Trainer, task: ForecastTask, data: ForecastDataModule, resumed: dict[str, Any] | None) -> int:
+def _train(
+    trainer: pl.Trainer, task: TrainingTask, data: pl.LightningDataModule, resumed: dict[str, Any] | None
+) -> int:
     """Trains to the end, unless the run had come there; the optimiser steps taken in all."""
     if resumed is not None and resumed[FINISHED]:
         return resumed["global_step"]
-    if not len(data.prepared.starts.validation):
-        trainer.limit_val_batches = 0
     checkpoint = None if resumed is None else str(last_checkpoint_path(trainer.default_root_dir))
     try:
         trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)

@@ -6,12 +6,12 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from recast.runs.results import Results
+from recast.runs.run_results import RunResults
 
 
-def log_hyperparameters(trainer: pl.Trainer, config: dict[str, Any], results: Results) -> None:
+def log_hyperparameters(trainer: pl.Trainer, config: dict[str, Any], results: RunResults) -> None:
     """Fills the HPARAMS tab with the run's options and the test metrics."""
-    values = {f"test/{name}": value for name, value in results.model.overall.items()}
+    values = {f"test/{name}": value for name, value in results.overall.items()}
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.log_hyperparams(_hyperparameters(config), values, step=results.facts["steps"])
@@ -20,12 +20,13 @@ def log_hyperparameters(trainer: pl.Trainer, config: dict[str, Any], results: Re
 
 def _hyperparameters(config: dict[str, Any]) -> dict[str, Any]:
     """What one compares runs by; the model's options without prefix, since TensorBoard shows the first ones by name."""
-    data = {key: config["data"][key] for key in ("source", "grid", "scaler", "windows", "batch_size")}
+    kept = ("source", "grid", "scaler", "windows", "validation", "batch_size")
+    data = {key: config["data"][key] for key in kept if key in config["data"]}
+    windows = config["data"].get("windows", {})
     return {
         **_flat(config["model"]),
         **{f"data.{key}": value for key, value in _flat(data).items() if "." not in key},
-        "data.context": config["data"]["windows"]["context"],
-        "data.horizon": config["data"]["windows"]["horizon"],
+        **{f"data.{key}": windows[key] for key in ("context", "horizon") if key in windows},
         **_flat({key: config[key] for key in ("optimizer", "learning_rate")}),
         "max_epochs": config["trainer"].get("max_epochs"),
         "seed": config["seed"],

@@ -10,11 +10,12 @@ import pandas as pd
 
 from recast.files import write_json, write_text
 from recast.metrics.skill import skill
+from recast.runs.run_results import ResultTable, RunResults
 from recast.runs.scores import Scores
 
 
 @dataclass(frozen=True)
-class Results:
+class Results(RunResults):
     """Scores of a model and of its baselines over all windows of one part.
 
     Args:
@@ -34,6 +35,11 @@ class Results:
     baselines: dict[str, Scores]
     seconds: dict[str, float]
     facts: dict[str, Any]
+
+    @property
+    def overall(self) -> dict[str, float]:
+        """The model's scores by metric."""
+        return self.model.overall
 
     @property
     def best_baseline(self) -> str | None:
@@ -79,13 +85,24 @@ class Results:
             "seconds": self.seconds,
             **self.facts,
         }
-        return _finite(content)
+        return finite(content)
 
     def table(self) -> pd.DataFrame:
         """One row for the model and each baseline, best first; one column for each metric."""
         rows = {"model": self.model.overall} | {name: scores.overall for name, scores in self.baselines.items()}
         frame = pd.DataFrame.from_dict(rows, orient="index")
         return frame.sort_values("mse") if "mse" in frame else frame
+
+    def tables(self) -> list[ResultTable]:
+        """The model's scores beside the baselines'."""
+        unit = f" [{self.unit}]" if self.unit else ""
+        title = f"{self.part}: {self.windows[self.part]} windows, all leads{unit}"
+        return [ResultTable(title, "forecaster", self.table(), "model")]
+
+    def remarks(self) -> list[str]:
+        """Skill against each reference."""
+        skills = {reference["baseline"]: reference["overall"] for reference in self.skills().values()}
+        return [f"skill in MSE against {baseline}: {value:+.3f}" for baseline, value in skills.items()]
 
     def write(self, folder: Path) -> None:
         """Writes metrics.json, metrics.csv and per_horizon.csv, each whole."""
@@ -102,11 +119,12 @@ class Results:
         write_json(folder / "metrics.json", self.to_dict())
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """The same containers; None, which JSON has, in place of NaN and infinity, which it lacks."""
     if isinstance(value, Mapping):
-        return {name: _finite(item) for name, item in value.items()}
+        return {name: finite(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -13,7 +13,7 @@ from recast.checkpoints.io import WholeCheckpointIO
 from recast.configure.build import build
 from recast.configure.wording import suggestion
 from recast.errors import ConfigurationError
-from recast.task import ForecastTask
+from recast.training_task import TrainingTask
 
 
 def check_optimizer(node: dict[str, Any]) -> None:
@@ -35,10 +35,9 @@ def check_clipping(config: dict[str, Any]) -> None:
         )
 
 
-def check_monitors(trainer: pl.Trainer, task: ForecastTask) -> None:
+def check_monitors(trainer: pl.Trainer, task: TrainingTask) -> None:
     """Raises ConfigurationError for a monitor that is no curve; Lightning would find it after the first epoch."""
-    curves = [f"{name}/validation" for name in task.metrics_of("validation")]
-    curves += ["mse/teacher_forced", "exposure_bias"]
+    curves = task.validation_curves
     for part in (*trainer.checkpoint_callbacks, *trainer.early_stopping_callbacks, task.learning_rate):
         monitor = getattr(part, "monitor", None)
         if monitor is not None and monitor not in curves:

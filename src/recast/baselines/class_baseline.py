@@ -1,0 +1,20 @@
+"""The base of all baselines of classification."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from jaxtyping import Float
+
+from recast.types import Sequences
+
+
+class ClassBaseline(ABC):
+    """A classifier without a network: fitted on the training sequences, in the data's own unit."""
+
+    @abstractmethod
+    def fit(self, sequences: Sequences) -> None:
+        """Learns from the training sequences; must come before `probabilities`. A second call starts afresh."""
+
+    @abstractmethod
+    def probabilities(self, sequences: Sequences) -> Float[np.ndarray, "sequences classes"]:
+        """The probability of each class for each sequence, whose label is not looked at."""

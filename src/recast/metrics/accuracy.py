@@ -1,0 +1,22 @@
+"""Accuracy."""
+
+from typing import final
+
+from torchmetrics.classification import MulticlassAccuracy
+
+from recast.metrics.class_metric import ClassMetric
+from recast.options import checked
+from recast.types import SequenceSpec
+
+
+@final
+class Accuracy(ClassMetric, MulticlassAccuracy):
+    """The share of sequences whose most probable class is the true one.
+
+    Args:
+        spec: The sequences that are classified.
+    """
+
+    @checked
+    def __init__(self, *, spec: SequenceSpec) -> None:
+        super().__init__(num_classes=len(spec.classes), average="micro")

@@ -1,0 +1,26 @@
+"""Scoring classifiers over all sequences of a part, models and baselines alike."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from recast.metrics.class_metric import ClassMetric
+
+
+def class_scores(metrics: Mapping[str, ClassMetric], probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """The values of metrics, and the loss: the mean of -log P(true class).
+
+    Args:
+        metrics: What is measured; they are left reset.
+        probabilities: Of each class, float64, shape (sequences, classes).
+        labels: The true classes, shape (sequences,).
+    """
+    scores = {}
+    for name, metric in metrics.items():
+        metric.reset()
+        metric.update(*(torch.from_numpy(array).to(metric.device) for array in (probabilities, labels)))
+        scores[name] = metric.compute().item()
+        metric.reset()
+    hit = probabilities[np.arange(len(labels)), labels]
+    return scores | {"loss": float(-np.log(np.maximum(hit, np.finfo(np.float64).tiny)).mean())}

@@ -1,0 +1,137 @@
+"""The run of a classifier of sequences."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import lightning.pytorch as pl
+
+from recast.baselines.class_baseline import ClassBaseline
+from recast.callbacks.forecast_figures import log_figure
+from recast.checkpoints.checkpoint import RestoredTask
+from recast.classification_task import ClassificationTask
+from recast.errors import ConfigurationError, DataError
+from recast.figures.confusion import confusion_matrix
+from recast.prepare.sequences import padded_storage, prepare_unseen
+from recast.runs.class_scores import class_scores
+from recast.runs.classification_results import ClassificationResults
+from recast.runs.predictions import predict
+from recast.runs.workflow import Workflow
+from recast.sequence_datamodule import SequenceDataModule
+from recast.types import SequenceSpec
+
+RestoredClassifier = RestoredTask[ClassificationTask, SequenceDataModule, SequenceSpec]
+
+
+class ClassificationWorkflow(Workflow[ClassificationTask, SequenceDataModule, ClassificationResults]):
+    """Labelled sequences, scores of each class, a confusion matrix."""
+
+    def counts(self, data: SequenceDataModule) -> dict[str, int]:
+        """Number of sequences in each part."""
+        return {part: len(which) for part, which in data.prepared.parts._asdict().items()}
+
+    def summary(self, data: SequenceDataModule) -> str:
+        """See the base class."""
+        sequences = data.prepared.sequences
+        counts = ", ".join(f"{count} {part}" for part, count in self.counts(data).items())
+        lengths = sequences.lengths
+        return (
+            f"{sequences.label}: {len(sequences.classes)} classes, {len(sequences.names)} channels, lengths "
+            f"{lengths.min()} to {lengths.max()}; sequences: {counts}"
+        )
+
+    def data_facts(self, data: SequenceDataModule) -> dict[str, Any]:
+        """See the base class."""
+        prepared = data.prepared
+        lengths = prepared.sequences.lengths
+        return {
+            "label": prepared.sequences.label,
+            "fingerprint": prepared.fingerprint,
+            "rows": len(prepared.sequences.values),
+            "sequences": self.counts(data),
+            "lengths": [int(lengths.min()), int(lengths.max())],
+            "spec": prepared.spec.to_dict(),
+        }
+
+    def fit_baselines(self, baselines: Mapping[str, ClassBaseline], data: SequenceDataModule) -> None:
+        """See the base class."""
+        train = data.prepared.part("train")
+        for baseline in baselines.values():
+            baseline.fit(train)
+
+    def score_baselines(
+        self, baselines: Mapping[str, ClassBaseline], task: ClassificationTask, data: SequenceDataModule, part: str
+    ) -> dict[str, dict[str, float]]:
+        """See the base class."""
+        sequences = data.prepared.part(part)
+        metrics = task.metrics_of("test")
+        return {
+            name: class_scores(metrics, baseline.probabilities(sequences), sequences.labels)
+            for name, baseline in baselines.items()
+        }
+
+    def adapt(self, config: dict[str, Any], restored: RestoredClassifier) -> bool:
+        """Reads the sequences that are to be scored, in the scaling of the training.
+
+        Another file than those of the training needs no label, and has no training part; nor need the files of the
+        training be there.
+        """
+        data, spec, path = restored.data, restored.spec, config["path"]
+        data.evaluation_batch_size = config["batch_size"]
+        if path is not None:
+            if config["split"] != "test":
+                raise ConfigurationError(
+                    f"split={config['split']}: all sequences of path={path} are the test part; leave split out"
+                )
+            data.prepared = prepare_unseen(data.source.read_file(path, spec.classes), spec)
+            return False
+        if data.prepared.fingerprint != restored.fingerprint:
+            raise DataError(
+                f"{data.prepared.sequences.label}: they have changed since the training, so that the parts are others "
+                "now; give path=FILE to score a file as it is"
+            )
+        storage = padded_storage(data.prepared.sequences, spec)
+        data.prepared = replace(data.prepared, spec=spec, storage=storage)
+        if not self.counts(data)[config["split"]]:
+            raise ConfigurationError(f"split={config['split']}: the model was trained without such a part")
+        return True
+
+    def test(self, trainer: pl.Trainer, task: ClassificationTask, data: SequenceDataModule, part: str) -> None:
+        """Nothing: `results` predicts the class of every sequence."""
+
+    def results(
+        self,
+        task: ClassificationTask,
+        data: SequenceDataModule,
+        part: str,
+        *,
+        baselines: dict[str, dict[str, float]],
+        seconds: dict[str, float],
+        facts: dict[str, Any],
+    ) -> ClassificationResults:
+        """Predicts the class of every sequence of the part."""
+        found = predict(task, data, part)
+        model = class_scores(task.metrics_of("test"), found.probabilities, found.labels) if found.labelled else {}
+        return ClassificationResults(
+            part=part,
+            sequences=self.counts(data),
+            predictions=found,
+            model=model,
+            baselines=baselines,
+            seconds=seconds,
+            facts=facts,
+        )
+
+    def draw(
+        self,
+        trainer: pl.Trainer,
+        task: ClassificationTask,
+        data: SequenceDataModule,
+        results: ClassificationResults,
+    ) -> None:
+        """The confusion matrix."""
+        accuracy = results.model.get("accuracy")
+        title = f"{results.part}: {len(results.predictions.labels)} sequences"
+        title += "" if accuracy is None else f", accuracy {accuracy:.3f}"
+        figure = confusion_matrix(results.predictions.confusion(), results.predictions.classes, title=title)
+        log_figure(trainer, "confusion", figure, results.facts["steps"])

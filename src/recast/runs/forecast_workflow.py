@@ -1,0 +1,88 @@
+"""The run of a forecasting model."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+
+from recast.baselines.baseline import Baseline
+from recast.checkpoints.checkpoint import Restored
+from recast.datamodule import ForecastDataModule
+from recast.runs import record, scores
+from recast.runs.pictures import draw
+from recast.runs.restored_data import restored_data
+from recast.runs.results import Results
+from recast.runs.scores import Scores
+from recast.runs.workflow import Workflow
+from recast.task import ForecastTask
+
+
+class ForecastWorkflow(Workflow[ForecastTask, ForecastDataModule, Results]):
+    """Windows of a series, errors at each lead, forecasts drawn beside the truth."""
+
+    def counts(self, data: ForecastDataModule) -> dict[str, int]:
+        """Number of windows in each part."""
+        return record.window_counts(data.prepared)
+
+    def summary(self, data: ForecastDataModule) -> str:
+        """See the base class."""
+        return record.summary(data.prepared)
+
+    def data_facts(self, data: ForecastDataModule) -> dict[str, Any]:
+        """See the base class."""
+        return record.data_facts(data.prepared)
+
+    def fit_baselines(self, baselines: Mapping[str, Baseline], data: ForecastDataModule) -> None:
+        """See the base class."""
+        scores.fit_baselines(baselines, data.prepared)
+
+    def score_baselines(
+        self, baselines: Mapping[str, Baseline], task: ForecastTask, data: ForecastDataModule, part: str
+    ) -> dict[str, Scores]:
+        """See the base class."""
+        return scores.score_baselines(baselines, data.prepared, part, task.metrics_of("test"))
+
+    def before_training(self, baselines: Mapping[str, Baseline], task: ForecastTask, data: ForecastDataModule) -> None:
+        """The baselines' errors at each lead of the validation windows become the task's references."""
+        if len(data.prepared.starts.validation):
+            found = self.score_baselines(baselines, task, data, "validation")
+            task.references = {
+                name: np.asarray(score.per_lead["rmse"]) for name, score in found.items() if "rmse" in score.per_lead
+            }
+
+    def adapt(self, config: dict[str, Any], restored: Restored) -> bool:
+        """Reads the file that is to be scored, in the scaling of the training."""
+        data = restored_data(restored, config["path"])
+        data.evaluation_batch_size = config["batch_size"]
+        restored.task.samples["test"] = config["samples"]
+        return True
+
+    def test(self, trainer: pl.Trainer, task: ForecastTask, data: ForecastDataModule, part: str) -> None:
+        """Forecasts from every window of a part."""
+        trainer.test(task, data.loader(part), verbose=False)
+
+    def results(
+        self,
+        task: ForecastTask,
+        data: ForecastDataModule,
+        part: str,
+        *,
+        baselines: dict[str, Scores],
+        seconds: dict[str, float],
+        facts: dict[str, Any],
+    ) -> Results:
+        """See the base class."""
+        return Results(
+            part=part,
+            unit=data.spec.unit,
+            windows=self.counts(data),
+            model=scores.read_scores(task.metrics_of("test")),
+            baselines=baselines,
+            seconds=seconds,
+            facts=facts,
+        )
+
+    def draw(self, trainer: pl.Trainer, task: ForecastTask, data: ForecastDataModule, results: Results) -> None:
+        """Forecasts of the test part, and the error at each lead."""
+        draw(trainer, task, data, results)

@@ -1,0 +1,277 @@
+"""The classifier: padding and neighbours change nothing, both routes agree, torch's own modules give the same."""
+
+import math
+from functools import partial
+
+import lightning.pytorch as pl
+import numpy as np
+import pytest
+import torch
+from finding import concrete_classes
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence
+from ts_files import write_turning
+
+import recast.cells
+from recast.cells.cell import Cell
+from recast.cells.gru import GRU
+from recast.cells.lstm import LSTM
+from recast.cells.rnn import RNN
+from recast.cells.torch_cell import TorchCell
+from recast.classification_task import ClassificationTask
+from recast.errors import ConfigurationError, NonFiniteLossError
+from recast.learning_rates.one_cycle import OneCycle
+from recast.models.classifier import Classifier
+from recast.sequence_datamodule import SequenceDataModule
+from recast.series.ts_file import TsSource
+from recast.types import SequenceBatch, SequenceSpec
+
+CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+POOLINGS = ("last", "mean")
+CLASSES = 4
+
+
+def spec_of(channels: int) -> SequenceSpec:
+    return SequenceSpec(
+        tuple("uvwxyz"[:channels]), ("",) * channels, tuple("abcd"), (0.0,) * channels, (1.0,) * channels
+    )
+
+
+def model_of(cell: str | type[Cell] = "gru", *, channels: int = 3, hidden: int = 5, seed: int = 0, **options):
+    torch.manual_seed(seed)
+    built = partial(CELLS[cell] if isinstance(cell, str) else cell, hidden_size=hidden)
+    return Classifier(spec=spec_of(channels), cell=built, **options).double()
+
+
+def batch_of(lengths: list[int], *, channels: int = 3, seed: int = 0, extra: int = 0) -> SequenceBatch:
+    random = torch.Generator().manual_seed(seed)
+    values = torch.zeros(len(lengths), max(lengths) + extra, channels, dtype=torch.float64)
+    for row, length in enumerate(lengths):
+        values[row, :length] = torch.randn(length, channels, dtype=torch.float64, generator=random)
+    label = torch.randint(CLASSES, (len(lengths),), generator=random)
+    return SequenceBatch(values, torch.tensor(lengths), label)
+
+
+def results_of(model: nn.Module, batch: SequenceBatch) -> list[torch.Tensor]:
+    """Scores and the gradients of the loss."""
+    model.zero_grad()
+    scores = model(batch)
+    nn.functional.cross_entropy(scores, batch.label).backward()
+    return [scores.detach(), *(parameter.grad.clone() for parameter in model.parameters())]
+
+
+def assert_close(ours, theirs, tolerance: float = 1e-10) -> None:
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
+
+
+cells = st.sampled_from(sorted(CELLS))
+poolings = st.sampled_from(POOLINGS)
+routes = st.sampled_from(["padded", "packed"])
+all_lengths = st.lists(st.integers(1, 9), min_size=1, max_size=6)
+seeds = st.integers(0, 1000)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    cell=cells, pooling=poolings, route=routes, layers=st.integers(1, 3), lengths=all_lengths, extra=st.integers(1, 7)
+)
+def test_more_padding_and_what_stands_in_it_change_nothing(cell, pooling, route, layers, lengths, extra):
+    model = model_of(cell, pooling=pooling, route=route, layers=layers)
+    expected = results_of(model, batch_of(lengths))
+    padded = batch_of(lengths, extra=1 + extra % 7)
+    assert_close(results_of(model, padded), expected)
+    for row, length in enumerate(lengths):
+        padded.values[row, length:] = [math.nan, math.inf, -1e300][row % 3]
+    assert_close(results_of(model, padded), expected)
+
+
+@settings(max_examples=40, deadline=None)
+@given(cell=cells, pooling=poolings, route=routes, lengths=all_lengths, data=st.data())
+def test_a_sequence_has_its_scores_in_any_company_and_order(cell, pooling, route, lengths, data):
+    model = model_of(cell, pooling=pooling, route=route, layers=2)
+    batch = batch_of(lengths)
+    scores = model(batch)
+    order = data.draw(st.permutations(range(len(lengths))))
+    some = torch.tensor(order[: data.draw(st.integers(1, len(order)))])
+    torch.testing.assert_close(
+        model(SequenceBatch(*(part[some] for part in batch))), scores[some], rtol=1e-10, atol=1e-10
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(cell=cells, pooling=poolings, layers=st.integers(1, 3), lengths=all_lengths, seed=seeds)
+def test_both_routes_give_the_same_values_and_gradients(cell, pooling, layers, lengths, seed):
+    padded, packed = (
+        model_of(cell, pooling=pooling, layers=layers, seed=seed, route=route) for route in ("padded", "packed")
+    )
+    assert_close(results_of(padded, batch_of(lengths, seed=seed)), results_of(packed, batch_of(lengths, seed=seed)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(cell=cells, layers=st.integers(1, 3), lengths=all_lengths, route=routes, seed=seeds)
+def test_it_is_torchs_module_on_packed_sequences_and_a_linear_map(cell, layers, lengths, route, seed):
+    model = model_of(cell, layers=layers, seed=seed, route=route)
+    reference = getattr(nn, cell.upper())(3, 5, num_layers=layers, batch_first=True).double()
+    ours = [weight for layer in model.stack.cells for weight in layer.weights]
+    with torch.no_grad():
+        for theirs, weight in zip(reference.parameters(), ours, strict=True):
+            theirs.copy_(weight)
+    batch = batch_of(lengths, seed=seed)
+    packed = pack_padded_sequence(batch.values, batch.lengths, batch_first=True, enforce_sorted=False)
+    _, state = reference(packed)
+    hidden = state[0] if isinstance(state, tuple) else state
+    scores = nn.functional.linear(hidden[-1], model.linear.weight, model.linear.bias)
+    loss = nn.functional.cross_entropy(scores, batch.label)
+    found = results_of(model, batch)
+    torch.testing.assert_close(found[0], scores, rtol=1e-10, atol=1e-10)
+    gradients = torch.autograd.grad(loss, list(reference.parameters()))
+    model.zero_grad()
+    results_of(model, batch)
+    assert_close([weight.grad for weight in ours], gradients)
+
+
+def test_the_mean_is_that_over_the_steps():
+    model = model_of(pooling="mean")
+    batch = batch_of([3, 7])
+    for row, length in enumerate((3, 7)):
+        outputs, _ = model.stack(batch.values[row : row + 1, :length])
+        torch.testing.assert_close(model(batch)[row], model.linear(outputs.mean(1))[0])
+
+
+EVERY_CELL = [found for found in concrete_classes(recast.cells, Cell) if found.__module__ != "recast.cells.torch_cell"]
+
+
+@pytest.mark.parametrize("cell", EVERY_CELL, ids=lambda cell: cell.__name__)
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_every_cell_classifies_whatever_the_padding(cell, pooling):
+    model = model_of(cell, pooling=pooling, layers=2)
+    lengths = [1, 6, 3]
+    expected = results_of(model, batch_of(lengths))
+    assert expected[0].shape == (3, CLASSES)
+    padded = batch_of(lengths, extra=4)
+    padded.values[0, 1:] = math.nan
+    assert_close(results_of(model, padded), expected)
+    assert any(gradient.abs().max() > 0 for gradient in expected[1:])
+
+
+def test_only_cells_of_torch_run_packed():
+    others = [cell for cell in EVERY_CELL if not issubclass(cell, TorchCell)]
+    assert {RNN, GRU, LSTM} == set(EVERY_CELL) - set(others)
+    for cell in others:
+        with pytest.raises(ConfigurationError, match=f"route=packed .* {cell.__name__} is not; use route=padded"):
+            model_of(cell, route="packed")
+
+
+@pytest.mark.parametrize("route", ["padded", "packed"])
+def test_dropout_and_noise_act_in_training_alone(route):
+    model = model_of(layers=2, dropout=0.5, noise=0.3, route=route)
+    batch = batch_of([4, 2, 9])
+    model.eval()
+    assert torch.equal(model(batch), model(batch))
+    plain = model_of(layers=2, route=route)
+    torch.testing.assert_close(model(batch), plain(batch))
+    model.train()
+    assert not torch.equal(model(batch), model(batch))
+
+
+@pytest.mark.parametrize("route", ["padded", "packed"])
+def test_the_noise_has_the_size_asked_for(route):
+    """A relu cell that passes its input on, one step: the scores' noise is the input's."""
+    model = model_of("rnn", channels=1, hidden=1, noise=0.2, route=route, seed=0)
+    with torch.no_grad():
+        for weight, value in zip(model.stack.cells[0].weights, (1e-3, 0.0, 0.0, 0.0), strict=True):
+            weight.fill_(value)
+        model.linear.weight.fill_(1e3)
+        model.linear.bias.zero_()
+    count = 4000
+    batch = SequenceBatch(
+        torch.ones(count, 1, 1).double(), torch.ones(count, dtype=torch.int64), torch.zeros(count).long()
+    )
+    scores = model(batch)[:, 0]
+    assert scores.mean().item() == pytest.approx(1, abs=0.02)
+    assert scores.std().item() == pytest.approx(0.2, rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("layers", 0), ("dropout", 1.0), ("noise", -1.0), ("pooling", "max"), ("route", "sorted"), ("spec", 3)],
+)
+def test_impossible_options_are_refused(option, value):
+    options = {"spec": spec_of(2), "cell": partial(GRU, hidden_size=2), option: value}
+    with pytest.raises(ConfigurationError, match=option):
+        Classifier(**options)
+
+
+# Training
+
+
+@pytest.fixture
+def data(tmp_path) -> SequenceDataModule:
+    train, test = write_turning(tmp_path)
+    return SequenceDataModule(source=TsSource(path=str(train), test_path=str(test)), batch_size=16)
+
+
+def trainer_of(**options) -> pl.Trainer:
+    defaults = {"accelerator": "cpu", "max_epochs": 15, "logger": False, "enable_checkpointing": False}
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "log_every_n_steps": 1}
+    return pl.Trainer(**(defaults | quiet | options))
+
+
+def task_of(data: SequenceDataModule, **options) -> ClassificationTask:
+    pl.seed_everything(0, verbose=False)
+    model = Classifier(spec=data.spec, cell=partial(GRU, hidden_size=16))
+    return ClassificationTask(
+        model=model, optimizer=partial(torch.optim.Adam, lr=0.02), learning_rate=OneCycle(), **options
+    )
+
+
+def test_it_learns_and_scores_longer_sequences(data):
+    task, trainer = task_of(data), trainer_of(max_epochs=25)
+    trainer.fit(task, data)
+    assert trainer.callback_metrics["accuracy/validation"] > 0.9
+    assert data.prepared.part("test").lengths.max() > data.prepared.part("train").lengths.max()
+    (scores,) = trainer.test(task, data, verbose=False)
+    assert scores["accuracy/test"] > 0.9
+    assert set(scores) == {"loss/test", "accuracy/test", "macro_f1/test"}
+
+
+def test_the_loss_logged_is_the_cross_entropy_over_all_sequences(data):
+    data.evaluation_batch_size = 7
+    task = task_of(data, label_smoothing=0.3)
+    (scores,) = trainer_of().test(task, data, verbose=False)
+    (batch,) = SequenceDataModule(source=data.source).loader("test")
+    expected = nn.functional.cross_entropy(task.eval().model(batch), batch.label).item()
+    assert scores["loss/test"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_smoothing_is_that_of_the_formula(data, monkeypatch):
+    task = task_of(data, label_smoothing=0.3)
+    monkeypatch.setattr("recast.classification_task.is_due", lambda trainer: False)
+    task.trainer = trainer_of()
+    (batch,) = list(data.loader("test"))
+    logs = task.model(batch).log_softmax(1)
+    weights = nn.functional.one_hot(batch.label, 3) * 0.7 + 0.3 / 3
+    assert task.training_step(batch, 0).item() == pytest.approx(-(weights * logs).sum(1).mean().item(), rel=1e-5)
+
+
+def test_a_loss_that_is_not_finite_ends_training(data):
+    task = task_of(data)
+    with torch.no_grad():
+        task.model.linear.weight[0, 0] = np.nan
+    with pytest.raises(NonFiniteLossError, match=r"the training loss is nan at step 0.*lower optimizer\.lr"):
+        trainer_of().fit(task, data)
+
+
+def test_curves_that_may_be_watched_are_logged(data):
+    task, trainer = task_of(data), trainer_of(max_epochs=1)
+    trainer.fit(task, data)
+    assert set(task.validation_curves) <= set(trainer.callback_metrics)
+
+
+@pytest.mark.parametrize("smoothing", [1.0, -0.1])
+def test_impossible_smoothing_is_refused(data, smoothing):
+    with pytest.raises(ConfigurationError, match="label_smoothing"):
+        task_of(data, label_smoothing=smoothing)

@@ -38,9 +38,13 @@ class Dilated(Cell[DilatedState]):
 
     The learnt fusion W joins the phases, so that an output sees every input up to its own step. It is the last layer of
     the paper's section 2.2, a convolution of width `stride` (there for networks whose smallest stride is above 1), here
-    within every layer and without bias. At the start W_0 is the identity, and the others are drawn as in a linear layer
-    of `stride * hidden_size` inputs, from +-1 / sqrt(stride * hidden_size): the newest output passes as it is, the older
-    ones a little.
+    within every layer and without bias. At the start W_0 is the identity, and the others are drawn uniformly from
+    +-1 / sqrt(stride * hidden_size), as in a linear layer of that many inputs: the newest output passes as it is, and
+    the older ones are mixed in.
+
+    The recurrence runs on inner states alone; fused outputs do not enter it. A decoder takes over the encoder's inner
+    states and fuses them with its own W; that of the encoder's last layer then acts, and is learnt, only where the
+    encoder's outputs are looked at, as by attention.
 
     Args:
         input_size: Number of inputs at each step.

@@ -277,4 +277,6 @@ def test_every_experiment_trains_two_batches(experiment, tmp_path):
     path = config["data"]["source"].get("path")
     if path and not Path(path).exists():
         pytest.skip(f"{Path(path).name} is absent")
-    smoke([f"experiment={experiment}"], tmp_path)
+    # Where the whole training part is one batch there would be no second one.
+    size = min(config["data"]["batch_size"], 32)
+    smoke([f"experiment={experiment}", f"data.batch_size={size}"], tmp_path)

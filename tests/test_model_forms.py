@@ -8,9 +8,11 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import pytest
+import synthetic
 import torch
 import yaml
 from conftest import small_data
+from synthetic import batch_of, with_weights
 from torch import Tensor, nn
 
 from recast.anchors.last import LastAnchor
@@ -58,29 +60,12 @@ CELLS, HEADS, ANCHORS = names_in("cell"), names_in("head"), names_in("anchor")
 every_model = pytest.mark.parametrize("model", MODELS)
 every_cell = pytest.mark.parametrize("cell", CELLS)
 every_head = pytest.mark.parametrize("head", HEADS)
+spec_of = partial(synthetic.spec_of, targets=TARGETS, context=CONTEXT, horizon=HORIZON, periods=1)
 
 
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)
-
-
-def spec_of(
-    *, past: int = 0, periods: int = 1, targets: int = TARGETS, context: int = CONTEXT, horizon: int = HORIZON
-) -> SeriesSpec:
-    channels = targets + past
-    return SeriesSpec(
-        names=tuple("abcd"[:channels]),
-        units=("m",) * channels,
-        targets=targets,
-        step="h",
-        context=context,
-        horizon=horizon,
-        periods=(24.0,) * periods,
-        offset=(0.0,) * channels,
-        scale=(1.0,) * channels,
-        naive_error=(1.0,) * targets,
-    )
 
 
 def small(node: dict[str, Any]) -> dict[str, Any]:
@@ -108,23 +93,6 @@ def model_of(
     groups = {group: choice for entry in node.pop("defaults") if entry != "_self_" for group, choice in entry.items()}
     parts = {group: part(group, chosen.get(group, choice)) for group, choice in groups.items()}
     return with_weights(build(small(node))(spec=spec or spec_of(), **parts))
-
-
-def with_weights(model: Any) -> Any:
-    model = model.double().eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.uniform_(-0.7, 0.7)
-    return model
-
-
-def batch_of(spec: SeriesSpec, batch: int = BATCH) -> Batch:
-    return Batch(
-        context=torch.randn(batch, spec.context, spec.inputs, dtype=torch.float64),
-        target=torch.randn(batch, spec.horizon, spec.targets, dtype=torch.float64),
-        known=torch.randn(batch, spec.horizon, spec.known, dtype=torch.float64),
-        start=torch.arange(batch),
-    )
 
 
 def blinded(batch: Batch) -> Batch:

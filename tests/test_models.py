@@ -8,9 +8,11 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import pytest
+import synthetic
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from synthetic import batch_of, with_weights
 from torch import Tensor
 from torch.nn import functional
 
@@ -61,27 +63,12 @@ every_head = pytest.mark.parametrize("head", HEADS)
 every_anchor = pytest.mark.parametrize("anchor", [LastAnchor, NoAnchor], ids=["anchored", "free"])
 every_form = pytest.mark.parametrize("form", FORMS)
 every_feedback = pytest.mark.parametrize("feedback", FEEDBACK)
+spec_of = partial(synthetic.spec_of, targets=TARGETS, context=CONTEXT, horizon=HORIZON, past=1, periods=1)
 
 
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)
-
-
-def spec_of(*, past: int = 1, horizon: int = HORIZON, periods: int = 1) -> SeriesSpec:
-    channels = TARGETS + past
-    return SeriesSpec(
-        names=tuple("abcd"[:channels]),
-        units=("m",) * channels,
-        targets=TARGETS,
-        step="h",
-        context=CONTEXT,
-        horizon=horizon,
-        periods=(24.0,) * periods,
-        offset=(0.0,) * channels,
-        scale=(1.0,) * channels,
-        naive_error=(1.0,) * TARGETS,
-    )
 
 
 @functools.cache
@@ -101,20 +88,7 @@ def model_of(
     """A float64 model in evaluation mode, with weights large enough for every path to matter."""
     factory = part("cell", cell, hidden_size=5)
     options = {"schedule": Never(), "layers": 2} | options
-    model = EncoderDecoder(spec=spec or spec_of(), cell=factory, head=part("head", head), **options).double().eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.uniform_(-0.7, 0.7)
-    return model
-
-
-def batch_of(spec: SeriesSpec, batch: int = BATCH) -> Batch:
-    return Batch(
-        context=torch.randn(batch, spec.context, spec.inputs, dtype=torch.float64),
-        target=torch.randn(batch, spec.horizon, spec.targets, dtype=torch.float64),
-        known=torch.randn(batch, spec.horizon, spec.known, dtype=torch.float64),
-        start=torch.arange(batch),
-    )
+    return with_weights(EncoderDecoder(spec=spec or spec_of(), cell=factory, head=part("head", head), **options))
 
 
 def read(model: EncoderDecoder, batch: Batch) -> tuple[list[Tensor], list[Any]]:

@@ -1,11 +1,14 @@
 """The network over segments against a plain loop around `torch.nn.GRU`, and what each of its options promises."""
 
 import functools
+from functools import partial
 from itertools import product
 from typing import Any
 
 import pytest
+import synthetic
 import torch
+from synthetic import batch_of, with_weights
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -28,27 +31,12 @@ every_cell = pytest.mark.parametrize("cell", CELLS)
 every_head = pytest.mark.parametrize("head", HEADS)
 every_decoding = pytest.mark.parametrize("decoding", ["parallel", "recurrent"])
 every_anchor = pytest.mark.parametrize("anchor", [LastAnchor, NoAnchor], ids=["anchored", "free"])
+spec_of = partial(synthetic.spec_of, targets=TARGETS, context=CONTEXT, horizon=HORIZON)
 
 
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)
-
-
-def spec_of(*, past: int = 0, periods: int = 0, context: int = CONTEXT, horizon: int = HORIZON) -> SeriesSpec:
-    channels = TARGETS + past
-    return SeriesSpec(
-        names=tuple("abcd"[:channels]),
-        units=("m",) * channels,
-        targets=TARGETS,
-        step="h",
-        context=context,
-        horizon=horizon,
-        periods=(24.0, 12.0)[:periods],
-        offset=(0.0,) * channels,
-        scale=(1.0,) * channels,
-        naive_error=(1.0,) * TARGETS,
-    )
 
 
 @functools.cache
@@ -62,20 +50,7 @@ def model_of(cell: str = "gru", head: str = "point", *, spec: SeriesSpec | None 
     """A float64 model in evaluation mode, with weights large enough for every path to matter."""
     factory = part("cell", cell, f"model.cell.hidden_size={HIDDEN}")
     options = {"segment": SEGMENT} | options
-    model = Segment(spec=spec or spec_of(), cell=factory, head=part("head", head), **options).double().eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.uniform_(-0.7, 0.7)
-    return model
-
-
-def batch_of(spec: SeriesSpec, batch: int = BATCH) -> Batch:
-    return Batch(
-        context=torch.randn(batch, spec.context, spec.inputs, dtype=torch.float64),
-        target=torch.randn(batch, spec.horizon, spec.targets, dtype=torch.float64),
-        known=torch.randn(batch, spec.horizon, spec.known, dtype=torch.float64),
-        start=torch.arange(batch),
-    )
+    return with_weights(Segment(spec=spec or spec_of(), cell=factory, head=part("head", head), **options))
 
 
 def torch_gru(model: Segment) -> nn.GRU:

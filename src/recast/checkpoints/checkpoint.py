@@ -24,7 +24,7 @@ from recast.prepare.sequences import PreparedSequences
 from recast.task import ForecastTask
 from recast.types import SeriesSpec
 
-FORMAT = 1
+FORMAT = 2
 PARTS = ("data", "model", "task", "metrics")
 ALLOWED = ("recast.",)
 SPECS: dict[Kind, Callable[[object], Any]] = {FORECAST: checked_spec, CLASSIFICATION: checked_sequence_spec}

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from recast.checkpoints.checkpoint import restore
+from recast.checkpoints.checkpoint import FORMAT, restore
 from recast.errors import CheckpointError
 
 
@@ -192,7 +192,8 @@ def test_a_target_deep_in_a_place_that_takes_anything(content, tmp_path, marker)
         ("state_dict", {}, "Missing key"),
         ("state_dict", {"model.decoder.readout.weight": "text"}, ""),
         ("state_dict", {1: torch.zeros(1)}, ""),
-        ("recast/format", 2, "format 2, but recast"),
+        ("recast/format", FORMAT - 1, f"format {FORMAT - 1}, but recast"),
+        ("recast/format", FORMAT + 1, f"format {FORMAT + 1}, but recast"),
         ("recast/format", ..., "format None"),
         ("recast/config", ..., "no configuration"),
         ("recast/config", [], "no configuration"),

@@ -32,3 +32,9 @@ def test_commands_and_files_that_are_named_exist():
 def test_choices_in_the_table_are_all_that_there_are(group, choices):
     files = {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")}
     assert set(re.findall(r"`([a-z_]+)`", choices)) == files
+
+
+@pytest.mark.parametrize("group", ["data", "model", "optimizer", "learning_rate", "task", "trainer"])
+def test_every_choice_of_a_group_is_named(group):
+    choices = {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")}
+    assert choices <= set(re.findall(r"`(?:model=)?([a-z_0-9]+)`", README))

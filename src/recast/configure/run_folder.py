@@ -1,4 +1,4 @@
-"""Which folder a run writes to: a new one, or with resume=true the one it left unfinished."""
+"""Which folder a run or a sweep writes to: a new one, or with resume=true the one it left unfinished."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,8 +11,9 @@ RESULT = "metrics.json"
 
 
 def register() -> None:
-    """Makes `${recast.run_folder:output_dir,resume,overrides}` known to OmegaConf."""
+    """Makes `${recast.run_folder:output_dir,resume,overrides}` and `recast.sweep_folder` known to OmegaConf."""
     OmegaConf.register_new_resolver("recast.run_folder", run_folder, use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("recast.sweep_folder", sweep_folder, use_cache=True, replace=True)
 
 
 def run_folder(output_dir: str, resume: bool, overrides: Sequence[str]) -> str:
@@ -29,6 +30,26 @@ def run_folder(output_dir: str, resume: bool, overrides: Sequence[str]) -> str:
             folder = candidate.parents[1]
             if not (folder / RESULT).exists() and _without_resume(yaml.safe_load(candidate.read_text())) == wanted:
                 return str(folder)
+    return _new_folder(output_dir)
+
+
+def sweep_folder(output_dir: str, resume: bool, overrides: Sequence[str]) -> str:
+    """A new folder named by date and time; with `resume`, that of the youngest sweep of the same overrides.
+
+    Args:
+        output_dir: Where folders of sweeps lie.
+        resume: Whether an earlier sweep is looked for.
+        overrides: The command's overrides; `resume` itself does not count.
+    """
+    if resume:
+        wanted = _without_resume(overrides)
+        for candidate in sorted(Path(output_dir).glob("*/*/multirun.yaml"), reverse=True):
+            if _without_resume(yaml.safe_load(candidate.read_text())["hydra"]["overrides"]["task"]) == wanted:
+                return str(candidate.parent)
+    return _new_folder(output_dir)
+
+
+def _new_folder(output_dir: str) -> str:
     while True:
         folder = Path(output_dir) / datetime.now().astimezone().strftime("%Y-%m-%d/%H-%M-%S-%f")
         try:

@@ -1,0 +1,25 @@
+"""One job of a sweep: `python -m recast.cli.job FOLDER` runs the configuration that lies frozen in the folder."""
+
+import sys
+from pathlib import Path
+
+from recast.cli.application import quiet_lightning
+from recast.sweeps.attempt import attempt
+
+
+def main() -> None:
+    """The command; it ends with 0 when the job is finished, 143 when a signal stopped it with its state saved."""
+    quiet_lightning()
+    sys.exit(attempt(Path(sys.argv[1]), _show))
+
+
+def _show(results: object) -> None:
+    from recast.cli.show import show_results
+    from recast.runs.run_results import RunResults
+
+    if isinstance(results, RunResults):
+        show_results(results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""All of a run that can go wrong before the first step: options that do not fit each other or the data."""
+
+import json
+from typing import Any
+
+from recast.configure.build import build
+from recast.configure.kinds import kind_of
+from recast.runs.fit import build_task
+from recast.runs.trainer import check_clipping, check_optimizer
+from recast.types import SequenceSpec, SeriesSpec
+
+
+class Rehearsal:
+    """Builds data, model and task of configurations without training; data that several share are read once."""
+
+    def __init__(self) -> None:
+        self._specs: dict[str, SeriesSpec | SequenceSpec] = {}
+
+    def rehearse(self, config: dict[str, Any]) -> None:
+        """Builds what a run would build.
+
+        Args:
+            config: A configuration of recast-train that has passed the check, in plain containers.
+
+        Raises:
+            InputError: if data or options do not fit.
+        """
+        config = {"learning_rate": None, **config}
+        kind_of(config)
+        check_optimizer(config["optimizer"])
+        check_clipping(config)
+        data = config["data"]
+        # Seeds set orders, not sizes: five of them need not read a file five times.
+        key = json.dumps({name: data[name] for name in data if name != "seed"}, sort_keys=True, default=str)
+        if key not in self._specs:
+            self._specs[key] = build(data).prepared.spec
+        build_task(config, self._specs[key])

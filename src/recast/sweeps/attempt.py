@@ -1,0 +1,79 @@
+"""One attempt at a job: runs what its folder says, and notes there how it ended."""
+
+import contextlib
+import logging
+import logging.config
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from recast.errors import ConfigurationError, RecastError, StoppedBySignalError
+from recast.sweeps.job_folder import JobFolder, rank
+
+UNEXPECTED = 1
+
+
+def attempt(path: Path, show: Callable[[Any], None]) -> int:
+    """Runs the job in a folder, from its last state where there is one; the exit code of its process.
+
+    Args:
+        path: The job's folder, with the frozen configuration in it.
+        show: Called with the results.
+    """
+    folder = JobFolder(path)
+    leader = rank() == 0
+    try:
+        # With several processes the first one holds the job for all of them.
+        with folder.locked() if leader else contextlib.nullcontext():
+            if leader:
+                folder.failure.unlink(missing_ok=True)
+            results = _run(folder)
+            if leader:
+                show(results)
+    except StoppedBySignalError as error:
+        print(f"recast: {error}", flush=True)
+        return error.exit_code
+    except RecastError as error:
+        return _failed(folder, str(error), error.exit_code, leader=leader)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        return _failed(folder, str(error), UNEXPECTED, leader=leader)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the sweep shows it beside the job
+        traceback.print_exc()
+        return _failed(folder, f"{type(error).__name__}: {error}", UNEXPECTED, leader=leader)
+    return 0
+
+
+def _run(folder: JobFolder) -> Any:
+    config = folder.read_config()
+    if config is None:
+        raise ConfigurationError(f"{folder.config}: there is no configuration to run; start the sweep again")
+    _log_to(folder.path / "recast-train.log")
+    # Slow to import, and not needed to say that a folder is empty.
+    from recast.configure.check import check
+    from recast.configure.options import TrainOptions
+    from recast.runs.fit import run
+
+    check(config, TrainOptions)
+    return run(config | {"resume": True}, folder.path)
+
+
+def _log_to(path: Path) -> None:
+    """Messages to the output, and with time and place to a file."""
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    short, full = logging.StreamHandler(), logging.FileHandler(path)
+    short.setFormatter(logging.Formatter("%(message)s"))
+    full.setFormatter(logging.Formatter("[%(asctime)s][%(name)s][%(levelname)s] %(message)s"))
+    root.handlers[:] = [short, full]
+
+
+def _failed(folder: JobFolder, message: str, code: int, *, leader: bool) -> int:
+    print(f"recast: {message}", flush=True)
+    if leader:
+        # A full disk may be the reason why it failed; whoever started the job sees its exit code, and the lines above.
+        with contextlib.suppress(OSError):
+            folder.write_failure(message, code)
+    return code

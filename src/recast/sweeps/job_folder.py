@@ -1,0 +1,158 @@
+"""The folder of one job of a sweep: what lies where, and what that says of the job."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from recast.errors import ConfigurationError
+from recast.files import write_json, write_text
+
+
+class State(StrEnum):
+    """What has become of a job."""
+
+    FINISHED = "finished"
+    RUNNING = "running"
+    QUEUED = "queued"
+    FAILED = "failed"
+    UNFINISHED = "unfinished"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """The files of a job. All of them are written whole; any of them may be missing.
+
+    Args:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The checked configuration, in plain containers: what the job runs."""
+        return self.path / "config.yaml"
+
+    @property
+    def results(self) -> Path:
+        """The results, written last."""
+        return self.path / "metrics.json"
+
+    @property
+    def failure(self) -> Path:
+        """Why the last attempt failed."""
+        return self.path / "failure.json"
+
+    @property
+    def progress(self) -> Path:
+        """How far the attempt has come."""
+        return self.path / "progress.json"
+
+    @property
+    def submission(self) -> Path:
+        """The cluster's number for the job."""
+        return self.path / "submission.json"
+
+    @property
+    def output(self) -> Path:
+        """What the job has printed, all attempts one after the other."""
+        return self.path / "output.log"
+
+    @property
+    def state(self) -> State:
+        """What has become of the job, as far as its files say; that it waits in a cluster's queue they do not."""
+        if self.is_locked():
+            return State.RUNNING
+        if self.read_results() is not None:
+            return State.FINISHED
+        if self.failure.exists():
+            return State.FAILED
+        return State.UNFINISHED if self.config.exists() else State.MISSING
+
+    def read_results(self) -> dict[str, Any] | None:
+        """The results, where they are whole and hold scores of the test part; None otherwise."""
+        found = read_json(self.results)
+        return found if found is not None and isinstance(found.get("test"), dict) and found["test"] else None
+
+    def read_config(self) -> dict[str, Any] | None:
+        """The configuration; None where there is none that can be read."""
+        try:
+            found = yaml.safe_load(self.config.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        """Freezes the configuration."""
+        write_text(self.config, yaml.safe_dump(config, sort_keys=False))
+
+    def write_failure(self, message: str, exit_code: int) -> None:
+        """Notes why an attempt failed.
+
+        Args:
+            message: For people; its first line is shown beside the job.
+            exit_code: Of the job's process; negative, the number of the signal that ended it.
+        """
+        first = next((line.strip() for line in message.splitlines() if line.strip()), "no reason given")
+        now = datetime.now().astimezone().isoformat(timespec="seconds")
+        write_json(self.failure, {"error": first, "message": message, "exit_code": exit_code, "time": now})
+
+    def failure_reason(self) -> str | None:
+        """The first line of why the last attempt failed; None where it did not."""
+        found = read_json(self.failure)
+        return None if found is None else str(found.get("error", "no reason given"))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Marks the job as running for as long as this process lives, however it ends.
+
+        Raises:
+            ConfigurationError: if another process runs it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with self._lock_file.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ConfigurationError(f"{self.path}: another process runs this job") from None
+            yield
+
+    def is_locked(self) -> bool:
+        """Whether a process runs the job."""
+        try:
+            with self._lock_file.open("r+") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            return False
+        return False
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.path / "running.lock"
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The content of a JSON file that holds names and values; None where there is no such whole file."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def rank() -> int:
+    """This process's number among those of its job, as torchrun, Lightning and SLURM give it."""
+    found = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+    return next((int(number) for number in found if number), 0)

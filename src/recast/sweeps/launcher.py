@@ -1,0 +1,154 @@
+"""What the launchers share: a sweep is checked as a whole, and only what is missing is run."""
+
+import logging
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from recast.errors import RecastError
+from recast.sweeps.job_folder import JobFolder, State
+from recast.sweeps.names import swept
+
+log = logging.getLogger(__name__)
+
+HYDRAS_SUBDIR = "${hydra.job.num}"
+
+
+class SweepError(RecastError):
+    """Some jobs of a sweep have failed; the others are finished."""
+
+
+class JobLauncher(Launcher):
+    """Runs the jobs of a sweep that are not finished, each as a run of its own in its own folder.
+
+    All jobs are composed, checked and rehearsed before the first is started. A job's folder is found again by its
+    configuration: finished ones are passed over, half-done ones go on from their last state. A new launcher inherits
+    from this class and writes `run`.
+    """
+
+    config: DictConfig
+    hydra_context: HydraContext
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Called by the sweeper."""
+        self.hydra_context = hydra_context
+        self.config = config
+
+    @abstractmethod
+    def run(self, sweep: Path, jobs: Mapping[JobFolder, dict[str, Any]]) -> None:
+        """Runs jobs to their ends, whatever becomes of each; returns when none is left in work.
+
+        Args:
+            sweep: The folder of the sweep.
+            jobs: Configuration of each job, in the order of the sweep; the folders hold it already.
+
+        Raises:
+            StoppedBySignalError: if the launcher was told to stop.
+        """
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Runs what is missing of the jobs with these overrides.
+
+        Args:
+            job_overrides: Overrides of each job.
+            initial_job_idx: Number of the first of them.
+
+        Returns:
+            For each job what became of it: its validation score, or a SweepError that names all failed jobs.
+
+        Raises:
+            ConfigurationError: if a job cannot run; then none has been started.
+        """
+        from recast.sweeps.plan import check_jobs, place_jobs, write_plan
+
+        setup_globals()
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        sweep = Path(str(self.config.hydra.sweep.dir)).absolute()
+        jobs = [self._compose(initial_job_idx + index, list(given)) for index, given in enumerate(job_overrides)]
+        check_jobs(jobs)
+        sweep.mkdir(parents=True, exist_ok=True)
+        placed = place_jobs(jobs, sweep)
+        write_plan(sweep, jobs, placed)
+        waiting = [job for job in jobs if placed[job.number].state is not State.FINISHED]
+        log.info("%s: %d jobs, %d of them finished already", sweep, len(jobs), len(jobs) - len(waiting))
+        for job in waiting:
+            folder = placed[job.number]
+            if not folder.is_locked():
+                _save_hydra(job.composed, folder.path)
+                folder.write_config(job.config)
+        if waiting:
+            self.run(sweep, {placed[job.number]: job.config for job in waiting})
+        folders = [placed[job.number] for job in jobs]
+        failed = {folder: reason(folder) for folder in folders if folder.state is not State.FINISHED}
+        error = None
+        if failed:
+            told = "\n".join(f"{folder.path.relative_to(sweep)}: {why}" for folder, why in failed.items())
+            error = SweepError(
+                f"{len(failed)} of {len(jobs)} jobs failed; {len(jobs) - len(failed)} are finished\n{told}\n"
+                f"The same command with hydra.sweep.dir={sweep} runs the failed ones again"
+            )
+        return [_outcome(job.composed, folder, error) for job, folder in zip(jobs, folders, strict=True)]
+
+    def _compose(self, number: int, overrides: list[str]) -> Any:
+        from recast.sweeps.plan import Job, plain_config
+
+        composed = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
+        with open_dict(composed):
+            composed.hydra.job.id = composed.hydra.job.num = number
+        # Interpolations may name Hydra's own configuration.
+        state = HydraConfig.instance().cfg
+        HydraConfig.instance().set_config(composed)
+        try:
+            config = plain_config(composed)
+            asked = OmegaConf.to_container(self.config.hydra.sweep, resolve=False)
+            plain_subdir = not isinstance(asked, dict) or asked["subdir"] == HYDRAS_SUBDIR
+            subdir = None if plain_subdir else str(composed.hydra.sweep.subdir)
+        finally:
+            HydraConfig.instance().cfg = state
+        given = list(self.config.hydra.overrides.task)
+        kept = tuple(override for override in filter_overrides(overrides) if not override.startswith("resume="))
+        return Job(number, kept, swept(kept, given), composed, config, subdir)
+
+
+def reason(folder: JobFolder) -> str:
+    """Why a job is not finished, in a line."""
+    return folder.failure_reason() or "stopped before its end"
+
+
+def _save_hydra(composed: DictConfig, folder: Path) -> None:
+    """What Hydra keeps of each job."""
+    from recast.sweeps.plan import without_hydra
+
+    place = folder / ".hydra"
+    place.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(without_hydra(composed), place / "config.yaml")
+    OmegaConf.save(OmegaConf.masked_copy(composed, ["hydra"]), place / "hydra.yaml")
+    OmegaConf.save(composed.hydra.overrides.task, place / "overrides.yaml")
+
+
+def _outcome(composed: DictConfig, folder: JobFolder, error: SweepError | None) -> JobReturn:
+    results = folder.read_results()
+    done = folder.state is State.FINISHED
+    outcome = JobReturn(
+        overrides=list(composed.hydra.overrides.task),
+        cfg=composed,
+        hydra_cfg=OmegaConf.masked_copy(composed, ["hydra"]),
+        working_dir=str(folder.path),
+        task_name=str(composed.hydra.job.name),
+        status=JobStatus.COMPLETED if done else JobStatus.FAILED,
+    )
+    outcome.return_value = validation_score(results or {}) if done else error
+    return outcome
+
+
+def validation_score(results: Mapping[str, Any]) -> float | None:
+    """The best validation score of a finished job; None where nothing was validated."""
+    selection = results.get("selection")
+    return None if selection is None else selection["value"]

@@ -1,0 +1,170 @@
+"""Jobs side by side on this machine."""
+
+import os
+import signal
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, NamedTuple
+
+from annotated_types import Ge
+
+from recast.errors import StoppedBySignalError
+from recast.options import PositiveInt, checked
+from recast.sweeps.board import Board
+from recast.sweeps.job_folder import JobFolder, State
+from recast.sweeps.launcher import JobLauncher
+from recast.sweeps.slots import Share, Slots, usable_cores, visible_gpus
+from recast.sweeps.worker import start
+
+TICK = 0.5  # seconds between two looks at jobs that others run, and at the terminal
+
+
+class _Work(NamedTuple):
+    folder: JobFolder
+    process: BaseProcess
+    share: Share
+
+
+class LocalJobs(JobLauncher):
+    """Runs jobs side by side, each in a process of its own.
+
+    As many run at once as the cores hold, each job taking `threads` x `trainer.devices` of them; and with GPUs as many
+    as these hold. A job that dies of a signal that nobody sent it through the launcher (kill -9, no memory left) is
+    started again from its last state.
+
+    Args:
+        processes: Jobs at once at most; none: as many as cores and GPUs hold. [jobs]
+        jobs_per_gpu: Jobs that share one GPU. [jobs]
+        restarts: How often a job that was killed is started again. [times]
+    """
+
+    @checked
+    def __init__(
+        self,
+        *,
+        processes: PositiveInt | None = None,
+        jobs_per_gpu: PositiveInt = 1,
+        restarts: Annotated[int, Ge(0)] = 2,
+    ) -> None:
+        super().__init__()
+        self.processes = processes
+        self.jobs_per_gpu = jobs_per_gpu
+        self.restarts = restarts
+
+    def run(self, sweep: Path, jobs: Mapping[JobFolder, dict[str, Any]]) -> None:
+        """Runs jobs to their ends; on SIGINT and SIGTERM they save their state, and the sweep is left."""
+        slots = Slots(usable_cores(), visible_gpus() * self.jobs_per_gpu)
+        waiting = deque(jobs)
+        restarts = dict.fromkeys(jobs, self.restarts)
+        work: list[_Work] = []
+        # The server of the processes reads it when it imports torch.
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(config["threads"] for config in jobs.values())))
+        with _Stop(work) as stop, Board(sweep, list(jobs)).shown() as board:
+            while work or (waiting and not stop.number):
+                if not stop.number:
+                    self._start(waiting, work, jobs, slots, board)
+                wait([job.process.sentinel for job in work], timeout=TICK)
+                for job in [job for job in work if not job.process.is_alive()]:
+                    work.remove(job)
+                    slots.give_back(job.share)
+                    self._ended(job, waiting, restarts, board, stopped=bool(stop.number))
+                board.tick()
+        if stop.number:
+            raise StoppedBySignalError(
+                f"{signal.Signals(stop.number).name}: the states of the jobs are saved; the same command with "
+                f"hydra.sweep.dir={sweep} goes on"
+            )
+
+    def _start(
+        self,
+        waiting: deque[JobFolder],
+        work: list[_Work],
+        jobs: Mapping[JobFolder, dict[str, Any]],
+        slots: Slots,
+        board: Board,
+    ) -> None:
+        """Starts what the free cores hold, in order; a job that another process runs is waited for at the end."""
+        for _ in range(len(waiting)):
+            if self.processes is not None and len(work) >= self.processes:
+                return
+            folder = waiting.popleft()
+            if folder.is_locked():
+                waiting.append(folder)
+                continue
+            if folder.state is State.FINISHED:
+                board.finished(folder)
+                continue
+            share = slots.take(jobs[folder])
+            if share is None:
+                waiting.appendleft(folder)
+                return
+            folder.failure.unlink(missing_ok=True)
+            process = start(folder.path, folder.output, share.environment(jobs[folder]["threads"]))
+            work.append(_Work(folder, process, share))
+            board.started(folder)
+
+    def _ended(
+        self, job: _Work, waiting: deque[JobFolder], restarts: dict[JobFolder, int], board: Board, *, stopped: bool
+    ) -> None:
+        code = job.process.exitcode or 0
+        folder = job.folder
+        if folder.state is State.FINISHED:
+            board.finished(folder)
+            return
+        if stopped:
+            return
+        if code < 0 and restarts[folder]:
+            restarts[folder] -= 1
+            waiting.appendleft(folder)
+            board.say(f"{folder.path.name}: ended by {_signal_name(-code)}; it goes on from its last state")
+            return
+        if not folder.failure.exists():
+            folder.write_failure(_silent_end(code, folder), code)
+        board.failed(folder)
+
+
+def _signal_name(number: int) -> str:
+    name = signal.Signals(number).name
+    return f"{name} (no memory left?)" if number == signal.SIGKILL else name
+
+
+def _silent_end(code: int, folder: JobFolder) -> str:
+    how = f"ended by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code} and without results"
+    return f"{how}; see {folder.output}"
+
+
+class _Stop:
+    """Passes SIGINT and SIGTERM on to the jobs in work; `number` is the first one that came."""
+
+    def __init__(self, work: list[_Work]) -> None:
+        self.number = 0
+        self._work = work
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "_Stop":
+        self._before = {number: signal.signal(number, self._pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        self.number = self.number or number
+        for job in list(self._work):
+            if job.process.is_alive() and job.process.pid is not None:
+                _signal_group(job.process.pid)
+
+
+def _signal_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        # It has ended just now, or has not yet a group of its own.
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)

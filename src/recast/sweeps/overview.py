@@ -1,0 +1,129 @@
+"""What has become of the jobs of a sweep, as a table."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Group
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from recast.sweeps.job_folder import JobFolder, State, read_json
+
+STYLES = {
+    State.FINISHED: "green",
+    State.RUNNING: "cyan",
+    State.QUEUED: "blue",
+    State.FAILED: "bold red",
+    State.UNFINISHED: "yellow",
+    State.MISSING: "dim",
+}
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """What is known of a job.
+
+    Args:
+        name: Its folder's name.
+        state: What has become of it.
+        step: Optimiser steps taken; None where nothing is known. [steps]
+        total_steps: Optimiser steps in all. [steps]
+        phase: What it is doing.
+        scores: Test scores of a finished job, the latest validation scores of another one.
+        seconds: How long training took. [s]
+        reason: Why it failed, in a line.
+    """
+
+    name: str
+    state: State
+    step: int | None = None
+    total_steps: int | None = None
+    phase: str = ""
+    scores: Mapping[str, float | None] | None = None
+    seconds: float | None = None
+    reason: str = ""
+
+
+def status_of(folder: JobFolder, name: str, state: State | None = None) -> JobStatus:
+    """What the files of a job say.
+
+    Args:
+        folder: The job's folder.
+        name: What it is called.
+        state: What has become of it, where more is known than its files say.
+    """
+    state = state or folder.state
+    if state is State.FINISHED:
+        results = folder.read_results() or {}
+        scores = {f"{metric}/test": value for metric, value in results.get("test", {}).items()}
+        steps = results.get("steps")
+        return JobStatus(name, state, steps, steps, scores=scores, seconds=results.get("seconds", {}).get("fit"))
+    progress = read_json(folder.progress) or {}
+    return JobStatus(
+        name,
+        state,
+        progress.get("step"),
+        progress.get("total_steps"),
+        phase=str(progress.get("phase", "")) if state is State.RUNNING else "",
+        scores=progress.get("monitor"),
+        reason=(folder.failure_reason() or "") if state is State.FAILED else "",
+    )
+
+
+def summary(jobs: Sequence[JobStatus]) -> Text:
+    """How many jobs are in each state."""
+    text = Text()
+    for state, style in STYLES.items():
+        count = sum(job.state is state for job in jobs)
+        if count:
+            text.append(f"{'  ' if text else ''}{count} {state.value}", style=style)
+    return text or Text("no jobs")
+
+
+def overview(jobs: Sequence[JobStatus], *, most: int | None = None) -> Group:
+    """A table with a row for each job, and their numbers below.
+
+    Args:
+        jobs: The jobs.
+        most: Rows at most: jobs in work and failed ones first, then those that ended last; none: all jobs, in order.
+    """
+    shown = list(jobs)
+    if most is not None and len(shown) > most:
+        first = (State.RUNNING, State.FAILED, State.UNFINISHED, State.QUEUED)
+        kept = [job for state in first for job in shown if job.state is state]
+        rest = [job for job in reversed(shown) if job not in kept]
+        shown = (kept + rest)[:most]
+    return Group(_table(shown), summary(jobs))
+
+
+def _table(jobs: Sequence[JobStatus]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("job", overflow="fold", ratio=3)
+    table.add_column("state")
+    table.add_column("progress", width=12)
+    table.add_column("steps", justify="right")
+    table.add_column("score or reason", overflow="fold", ratio=3)
+    for job in jobs:
+        said = escape(job.reason) if job.reason else score_text(job.scores)
+        steps = "" if job.step is None else f"{job.step}" + (f"/{job.total_steps}" if job.total_steps else "")
+        state = job.phase or job.state.value
+        table.add_row(escape(job.name), Text(state, style=STYLES[job.state]), _bar(job), steps, said)
+    return table
+
+
+def _bar(job: JobStatus) -> ProgressBar | str:
+    if job.state is State.MISSING or job.step is None or not job.total_steps:
+        return ""
+    return ProgressBar(total=job.total_steps, completed=job.step, width=12)
+
+
+def score_text(scores: Mapping[str, Any] | None) -> str:
+    """The first score, as in `mse/test 0.0123`."""
+    for name, value in (scores or {}).items():
+        if isinstance(value, int | float) and math.isfinite(value):
+            return f"{name} {value:.4g}"
+    return ""

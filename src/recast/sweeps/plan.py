@@ -1,0 +1,136 @@
+"""What a sweep is to do: each job's checked configuration and its folder, found again when the sweep is repeated."""
+
+import copy
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, open_dict, read_write
+
+from recast.configure.check import check
+from recast.configure.compose import plain
+from recast.configure.options import TrainOptions
+from recast.errors import ConfigurationError, InputError
+from recast.files import write_json
+from recast.runs.rehearsal import Rehearsal
+from recast.sweeps.job_folder import JobFolder
+from recast.sweeps.names import digest, job_name
+
+PLAN = "jobs.json"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a sweep.
+
+    Args:
+        number: Its number in the sweep, from 0.
+        overrides: As on the command line.
+        swept: Those that differ from job to job, value by key.
+        composed: Its configuration as Hydra composes it, with the node `hydra`.
+        config: Its configuration in plain containers.
+        subdir: The folder's name that was asked for; none: one by what is swept.
+    """
+
+    number: int
+    overrides: tuple[str, ...]
+    swept: dict[str, str]
+    composed: DictConfig
+    config: dict[str, Any]
+    subdir: str | None = None
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return f"job {self.number} ({' '.join(f'{key}={value}' for key, value in self.swept.items()) or 'no sweep'})"
+
+
+def plain_config(composed: DictConfig) -> dict[str, Any]:
+    """The configuration of a job in plain containers, as it is frozen in the job's folder."""
+    return plain(without_hydra(composed))
+
+
+def without_hydra(composed: DictConfig) -> DictConfig:
+    """A configuration as the job sees it."""
+    job = copy.deepcopy(composed)
+    with read_write(job), open_dict(job):
+        del job["hydra"]
+    return job
+
+
+def check_jobs(jobs: Sequence[Job]) -> None:
+    """Checks and rehearses every job, so that none is started where one cannot run.
+
+    Raises:
+        ConfigurationError: if options of some jobs are wrong; each problem is told once, with its jobs.
+    """
+    problems: dict[str, list[Job]] = defaultdict(list)
+    rehearsal = Rehearsal()
+    for job in jobs:
+        try:
+            check(job.config, TrainOptions)
+            rehearsal.rehearse(job.config)
+        except InputError as error:
+            problems[str(error)].append(job)
+    if problems:
+        told = "\n".join(f"{_titles(which)}: {problem}" for problem, which in problems.items())
+        count = len({job.number for which in problems.values() for job in which})
+        raise ConfigurationError(f"{count} of {len(jobs)} jobs cannot run, so none is started\n{told}")
+
+
+def place_jobs(jobs: Sequence[Job], sweep: Path) -> dict[int, JobFolder]:
+    """The folder of each job, by its number: the one that holds its configuration already, or a new one.
+
+    Args:
+        jobs: The jobs.
+        sweep: The folder of the sweep.
+    """
+    taken = {
+        folder: _identity(config) for folder in _job_folders(sweep) if (config := folder.read_config()) is not None
+    }
+    keys = sorted({key for job in jobs for key in job.swept})
+    placed: dict[int, JobFolder] = {}
+    for job in jobs:
+        wanted = _identity(job.config)
+        found = next((folder for folder, identity in taken.items() if identity == wanted), None)
+        if found is None:
+            name = job.subdir or job_name(job.swept, keys)
+            found = JobFolder(sweep / name)
+            if found in taken:
+                # Another configuration of the same name: a default has changed, or a word was cut off.
+                found = JobFolder(sweep / f"{name}-{digest(repr(wanted))}")
+        taken[found] = wanted
+        placed[job.number] = found
+    return placed
+
+
+def write_plan(sweep: Path, jobs: Iterable[Job], placed: dict[int, JobFolder]) -> None:
+    """Adds the jobs to the sweep's list, so that those never started can be told from those never asked for."""
+    listed = {entry["folder"]: entry for entry in read_plan(sweep)}
+    for job in jobs:
+        name = placed[job.number].path.relative_to(sweep).as_posix()
+        listed[name] = {"folder": name, "overrides": list(job.overrides), "swept": job.swept}
+    write_json(sweep / PLAN, list(listed.values()))
+
+
+def read_plan(sweep: Path) -> list[dict[str, Any]]:
+    """The jobs of a sweep: `folder`, relative to that of the sweep, `overrides`, and `swept`, value by key."""
+    path = sweep / PLAN
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def _job_folders(sweep: Path) -> list[JobFolder]:
+    return [JobFolder(path.parent) for path in sorted(sweep.rglob("config.yaml")) if path.parent.name != ".hydra"]
+
+
+def _identity(config: dict[str, Any]) -> dict[str, Any]:
+    """What makes two jobs the same."""
+    return {key: value for key, value in config.items() if key != "resume"}
+
+
+def _titles(jobs: Sequence[Job], most: int = 3) -> str:
+    text = ", ".join(job.title for job in jobs[:most])
+    return text if len(jobs) <= most else f"{text} and {len(jobs) - most} more"

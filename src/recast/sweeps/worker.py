@@ -1,0 +1,43 @@
+"""Processes for jobs: each its own, so that memory is given back, yet with torch imported once."""
+
+import multiprocessing
+import os
+import runpy
+import sys
+from collections.abc import Mapping
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+#: What a job imports in any case; a server that has done so forks a process for each job.
+PRELOAD = ("recast.runs.fit", "recast.runs.pictures", "recast.configure.check")
+
+
+def start(folder: Path, output: Path, environment: Mapping[str, str]) -> BaseProcess:
+    """Starts `python -m recast.cli.job FOLDER` in a session of its own.
+
+    Args:
+        folder: The job's folder.
+        output: File that what it prints is added to.
+        environment: Variables set for it.
+
+    Returns:
+        The process; ended by a signal, its exit code is the negative of the signal's number.
+    """
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(list(PRELOAD))
+    process = server.Process(target=_work, args=(str(folder), str(output), dict(environment)))
+    process.start()
+    return process
+
+
+def _work(folder: str, output: str, environment: dict[str, str]) -> None:
+    # Signals of the terminal reach the launcher, which passes them on.
+    os.setsid()
+    written = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for number in (1, 2):
+        os.dup2(written, number)
+    sys.stdout, sys.stderr = (open(number, "w", closefd=False, buffering=1) for number in (1, 2))  # noqa: SIM115
+    os.environ.update(environment)
+    sys.argv = ["recast-job", folder]
+    # By name: it is the command of a higher floor, and Lightning starts further processes by the same name.
+    runpy.run_module("recast.cli.job", run_name="__main__", alter_sys=True)

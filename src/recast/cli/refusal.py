@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from recast.configure.compose import conf_folder
 from recast.configure.wording import suggestion
+from recast.errors import RecastError
 
 UNKNOWN = re.compile(r"Could not (?:override|delete from config\.) '(?P<key>[^']+)'")
 
@@ -30,6 +31,8 @@ def refusal(error: BaseException, config_name: str, overrides: Sequence[str]) ->
     if unknown and not unknown["key"].startswith("hydra."):
         return _unknown_option(unknown["key"], _chosen(config_name, overrides))
     cause = error.__cause__
+    if isinstance(cause, RecastError):
+        return str(cause)
     return str(error) if cause is None or str(cause) in str(error) else f"{error}\n{cause}"
 
 

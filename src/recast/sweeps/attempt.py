@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-import logging.config
+import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +32,7 @@ def attempt(path: Path, show: Callable[[Any], None]) -> int:
             if leader:
                 show(results)
     except StoppedBySignalError as error:
-        print(f"recast: {error}", flush=True)
+        _say(str(error))
         return error.exit_code
     except RecastError as error:
         return _failed(folder, str(error), error.exit_code, leader=leader)
@@ -71,9 +71,15 @@ def _log_to(path: Path) -> None:
 
 
 def _failed(folder: JobFolder, message: str, code: int, *, leader: bool) -> int:
-    print(f"recast: {message}", flush=True)
+    _say(message)
     if leader:
         # A full disk may be the reason why it failed; whoever started the job sees its exit code, and the lines above.
         with contextlib.suppress(OSError):
             folder.write_failure(message, code)
     return code
+
+
+def _say(message: str) -> None:
+    sys.stdout.flush()
+    sys.stderr.write(f"recast: {message}\n")
+    sys.stderr.flush()

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from recast.errors import RecastError
 from recast.sweeps.job_folder import JobFolder, State
+from recast.sweeps.job_list import add_jobs
 from recast.sweeps.names import swept
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,9 @@ class JobLauncher(Launcher):
         self.hydra_context = hydra_context
         self.config = config
 
+    def check(self, config: Mapping[str, Any]) -> None:
+        """Raises ConfigurationError for the configuration of a job that cannot be started in this way."""
+
     @abstractmethod
     def run(self, sweep: Path, jobs: Mapping[JobFolder, dict[str, Any]]) -> None:
         """Runs jobs to their ends, whatever becomes of each; returns when none is left in work.
@@ -66,16 +70,17 @@ class JobLauncher(Launcher):
         Raises:
             ConfigurationError: if a job cannot run; then none has been started.
         """
-        from recast.sweeps.plan import check_jobs, place_jobs, write_plan
+        from recast.sweeps.plan import check_jobs, place_jobs
 
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         sweep = Path(str(self.config.hydra.sweep.dir)).absolute()
         jobs = [self._compose(initial_job_idx + index, list(given)) for index, given in enumerate(job_overrides)]
-        check_jobs(jobs)
+        check_jobs(jobs, self.check)
         sweep.mkdir(parents=True, exist_ok=True)
         placed = place_jobs(jobs, sweep)
-        write_plan(sweep, jobs, placed)
+        names = {number: folder.path.relative_to(sweep).as_posix() for number, folder in placed.items()}
+        add_jobs(sweep, [{"folder": names[job.number], "overrides": job.overrides, "swept": job.swept} for job in jobs])
         waiting = [job for job in jobs if placed[job.number].state is not State.FINISHED]
         log.info("%s: %d jobs, %d of them finished already", sweep, len(jobs), len(jobs) - len(waiting))
         for job in waiting:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Any
 
 from rich.console import Group
@@ -12,6 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from recast.sweeps.job_folder import JobFolder, State, read_json
+
+LONGEST_REASON = 160  # characters; all of it is in failure.json
 
 STYLES = {
     State.FINISHED: "green",
@@ -108,7 +111,7 @@ def _table(jobs: Sequence[JobStatus]) -> Table:
     table.add_column("steps", justify="right")
     table.add_column("score or reason", overflow="fold", ratio=3)
     for job in jobs:
-        said = escape(job.reason) if job.reason else score_text(job.scores)
+        said = escape(shorten(job.reason, LONGEST_REASON)) if job.reason else score_text(job.scores)
         steps = "" if job.step is None else f"{job.step}" + (f"/{job.total_steps}" if job.total_steps else "")
         state = job.phase or job.state.value
         table.add_row(escape(job.name), Text(state, style=STYLES[job.state]), _bar(job), steps, said)

@@ -1,9 +1,8 @@
 """What a sweep is to do: each job's checked configuration and its folder, found again when the sweep is repeated."""
 
 import copy
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,9 @@ from recast.configure.check import check
 from recast.configure.compose import plain
 from recast.configure.options import TrainOptions
 from recast.errors import ConfigurationError, InputError
-from recast.files import write_json
 from recast.runs.rehearsal import Rehearsal
 from recast.sweeps.job_folder import JobFolder
 from recast.sweeps.names import digest, job_name
-
-PLAN = "jobs.json"
 
 
 @dataclass(frozen=True)
@@ -61,8 +57,12 @@ def without_hydra(composed: DictConfig) -> DictConfig:
     return job
 
 
-def check_jobs(jobs: Sequence[Job]) -> None:
+def check_jobs(jobs: Sequence[Job], check_launch: Callable[[dict[str, Any]], None]) -> None:
     """Checks and rehearses every job, so that none is started where one cannot run.
+
+    Args:
+        jobs: The jobs.
+        check_launch: Raises ConfigurationError for the configuration of a job that the launcher cannot start.
 
     Raises:
         ConfigurationError: if options of some jobs are wrong; each problem is told once, with its jobs.
@@ -72,6 +72,7 @@ def check_jobs(jobs: Sequence[Job]) -> None:
     for job in jobs:
         try:
             check(job.config, TrainOptions)
+            check_launch(job.config)
             rehearsal.rehearse(job.config)
         except InputError as error:
             problems[str(error)].append(job)
@@ -105,21 +106,6 @@ def place_jobs(jobs: Sequence[Job], sweep: Path) -> dict[int, JobFolder]:
         taken[found] = wanted
         placed[job.number] = found
     return placed
-
-
-def write_plan(sweep: Path, jobs: Iterable[Job], placed: dict[int, JobFolder]) -> None:
-    """Adds the jobs to the sweep's list, so that those never started can be told from those never asked for."""
-    listed = {entry["folder"]: entry for entry in read_plan(sweep)}
-    for job in jobs:
-        name = placed[job.number].path.relative_to(sweep).as_posix()
-        listed[name] = {"folder": name, "overrides": list(job.overrides), "swept": job.swept}
-    write_json(sweep / PLAN, list(listed.values()))
-
-
-def read_plan(sweep: Path) -> list[dict[str, Any]]:
-    """The jobs of a sweep: `folder`, relative to that of the sweep, `overrides`, and `swept`, value by key."""
-    path = sweep / PLAN
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 def _job_folders(sweep: Path) -> list[JobFolder]:

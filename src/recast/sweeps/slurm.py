@@ -1,0 +1,195 @@
+"""Jobs on a SLURM cluster."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from recast.errors import ConfigurationError
+from recast.files import write_json
+from recast.options import NonNegativeInt, PositiveFloat, PositiveInt, checked
+from recast.sweeps.board import Board
+from recast.sweeps.job_folder import JobFolder, State
+from recast.sweeps.launcher import JobLauncher
+from recast.sweeps.queue import end_of, require_queue, states_of, submission_of
+from recast.sweeps.slots import processes
+
+MAX_REQUEUES = "RECAST_MAX_REQUEUES"
+LOOKS = 2  # a job is gone when so many answers of the queue in a row do not name it
+TICK = 0.5  # seconds between two looks at the terminal
+
+
+class SlurmJobs(JobLauncher):
+    """Submits jobs as an array through submitit, and watches them to their ends.
+
+    A job that is warned, of its time limit or of preemption, saves its state, is requeued, and goes on where it was.
+    Jobs belong to the cluster, not to this process: when it is killed they go on, and the same command finds those that
+    are still queued or running and submits the others.
+
+    Args:
+        partition: Partition; none: the cluster's default.
+        account: Account that is charged; none: the default.
+        qos: Quality of service; none: the default.
+        constraint: Features that nodes must have; none: any node.
+        timeout_min: Time limit of a job; it may be longer, since the job goes on after it. [minutes]
+        cpus_per_task: Cores of each process. [cores]
+        mem_gb: Memory of each node; none: the cluster's default. [GB]
+        gpus_per_node: GPUs of each node. [GPUs]
+        nodes: Nodes of a job. [nodes]
+        tasks_per_node: Processes of a job on each node; `trainer.devices` must be the same. [processes]
+        array_parallelism: Jobs that run at once at most. [jobs]
+        signal: Which signal the cluster is asked to warn with; each of them, and TERM, is answered in any case.
+        signal_delay_s: How long before the time limit it warns. [s]
+        max_requeues: How often a job is requeued at most. [times]
+        setup: Lines of the batch script before the job starts.
+        additional_parameters: Other options of sbatch by name, without dashes in front.
+        poll_s: Time between two looks at the queue. [s]
+    """
+
+    @checked
+    def __init__(
+        self,
+        *,
+        partition: str | None = None,
+        account: str | None = None,
+        qos: str | None = None,
+        constraint: str | None = None,
+        timeout_min: PositiveInt = 60,
+        cpus_per_task: PositiveInt = 1,
+        mem_gb: PositiveFloat | None = None,
+        gpus_per_node: NonNegativeInt = 0,
+        nodes: PositiveInt = 1,
+        tasks_per_node: PositiveInt = 1,
+        array_parallelism: PositiveInt = 256,
+        signal: Literal["USR1", "USR2", "TERM"] = "USR2",
+        signal_delay_s: PositiveInt = 120,
+        max_requeues: NonNegativeInt = 100,
+        setup: list[str] | None = None,
+        additional_parameters: dict[str, str | int | float | bool] | None = None,
+        poll_s: PositiveFloat = 10.0,
+    ) -> None:
+        super().__init__()
+        self.tasks = {"nodes": nodes, "tasks_per_node": tasks_per_node}
+        self.max_requeues = max_requeues
+        self.poll_s = poll_s
+        self.parameters: dict[str, Any] = {
+            "name": "recast",
+            "slurm_partition": partition,
+            "slurm_account": account,
+            "slurm_qos": qos,
+            "slurm_constraint": constraint,
+            "timeout_min": timeout_min,
+            "cpus_per_task": cpus_per_task,
+            "mem_gb": mem_gb,
+            "gpus_per_node": gpus_per_node or None,
+            "slurm_array_parallelism": array_parallelism,
+            "slurm_setup": setup,
+            "slurm_additional_parameters": {
+                "signal": f"{signal}@{signal_delay_s}",
+                "requeue": True,
+                **(additional_parameters or {}),
+            },
+            **self.tasks,
+        }
+
+    def check(self, config: Mapping[str, Any]) -> None:
+        """Raises ConfigurationError for a job whose trainer wants other processes than it would be given."""
+        wanted = (processes(config), config["trainer"].get("num_nodes", 1))
+        if wanted != (self.tasks["tasks_per_node"], self.tasks["nodes"]):
+            raise ConfigurationError(
+                f"trainer.devices={wanted[0]} on trainer.num_nodes={wanted[1]}, but hydra.launcher.tasks_per_node="
+                f"{self.tasks['tasks_per_node']} on hydra.launcher.nodes={self.tasks['nodes']}: they must be the same"
+            )
+
+    def run(self, sweep: Path, jobs: Mapping[JobFolder, dict[str, Any]]) -> None:
+        """Submits jobs that are not in the queue, and watches all to their ends; an interrupt leaves them there."""
+        require_queue()
+        submitted = {folder: number for folder in jobs if (number := submission_of(folder)) is not None}
+        queued = states_of(list(submitted.values()))
+        if queued is None:
+            raise ConfigurationError("SLURM does not answer (squeue); which jobs are queued already cannot be told")
+        known = {folder: number for folder, number in submitted.items() if number in queued}
+        new = [folder for folder in jobs if folder not in known and not folder.is_locked()]
+        with Board(sweep, list(jobs)).shown() as board:
+            if known:
+                board.say(f"{len(known)} jobs are queued or running already")
+            for folder in jobs:
+                board.queued(folder)
+            known |= self._submit(sweep, new, jobs)
+            if new:
+                board.say(f"{len(new)} jobs submitted; they go on without this process: recast-status {sweep}")
+            self._watch(known, board)
+
+    def _submit(
+        self, sweep: Path, folders: Sequence[JobFolder], jobs: Mapping[JobFolder, dict[str, Any]]
+    ) -> dict[JobFolder, str]:
+        """Submits jobs as one array; the cluster's number of each."""
+        if not folders:
+            return {}
+        from submitit import AutoExecutor
+
+        try:
+            executor = AutoExecutor(folder=sweep / ".submitit", cluster="slurm")
+        except RuntimeError as error:
+            raise ConfigurationError(f"hydra/launcher=slurm: {error}") from error
+        executor.update_parameters(**{name: value for name, value in self.parameters.items() if value is not None})
+        with executor.batch():
+            submitted = [
+                executor.submit(become_job, str(folder.path), self.max_requeues, jobs[folder]["threads"])
+                for folder in folders
+            ]
+        numbers = {folder: str(job.job_id) for folder, job in zip(folders, submitted, strict=True)}
+        for folder, number in numbers.items():
+            folder.failure.unlink(missing_ok=True)
+            write_json(folder.submission, {"slurm_job_id": number})
+        return numbers
+
+    def _watch(self, known: Mapping[JobFolder, str], board: Board) -> None:
+        left = dict(known)
+        unseen = dict.fromkeys(left, 0)
+        looked = float("-inf")
+        while left:
+            if time.monotonic() - looked >= self.poll_s:
+                looked = time.monotonic()
+                states = states_of(list(left.values()))
+                if states is None:
+                    board.say("SLURM does not answer; the jobs in it go on, and so does this watch")
+                    states = dict.fromkeys(left.values(), "")
+                for folder, number in list(left.items()):
+                    unseen[folder] = 0 if number in states else unseen[folder] + 1
+                    if states.get(number) == "RUNNING":
+                        board.started(folder)
+                    elif states.get(number) == "PENDING":
+                        board.queued(folder)
+                    if unseen[folder] >= LOOKS:
+                        del left[folder]
+                        _ended(folder, number, board)
+            board.tick()
+            time.sleep(TICK)
+
+
+def become_job(folder: str, max_requeues: int, threads: int) -> None:
+    """Replaces the process that submitit has started by that of the job, which then answers the cluster's signals."""
+    written = os.open(Path(folder) / "output.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for number in (1, 2):
+        os.dup2(written, number)
+    os.environ[MAX_REQUEUES] = str(max_requeues)
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
+    # The job is not submitit's any more; what it ignores would stay ignored.
+    for received in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM):
+        signal.signal(received, signal.SIG_DFL)
+    os.execv(sys.executable, [sys.executable, "-m", "recast.cli.job", folder])  # noqa: S606 our own command
+
+
+def _ended(folder: JobFolder, number: str, board: Board) -> None:
+    if folder.state is State.FINISHED:
+        board.finished(folder)
+        return
+    if not folder.failure.exists():
+        end = end_of(number)
+        told = f"SLURM job {number} has ended{f' as {end}' if end else ''} without results; see {folder.output}"
+        folder.write_failure(told, 1)
+    board.failed(folder)

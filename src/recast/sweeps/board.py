@@ -59,6 +59,11 @@ class Board:
         """A job waits in a cluster's queue."""
         self._queued.add(folder)
 
+    def requeued(self, folder: JobFolder) -> None:
+        """A job that ran waits in the queue again."""
+        self.queued(folder)
+        self.say(f"{self._names[folder]}: requeued; it goes on from its last state")
+
     def started(self, folder: JobFolder) -> None:
         """A job has been started."""
         self._queued.discard(folder)

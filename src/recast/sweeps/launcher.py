@@ -3,6 +3,7 @@
 import logging
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -138,19 +139,30 @@ def _save_hydra(composed: DictConfig, folder: Path) -> None:
     OmegaConf.save(composed.hydra.overrides.task, place / "overrides.yaml")
 
 
+@dataclass
+class JobOutcome(JobReturn):
+    """What Hydra is told of a job; it would print all overrides of a failed one before the message."""
+
+    @property
+    def return_value(self) -> Any:
+        """The validation score; of a failed job, raises the SweepError."""
+        if self.status is JobStatus.FAILED:
+            raise self._return_value
+        return self._return_value
+
+
 def _outcome(composed: DictConfig, folder: JobFolder, error: SweepError | None) -> JobReturn:
     results = folder.read_results()
     done = folder.state is State.FINISHED
-    outcome = JobReturn(
+    return JobOutcome(
         overrides=list(composed.hydra.overrides.task),
         cfg=composed,
         hydra_cfg=OmegaConf.masked_copy(composed, ["hydra"]),
         working_dir=str(folder.path),
         task_name=str(composed.hydra.job.name),
         status=JobStatus.COMPLETED if done else JobStatus.FAILED,
+        _return_value=validation_score(results or {}) if done else error,
     )
-    outcome.return_value = validation_score(results or {}) if done else error
-    return outcome
 
 
 def validation_score(results: Mapping[str, Any]) -> float | None:

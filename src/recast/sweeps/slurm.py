@@ -150,6 +150,7 @@ class SlurmJobs(JobLauncher):
     def _watch(self, known: Mapping[JobFolder, str], board: Board) -> None:
         left = dict(known)
         unseen = dict.fromkeys(left, 0)
+        told: dict[JobFolder, str] = {}
         looked = float("-inf")
         while left:
             if time.monotonic() - looked >= self.poll_s:
@@ -157,13 +158,10 @@ class SlurmJobs(JobLauncher):
                 states = states_of(list(left.values()))
                 if states is None:
                     board.say("SLURM does not answer; the jobs in it go on, and so does this watch")
-                    states = dict.fromkeys(left.values(), "")
+                    continue
                 for folder, number in list(left.items()):
                     unseen[folder] = 0 if number in states else unseen[folder] + 1
-                    if states.get(number) == "RUNNING":
-                        board.started(folder)
-                    elif states.get(number) == "PENDING":
-                        board.queued(folder)
+                    _tell(folder, states.get(number, ""), told, board)
                     if unseen[folder] >= LOOKS:
                         del left[folder]
                         _ended(folder, number, board)
@@ -182,6 +180,17 @@ def become_job(folder: str, max_requeues: int, threads: int) -> None:
     for received in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM):
         signal.signal(received, signal.SIG_DFL)
     os.execv(sys.executable, [sys.executable, "-m", "recast.cli.job", folder])  # noqa: S606 our own command
+
+
+def _tell(folder: JobFolder, state: str, told: dict[JobFolder, str], board: Board) -> None:
+    """Shows that a job runs, or waits in the queue, where it did not before."""
+    if state not in ("RUNNING", "PENDING") or told.get(folder) == state:
+        return
+    if state == "RUNNING":
+        board.started(folder)
+    elif folder in told:
+        board.requeued(folder)
+    told[folder] = state
 
 
 def _ended(folder: JobFolder, number: str, board: Board) -> None:

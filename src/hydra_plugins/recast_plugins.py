@@ -8,6 +8,7 @@ from typing import Any
 
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
@@ -38,3 +39,21 @@ class SlurmLauncher(LocalLauncher):
         from recast.sweeps.slurm import SlurmJobs
 
         return SlurmJobs(**options)
+
+
+class OptunaSweeper(Sweeper):
+    """`hydra/sweeper=optuna`: stands for `recast.sweeps.optuna_search.OptunaSearch`."""
+
+    def __new__(cls, **options: Any) -> Any:
+        """The sweeper."""
+        from recast.sweeps.optuna_search import OptunaSearch
+
+        return OptunaSearch(**options)
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Never called: no object is of this class."""
+        raise NotImplementedError
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Never called: no object is of this class."""
+        raise NotImplementedError

@@ -36,3 +36,9 @@ class StoppedBySignalError(RecastError):
     """Training was stopped by a signal after its state was saved."""
 
     exit_code = 143
+
+
+class PrunedError(RecastError):
+    """A search has found a run to be hopeless, and ended it."""
+
+    exit_code = 3

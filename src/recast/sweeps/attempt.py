@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from recast.errors import ConfigurationError, RecastError, StoppedBySignalError
-from recast.sweeps.job_folder import JobFolder, rank
+from recast.processes import is_told_by_the_first, rank
+from recast.sweeps.job_folder import JobFolder
 
 UNEXPECTED = 1
 
@@ -32,9 +33,13 @@ def attempt(path: Path, show: Callable[[Any], None]) -> int:
             if leader:
                 show(results)
     except StoppedBySignalError as error:
+        if is_told_by_the_first(error):
+            return 0
         _say(str(error))
         return error.exit_code
     except RecastError as error:
+        if is_told_by_the_first(error):
+            return 0
         return _failed(folder, str(error), error.exit_code, leader=leader)
     except OSError as error:
         if error.errno is None:
@@ -63,7 +68,7 @@ def _run(folder: JobFolder) -> Any:
 def _log_to(path: Path) -> None:
     """Messages to the output, and with time and place to a file."""
     root = logging.getLogger()
-    root.setLevel(logging.INFO)
+    root.setLevel(logging.INFO if rank() == 0 else logging.WARNING)
     short, full = logging.StreamHandler(), logging.FileHandler(path)
     short.setFormatter(logging.Formatter("%(message)s"))
     full.setFormatter(logging.Formatter("[%(asctime)s][%(name)s][%(levelname)s] %(message)s"))

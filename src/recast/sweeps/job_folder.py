@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from recast.errors import ConfigurationError
+from recast.errors import ConfigurationError, PrunedError
 from recast.files import write_json, write_text
 
 
@@ -24,8 +23,14 @@ class State(StrEnum):
     RUNNING = "running"
     QUEUED = "queued"
     FAILED = "failed"
+    PRUNED = "pruned"
     UNFINISHED = "unfinished"
     MISSING = "missing"
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self in (State.FINISHED, State.PRUNED)
 
 
 @dataclass(frozen=True)
@@ -75,8 +80,9 @@ class JobFolder:
             return State.RUNNING
         if self.read_results() is not None:
             return State.FINISHED
-        if self.failure.exists():
-            return State.FAILED
+        failure = read_json(self.failure)
+        if failure is not None:
+            return State.PRUNED if failure.get("exit_code") == PrunedError.exit_code else State.FAILED
         return State.UNFINISHED if self.config.exists() else State.MISSING
 
     def read_results(self) -> dict[str, Any] | None:
@@ -150,9 +156,3 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
-
-
-def rank() -> int:
-    """This process's number among those of its job, as torchrun, Lightning and SLURM give it."""
-    found = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
-    return next((int(number) for number in found if number), 0)

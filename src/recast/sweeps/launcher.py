@@ -14,7 +14,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from recast.errors import RecastError
-from recast.sweeps.job_folder import JobFolder, State
+from recast.sweeps.job_folder import JobFolder
 from recast.sweeps.job_list import add_jobs
 from recast.sweeps.names import swept
 
@@ -37,6 +37,8 @@ class JobLauncher(Launcher):
 
     config: DictConfig
     hydra_context: HydraContext
+    hidden: tuple[str, ...] = ()
+    """Keys of overrides that do not count as swept, though they differ from job to job."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by the sweeper."""
@@ -57,6 +59,12 @@ class JobLauncher(Launcher):
         Raises:
             StoppedBySignalError: if the launcher was told to stop.
         """
+
+    def refuse(self, job_overrides: Sequence[Sequence[str]]) -> None:
+        """Raises ConfigurationError if a job with these overrides could not run; a sweeper may ask beforehand."""
+        from recast.sweeps.plan import check_jobs
+
+        check_jobs([self._compose(number, list(given)) for number, given in enumerate(job_overrides)], self.check)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Runs what is missing of the jobs with these overrides.
@@ -82,8 +90,8 @@ class JobLauncher(Launcher):
         placed = place_jobs(jobs, sweep)
         names = {number: folder.path.relative_to(sweep).as_posix() for number, folder in placed.items()}
         add_jobs(sweep, [{"folder": names[job.number], "overrides": job.overrides, "swept": job.swept} for job in jobs])
-        waiting = [job for job in jobs if placed[job.number].state is not State.FINISHED]
-        log.info("%s: %d jobs, %d of them finished already", sweep, len(jobs), len(jobs) - len(waiting))
+        waiting = [job for job in jobs if not placed[job.number].state.settled]
+        log.info("%s: %d jobs, %d of them done already", sweep, len(jobs), len(jobs) - len(waiting))
         for job in waiting:
             folder = placed[job.number]
             if not folder.is_locked():
@@ -92,7 +100,7 @@ class JobLauncher(Launcher):
         if waiting:
             self.run(sweep, {placed[job.number]: job.config for job in waiting})
         folders = [placed[job.number] for job in jobs]
-        failed = {folder: reason(folder) for folder in folders if folder.state is not State.FINISHED}
+        failed = {folder: reason(folder) for folder in folders if not folder.state.settled}
         error = None
         if failed:
             told = "\n".join(f"{folder.path.relative_to(sweep)}: {why}" for folder, why in failed.items())
@@ -120,7 +128,7 @@ class JobLauncher(Launcher):
             HydraConfig.instance().cfg = state
         given = list(self.config.hydra.overrides.task)
         kept = tuple(override for override in filter_overrides(overrides) if not override.startswith("resume="))
-        return Job(number, kept, swept(kept, given), composed, config, subdir)
+        return Job(number, kept, swept(kept, given, self.hidden), composed, config, subdir)
 
 
 def reason(folder: JobFolder) -> str:
@@ -144,7 +152,7 @@ class JobOutcome(JobReturn):
     """What Hydra is told of a job; it would print all overrides of a failed one before the message."""
 
     @property
-    def return_value(self) -> Any:
+    def return_value(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] read only
         """The validation score; of a failed job, raises the SweepError."""
         if self.status is JobStatus.FAILED:
             raise self._return_value
@@ -153,7 +161,7 @@ class JobOutcome(JobReturn):
 
 def _outcome(composed: DictConfig, folder: JobFolder, error: SweepError | None) -> JobReturn:
     results = folder.read_results()
-    done = folder.state is State.FINISHED
+    done = folder.state.settled
     return JobOutcome(
         overrides=list(composed.hydra.overrides.task),
         cfg=composed,

@@ -16,7 +16,7 @@ from annotated_types import Ge
 from recast.errors import StoppedBySignalError
 from recast.options import PositiveInt, checked
 from recast.sweeps.board import Board
-from recast.sweeps.job_folder import JobFolder, State
+from recast.sweeps.job_folder import JobFolder
 from recast.sweeps.launcher import JobLauncher
 from recast.sweeps.slots import Share, Slots, usable_cores, visible_gpus
 from recast.sweeps.worker import start
@@ -96,7 +96,7 @@ class LocalJobs(JobLauncher):
             if folder.is_locked():
                 waiting.append(folder)
                 continue
-            if folder.state is State.FINISHED:
+            if folder.state.settled:
                 board.finished(folder)
                 continue
             share = slots.take(jobs[folder])
@@ -113,7 +113,7 @@ class LocalJobs(JobLauncher):
     ) -> None:
         code = job.process.exitcode or 0
         folder = job.folder
-        if folder.state is State.FINISHED:
+        if folder.state.settled:
             board.finished(folder)
             return
         if stopped:

@@ -21,6 +21,7 @@ STYLES = {
     State.RUNNING: "cyan",
     State.QUEUED: "blue",
     State.FAILED: "bold red",
+    State.PRUNED: "magenta",
     State.UNFINISHED: "yellow",
     State.MISSING: "dim",
 }
@@ -73,7 +74,7 @@ def status_of(folder: JobFolder, name: str, state: State | None = None) -> JobSt
         progress.get("total_steps"),
         phase=str(progress.get("phase", "")) if state is State.RUNNING else "",
         scores=progress.get("monitor"),
-        reason=(folder.failure_reason() or "") if state is State.FAILED else "",
+        reason=(folder.failure_reason() or "") if state in (State.FAILED, State.PRUNED) else "",
     )
 
 

@@ -12,7 +12,7 @@ from recast.errors import ConfigurationError
 from recast.files import write_json
 from recast.options import NonNegativeInt, PositiveFloat, PositiveInt, checked
 from recast.sweeps.board import Board
-from recast.sweeps.job_folder import JobFolder, State
+from recast.sweeps.job_folder import JobFolder
 from recast.sweeps.launcher import JobLauncher
 from recast.sweeps.queue import end_of, require_queue, states_of, submission_of
 from recast.sweeps.slots import processes
@@ -194,7 +194,7 @@ def _tell(folder: JobFolder, state: str, told: dict[JobFolder, str], board: Boar
 
 
 def _ended(folder: JobFolder, number: str, board: Board) -> None:
-    if folder.state is State.FINISHED:
+    if folder.state.settled:
         board.finished(folder)
         return
     if not folder.failure.exists():

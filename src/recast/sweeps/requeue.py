@@ -1,0 +1,92 @@
+"""A job of SLURM that was warned and has saved its state asks to be started again."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+
+from recast.signals import leaving_signals
+
+ANSWER = 30.0  # seconds that a command of SLURM is given
+PATIENCE = 300.0  # seconds that a controller that does not answer is asked again
+PAUSE = 3.0  # seconds between two attempts
+NEVER = ("disabled", "denied", "invalid job id", "not requeue")
+"""Words of `scontrol requeue` that asking again does not change."""
+
+
+def requeue(max_requeues: int, *, environment: Mapping[str, str] = os.environ, patience: float = PATIENCE) -> str:
+    """Requeues this process's own SLURM job, if it is still SLURM's wish that it run.
+
+    To be called last, within a job that a signal has stopped with its state saved, before it ends: SLURM takes a job
+    that ends in the time between warning and end for a failed one. A job that is ending already is left alone: after
+    `scancel` it must stay cancelled, and after a preemption without a time of grace SLURM requeues it itself. Of the
+    processes of a job the first one asks. The requeue sends the job SIGTERM, which `recast.signals` passes over.
+
+    Args:
+        max_requeues: How often the job may be requeued in all, by whomever. [times]
+        environment: Where SLURM's variables stand.
+        patience: How long a controller that does not answer is asked again. [s]
+
+    Returns:
+        What was done, in one line; empty for the other processes of the job, and outside of SLURM.
+    """
+    job = job_number(environment)
+    if job is None or environment.get("SLURM_PROCID", "0") != "0":
+        return ""
+    before = int(environment.get("SLURM_RESTART_COUNT", "0"))
+    if before >= max_requeues:
+        return f"SLURM job {job} is not requeued: it has been {before} times, and max_requeues={max_requeues}"
+    end = time.monotonic() + patience
+    while True:
+        trouble = _attempt(job)
+        if trouble is None:
+            return f"SLURM job {job} is requeued (for the {before + 1}. time of at most {max_requeues})"
+        if isinstance(trouble, _Refusal) or time.monotonic() > end:
+            return f"SLURM job {job} is not requeued: {trouble}"
+        time.sleep(min(PAUSE, patience))
+
+
+def job_number(environment: Mapping[str, str] = os.environ) -> str | None:
+    """The number of this process's job, in an array as in "12_3"; None outside of SLURM."""
+    array = environment.get("SLURM_ARRAY_JOB_ID")
+    # The last task of an array has the number of the whole array as its own.
+    return f"{array}_{environment['SLURM_ARRAY_TASK_ID']}" if array else environment.get("SLURM_JOB_ID")
+
+
+class _Refusal(str):
+    """Why a job is not requeued, however often one asks."""
+
+    __slots__ = ()
+
+
+def _attempt(job: str) -> str | None:
+    """Asks once; None where the job is requeued, else the reason why not."""
+    # Looked at anew each time: a requeue whose answer was lost has happened.
+    code, state = _command("squeue", "--noheader", f"--jobs={job}", "--format=%T")
+    if code:
+        return _Refusal(state) if _is_final(state) else state
+    if state != "RUNNING":
+        return _Refusal(f"it is {state or 'gone'}, not RUNNING")
+    code, answer = _command("scontrol", "requeue", job)
+    if not code:
+        return None
+    return _Refusal(answer) if _is_final(answer) else answer
+
+
+def _is_final(answer: str) -> bool:
+    return any(word in answer.lower() for word in NEVER)
+
+
+def _command(*command: str) -> tuple[int, str]:
+    """Exit code and words of a command; what the cluster sends to all processes of the job does not end it."""
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, leaving_signals())
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER, check=False)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        return 1, f"{command[0]} did not answer within {ANSWER:g} s"
+    except OSError as error:
+        return 1, str(error)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+    return done.returncode, " ".join((done.stdout if not done.returncode else done.stderr or done.stdout).split())

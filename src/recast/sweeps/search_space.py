@@ -1,0 +1,80 @@
+"""From Hydra's sweep syntax to what Optuna searches in."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep, Transformer
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from recast.errors import ConfigurationError
+
+Space = dict[str, BaseDistribution]
+
+
+def split(overrides: Sequence[Override]) -> tuple[dict[str, str], Space]:
+    """The overrides that every job has, and what is searched; a later one of the same key wins.
+
+    Searched are `a,b` and `choice(a,b)`, `range(1,9,2)`, `interval(1e-4,1e-2)`, `tag(log,interval(1e-4,1e-2))` and
+    `int(interval(4,64))`.
+
+    Args:
+        overrides: As Hydra has parsed them.
+
+    Raises:
+        ConfigurationError: if a sweep is of another kind.
+    """
+    fixed: dict[str, str] = {}
+    space: Space = {}
+    for override in overrides:
+        key = override.get_key_element()
+        fixed.pop(key, None)
+        space.pop(key, None)
+        if override.is_sweep_override():
+            space[key] = _distribution(override)
+        else:
+            fixed[key] = override.get_value_element_as_str()
+    return fixed, space
+
+
+def overrides_of(values: Mapping[str, Any]) -> list[str]:
+    """Values of a trial as overrides of a job."""
+    return [f"{key}={value!r}" if isinstance(value, float) else f"{key}={value}" for key, value in values.items()]
+
+
+def corners(space: Space) -> list[dict[str, Any]]:
+    """Every value or bound of each option, the other options at their first: what is checked beforehand."""
+    ends = {key: _ends(distribution) for key, distribution in space.items()}
+    first = {key: values[0] for key, values in ends.items()}
+    others = [first | {key: value} for key, values in ends.items() for value in values[1:]]
+    return [first, *others]
+
+
+def _distribution(override: Override) -> BaseDistribution:
+    key, value = override.get_key_element(), override.value()
+    if override.is_choice_sweep():
+        choices: list[Any] = list(override.sweep_iterator(transformer=Transformer.encode))
+        return CategoricalDistribution(choices)
+    if isinstance(value, RangeSweep) and not value.shuffle:
+        start, stop, step = value.start, value.stop, value.step
+        if start is not None and stop is not None:
+            if all(isinstance(number, int) for number in (start, stop, step)):
+                # Hydra's range leaves its end out.
+                return IntDistribution(int(start), max(int(start), int(stop) - 1), step=int(step))
+            return FloatDistribution(float(start), float(stop), step=float(step))
+    if isinstance(value, IntervalSweep) and value.start is not None and value.end is not None:
+        log = "log" in value.tags
+        if isinstance(value.start, int) and isinstance(value.end, int):
+            return IntDistribution(value.start, value.end, log=log)
+        return FloatDistribution(float(value.start), float(value.end), log=log)
+    raise ConfigurationError(
+        f"{key}={override.get_value_element_as_str()}: cannot be searched; give choice(a,b), range(1,9), "
+        "interval(0.1,1), tag(log,interval(1e-4,1e-2)) or int(interval(4,64))"
+    )
+
+
+def _ends(distribution: BaseDistribution) -> list[Any]:
+    if isinstance(distribution, CategoricalDistribution):
+        return list(distribution.choices)
+    if isinstance(distribution, IntDistribution | FloatDistribution):
+        return [distribution.low, distribution.high]
+    raise TypeError(type(distribution).__name__)

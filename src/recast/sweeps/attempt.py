@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -10,9 +11,13 @@ from typing import Any
 
 from recast.errors import ConfigurationError, RecastError, StoppedBySignalError
 from recast.processes import is_told_by_the_first, rank
-from recast.sweeps.job_folder import JobFolder
+from recast.signals import leaving_on
+from recast.sweeps.job_folder import JobFolder, JobRunningError
+from recast.sweeps.requeue import requeue
 
 UNEXPECTED = 1
+MAX_REQUEUES = "RECAST_MAX_REQUEUES"
+"""The variable by which the launcher says how often a job may be requeued; without it, it is not a job of SLURM's."""
 
 
 def attempt(path: Path, show: Callable[[Any], None]) -> int:
@@ -23,32 +28,41 @@ def attempt(path: Path, show: Callable[[Any], None]) -> int:
         show: Called with the results.
     """
     folder = JobFolder(path)
-    leader = rank() == 0
     try:
-        # With several processes the first one holds the job for all of them.
-        with folder.locked() if leader else contextlib.nullcontext():
-            if leader:
-                folder.failure.unlink(missing_ok=True)
-            results = _run(folder)
-            if leader:
-                show(results)
-    except StoppedBySignalError as error:
-        if is_told_by_the_first(error):
-            return 0
-        _say(str(error))
-        return error.exit_code
+        with leaving_on():
+            _hold_and_run(folder, show)
     except RecastError as error:
         if is_told_by_the_first(error):
             return 0
-        return _failed(folder, str(error), error.exit_code, leader=leader)
-    except OSError as error:
-        if error.errno is None:
-            raise
-        return _failed(folder, str(error), UNEXPECTED, leader=leader)
+        if isinstance(error, StoppedBySignalError):
+            return _stopped(error)
+        return _failed(folder, str(error), error.exit_code, noted=not isinstance(error, JobRunningError))
     except Exception as error:  # noqa: BLE001 - whatever it was, the sweep shows it beside the job
+        if isinstance(error, OSError) and error.errno is not None:
+            return _failed(folder, str(error), UNEXPECTED)
         traceback.print_exc()
-        return _failed(folder, f"{type(error).__name__}: {error}", UNEXPECTED, leader=leader)
+        return _failed(folder, f"{type(error).__name__}: {error}", UNEXPECTED)
     return 0
+
+
+def _hold_and_run(folder: JobFolder, show: Callable[[Any], None]) -> None:
+    if rank() > 0:
+        # The first process holds the job for all of them.
+        _run(folder)
+        return
+    with folder.locked():
+        folder.failure.unlink(missing_ok=True)
+        if folder.read_results() is None:
+            show(_run(folder))
+
+
+def _stopped(error: StoppedBySignalError) -> int:
+    """Has SLURM start the job again, if it is a job of `hydra/launcher=slurm`."""
+    _say(str(error))
+    most = os.environ.get(MAX_REQUEUES)
+    if most is not None and (told := requeue(int(most))):
+        _say(told)
+    return error.exit_code
 
 
 def _run(folder: JobFolder) -> Any:
@@ -75,9 +89,9 @@ def _log_to(path: Path) -> None:
     root.handlers[:] = [short, full]
 
 
-def _failed(folder: JobFolder, message: str, code: int, *, leader: bool) -> int:
+def _failed(folder: JobFolder, message: str, code: int, *, noted: bool = True) -> int:
     _say(message)
-    if leader:
+    if noted and rank() == 0:
         # A full disk may be the reason why it failed; whoever started the job sees its exit code, and the lines above.
         with contextlib.suppress(OSError):
             folder.write_failure(message, code)

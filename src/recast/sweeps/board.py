@@ -72,25 +72,18 @@ class Board:
         if self._live is None:
             self.say(f"{self._names[folder]}: started")
 
-    def finished(self, folder: JobFolder) -> None:
-        """A job is finished."""
-        self._end(folder, "finished")
-
-    def failed(self, folder: JobFolder) -> None:
-        """A job has failed; it is said at once, also above a live table."""
-        self._end(folder, "failed")
-
-    def say(self, line: str) -> None:
-        """Prints a line."""
-        self.console.print(escape(line), highlight=False, soft_wrap=True)
-
-    def _end(self, folder: JobFolder, word: str) -> None:
+    def ended(self, folder: JobFolder) -> None:
+        """A job has ended; a failure is said at once, also above a live table."""
         self._queued.discard(folder)
         status = status_of(folder, self._names[folder])
         self._ended[folder] = status
-        if self._live is not None and not status.reason:
+        if self._live is not None and status.state is not State.FAILED:
             return
         begun = self._begun.get(folder)
         took = "" if begun is None else f" after {time.monotonic() - begun:.0f} s"
         count = f"[{len(self._ended)}/{len(self._names)}] "
-        self.say(f"{count}{status.name}: {word}{took}: {status.reason or score_text(status.scores)}")
+        self.say(f"{count}{status.name}: {status.state.value}{took}: {status.reason or score_text(status.scores)}")
+
+    def say(self, line: str) -> None:
+        """Prints a line."""
+        self.console.print(escape(line), highlight=False, soft_wrap=True)

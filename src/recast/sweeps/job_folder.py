@@ -16,6 +16,10 @@ from recast.errors import ConfigurationError, PrunedError
 from recast.files import write_json, write_text
 
 
+class JobRunningError(ConfigurationError):
+    """A job cannot be started, since another process runs it."""
+
+
 class State(StrEnum):
     """What has become of a job."""
 
@@ -123,14 +127,14 @@ class JobFolder:
         """Marks the job as running for as long as this process lives, however it ends.
 
         Raises:
-            ConfigurationError: if another process runs it.
+            JobRunningError: if another process runs it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with self._lock_file.open("a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise ConfigurationError(f"{self.path}: another process runs this job") from None
+                raise JobRunningError(f"{self.path}: another process runs this job") from None
             yield
 
     def is_locked(self) -> bool:

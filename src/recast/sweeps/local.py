@@ -97,7 +97,7 @@ class LocalJobs(JobLauncher):
                 waiting.append(folder)
                 continue
             if folder.state.settled:
-                board.finished(folder)
+                board.ended(folder)
                 continue
             share = slots.take(jobs[folder])
             if share is None:
@@ -114,7 +114,7 @@ class LocalJobs(JobLauncher):
         code = job.process.exitcode or 0
         folder = job.folder
         if folder.state.settled:
-            board.finished(folder)
+            board.ended(folder)
             return
         if stopped:
             return
@@ -125,7 +125,7 @@ class LocalJobs(JobLauncher):
             return
         if not folder.failure.exists():
             folder.write_failure(_silent_end(code, folder), code)
-        board.failed(folder)
+        board.ended(folder)
 
 
 def _signal_name(number: int) -> str:

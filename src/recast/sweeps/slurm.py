@@ -11,13 +11,13 @@ from typing import Any, Literal
 from recast.errors import ConfigurationError
 from recast.files import write_json
 from recast.options import NonNegativeInt, PositiveFloat, PositiveInt, checked
+from recast.sweeps.attempt import MAX_REQUEUES
 from recast.sweeps.board import Board
 from recast.sweeps.job_folder import JobFolder
 from recast.sweeps.launcher import JobLauncher
 from recast.sweeps.queue import end_of, require_queue, states_of, submission_of
 from recast.sweeps.slots import processes
 
-MAX_REQUEUES = "RECAST_MAX_REQUEUES"
 LOOKS = 2  # a job is gone when so many answers of the queue in a row do not name it
 TICK = 0.5  # seconds between two looks at the terminal
 
@@ -195,10 +195,10 @@ def _tell(folder: JobFolder, state: str, told: dict[JobFolder, str], board: Boar
 
 def _ended(folder: JobFolder, number: str, board: Board) -> None:
     if folder.state.settled:
-        board.finished(folder)
+        board.ended(folder)
         return
     if not folder.failure.exists():
         end = end_of(number)
         told = f"SLURM job {number} has ended{f' as {end}' if end else ''} without results; see {folder.output}"
         folder.write_failure(told, 1)
-    board.failed(folder)
+    board.ended(folder)

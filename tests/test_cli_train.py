@@ -39,6 +39,7 @@ def test_the_run_folder_is_complete(tide):
     files = {path.relative_to(tide).as_posix() for path in tide.rglob("*") if path.is_file()}
     assert files >= {
         *("config.yaml", "provenance.json", "metrics.json", "metrics.csv", "per_horizon.csv", "recast-train.log"),
+        *("per_origin.csv", "ranked_forecasts.csv", "progress.json"),
         *("checkpoints/best.ckpt", "checkpoints/last.ckpt"),
         *(".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml"),
     }

@@ -45,7 +45,7 @@ def test_wrong_input_is_refused_with_one_message(case, bad_files):
     assert_one_message(done, case.says)
     assert {path for path in bad_files.rglob("*") if "outputs" not in path.parts} == before
     written = {path.name for path in bad_files.glob("outputs/*/*/*")}
-    assert not written & {"checkpoints", "metrics.json", "metrics.csv", "per_horizon.csv"}
+    assert not written & {"checkpoints", "metrics.json", "metrics.csv", "per_horizon.csv", "per_origin.csv"}
 
 
 def test_every_message_says_where_and_what_to_do_within_reason(bad_files):

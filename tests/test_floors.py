@@ -14,10 +14,21 @@ import recast
 PACKAGE = Path(recast.__file__).parent
 
 FLOORS = {
-    0: ["errors", "types", "options", "files"],
+    0: ["errors", "types", "options", "files", "processes", "signals"],
     1: ["series"],
     2: ["prepare"],
-    3: ["anchors", "attention", "cells", "heads", "schedules", "metrics", "baselines", "figures", "learning_rates"],
+    3: [
+        "anchors",
+        "attention",
+        "cells",
+        "heads",
+        "schedules",
+        "metrics",
+        "baselines",
+        "figures",
+        "learning_rates",
+        "statistics",
+    ],
     4: ["models"],
     5: [
         "datamodule",
@@ -31,7 +42,9 @@ FLOORS = {
     ],
     6: ["configure"],
     7: ["checkpoints", "runs"],
-    8: ["cli"],
+    8: ["sweeps"],
+    9: ["report"],
+    10: ["cli"],
 }
 """The first name after `recast.` of the modules on each floor, from the ground up."""
 FLOOR = {part: floor for floor, parts in FLOORS.items() for part in parts}

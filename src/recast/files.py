@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+def write_whole(path: Path, write: Callable[[Path], object], *, durable: bool = True) -> None:
     """Lets `write` fill a file beside `path`, then renames it: `path` is never seen half-written.
 
     Args:
         path: The file; folders above it are made.
         write: Called with the path to write to, which has the same suffix.
+        durable: Whether to wait until the disk has it, so that it outlives a power failure.
 
     Raises:
         OSError: if the disk refuses; nothing is left beside `path`.
@@ -21,8 +22,9 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     aside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         write(aside)
-        with aside.open("rb") as file:
-            os.fsync(file.fileno())
+        if durable:
+            with aside.open("rb") as file:
+                os.fsync(file.fileno())
         aside.replace(path)
     except OSError as error:
         # A full disk does not say which file it was.
@@ -33,15 +35,15 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         aside.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file whole."""
-    write_whole(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+def write_text(path: Path, text: str, *, durable: bool = True) -> None:
+    """Writes a text file whole; see `write_whole`."""
+    write_whole(path, lambda aside: aside.write_text(text, encoding="utf-8"), durable=durable)
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Writes a JSON file whole; NaN is refused, since JSON has none.
+def write_json(path: Path, content: Any, *, durable: bool = True) -> None:
+    """Writes a JSON file whole; NaN is refused, since JSON has none. See `write_whole`.
 
     Raises:
         ValueError: if `content` holds NaN or infinity.
     """
-    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n", durable=durable)

@@ -1,6 +1,7 @@
 """The LightningModule: trains a forecasting model, scores it free-running in the data's unit."""
 
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from recast.learning_rates.learning_rate import LearningRate
 from recast.metrics.lead_metric import LeadMetric
 from recast.metrics.mae import MAE
 from recast.metrics.mse import MSE
+from recast.metrics.origin_errors import OriginErrors
 from recast.metrics.rmse import RMSE
 from recast.models.model import ForecastModel
 from recast.options import PositiveInt, checked
@@ -39,6 +41,7 @@ class ForecastTask(TrainingTask):
         validation_samples: The same in the validation after each epoch. [trajectories]
 
     Attributes:
+        origin_errors: The errors of each window of the last test.
         references: Validation RMSE for each lead of what the model is compared with, by name, for pictures.
     """
 
@@ -65,6 +68,7 @@ class ForecastTask(TrainingTask):
         factories = metrics or {"mse": MSE, "rmse": RMSE, "mae": MAE}
         self.scores = nn.ModuleDict({part: self._metrics(factories) for part in ("validation", "test")})
         self.teacher_forced_mse = MSE(spec=spec)
+        self.origin_errors = OriginErrors()
         self.references: dict[str, np.ndarray] = {}
 
     def _metrics(self, factories: dict[str, MetricFactory]) -> nn.ModuleDict:
@@ -90,9 +94,16 @@ class ForecastTask(TrainingTask):
             samples: Trajectories where the head is stochastic; none: the option of the class.
             seed: Seed of those trajectories.
         """
-        scaled = self.model.forecast(batch, samples=samples or self.samples["test"], seed=seed)
+        scaled = self.model.forecast(self._as_precise(batch), samples=samples or self.samples["test"], seed=seed)
         drawn = None if scaled.samples is None else self.in_unit(scaled.samples)
         return Forecast(self.in_unit(scaled.mean), drawn)
+
+    def _as_precise(self, batch: Batch) -> Batch:
+        """The batch in the model's precision; outside of the trainer it comes in that of the storage."""
+        for weight in self.model.parameters():
+            context, target, known = (part.to(weight.dtype) for part in batch[:3])
+            return batch._replace(context=context, target=target, known=known)
+        return batch
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The head's loss under the model's training regime."""
@@ -104,17 +115,20 @@ class ForecastTask(TrainingTask):
         progress = self.progress
         parameters, target = self.model.training_forecast(batch, progress)
         loss = self.model.head.loss(parameters, target)
-        if not torch.isfinite(loss):
-            raise NonFiniteLossError(self._describe_non_finite(loss, batch))
+        mean = self.over_processes(loss, batch.share)
+        if not torch.isfinite(mean):
+            raise NonFiniteLossError(self._describe_non_finite(mean, batch))
         if is_due(self.trainer):
             errors = (self.model.head.mean(parameters.detach()) - target) * self.scale
-            self.log("loss", loss.detach(), prog_bar=True, logger=False)
-            curves = {"loss/train": loss.item(), "mse/train": errors.square().mean().item()}
+            mse = self.over_processes(errors.square().mean(), batch.share)
+            self.log("loss", mean, prog_bar=True, logger=False)
+            curves = {"loss/train": mean.item(), "mse/train": mse.item()}
             log_curves(self.trainer, curves | self.model.diagnostics(progress))
-        return loss
+        return self.weighted(loss, batch.share)
 
     def _describe_non_finite(self, loss: Tensor, batch: Batch) -> str:
-        rows = batch.start + batch.context.shape[1] - 1
+        rows = cast("Tensor", self.all_gather(torch.stack([batch.start.min(), batch.start.max()])))
+        rows = rows + batch.context.shape[1] - 1
         first, last = int(rows.min()), int(rows.max())
         where = f"rows {first} to {last}"
         datamodule = getattr(self.trainer, "datamodule", None)
@@ -129,6 +143,8 @@ class ForecastTask(TrainingTask):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Scores the free-running forecast, and the teacher-forced one beside it."""
+        if not len(batch.start):
+            return
         self._score("validation", batch, batch_idx)
         parameters = self.model.teacher_forced(batch)
         if parameters is not None:
@@ -136,19 +152,24 @@ class ForecastTask(TrainingTask):
             self.teacher_forced_mse.update(forced, self.in_unit(batch.target))
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Scores the free-running forecast."""
-        self._score("test", batch, batch_idx)
+        """Scores the free-running forecast, and keeps the errors of each window."""
+        if not len(batch.start):
+            return
+        forecast, truth = self._score("test", batch, batch_idx)
+        self.origin_errors.update(batch.start, forecast.mean, truth)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Forecast:
         """The free-running forecast in the data's unit."""
         return self.forecast(batch)
 
-    def _score(self, part: str, batch: Batch, batch_idx: int) -> None:
-        # A seed for each batch: the same draws in each would tie the errors of all batches together.
-        forecast = self.forecast(batch, samples=self.samples[part], seed=batch_idx)
+    def _score(self, part: str, batch: Batch, batch_idx: int) -> tuple[Forecast, Tensor]:
+        # A seed for each batch of all processes: the same draws in each would tie the errors of all together.
+        seed = batch_idx * self.trainer.world_size + self.trainer.global_rank
+        forecast = self.forecast(batch, samples=self.samples[part], seed=seed)
         truth = self.in_unit(batch.target)
         for metric in self.metrics_of(part).values():
             metric.update(forecast, truth)
+        return forecast, truth
 
     def metrics_of(self, part: str) -> dict[str, LeadMetric]:
         """The metrics of "validation" or "test" by name."""
@@ -162,6 +183,7 @@ class ForecastTask(TrainingTask):
     def on_test_epoch_start(self) -> None:
         """Begins the count anew."""
         self._reset("test")
+        self.origin_errors.reset()
 
     def _reset(self, part: str) -> None:
         for metric in self.metrics_of(part).values():
@@ -172,12 +194,14 @@ class ForecastTask(TrainingTask):
         scores = {name: metric.compute() for name, metric in self.metrics_of("validation").items()}
         for name, value in scores.items():
             self.log(f"{name}/validation", value, prog_bar=name == "mse", sync_dist=True)
-        if self.teacher_forced_mse.update_called and "mse" in scores:
+        forced_somewhere = self.trainer.strategy.reduce_boolean_decision(self.teacher_forced_mse.update_called, all=False)
+        if forced_somewhere and "mse" in scores:
             forced = self.teacher_forced_mse.compute()
             self.log("mse/teacher_forced", forced, sync_dist=True)
             self.log("exposure_bias", scores["mse"] - forced, sync_dist=True)
 
     def on_test_epoch_end(self) -> None:
-        """Logs the free-running errors."""
+        """Logs the free-running errors, and gathers those of each window."""
         for name, metric in self.metrics_of("test").items():
             self.log(f"{name}/test", metric.compute(), sync_dist=True)
+        self.origin_errors.gather(self.device)

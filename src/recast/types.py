@@ -114,12 +114,26 @@ class SeriesSpec:
         return cls(**fields)
 
 
+class Share(NamedTuple):
+    """What one of several processes has of a training batch.
+
+    total: items in the batch of all processes; first: place of this process's first item in it, those that follow are
+    its others; weight: its number of items over the mean number of a process. The mean over processes of weighted
+    means over their items is the mean over all items.
+    """
+
+    total: int
+    first: int
+    weight: float
+
+
 class Batch(NamedTuple):
     """Windows of the scaled series.
 
     context: all inputs up to the origin; target: the truth after it; known: inputs known ahead at the target's
     steps; start: the storage row of the first context step; carried: whether the states at the end of the batch
-    before belong to the row just before this context, None where each window stands alone.
+    before belong to the row just before this context, None where each window stands alone; share: which windows of
+    the batch of all processes they are, None for one process and in evaluation.
     """
 
     context: Float[Tensor, "batch context inputs"]
@@ -127,6 +141,7 @@ class Batch(NamedTuple):
     known: Float[Tensor, "batch horizon known"]
     start: Int[Tensor, " batch"]
     carried: Bool[Tensor, " batch"] | None = None
+    share: Share | None = None
 
 
 class Forecast(NamedTuple):
@@ -241,9 +256,11 @@ class SequenceSpec:
 class SequenceBatch(NamedTuple):
     """Scaled sequences side by side.
 
-    values: the steps of each sequence, then zeros; lengths: the steps of each; label: its class, -1 if unknown.
+    values: the steps of each sequence, then zeros; lengths: the steps of each; label: its class, -1 if unknown; share:
+    which sequences of the batch of all processes they are, None for one process and in evaluation.
     """
 
     values: Float[Tensor, "batch time channels"]
     lengths: Int[Tensor, " batch"]
     label: Int[Tensor, " batch"]
+    share: Share | None = None

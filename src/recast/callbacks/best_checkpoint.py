@@ -1,8 +1,9 @@
 """The best state on the validation part."""
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -13,6 +14,18 @@ from recast.options import checked
 def best_checkpoint_path(root: str | Path) -> Path:
     """Where the best state of the run in the folder `root` lies."""
     return Path(root) / "checkpoints" / "best.ckpt"
+
+
+def selection(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a checkpoint was chosen by: `monitor`, `mode` and the best `value`; None where there was no validation.
+
+    Args:
+        checkpoint: The content of a checkpoint.
+    """
+    for key, state in checkpoint["callbacks"].items():
+        if key.startswith(BestCheckpoint.__name__) and state["best_model_score"] is not None:
+            return {"monitor": state["monitor"], "mode": state["mode"], "value": state["best_model_score"].item()}
+    return None
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -42,3 +55,7 @@ class BestCheckpoint(ModelCheckpoint):
             # Said of every run that is resumed; another run's folder is refused elsewhere.
             warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
             super().setup(trainer, pl_module, stage)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Lightning's, and which way is better."""
+        return super().state_dict() | {"mode": self.mode}

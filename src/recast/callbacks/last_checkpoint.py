@@ -1,18 +1,19 @@
 """Nothing is lost when a run is killed: the last state on disk, always whole, never old."""
 
-import signal
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint
 
-from recast.errors import StoppedBySignalError
 from recast.options import PositiveInt, checked
+from recast.signals import Deferral
 
 FINISHED = "recast_finished"
+LONG_AGO = 10.0  # seconds of training that are worth a save before a validation
+GO_ON = "the same command with resume=true goes on"
 
 
 def last_checkpoint_path(root: str | Path) -> Path:
@@ -23,10 +24,12 @@ def last_checkpoint_path(root: str | Path) -> Path:
 class LastCheckpoint(Checkpoint):
     """Saves the whole state of training to `checkpoints/last.ckpt` every few steps, on a signal, and at the end.
 
-    On SIGTERM and SIGINT the state is saved after the batch in work and training ends with StoppedBySignalError; a
-    second signal ends the process at once. States are saved in mid-epoch only, and not just before a validation: what
-    Lightning does there (validation, early stopping, plateau schedules) is then done again on resume rather than half
-    remembered.
+    On a signal (see `recast.signals`) the state is saved after the batch in work, of all processes together, and
+    training ends with StoppedBySignalError; in a validation it ends after the batch in work, and the last state holds.
+    States are saved in mid-epoch, and not just before a validation: what Lightning does there (validation, early
+    stopping, plateau schedules) is then done again on resume rather than half remembered. Where an epoch has no such
+    place, as with one batch, they are saved between epochs. So that a long validation may be left without losing much,
+    a state is also saved at the last place before it where ten seconds have passed.
 
     Args:
         every_n_steps: Optimiser steps between saves. [steps]
@@ -36,53 +39,78 @@ class LastCheckpoint(Checkpoint):
     def __init__(self, *, every_n_steps: PositiveInt = 200) -> None:
         super().__init__()
         self.every_n_steps = every_n_steps
-        self._saved_step = -1
-        self._signal: int | None = None
-        self._handlers: dict[int, Any] = {}
+        self._saved_step = 0
+        self._saved_at = 0.0
+        self._signals = Deferral()
         self._finished = False
+        self._between_epochs = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Takes over the signals, after Lightning has set its own handlers."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._handlers[number] = signal.signal(number, self._note)
+        """From here on signals are noted."""
+        self._saved_at = time.monotonic()
+        self._signals.begin()
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self._signal = number
-        signal.signal(number, signal.SIG_DFL)
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The same as after a batch, where epochs have no place to save at."""
+        if trainer.current_epoch and _has_no_place(trainer):
+            stop = self._is_signalled(trainer)
+            self._between_epochs = True
+            self._save_and_leave(trainer, due=self._is_due(trainer), stop=stop)
+            self._between_epochs = False
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Saves where it is due, and leaves where a signal came."""
-        complete = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-        if not complete or batch_idx + 1 >= trainer.num_training_batches or _validation_follows(trainer, batch_idx):
+        batches = trainer.accumulate_grad_batches
+        if (batch_idx + 1) % batches:
             return
-        due = trainer.global_step % self.every_n_steps == 0 and trainer.global_step != self._saved_step
-        if due or self._signal is not None:
-            self._save(trainer)
-        self._leave_if_signalled(trainer)
+        stop = self._is_signalled(trainer)
+        if not _may_save(trainer, batch_idx):
+            # The signal is kept for the validation that follows, and for the next epoch.
+            return
+        due = self._is_due(trainer)
+        if not _may_save(trainer, batch_idx + batches):
+            due = due or self._is_long_ago(trainer)
+        self._save_and_leave(trainer, due=due, stop=stop)
+
+    def on_validation_batch_end(  # noqa: PLR0917 as Lightning calls it
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Leaves where a signal came."""
+        # Without asking the other processes, whose shares of the windows may be smaller: they get the signal too.
+        if self._signals.signal is not None:
+            kept = f"the state is saved as of step {self._saved_step}" if self._saved_step else "no state is saved yet"
+            self._signals.stop(f"{self._name} in the validation after step {trainer.global_step}: {kept}; {GO_ON}")
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Saves the finished state."""
         self._finished = True
         self._save(trainer)
-        self._leave_if_signalled(trainer)
+        if self._is_signalled(trainer):
+            self._signals.stop(f"{self._name} after the last step: the state is saved; {GO_ON}")
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Marks whether training is finished."""
         checkpoint[FINISHED] = self._finished
+        if self._between_epochs:
+            _begin_epoch(trainer, checkpoint["loops"]["fit_loop"])
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Gives the signals back."""
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        self._handlers = {}
+        """Ends the noting."""
+        self._signals.end()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Gives the signals back; the last good state stays."""
-        self.teardown(trainer, pl_module, "fit")
+        """Ends the noting; the last good state stays."""
+        self._signals.drop()
 
     def state_dict(self) -> Mapping[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride] read only
         """The step last saved at."""
@@ -93,18 +121,68 @@ class LastCheckpoint(Checkpoint):
         self._saved_step = state_dict["saved_step"]
 
     def _save(self, trainer: pl.Trainer) -> None:
-        self._saved_step = trainer.global_step
+        self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
         trainer.save_checkpoint(last_checkpoint_path(trainer.default_root_dir))
 
-    def _leave_if_signalled(self, trainer: pl.Trainer) -> None:
-        if self._signal is not None:
-            name = signal.Signals(self._signal).name
-            raise StoppedBySignalError(
-                f"{name} at step {trainer.global_step}: the state is saved; the same command with resume=true goes on"
-            )
+    def _save_and_leave(self, trainer: pl.Trainer, *, due: bool, stop: bool) -> None:
+        if due or stop:
+            self._save(trainer)
+        if stop:
+            self._signals.stop(f"{self._name} at step {trainer.global_step}: the state is saved; {GO_ON}")
+
+    def _is_due(self, trainer: pl.Trainer) -> bool:
+        return trainer.global_step - self._saved_step >= self.every_n_steps
+
+    @property
+    def _name(self) -> str:
+        return self._signals.signal.name if self._signals.signal else "a signal to another process"
+
+    def _is_signalled(self, trainer: pl.Trainer) -> bool:
+        """Whether a signal came, to this process or to another one of the training."""
+        return _any_process(trainer, self._signals.signal is not None)
+
+    def _is_long_ago(self, trainer: pl.Trainer) -> bool:
+        # Clocks differ, and saving is done together.
+        return _any_process(trainer, time.monotonic() - self._saved_at > LONG_AGO)
 
 
-def _validation_follows(trainer: pl.Trainer, batch_idx: int) -> bool:
-    """Whether Lightning validates after this batch (`val_check_interval`); on resume it would leave that out."""
+def _any_process(trainer: pl.Trainer, decision: bool) -> bool:
+    return trainer.strategy.reduce_boolean_decision(decision, all=False) if trainer.world_size > 1 else decision
+
+
+def _may_save(trainer: pl.Trainer, batch_idx: int) -> bool:
+    """Whether a state may be saved after this batch: not at the end of an epoch, nor before a validation within it.
+
+    Lightning would leave that validation out on resume.
+    """
     interval = trainer.val_check_batch
-    return isinstance(interval, int) and (batch_idx + 1) % interval == 0
+    validates = isinstance(interval, int) and (batch_idx + 1) % interval == 0
+    return batch_idx + 1 < trainer.num_training_batches and not validates
+
+
+def _has_no_place(trainer: pl.Trainer) -> bool:
+    """Whether no batch of an epoch is a place to save at, and the end of an epoch is one.
+
+    A loader that is left before its end would go on there on resume.
+    """
+    batches = int(trainer.num_training_batches)
+    if batches != len(trainer.train_dataloader or ()):
+        return False
+    return not any(
+        _may_save(trainer, last - 1)
+        for last in range(trainer.accumulate_grad_batches, batches, trainer.accumulate_grad_batches)
+    )
+
+
+def _begin_epoch(trainer: pl.Trainer, loop: dict[str, Any]) -> None:
+    """Changes the saved state of Lightning's loops from the end of an epoch to the start of the next one.
+
+    They would take the epoch that begins for done, its batches being counted.
+    """
+    progress = loop["epoch_loop.batch_progress"]
+    progress["current"] = dict.fromkeys(progress["current"], 0)
+    progress["is_last_batch"] = False
+    every = trainer.check_val_every_n_epoch
+    if trainer.enable_validation and (every is None or (trainer.current_epoch + 1) % every == 0):
+        # On resume they first pass over a validation that they take for done, and count a step there.
+        loop["epoch_loop.state_dict"]["_batches_that_stepped"] -= 1

@@ -18,15 +18,17 @@ class Pruning(pl.Callback):
         study_name: Name of the study in its storage.
         trial: Number of the trial that this run is.
         monitor: The validation curve.
+        pruner: Optuna's pruner.
     """
 
     @checked
-    def __init__(self, *, storage: str, study_name: str, trial: NonNegativeInt, monitor: str) -> None:
+    def __init__(self, *, storage: str, study_name: str, trial: NonNegativeInt, monitor: str, pruner: Any) -> None:
         super().__init__()
         self.storage = storage
         self.study_name = study_name
         self.trial = trial
         self.monitor = monitor
+        self.pruner = pruner
         self._trial: Any = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -37,7 +39,8 @@ class Pruning(pl.Callback):
 
         from recast.callbacks.study_storage import study_storage
 
-        study = optuna.load_study(study_name=self.study_name, storage=study_storage(self.storage))
+        storage = study_storage(self.storage)
+        study = optuna.load_study(study_name=self.study_name, storage=storage, pruner=self.pruner)
         number = study.get_trials(deepcopy=False)[self.trial]._trial_id  # noqa: SLF001 - Optuna has no public way
         self._trial = optuna.trial.Trial(study, number)
 

@@ -33,7 +33,7 @@ class Throughput(pl.Callback):
     ) -> None:
         """Stops it, and logs at the interval."""
         self._seconds += time.perf_counter() - self._started
-        self._windows += len(batch[0]) * trainer.world_size
+        self._windows += len(batch[0]) if batch.share is None else batch.share.total
         if is_due(trainer):
             log_curves(trainer, {"windows_per_second": self._windows / self._seconds})
             self._windows = 0

@@ -3,7 +3,9 @@
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from jaxtyping import Int
 from lightning.fabric.utilities.apply_func import move_data_to_device
+from torch import Tensor
 
 from recast.datamodule import ForecastDataModule
 from recast.figures.panel import Panel
@@ -29,16 +31,30 @@ def forecast_windows(task: ForecastTask, data: ForecastDataModule, part: str, wa
         part: "validation" or "test".
         wanted: Number of windows. [windows]
     """
-    loader = data.loader(part)
+    starts = getattr(data.prepared.starts, part)
+    return panels_of(task, data, starts[evenly(len(starts), wanted)], tail=max(3 * data.spec.horizon, 20))
+
+
+def panels_of(
+    task: ForecastTask, data: ForecastDataModule, starts: Int[Tensor, " windows"], *, tail: int
+) -> list[Panel]:
+    """Free-running forecasts of the first target from given windows.
+
+    Args:
+        task: The trained model; left in the mode it was in.
+        data: Where the windows come from.
+        starts: First row of each window.
+        tail: Steps of the context that are shown, as far as there are so many. [steps]
+    """
+    loader = data.loader("test")
     spec = data.spec
     series = data.prepared.series
-    batch = loader.gather(loader.starts[evenly(len(loader.starts), wanted)])
-    batch = move_data_to_device(batch, task.device)
+    batch = move_data_to_device(loader.gather(starts.to(loader.device)), task.device)
     training = task.training
     task.eval()
     forecast = task.forecast(batch)
     task.train(training)
-    tail = min(spec.context, max(3 * spec.horizon, 20))
+    tail = min(spec.context, tail)
     panels = []
     for window, start in enumerate(batch.start.tolist()):
         origin = start + spec.context

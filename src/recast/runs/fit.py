@@ -1,6 +1,7 @@
 """One training run, from a checked configuration to a complete run folder."""
 
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import torch
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from recast.callbacks.best_checkpoint import best_checkpoint_path
+from recast.callbacks.best_checkpoint import best_checkpoint_path, selection
 from recast.callbacks.last_checkpoint import FINISHED, last_checkpoint_path
 from recast.callbacks.provenance import Provenance
 from recast.checkpoints.checkpoint import describe, read
@@ -24,7 +25,7 @@ from recast.runs.hyperparameters import log_hyperparameters
 from recast.runs.provenance import provenance
 from recast.runs.resume import check_same_data, state_to_resume
 from recast.runs.run_results import RunResults
-from recast.runs.trainer import build_trainer, check_clipping, check_monitors, check_optimizer
+from recast.runs.trainer import build_trainer, check_clipping, check_monitors, check_optimizer, check_strategy
 from recast.runs.workflows import WORKFLOWS
 from recast.training_task import TrainingTask
 from recast.types import SequenceSpec, SeriesSpec
@@ -50,17 +51,22 @@ def run(config: dict[str, Any], folder: Path) -> RunResults:
     pl.seed_everything(config["seed"], verbose=False)
     check_optimizer(config["optimizer"])
     check_clipping(config)
+    check_strategy(config)
     resumed = state_to_resume(config, folder)
     described = Provenance()
     trainer = build_trainer(config, folder, described, resumed)
+    if trainer.world_size > 1:
+        # Lightning would share all cores out among the processes.
+        os.environ.setdefault("OMP_NUM_THREADS", str(config["threads"]))
     data = build(config["data"])
     prepared = data.prepared
     log.info("%s", workflow.summary(data))
     check_same_data(resumed, prepared.fingerprint)
     described.description = describe(config, prepared)
-    write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False))
-    write_json(folder / "provenance.json", provenance() | {"data": workflow.data_facts(data)})
-    task = _build_task(config, prepared.spec)
+    if trainer.is_global_zero:
+        write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+        write_json(folder / "provenance.json", provenance() | {"data": workflow.data_facts(data)})
+    task = build_task(config, prepared.spec)
     check_monitors(trainer, task)
 
     seconds: dict[str, float] = {}
@@ -75,7 +81,8 @@ def run(config: dict[str, Any], folder: Path) -> RunResults:
         steps = _train(trainer, task, data, resumed)
     chosen = best_checkpoint_path(folder)
     chosen = chosen if chosen.exists() else last_checkpoint_path(folder)
-    task.load_state_dict(read(chosen)["state_dict"])
+    checkpoint = read(chosen)
+    task.load_state_dict(checkpoint["state_dict"])
     with _timed(seconds, "test"):
         trainer.test(task, data, verbose=False)
     results = workflow.results(
@@ -89,6 +96,7 @@ def run(config: dict[str, Any], folder: Path) -> RunResults:
             "parameters": sum(parameter.numel() for parameter in task.model.parameters()),
             "steps": steps,
             "checkpoint": str(chosen.relative_to(folder)),
+            "selection": selection(checkpoint),
         },
     )
     if trainer.is_global_zero:
@@ -105,7 +113,7 @@ def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
     seconds[name] = time.perf_counter() - started
 
 
-def _build_task(config: dict[str, Any], spec: SeriesSpec | SequenceSpec) -> TrainingTask:
+def build_task(config: dict[str, Any], spec: SeriesSpec | SequenceSpec) -> TrainingTask:
     learning_rate = config["learning_rate"]
     return build(config["task"])(
         model=build(config["model"])(spec=spec),

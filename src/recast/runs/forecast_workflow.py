@@ -10,7 +10,9 @@ from recast.baselines.baseline import Baseline
 from recast.checkpoints.checkpoint import Restored
 from recast.datamodule import ForecastDataModule
 from recast.runs import record, scores
+from recast.runs.per_origin import per_origin
 from recast.runs.pictures import draw
+from recast.runs.ranked_forecasts import ranked_forecasts
 from recast.runs.restored_data import restored_data
 from recast.runs.results import Results
 from recast.runs.scores import Scores
@@ -73,12 +75,16 @@ class ForecastWorkflow(Workflow[ForecastTask, ForecastDataModule, Results]):
         facts: dict[str, Any],
     ) -> Results:
         """See the base class."""
+        starts = getattr(data.prepared.starts, part).numpy()
+        model = scores.read_scores(task.metrics_of("test"), task.origin_errors, starts)
         return Results(
             part=part,
             unit=data.spec.unit,
             windows=self.counts(data),
-            model=scores.read_scores(task.metrics_of("test")),
+            model=model,
             baselines=baselines,
+            per_origin=per_origin(data.prepared, part, {"model": model, **baselines}),
+            ranked_forecasts=ranked_forecasts(task, data, part, model.per_origin["mse"]),
             seconds=seconds,
             facts=facts,
         )

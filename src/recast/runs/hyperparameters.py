@@ -1,21 +1,72 @@
 """TensorBoard's table of hyper-parameters and final metrics."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import yaml
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from recast.runs.run_results import RunResults
 
+SWEEP_DEPTH = 3  # folders above a job's own in which its sweep is looked for
+
 
 def log_hyperparameters(trainer: pl.Trainer, config: dict[str, Any], results: RunResults) -> None:
-    """Fills the HPARAMS tab with the run's options and the test metrics."""
+    """Fills the HPARAMS tab with the run's options and the test metrics.
+
+    A job of a sweep names what is swept and nothing else: TensorBoard shows the first options by name, whatever their
+    order here, and would hide those that differ among those that do not.
+    """
     values = {f"test/{name}": value for name, value in results.overall.items()}
+    options = swept_options(Path(trainer.default_root_dir)) or _hyperparameters(config)
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(_hyperparameters(config), values, step=results.facts["steps"])
+            logger.log_hyperparams(options, values, step=results.facts["steps"])
             logger.save()
+
+
+def swept_options(folder: Path) -> dict[str, Any]:
+    """What is swept, by its names on the command line such as `model/cell`; nothing for a run of no sweep.
+
+    Args:
+        folder: The run's folder.
+    """
+    for parent in list(folder.resolve().parents)[:SWEEP_DEPTH]:
+        for job in _list(_read(parent / "jobs.json")):
+            if isinstance(job, dict) and (parent / str(job.get("folder"))).resolve() == folder.resolve():
+                return {key: _value(text) for key, text in dict(job.get("swept") or {}).items()}
+        sweep = _read(parent / "multirun.yaml")
+        if isinstance(sweep, dict):
+            # Of Hydra's own launchers: what differs from the command line was chosen for this job.
+            given = _list(sweep.get("hydra", {}).get("overrides", {}).get("task"))
+            own = [override for override in _list(_read(folder / ".hydra" / "overrides.yaml")) if override not in given]
+            pairs = (str(override).lstrip("+").partition("=") for override in own)
+            return {key: _value(text) for key, _, text in pairs}
+    return {}
+
+
+def _read(path: Path) -> Any:
+    """What a YAML or JSON file holds; None where there is none. A table for people is no reason to stop a run."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+
+
+def _list(node: Any) -> list[Any]:
+    return node if isinstance(node, list) else []
+
+
+def _value(text: Any) -> Any:
+    """A number where the text is one, so that TensorBoard sorts by size."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except (TypeError, ValueError):
+            continue
+    return str(text)
 
 
 def _hyperparameters(config: dict[str, Any]) -> dict[str, Any]:

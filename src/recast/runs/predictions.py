@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
+from lightning.fabric.utilities.apply_func import move_data_to_device
 
 from recast.classification_task import ClassificationTask
 from recast.sequence_datamodule import SequenceDataModule
@@ -83,7 +84,7 @@ def predict(task: ClassificationTask, data: SequenceDataModule, part: str) -> Pr
     training = task.training
     task.eval()
     found = [
-        task.model(type(batch)(*(values.to(task.device) for values in batch))).double().softmax(dim=1).cpu()
+        task.model(move_data_to_device(batch, task.device)).double().softmax(dim=1).cpu()
         for batch in data.loader(part, shared=False)
     ]
     task.train(training)

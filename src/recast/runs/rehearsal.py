@@ -6,7 +6,7 @@ from typing import Any
 from recast.configure.build import build
 from recast.configure.kinds import kind_of
 from recast.runs.fit import build_task
-from recast.runs.trainer import check_clipping, check_optimizer
+from recast.runs.trainer import check_clipping, check_optimizer, check_strategy
 from recast.types import SequenceSpec, SeriesSpec
 
 
@@ -29,6 +29,7 @@ class Rehearsal:
         kind_of(config)
         check_optimizer(config["optimizer"])
         check_clipping(config)
+        check_strategy(config)
         data = config["data"]
         # Seeds set orders, not sizes: five of them need not read a file five times.
         key = json.dumps({name: data[name] for name in data if name != "seed"}, sort_keys=True, default=str)

@@ -24,6 +24,8 @@ class Results(RunResults):
         windows: Number of windows in each part.
         model: Scores of the model.
         baselines: Scores of the baselines by name.
+        per_origin: The errors of each window, see `recast.runs.per_origin`.
+        ranked_forecasts: The best, the median and the worst forecast, see `recast.runs.ranked_forecasts`.
         seconds: What took how long. [s]
         facts: Whatever else is worth keeping: number of parameters, checkpoint, seed.
     """
@@ -33,6 +35,8 @@ class Results(RunResults):
     windows: dict[str, int]
     model: Scores
     baselines: dict[str, Scores]
+    per_origin: pd.DataFrame
+    ranked_forecasts: pd.DataFrame
     seconds: dict[str, float]
     facts: dict[str, Any]
 
@@ -105,7 +109,7 @@ class Results(RunResults):
         return [f"skill in MSE against {baseline}: {value:+.3f}" for baseline, value in skills.items()]
 
     def write(self, folder: Path) -> None:
-        """Writes metrics.json, metrics.csv and per_horizon.csv, each whole."""
+        """Writes metrics.csv, per_horizon.csv, per_origin.csv, ranked_forecasts.csv and metrics.json, each whole."""
         per_lead = {
             f"{name}:{metric}": values
             for name, scores in {"model": self.model, **self.baselines}.items()
@@ -114,6 +118,8 @@ class Results(RunResults):
         leads = pd.DataFrame(per_lead)
         leads.index = pd.RangeIndex(1, len(leads) + 1, name="lead")
         write_text(folder / "per_horizon.csv", leads.to_csv())
+        for name, table in (("per_origin", self.per_origin), ("ranked_forecasts", self.ranked_forecasts)):
+            write_text(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.9g"))
         write_text(folder / "metrics.csv", self.table().to_csv(index_label="forecaster"))
         # Last: whoever finds it knows that the run is complete.
         write_json(folder / "metrics.json", self.to_dict())

@@ -8,33 +8,44 @@ import torch
 
 from recast.baselines.baseline import Baseline, History
 from recast.metrics.lead_metric import LeadMetric
+from recast.metrics.origin_errors import OriginErrors
 from recast.prepare.prepare import Prepared, hours
 from recast.types import Forecast, Origins
 
 BATCH = 1024  # windows in memory at a time; 800 + 100 steps of one target make 7 MB
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scores:
-    """Values of metrics: overall, for each lead, for each target.
+    """Values of metrics: overall, for each lead, for each target; and the errors of each window.
 
     Args:
         overall: One number for each metric.
         per_lead: Values for leads 1 to horizon for each metric.
         per_target: Values for each target for each metric.
+        per_origin: "mse" and "mae" of each window over leads and targets, in order of rows, shape (windows,); NaN
+            where a window was not scored.
     """
 
     overall: dict[str, float]
     per_lead: dict[str, list[float]]
     per_target: dict[str, list[float]]
+    per_origin: dict[str, np.ndarray]
 
 
-def read_scores(metrics: Mapping[str, LeadMetric]) -> Scores:
-    """The values of metrics that have seen all windows."""
+def read_scores(metrics: Mapping[str, LeadMetric], origin_errors: OriginErrors, starts: np.ndarray) -> Scores:
+    """The values of metrics that have seen all windows.
+
+    Args:
+        metrics: What was measured.
+        origin_errors: What was kept of each window, gathered.
+        starts: First row of each window of the part, ascending.
+    """
     return Scores(
         overall={name: metric.compute().item() for name, metric in metrics.items()},
         per_lead={name: metric.per_lead().tolist() for name, metric in metrics.items()},
         per_target={name: metric.per_target().tolist() for name, metric in metrics.items()},
+        per_origin=origin_errors.of(starts),
     )
 
 
@@ -87,13 +98,16 @@ def score_baselines(
         metrics: What is measured; those that need sample trajectories are passed over. They are left reset.
     """
     usable = {name: metric for name, metric in metrics.items() if not metric.needs_samples}
+    starts = getattr(prepared.starts, part)
     scores = {}
     for name, baseline in baselines.items():
-        for origins, truth in windows(prepared, part):
-            forecast = Forecast(torch.from_numpy(baseline.forecast(origins)))
+        errors = OriginErrors()
+        for (origins, truth), rows in zip(windows(prepared, part), starts.split(BATCH), strict=True):
+            forecast, true = Forecast(torch.from_numpy(baseline.forecast(origins))), torch.from_numpy(truth)
             for metric in usable.values():
-                metric.update(forecast, torch.from_numpy(truth))
-        scores[name] = read_scores(usable)
+                metric.update(forecast, true)
+            errors.update(rows, forecast.mean, true)
+        scores[name] = read_scores(usable, errors, starts.numpy())
         for metric in usable.values():
             metric.reset()
     return scores

@@ -1,12 +1,15 @@
 """The Trainer of a run, and what can be known to be wrong with it before any data is read."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.fabric.plugins.environments import ClusterEnvironment, LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
+from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
 from recast.callbacks.provenance import Provenance
 from recast.checkpoints.io import WholeCheckpointIO
@@ -14,6 +17,9 @@ from recast.configure.build import build
 from recast.configure.wording import suggestion
 from recast.errors import ConfigurationError
 from recast.training_task import TrainingTask
+
+STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
+"""Ways of training in one process or in several."""
 
 
 def check_optimizer(node: dict[str, Any]) -> None:
@@ -32,6 +38,16 @@ def check_clipping(config: dict[str, Any]) -> None:
         raise ConfigurationError(
             f"optimizer.fused=true cannot be clipped under trainer.precision={trainer['precision']}: it unscales the "
             "gradients itself; give optimizer.fused=false or trainer.gradient_clip_val=null"
+        )
+
+
+def check_strategy(config: dict[str, Any]) -> None:
+    """Raises ConfigurationError for a way of training on several devices whose results would be lost or not equal."""
+    strategy = config["trainer"].get("strategy") or "auto"
+    if isinstance(strategy, str) and strategy not in STRATEGIES:
+        raise ConfigurationError(
+            f"trainer.strategy={strategy}: recast trains in one process, or in several of which each is started as a "
+            f"command of its own{suggestion(strategy, STRATEGIES)}"
         )
 
 
@@ -72,15 +88,34 @@ def build_trainer(
     # Lightning else puts in one of its own.
     bar = {} if any(isinstance(callback, ProgressBar) for callback in callbacks) else {"enable_progress_bar": False}
     try:
-        return build(config["trainer"])(
+        trainer = build(config["trainer"])(
             default_root_dir=str(folder),
             callbacks=[described, *callbacks],
             logger=loggers,
             **bar,
-            plugins=[WholeCheckpointIO()],
+            plugins=[WholeCheckpointIO(), *_environment(config)],
         )
     except (MisconfigurationException, ValueError, TypeError) as error:
         raise ConfigurationError(f"trainer: {error}") from error
+    trainer._signal_connector = _NoSignals(trainer)  # noqa: SLF001 it has no switch
+    return trainer
+
+
+class _NoSignals(_SignalConnector):
+    """Leaves the signals to `recast.signals`.
+
+    Lightning would end with exit code 0 on SIGTERM, which a cluster takes for success, save and requeue by itself under
+    SLURM, and talk to the other processes from within the handler.
+    """
+
+    def register_signal_handlers(self) -> None:
+        """Registers none."""
+
+
+def _environment(config: dict[str, Any]) -> list[ClusterEnvironment]:
+    """Several processes in one task of SLURM are started as elsewhere; Lightning would ask for a task for each."""
+    one_task = os.environ.get("SLURM_NTASKS") == "1"
+    return [LightningEnvironment()] if one_task and config["trainer"].get("devices") not in (1, "1", None) else []
 
 
 def _is_tensorboard(node: dict[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ import yaml
 
 from recast.errors import ConfigurationError, PrunedError
 from recast.files import write_json, write_text
+
+
+ATTEMPTS, PAUSE = 20, 0.05  # seconds between two attempts at a lock
 
 
 class JobRunningError(ConfigurationError):
@@ -131,10 +135,15 @@ class JobFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with self._lock_file.open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise JobRunningError(f"{self.path}: another process runs this job") from None
+            # Whoever looks whether the job runs holds the lock for a moment.
+            for attempt in range(ATTEMPTS, -1, -1):
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if not attempt:
+                        raise JobRunningError(f"{self.path}: another process runs this job") from None
+                    time.sleep(PAUSE)
             yield
 
     def is_locked(self) -> bool:

@@ -32,7 +32,7 @@ def job_name(options: Mapping[str, str], keys: Sequence[str]) -> str:
     shown = "_".join(f"{_short(key, keys)}-{_rounded(value)}" for key, value in options.items()) or "run"
     name = _STRANGE.sub("-", shown).strip("-.")
     if len(name) > LONGEST or not name:
-        name = f"{name[: LONGEST - 9]}-{digest(exact)}"
+        name = f"{name[: LONGEST - 9] or 'job'}-{digest(exact)}"
     return name
 
 
@@ -52,7 +52,8 @@ def _short(key: str, keys: Sequence[str]) -> str:
 
 
 def _rounded(value: str) -> str:
-    """A number with no more digits than people read; anything else as it is."""
+    """A number with no more digits than people read; anything else as it is, without quotes."""
+    value = value.strip("'\"")
     try:
         return f"{float(value):.4g}" if len(value) > DIGITS else value
     except ValueError:

@@ -1,5 +1,6 @@
 """From Hydra's sweep syntax to what Optuna searches in."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from recast.errors import ConfigurationError
 
+ROUNDING = 1e-9
 Space = dict[str, BaseDistribution]
 
 
@@ -50,24 +52,25 @@ def corners(space: Space) -> list[dict[str, Any]]:
 
 
 def _distribution(override: Override) -> BaseDistribution:
-    key, value = override.get_key_element(), override.value()
+    value = override.value()
     if override.is_choice_sweep():
         choices: list[Any] = list(override.sweep_iterator(transformer=Transformer.encode))
         return CategoricalDistribution(choices)
     if isinstance(value, RangeSweep) and not value.shuffle:
         start, stop, step = value.start, value.stop, value.step
-        if start is not None and stop is not None:
-            if all(isinstance(number, int) for number in (start, stop, step)):
-                # Hydra's range leaves its end out.
-                return IntDistribution(int(start), max(int(start), int(stop) - 1), step=int(step))
-            return FloatDistribution(float(start), float(stop), step=float(step))
+        if start is not None and stop is not None and stop > start and step > 0:
+            # Hydra's range leaves its end out.
+            last = start + (math.ceil((stop - start) / step - ROUNDING) - 1) * step
+            if isinstance(last, int):
+                return IntDistribution(int(start), last, step=int(step))
+            return FloatDistribution(float(start), round(last, 12), step=float(step))
     if isinstance(value, IntervalSweep) and value.start is not None and value.end is not None:
         log = "log" in value.tags
         if isinstance(value.start, int) and isinstance(value.end, int):
             return IntDistribution(value.start, value.end, log=log)
         return FloatDistribution(float(value.start), float(value.end), log=log)
     raise ConfigurationError(
-        f"{key}={override.get_value_element_as_str()}: cannot be searched; give choice(a,b), range(1,9), "
+        f"{override.input_line}: cannot be searched; give choice(a,b), range(1,9), "
         "interval(0.1,1), tag(log,interval(1e-4,1e-2)) or int(interval(4,64))"
     )
 

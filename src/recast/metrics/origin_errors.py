@@ -1,0 +1,68 @@
+"""The errors of each forecast origin: what tests between forecasters are made from."""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.distributed import is_available, is_initialized
+from torchmetrics.utilities.distributed import gather_all_tensors
+
+NAMES = ("mse", "mae")
+
+
+class OriginErrors:
+    """Keeps the squared and the absolute error of each window, averaged over its H leads and D targets, in float64.
+
+        mse[n] = 1/(H D) sum_h sum_d (f[n, h, d] - y[n, h, d])^2
+        mae[n] = 1/(H D) sum_h sum_d |f[n, h, d] - y[n, h, d]|
+
+    Their means over windows are the overall `MSE` and `MAE`.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets all windows."""
+        self._kept: list[Tensor] = []
+
+    def update(
+        self,
+        start: Int[Tensor, " batch"],
+        mean: Float[Tensor, "batch horizon targets"],
+        truth: Float[Tensor, "batch horizon targets"],
+    ) -> None:
+        """Adds the windows of one batch.
+
+        Args:
+            start: First row of each window.
+            mean: What was forecast, in the data's unit.
+            truth: What was observed, in the data's unit.
+        """
+        error = mean.double() - truth.double()
+        # Rows are whole numbers below 2^53: exact as float64, and all fits in one tensor.
+        columns = (start.double(), error.square().mean(dim=(1, 2)), error.abs().mean(dim=(1, 2)))
+        self._kept.append(torch.stack(columns, dim=1))
+
+    def gather(self, device: torch.device) -> None:
+        """Brings the windows of all processes together, in each of them; all must call it.
+
+        Args:
+            device: Where the processes can talk to each other.
+        """
+        if is_available() and is_initialized():
+            self._kept = gather_all_tensors(self._table().to(device))
+
+    def of(self, starts: Int[np.ndarray, " windows"]) -> dict[str, Float[np.ndarray, " windows"]]:
+        """The errors by name, in the order of the windows; NaN for a window that was not seen.
+
+        Args:
+            starts: First row of each window, ascending; those that were seen are among them.
+        """
+        table = self._table().cpu().numpy()
+        errors = np.full((len(starts), len(NAMES)), np.nan)
+        errors[np.searchsorted(starts, table[:, 0].astype(np.int64))] = table[:, 1:]
+        return dict(zip(NAMES, errors.T, strict=True))
+
+    def _table(self) -> Float[Tensor, "seen columns"]:
+        return torch.cat(self._kept) if self._kept else torch.empty(0, 1 + len(NAMES), dtype=torch.float64)

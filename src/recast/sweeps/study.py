@@ -1,0 +1,93 @@
+"""The Optuna study of a search: opened or begun, with the sampler and pruner that its configuration names."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.pruners import BasePruner, NopPruner
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from recast.callbacks.study_storage import study_storage
+from recast.configure.build import build
+from recast.configure.check import check
+from recast.errors import ConfigurationError
+
+ALLOWED = ("optuna.samplers.", "optuna.pruners.")
+
+
+class Parts:
+    """What a search takes from Optuna.
+
+    Args:
+        sampler: Proposes values; completed by its seed.
+        pruner: Ends hopeless trials; none: none is ended.
+    """
+
+    def __init__(self, *, sampler: Callable[..., BaseSampler], pruner: BasePruner | None = None) -> None: ...
+
+
+def open_study(
+    address: str,
+    name: str,
+    direction: Literal["minimize", "maximize"],
+    parts: Mapping[str, Any],
+    seed: int,
+) -> optuna.Study:
+    """The study at an address, begun where there is none.
+
+    Args:
+        address: As `study_storage` takes it.
+        name: The study's name there.
+        direction: Whether the score is made small or large.
+        parts: Options of `Parts`, as nodes that `check_parts` has passed.
+        seed: Seed of the sampler.
+
+    Raises:
+        ConfigurationError: if Optuna refuses the options, or the study was begun in the other direction.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        pruner = build(parts["pruner"], ALLOWED) if parts["pruner"] else NopPruner()
+        study = optuna.create_study(
+            storage=study_storage(address), study_name=name, direction=direction, load_if_exists=True, pruner=pruner
+        )
+        # Begun with the same seed again, a sampler would propose its first trials again.
+        study.sampler = build(parts["sampler"], ALLOWED)(seed=(seed + len(trials_of(study))) % 2**32)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"hydra.sweeper: {error}") from error
+    if study.direction.name.lower() != direction:
+        raise ConfigurationError(
+            f"hydra.sweeper.direction={direction}: the study in {address} was begun with {study.direction.name.lower()}"
+        )
+    return study
+
+
+def check_parts(parts: Mapping[str, Any]) -> None:
+    """Raises ConfigurationError where the nodes do not fit the options of `Parts`."""
+    try:
+        check(parts, Parts, allowed=ALLOWED)
+    except ConfigurationError as error:
+        raise ConfigurationError("\n".join(f"hydra.sweeper.{line}" for line in str(error).splitlines())) from error
+
+
+def trials_of(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
+    """The trials of a study in these states; all of them where none is given."""
+    return study.get_trials(deepcopy=False, states=states or None)
+
+
+def ask(study: optuna.Study, space: Mapping[str, BaseDistribution], begun: FrozenTrial | None = None) -> Trial:
+    """A trial with a value for each option of the space.
+
+    Args:
+        study: The study.
+        space: What is searched.
+        begun: A trial that has perhaps not all of its values yet, having been asked for when its search was killed.
+    """
+    if begun is None:
+        return study.ask(fixed_distributions=dict(space))
+    trial = Trial(study, begun._trial_id)  # noqa: SLF001 - Optuna has no public way
+    for name, distribution in space.items():
+        trial._suggest(name, distribution)  # noqa: SLF001 - as `Study.ask` does
+    return trial

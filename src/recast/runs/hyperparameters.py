@@ -36,11 +36,11 @@ def swept_options(folder: Path) -> dict[str, Any]:
     for parent in list(folder.resolve().parents)[:SWEEP_DEPTH]:
         for job in _list(_read(parent / "jobs.json")):
             if isinstance(job, dict) and (parent / str(job.get("folder"))).resolve() == folder.resolve():
-                return {key: _value(text) for key, text in dict(job.get("swept") or {}).items()}
+                return {key: _value(text) for key, text in _mapping(job.get("swept")).items()}
         sweep = _read(parent / "multirun.yaml")
-        if isinstance(sweep, dict):
+        if sweep is not None:
             # Of Hydra's own launchers: what differs from the command line was chosen for this job.
-            given = _list(sweep.get("hydra", {}).get("overrides", {}).get("task"))
+            given = _list(_mapping(_mapping(_mapping(sweep).get("hydra")).get("overrides")).get("task"))
             own = [override for override in _list(_read(folder / ".hydra" / "overrides.yaml")) if override not in given]
             pairs = (str(override).lstrip("+").partition("=") for override in own)
             return {key: _value(text) for key, _, text in pairs}
@@ -57,6 +57,10 @@ def _read(path: Path) -> Any:
 
 def _list(node: Any) -> list[Any]:
     return node if isinstance(node, list) else []
+
+
+def _mapping(node: Any) -> dict[str, Any]:
+    return node if isinstance(node, dict) else {}
 
 
 def _value(text: Any) -> Any:

@@ -16,7 +16,6 @@ import yaml
 from recast.errors import ConfigurationError, PrunedError
 from recast.files import write_json, write_text
 
-
 ATTEMPTS, PAUSE = 20, 0.05  # seconds between two attempts at a lock
 
 
@@ -149,7 +148,7 @@ class JobFolder:
     def is_locked(self) -> bool:
         """Whether a process runs the job."""
         try:
-            with self._lock_file.open("r+") as file:
+            with self._lock_file.open() as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True

@@ -1,0 +1,117 @@
+"""A picture of curves with the spread of the seeds about them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from recast.figures.paint import BLACK, FEW, GREY, OTHERS, TICK_SIZE, VERMILLION, blank, cut, name_axes, tidy
+
+WIDTH, HEIGHT = 5.6, 3.7  # inches: on a phone's 360 pixels the letters are still 8 pixels high
+LONGEST = 44  # characters of a name in the legend
+COLOURS = (VERMILLION, *(colour for colour in OTHERS if colour != GREY))
+DASHES = ("--", ":", "-.")
+LEGEND_LINE = 0.2  # inches
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """One curve, or a model's curves of several seeds.
+
+    Args:
+        name: What the legend calls it.
+        x: Where, shape (points,).
+        curves: A row for each seed, NaN where it has no value there, shape (seeds, points).
+        reference: Whether it is a baseline rather than a model: drawn dashed, in grey.
+    """
+
+    name: str
+    x: np.ndarray
+    curves: np.ndarray
+    reference: bool = False
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean over those seeds that have a value, shape (points,)."""
+        known = np.isfinite(self.curves)
+        sums = np.where(known, self.curves, 0).sum(axis=0)
+        return np.divide(sums, known.sum(axis=0), out=np.full(len(self.x), math.nan), where=known.any(axis=0))
+
+    @property
+    def ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """Smallest and largest value over the seeds, each of shape (points,); NaN where there is none."""
+        known = np.isfinite(self.curves)
+        some = known.any(axis=0)
+        low = np.where(some, np.where(known, self.curves, math.inf).min(axis=0), math.nan)
+        high = np.where(some, np.where(known, self.curves, -math.inf).max(axis=0), math.nan)
+        return low, high
+
+
+def together(name: str, curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> Band:
+    """The curves of several seeds over all steps that any of them has.
+
+    Args:
+        name: What the legend calls them.
+        curves: Steps and values of each seed.
+    """
+    x = np.unique(np.concatenate([steps for steps, _ in curves]))
+    values = np.full((len(curves), len(x)), math.nan)
+    for row, (steps, found) in zip(values, curves, strict=True):
+        row[np.searchsorted(x, steps)] = found
+    return Band(name, x, values)
+
+
+def picture(bands: Sequence[Band], *, x: str, y: str, whole: bool = True, zero: bool = False) -> Figure:
+    """Means as lines, the range from the smallest to the largest seed as bands, names below.
+
+    Args:
+        bands: What is drawn, the most important first.
+        x: Label of the horizontal axis.
+        y: Label of the vertical axis.
+        whole: Whether the horizontal axis counts, so that it has whole numbers only.
+        zero: Whether a line marks 0.
+    """
+    figure = blank(width=WIDTH, height=HEIGHT + LEGEND_LINE * len(bands))
+    axes = figure.add_subplot()
+    tidy(axes)
+    if zero:
+        axes.axhline(0, color=GREY, linewidth=0.8)
+    models = references = 0
+    for order, band in enumerate(bands):
+        if band.reference:
+            colour, dash = (BLACK, GREY)[references % 2], DASHES[references % len(DASHES)]
+            references += 1
+        else:
+            colour, dash = COLOURS[models % len(COLOURS)], "-"
+            models += 1
+        mark = "o" if len(band.x) <= FEW else ""
+        if len(band.curves) > 1:
+            axes.fill_between(band.x, *band.ends, color=colour, alpha=0.15, linewidth=0, zorder=2)
+        axes.plot(
+            band.x,
+            band.mean,
+            color=colour,
+            linestyle=dash,
+            linewidth=2.2 if order == 0 else 1.4,
+            marker=mark,
+            markersize=3,
+            label=_escaped(cut(band.name, LONGEST)),
+            zorder=4 if order == 0 else 3,
+        )
+    if whole:
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
+    name_axes(axes, x=x, y=y)
+    legend = figure.legend(
+        *axes.get_legend_handles_labels(), loc="outside lower left", ncols=1, frameon=False, fontsize=TICK_SIZE
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    return figure
+
+
+def _escaped(name: str) -> str:
+    # matplotlib leaves curves whose name starts with an underscore out of the legend.
+    return name if not name.startswith("_") else f" {name}"

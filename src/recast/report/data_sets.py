@@ -1,0 +1,127 @@
+"""Runs that may be ranked together: those scored on the same windows of the same data."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from recast.report.options import constant, value_of
+from recast.report.run import Run, mapping
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """The same test windows of the same data, and the runs on them.
+
+    Args:
+        name: What it is called.
+        fingerprint: SHA-256 of the data.
+        windows: Test windows or sequences.
+        horizon: Steps forecast; None for a classifier. [steps]
+        step: Distance between steps, a pandas offset alias; None for a classifier.
+        finished: The runs with results.
+        others: Runs without results that were meant for it, as far as their options tell.
+        constants: Options that differ between data sets but not in this one, with their value.
+    """
+
+    name: str
+    fingerprint: str
+    windows: int
+    horizon: int | None
+    step: str | None
+    finished: tuple[Run, ...]
+    others: tuple[Run, ...]
+    constants: Mapping[str, str]
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """All of them."""
+        return self.finished + self.others
+
+
+Key = tuple[Any, ...]
+
+
+def data_sets(runs: Sequence[Run], options: Sequence[str]) -> tuple[list[DataSet], list[Run]]:
+    """The data sets with finished runs, and the runs of any state whose data are not known.
+
+    Args:
+        runs: All runs.
+        options: What differs between them.
+    """
+    finished: dict[Key, list[Run]] = defaultdict(list)
+    unknown: list[Run] = []
+    for run in runs:
+        key = _key(run)
+        if run.finished and key is not None:
+            finished[key].append(run)
+        else:
+            unknown.append(run)
+    constants = {key: constant(members, options) for key, members in finished.items()}
+    others: dict[Key, list[Run]] = {key: [] for key in finished}
+    homeless = []
+    for run in unknown:
+        key = None if run.finished else _meant_for(run, finished, constants)
+        (homeless if key is None else others[key]).append(run)
+    names = _names(finished, constants)
+    found = [
+        DataSet(
+            name=names[key],
+            fingerprint=key[0],
+            windows=key[1],
+            horizon=key[2],
+            step=key[3],
+            finished=tuple(members),
+            others=tuple(others[key]),
+            constants=constant([*members, *others[key]], options) if len(finished) > 1 else {},
+        )
+        for key, members in finished.items()
+    ]
+    return found, homeless
+
+
+def _key(run: Run) -> Key | None:
+    """Fingerprint, windows, horizon, step, rows and unit of the test part; None where they are not known."""
+    spec = mapping(run.data.get("spec"))
+    counts = mapping(run.results.get("windows", run.results.get("sequences")))
+    if not isinstance(run.data.get("fingerprint"), str) or not isinstance(counts.get("test"), int):
+        return None
+    rows = mapping(run.data.get("parts")).get("test")
+    horizon, step = spec.get("horizon"), spec.get("step")
+    return (
+        run.data["fingerprint"],
+        counts["test"],
+        horizon if isinstance(horizon, int) else None,
+        step if isinstance(step, str) else None,
+        str(rows),
+        str(run.results.get("unit", "")),
+    )
+
+
+def _meant_for(
+    run: Run, finished: Mapping[Key, Sequence[Run]], constants: Mapping[Key, Mapping[str, str]]
+) -> Key | None:
+    """The data set that a run without results agrees with in every option that tells data sets apart."""
+    everywhere = set.intersection(*(set(values) for values in constants.values())) if constants else set()
+    about_data = {option for option in everywhere if option == "data" or option.startswith(("data.", "data/"))}
+    telling = about_data or (everywhere if len(finished) > 1 else set())
+    fitting = [key for key, values in constants.items() if all(value_of(run, name) == values[name] for name in telling)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _names(finished: Mapping[Key, Sequence[Run]], constants: Mapping[Key, Mapping[str, str]]) -> dict[Key, str]:
+    names = {}
+    for key, members in finished.items():
+        label = ", ".join(PurePath(part).name for part in str(members[0].data.get("label", "data")).split(", "))
+        choice = constants[key].get("data")
+        names[key] = f"{choice}: {label}" if choice else label
+    for marks in (
+        lambda key: f"{key[1]} test windows",
+        lambda key: f"horizon {key[2]}",
+        lambda key: f"data {key[0][:8]}",
+        lambda key: f"rows {key[4]}",
+    ):
+        taken = list(names.values())
+        names = {key: f"{name}, {marks(key)}" if taken.count(name) > 1 else name for key, name in names.items()}
+    return names

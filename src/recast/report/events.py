@@ -1,0 +1,80 @@
+"""Curves from TensorBoard's event files.
+
+TensorBoard's own reader takes a tenth of a second for a megabyte, nearly all of it for pictures that no curve needs;
+this one steps over them.
+"""
+
+import struct
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+LARGEST = 1 << 14  # bytes; a point of a curve takes about 60
+HEADER = struct.Struct("<QI")  # length of the record, and the check sum of the length
+CHECK = 4  # bytes of the check sum behind each record
+
+Curve = tuple[np.ndarray, np.ndarray]
+
+
+def read_curves(folder: Path) -> dict[str, Curve]:
+    """Steps and values of each curve in the event files of a folder; a record cut off at the end is left out.
+
+    A run that was resumed wrote some steps twice: as in TensorBoard, what is older than the restart and does not lie
+    before its step is dropped.
+
+    Args:
+        folder: Where event files lie; it may be missing.
+    """
+    points: dict[str, dict[int, float]] = defaultdict(dict)
+    for path in sorted(folder.glob("*tfevents*")):
+        for event in _events(path):
+            if event.HasField("session_log") and event.session_log.status == event.session_log.START:
+                for curve in points.values():
+                    for step in [step for step in curve if step >= event.step]:
+                        del curve[step]
+            for value in event.summary.value:
+                found = _scalar(value)
+                if found is not None:
+                    points[value.tag][event.step] = found
+    curves = {tag: sorted(curve.items()) for tag, curve in points.items() if curve}
+    return {
+        tag: (np.array([step for step, _ in pairs]), np.array([value for _, value in pairs]))
+        for tag, pairs in curves.items()
+    }
+
+
+def _events(path: Path) -> Iterator[Any]:
+    from google.protobuf.message import DecodeError
+    from tensorboard.compat.proto import event_pb2
+
+    # Its classes are made when it is imported, where no type checker sees them.
+    event_class: Any = vars(event_pb2)["Event"]
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        while len(header := file.read(HEADER.size)) == HEADER.size:
+            length, _ = HEADER.unpack(header)
+            if file.tell() + length + CHECK > size:
+                return
+            if length > LARGEST:
+                file.seek(length + CHECK, 1)
+                continue
+            record = file.read(length)
+            file.seek(CHECK, 1)
+            try:
+                yield event_class.FromString(record)
+            except DecodeError:
+                return
+
+
+def _scalar(value: Any) -> float | None:
+    """The number of a point; None for a picture or a text."""
+    if value.HasField("simple_value"):
+        return float(value.simple_value)
+    if value.HasField("tensor") and value.metadata.plugin_data.plugin_name == "scalars":
+        from tensorboard.util.tensor_util import make_ndarray
+
+        return float(make_ndarray(value.tensor))
+    return None

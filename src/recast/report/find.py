@@ -1,0 +1,119 @@
+"""Which runs lie in the folders that a report is asked for."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recast.errors import DataError
+from recast.sweeps.job_list import NAME as PLAN
+
+RUN_FILES = ("metrics.json", "config.yaml", "failure.json", "progress.json", ".hydra/overrides.yaml")
+"""A folder with one of these is a run."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run lies, or should lie.
+
+    Args:
+        folder: Its folder.
+        name: What to call it.
+        planned: Its overrides by the plan of its sweep; None for a run that no plan names.
+    """
+
+    folder: Path
+    name: str
+    planned: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies in the folders.
+
+    Args:
+        places: Where runs lie or should lie, each once.
+        problems: What is wrong with the folders as a whole, a line each.
+    """
+
+    places: tuple[Place, ...]
+    problems: tuple[str, ...]
+
+
+def find(folders: Sequence[Path]) -> Found:
+    """All runs of run folders, sweep folders, and folders of such.
+
+    Args:
+        folders: Where to look.
+
+    Raises:
+        DataError: if one of them is no folder or holds no run.
+    """
+    places: dict[Path, Place] = {}
+    problems: list[str] = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise DataError(f"{folder}: no such folder; expected the folder of a run or of a sweep")
+        found = list(_walk(folder, folder, problems))
+        if not found:
+            raise DataError(
+                f"{folder}: no run in it: no folder below holds {', '.join(RUN_FILES)}, and there is no {PLAN}; "
+                "give the folder that recast-train printed, or one above it"
+            )
+        for place in found:
+            known = places.get(place.folder.resolve())
+            if known is None or known.planned is None:
+                places[place.folder.resolve()] = place
+    return Found(_told_apart(list(places.values()), folders), tuple(problems))
+
+
+def _walk(folder: Path, root: Path, problems: list[str]) -> Iterator[Place]:
+    planned: set[Path] = set()
+    if (folder / PLAN).exists():
+        for entry in _plan(folder, problems):
+            place = folder / str(entry["folder"])
+            planned.add(place)
+            yield Place(place, _name(place, root), tuple(map(str, entry.get("overrides") or ())))
+    elif _is_run(folder):
+        yield Place(folder, _name(folder, root))
+        return
+    for inner in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        path = folder / inner.name
+        if inner.is_dir(follow_symlinks=False) and not inner.name.startswith(".") and path not in planned:
+            yield from _walk(path, root, problems)
+
+
+def _is_run(folder: Path) -> bool:
+    return any((folder / name).exists() for name in RUN_FILES)
+
+
+def _plan(folder: Path, problems: list[str]) -> Sequence[Mapping[str, Any]]:
+    path = folder / PLAN
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        good = [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("folder"), str)]
+    except (OSError, ValueError, TypeError) as error:
+        problems.append(f"{path}: cannot be read, so that jobs never started are not known: {_first_line(error)}")
+        return []
+    if len(good) < len(entries):
+        problems.append(f"{path}: {len(entries) - len(good)} entries name no folder; they are left out")
+    return good
+
+
+def _name(folder: Path, root: Path) -> str:
+    inside = folder.relative_to(root).as_posix()
+    return (root.resolve().name or str(root)) if inside == "." else inside
+
+
+def _told_apart(places: list[Place], folders: Sequence[Path]) -> tuple[Place, ...]:
+    """The places, with the whole path as name where a name is taken more than once."""
+    names = [place.name for place in places]
+    if len(folders) == 1 or len(set(names)) == len(names):
+        return tuple(places)
+    return tuple(Place(place.folder, place.folder.as_posix(), place.planned) for place in places)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

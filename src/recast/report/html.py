@@ -1,0 +1,23 @@
+"""The report as one HTML file that needs nothing else: no network, no script."""
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from recast.report.document import Block, Document
+
+TEMPLATE = "report.html.jinja"
+
+
+def render(document: Document) -> str:
+    """The report as HTML. Every text is escaped."""
+    environment = Environment(
+        loader=PackageLoader("recast.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(TEMPLATE).render(document=document, kind=_kind)
+
+
+def _kind(block: Block) -> str:
+    return type(block).__name__

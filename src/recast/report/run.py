@@ -1,0 +1,107 @@
+"""One run as the report knows it: what its files say, and what is wrong with them."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from recast.sweeps.job_folder import State
+
+LAST_VALUE = "last_value"
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run of any state; a planned job without a folder is one too.
+
+    Args:
+        name: What it is called: its folder, seen from where the report looked.
+        folder: Its folder, which a missing run does not have.
+        state: What has become of it.
+        reason: Why it has no results, in a line; "" for a finished run.
+        problems: What is wrong with its files, a line each.
+        overrides: What it was started with, value by key.
+        chosen: Every option of its configuration and every choice from a group, as text, by key.
+        results: The content of metrics.json; {} where there is none.
+        provenance: The content of provenance.json; {} where there is none.
+    """
+
+    name: str
+    folder: Path
+    state: State
+    reason: str = ""
+    problems: tuple[str, ...] = ()
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    results: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has results."""
+        return self.state is State.FINISHED
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Its test scores by metric; those that are not finite are left out."""
+        return numbers(self.results.get("test"))
+
+    @property
+    def per_horizon(self) -> dict[str, list[float]]:
+        """Its test score at each lead, by metric; NaN where a value is not finite."""
+        return _lists(self.results.get("test_per_horizon"))
+
+    @property
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """Test scores of the baselines, by name and metric."""
+        return {name: numbers(scores) for name, scores in mapping(self.results.get("baselines")).items()}
+
+    @property
+    def baselines_per_horizon(self) -> dict[str, dict[str, list[float]]]:
+        """Test scores of the baselines at each lead, by name and metric."""
+        return {name: _lists(scores) for name, scores in mapping(self.results.get("baselines_per_horizon")).items()}
+
+    @property
+    def seed(self) -> str:
+        """Its seed; "" where it is not known."""
+        found = self.results.get("seed", self.overrides.get("seed", self.chosen.get("seed", "")))
+        return str(found)
+
+    @property
+    def parameters(self) -> int | None:
+        """Number of trained parameters."""
+        found = self.results.get("parameters")
+        return found if isinstance(found, int) else None
+
+    @property
+    def fit_seconds(self) -> float:
+        """Seconds that training took; NaN where it is not known."""
+        return numbers(self.results.get("seconds")).get("fit", math.nan)
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """What provenance.json says of the data."""
+        return mapping(self.provenance.get("data"))
+
+
+def mapping(node: Any) -> Mapping[str, Any]:
+    """`node` where it holds names and values; nothing where a damaged file has something else there."""
+    return node if isinstance(node, Mapping) else {}
+
+
+def numbers(node: Any) -> dict[str, float]:
+    """The finite numbers of a JSON object, by name."""
+    return {
+        name: float(value)
+        for name, value in mapping(node).items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    }
+
+
+def _lists(node: Any) -> dict[str, list[float]]:
+    return {
+        name: [float(value) if isinstance(value, int | float) else math.nan for value in values]
+        for name, values in mapping(node).items()
+        if isinstance(values, list) and values
+    }

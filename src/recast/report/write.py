@@ -1,0 +1,36 @@
+"""Writing the report's files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from recast.files import write_text
+from recast.report import csv_table, html, markdown
+from recast.report.build import build
+from recast.report.study import study
+
+
+def report(folders: Sequence[Path], output: Path, *, alpha: float = 0.05, metric: str | None = None) -> list[Path]:
+    """Reads run folders and sweep folders; writes report.html, results.csv and report.md, each whole.
+
+    Args:
+        folders: Run folders, sweep folders, or folders above such.
+        output: Where the files go; it is made.
+        alpha: Level of the tests.
+        metric: What runs are ranked by; None for mse, or accuracy for classifiers.
+
+    Returns:
+        The files.
+
+    Raises:
+        DataError: if a folder is missing or holds no run.
+        ConfigurationError: if no finished run has the metric.
+        OSError: if the disk refuses.
+    """
+    found = study(folders, alpha=alpha, metric=metric)
+    document = build(found)
+    texts = {"results.csv": csv_table.render(found), "report.md": markdown.render(document)}
+    # Last: whoever finds it finds the others too.
+    texts["report.html"] = html.render(document)
+    for name, text in texts.items():
+        write_text(output / name, text)
+    return [output / name for name in ("report.html", "results.csv", "report.md")]

@@ -238,7 +238,7 @@ CONF
 
 write_configuration() {
     # munged wants to reach its socket from every account, and its key readable by its owner alone.
-    mkdir -p "$ROOT"/{state,spool,log,pid,db,munge}
+    mkdir -p "$ROOT"/{state,spool,log,pid,db/tmp,munge}
     chmod 755 "$ROOT" "$ROOT/spool"
     chmod 711 "$ROOT/munge"
     chmod 700 "$ROOT/db"
@@ -260,13 +260,15 @@ start_munged() {
 
 start_database() {
     if [ ! -d "$ROOT/db/data/mysql" ]; then
-        mariadb-install-db --no-defaults --user="$ME" --datadir="$ROOT/db/data" --skip-test-db --skip-name-resolve \
-            --auth-root-authentication-method=normal >"$ROOT/log/mariadb-install-db.log" 2>&1 ||
+        # In /tmp the temporary tables of two nodes that are made at once would have the same names.
+        mariadb-install-db --no-defaults --user="$ME" --datadir="$ROOT/db/data" --tmpdir="$ROOT/db/tmp" \
+            --skip-test-db --skip-name-resolve --auth-root-authentication-method=normal \
+            >"$ROOT/log/mariadb-install-db.log" 2>&1 ||
             fail "The database could not be made."
     fi
     # slurmdbd wants the long wait for locks; it would like more memory, but a few thousand jobs need none.
-    start mariadbd mariadbd --no-defaults --user="$ME" --datadir="$ROOT/db/data" --socket="$MYSQL_UNIX_PORT" \
-        --skip-networking --pid-file="$ROOT/pid/mariadbd.pid" \
+    start mariadbd mariadbd --no-defaults --user="$ME" --datadir="$ROOT/db/data" --tmpdir="$ROOT/db/tmp" \
+        --socket="$MYSQL_UNIX_PORT" --skip-networking --pid-file="$ROOT/pid/mariadbd.pid" \
         --innodb-buffer-pool-size=32M --innodb-lock-wait-timeout=900
     wait_until 30 test -S "$MYSQL_UNIX_PORT" || fail "The database opened no socket."
     start slurmdbd slurmdbd

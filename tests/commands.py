@@ -24,7 +24,14 @@ from typing import Any, NamedTuple
 import torch
 
 BIN = Path(sys.executable).parent
-COMMANDS = ("recast-train", "recast-evaluate", "recast-forecast", "recast-gradients", "recast-options")
+COMMANDS = (
+    "recast-train",
+    "recast-evaluate",
+    "recast-forecast",
+    "recast-gradients",
+    "recast-options",
+    "recast-status",
+)
 MODULES = {name: f"recast.cli.{name.removeprefix('recast-')}" for name in COMMANDS}
 
 # A hundred steps of a network of eight hidden units in half a second.
@@ -77,9 +84,9 @@ class Running:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.process.pid, number)
 
-    def wait(self) -> Done:
+    def wait(self, seconds: float = 100) -> Done:
         """Waits to its end; a process ended by a signal has the negative of its number as code."""
-        self.process.join(100)
+        self.process.join(seconds)
         if self.process.is_alive():
             self.process.kill()
             raise AssertionError(f"still running: {self.output()}")

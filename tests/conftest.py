@@ -8,6 +8,7 @@ install_import_hook("recast", "beartype.beartype(conf=beartype.BeartypeConf(is_p
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from slurm_node import slurm_node  # noqa: E402, F401 (a fixture)
+from small_disk import small_disk  # noqa: E402, F401 (a fixture)
 
 from recast.datamodule import ForecastDataModule  # noqa: E402
 from recast.prepare.prepare import Prepared  # noqa: E402

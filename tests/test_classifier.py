@@ -97,7 +97,7 @@ def test_a_sequence_has_its_scores_in_any_company_and_order(cell, pooling, route
     order = data.draw(st.permutations(range(len(lengths))))
     some = torch.tensor(order[: data.draw(st.integers(1, len(order)))])
     torch.testing.assert_close(
-        model(SequenceBatch(*(part[some] for part in batch))), scores[some], rtol=1e-10, atol=1e-10
+        model(SequenceBatch(*(part[some] for part in batch[:3]))), scores[some], rtol=1e-10, atol=1e-10
     )
 
 

@@ -20,6 +20,7 @@ import recast.models
 import recast.prepare
 import recast.schedules
 import recast.series
+from hydra_plugins import recast_plugins
 from recast.anchors.anchor import Anchor
 from recast.attention.attention import Attention
 from recast.baselines.baseline import Baseline
@@ -209,6 +210,19 @@ def test_values_in_yaml_are_the_defaults_of_the_class(path):
         if "${" not in str(value) and defaults.get(name, REQUIRED) not in (REQUIRED, value)
     }
     assert differing <= {"update_bias", "forget_bias"}
+
+
+PLUGINS = [path for kind in ("launcher", "sweeper") for path in sorted((CONF / "hydra" / kind).glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("path", PLUGINS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_yaml_of_a_launcher_or_sweeper_shows_every_option_and_its_default(path):
+    node = yaml.safe_load(path.read_text())
+    shown = {name: value for name, value in node.items() if name not in ("_target_", "_convert_", "_recursive_")}
+    module, _, name = node["_target_"].rpartition(".")
+    assert module == recast_plugins.__name__
+    built = getattr(recast_plugins, name)(**shown)
+    assert shown == {name: option.default for name, option in options_of(type(built)).items()}
 
 
 def test_sections_of_the_defaults_list_are_folders():

@@ -1,16 +1,13 @@
 """Runs that are killed, stopped, diverge or find the disk full lose nothing: resume=true goes on bit for bit."""
 
-import os
 import random
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from commands import (
     QUICK,
-    Done,
     Running,
     assert_same_weights,
     load,
@@ -18,7 +15,6 @@ from commands import (
     run,
     scratch,
     shared_run,
-    shell,
     start,
     strict_json,
     trained,
@@ -74,7 +70,7 @@ def interrupt_until_done(options: tuple[str, ...], cwd: Path, *, number: int, se
             assert done.code == -signal.SIGKILL, done
         else:
             assert done.code in (143, -number), done
-            assert done.code == -number or "the state is saved" in done.err
+            assert done.code == -number or done.err.endswith("; the same command with resume=true goes on\n")
         assert load(last_checkpoints(cwd)[-1])["global_step"] > 0
     assert stopped
     if not list(cwd.glob("outputs/*/*/metrics.json")):
@@ -221,18 +217,6 @@ def test_a_diverging_run_names_step_and_origins_and_keeps_the_last_state(tmp_pat
     assert not (path.parents[1] / "metrics.json").exists()
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of one megabyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("only root may mount a small disk")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 def test_a_full_disk_leaves_the_old_state_and_resume_goes_on(small_disk, tmp_path):
     options = (*LONG, "trainer.max_epochs=12", f"paths.output_dir={small_disk}")
     running = start("recast-train", *options, cwd=tmp_path)
@@ -257,48 +241,23 @@ def test_a_full_disk_leaves_the_old_state_and_resume_goes_on(small_disk, tmp_pat
     assert metrics_of(path.parents[1]) == metrics_of(reference)
 
 
-JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+# The launcher that runs jobs one after the other in its own process; that of recast: test_sweep_local.py.
+BASIC = ("hydra/launcher=basic", "hydra.sweep.dir=sweep")
 
 
-def multirun(*options: str, cwd: Path) -> tuple[Done, list[Path]]:
-    # Joblib's processes outlive a forked parent.
-    begin = shell if JOBLIB[0] in options else run
-    done = begin("recast-train", "-m", *QUICK, "hydra.sweep.dir=sweep", *options, cwd=cwd)
-    return done, sorted(path.parent for path in cwd.glob("sweep/*/metrics.json"))
-
-
-@pytest.mark.slow
-def test_three_cells_and_three_seeds(tmp_path):
-    done, folders = multirun("model/cell=rnn,gru,lstm", "seed=0,1,2", cwd=tmp_path)
-    assert done.code == 0, done
-    assert len(folders) == 9
-    results = [metrics_of(folder) for folder in folders]
-    assert len({result["test"]["mse"] for result in results}) == 9
-    assert [result["seed"] for result in results] == [0, 1, 2] * 3
-    alone = shared_run(*QUICK)
-    assert metrics_of(folders[3]) == metrics_of(alone), "a job is the run of the same options"
-
-
-@pytest.mark.slow
-def test_jobs_in_parallel(tmp_path):
-    done, folders = multirun("seed=0,1", *JOBLIB, cwd=tmp_path)
-    assert done.code == 0, done
-    assert [metrics_of(folder)["seed"] for folder in folders] == [0, 1]
-    assert metrics_of(folders[0]) == metrics_of(shared_run(*QUICK))
-
-
-@pytest.mark.parametrize("launcher", [(), pytest.param(JOBLIB, marks=pytest.mark.slow)], ids=["basic", "joblib"])
-def test_one_failing_job_fails_the_sweep_and_spares_the_others(launcher, tmp_path):
-    done, folders = multirun("data.windows.context=2000,20", *launcher, cwd=tmp_path)
+def test_with_the_basic_launcher_one_failing_job_spares_the_others(tmp_path):
+    done = run("recast-train", "-m", *QUICK, *BASIC, "data.windows.context=2000,20", cwd=tmp_path)
     assert done.code == 2, done
     assert "too short" in done.err
     assert "Traceback" not in done.err
-    assert [folder.name for folder in folders] == ["1"]
+    (found,) = tmp_path.glob("sweep/*/metrics.json")
+    assert found.parent.name == "1"
+    assert metrics_of(found.parent) == metrics_of(shared_run(*QUICK, "data.windows.context=20"))
 
 
-def test_a_signal_ends_a_sweep(tmp_path):
+def test_a_signal_ends_a_sweep_of_the_basic_launcher(tmp_path):
     options = ("trainer.max_epochs=10000", "callbacks.last_checkpoint.every_n_steps=3", "seed=0,1")
-    running = start("recast-train", "-m", *QUICK, "hydra.sweep.dir=sweep", *options, cwd=tmp_path)
+    running = start("recast-train", "-m", *QUICK, *BASIC, *options, cwd=tmp_path)
     running.wait_for(lambda: list(tmp_path.glob("sweep/0/checkpoints/last.ckpt")))
     running.signal(signal.SIGTERM)
     done = running.wait()

@@ -6,7 +6,6 @@ import sys
 import textwrap
 import time
 
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -140,26 +139,6 @@ def test_an_epoch_cut_short_is_followed_by_a_new_one(windows, batch_size, data):
         assert starts_of(cut) == starts_of(list(whole)[:taken])
 
 
-@given(windows=counts, world=st.integers(1, 5), batch_size=sizes)
-def test_processes_share_training_windows_equally(windows, world, batch_size):
-    loaders = [loader_of(windows, batch_size, shuffle=True, rank=rank, world=world) for rank in range(world)]
-    assert len({len(loader) for loader in loaders}) == 1
-    for _ in range(2):
-        shares = [starts_of(loader) for loader in loaders]
-        assert {len(share) for share in shares} == {windows // world}
-        together = [start for share in shares for start in share]
-        assert len(set(together)) == len(together)
-        assert set(together) <= set(loaders[0].starts.tolist())
-
-
-@given(windows=counts, world=st.integers(1, 5), batch_size=sizes)
-def test_processes_together_evaluate_every_window_once(windows, world, batch_size):
-    loaders = [loader_of(windows, batch_size, rank=rank, world=world) for rank in range(world)]
-    shares = [starts_of(loader) for loader in loaders]
-    assert [len(share) for share in shares] == [loader.windows for loader in loaders]
-    assert sorted(start for share in shares for start in share) == loaders[0].starts.tolist()
-
-
 MEMORY = """
     import json, resource
     import torch
@@ -223,10 +202,3 @@ def test_batches_come_faster_than_sample_by_sample():
         seconds.append(min(rounds))
         assert shapes == {((64, 100, 3), (64, 10, 1), (64, 10, 2), (64,))}
     assert seconds[1] > 3 * seconds[0]
-
-
-@pytest.mark.parametrize("shuffle", [True, False])
-def test_fewer_windows_than_processes_leave_some_without_work(shuffle):
-    loader = loader_of(2, 4, shuffle=shuffle, rank=2, world=3)
-    assert len(loader) == 0
-    assert list(loader) == []

@@ -106,6 +106,7 @@ class Setting:
     batch_size: int = 20
     build: Callable[["Setting", SeriesSpec], ForecastModel] | None = None
     every_n_steps: int = 1
+    saved_between_epochs: bool = False
     trainer: dict[str, Any] = field(default_factory=dict)
 
     def encoder_decoder(self, spec: SeriesSpec) -> ForecastModel:
@@ -194,13 +195,12 @@ def assert_resumes(setting: Setting, folder: Path, kills: list[tuple[str, int]] 
         if run.start < run.trainer.global_step:  # else nothing was left to do
             assert run.trainer.current_epoch == whole.trainer.current_epoch, message
         assert_same_state(run.weights(), whole.weights())
-        # What lies between the last save and the death is done again.
-        expected = {step: found for step, found in whole.diary.validation.items() if step >= run.start}
+        # What lies between the last save and the death is done again; saved between epochs, the validation is over.
+        first = run.start + 1 if setting.saved_between_epochs and run.start else run.start
+        expected = {step: found for step, found in whole.diary.validation.items() if step >= first}
         assert run.diary.validation == expected, message
-        expected = {point: value for point, value in whole.curves.points.items() if point[0] >= run.start}
-        assert {point: value for point, value in run.curves.points.items() if point[0] >= run.start} == expected, (
-            message
-        )
+        expected = {point: value for point, value in whole.curves.points.items() if point[0] >= first}
+        assert {point: value for point, value in run.curves.points.items() if point[0] >= first} == expected, message
         resumed_best = torch.load(best_checkpoint_path(place), weights_only=True)
         assert resumed_best["global_step"] == best["global_step"], message
         assert_same_state(resumed_best["state_dict"], best["state_dict"])
@@ -236,6 +236,20 @@ SETTINGS = {
     "seldom validated": Setting(trainer={"check_val_every_n_epoch": 2, "max_epochs": 4}),
     "seldom saved": Setting(every_n_steps=3),
     "validated within epochs": Setting(trainer={"val_check_interval": 2}),
+    "one batch an epoch": Setting(
+        learning_rate=lambda: Plateau(patience=0, factor=0.5),
+        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.5),
+        batch_size=80,
+        saved_between_epochs=True,
+        trainer={"max_epochs": 6},
+    ),
+    "one batch an epoch, seldom validated": Setting(
+        batch_size=80, saved_between_epochs=True, trainer={"check_val_every_n_epoch": 3, "max_epochs": 7}
+    ),
+    "one step an epoch": Setting(
+        learning_rate=Cosine, saved_between_epochs=True, trainer={"accumulate_grad_batches": 4}
+    ),
+    "always validated": Setting(learning_rate=Cosine, saved_between_epochs=True, trainer={"val_check_interval": 1}),
 }
 """Kills that reach each kind of place: within the second epoch, between epochs, in validation."""
 KILLS = [("on_train_batch_start", 5), ("on_validation_end", 0), ("on_train_epoch_start", 1)]

@@ -3,9 +3,10 @@
 The classes here are names alone: making one makes the part of recast that it stands for, imported not before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
@@ -20,7 +21,7 @@ class LocalLauncher(Launcher):
         """The launcher."""
         from recast.sweeps.local import LocalJobs
 
-        return LocalJobs(**options)
+        return _make("hydra.launcher", LocalJobs, options)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Never called: no object is of this class."""
@@ -38,7 +39,19 @@ class SlurmLauncher(LocalLauncher):
         """The launcher."""
         from recast.sweeps.slurm import SlurmJobs
 
-        return SlurmJobs(**options)
+        return _make("hydra.launcher", SlurmJobs, options)
+
+
+class GridSweeper(BasicSweeper):
+    """`hydra/sweeper=grid`: Hydra's own, less a second composition of each job where the launcher checks them all."""
+
+    def __init__(self, max_batch_size: int | None = None, params: dict[str, str] | None = None) -> None:
+        super().__init__(max_batch_size, params)
+
+    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
+        """Composes the jobs, so that none is started where one cannot be composed."""
+        if not hasattr(self.launcher, "refuse"):
+            super().validate_batch_is_legal(batch)
 
 
 class OptunaSweeper(Sweeper):
@@ -48,7 +61,7 @@ class OptunaSweeper(Sweeper):
         """The sweeper."""
         from recast.sweeps.optuna_search import OptunaSearch
 
-        return OptunaSearch(**options)
+        return _make("hydra.sweeper", OptunaSearch, options)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Never called: no object is of this class."""
@@ -57,3 +70,16 @@ class OptunaSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Any:
         """Never called: no object is of this class."""
         raise NotImplementedError
+
+
+def _make(key: str, target: type, options: Mapping[str, Any]) -> Any:
+    """An object of the class; an option that it does not have is refused in recast's words."""
+    from recast.configure.signature import options_of
+    from recast.configure.wording import suggestion
+    from recast.errors import ConfigurationError
+
+    known = list(options_of(target))
+    unknown = next((name for name in options if name not in known), None)
+    if unknown is not None:
+        raise ConfigurationError(f"{key}.{unknown}: no such option{suggestion(unknown, known)}")
+    return target(**options)

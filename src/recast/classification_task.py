@@ -78,16 +78,18 @@ class ClassificationTask(TrainingTask):
         """The smoothed cross-entropy."""
         scores = self.model(batch)
         loss = functional.cross_entropy(scores, batch.label, label_smoothing=self.label_smoothing)
-        if not torch.isfinite(loss):
+        mean = self.over_processes(loss, batch.share)
+        if not torch.isfinite(mean):
             raise NonFiniteLossError(
-                f"the training loss is {loss.item()} at step {self.trainer.global_step}. The last good checkpoint is "
+                f"the training loss is {mean.item()} at step {self.trainer.global_step}. The last good checkpoint is "
                 "kept. Try a lower optimizer.lr or clip gradients (trainer.gradient_clip_val=1)"
             )
         if is_due(self.trainer):
-            self.log("loss", loss.detach(), prog_bar=True, logger=False)
+            self.log("loss", mean, prog_bar=True, logger=False)
             hits = (scores.argmax(dim=1) == batch.label).float()
-            log_curves(self.trainer, {"loss/train": loss.item(), "accuracy/train": hits.mean().item()})
-        return loss
+            accuracy = self.over_processes(hits.mean(), batch.share)
+            log_curves(self.trainer, {"loss/train": mean.item(), "accuracy/train": accuracy.item()})
+        return self.weighted(loss, batch.share)
 
     def validation_step(self, batch: SequenceBatch, batch_idx: int) -> None:
         """Scores a batch."""
@@ -102,6 +104,8 @@ class ClassificationTask(TrainingTask):
         return self.probabilities(batch)
 
     def _score(self, part: str, batch: SequenceBatch) -> None:
+        if not len(batch.label):
+            return
         scores = self.model(batch)
         losses = functional.cross_entropy(scores, batch.label, reduction="none")
         self.losses[part].update(losses)  # pyright: ignore[reportCallIssue] ModuleDict is untyped

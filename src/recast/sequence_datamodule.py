@@ -24,7 +24,7 @@ class SequenceDataModule(pl.LightningDataModule):
         scaler: Scaling of the channels, fitted on the training part; none: standardised.
         validation: Share of the training sequences set aside for validation, each class in its proportion; 0: train
             on all of them, and keep the last state. [share of sequences]
-        batch_size: Sequences in a training batch. [sequences]
+        batch_size: Sequences in a training batch of each process. [sequences]
         evaluation_batch_size: Sequences in a validation or test batch. [sequences]
         seed: Seed of the validation part and of the order of training sequences.
     """

@@ -6,6 +6,7 @@ again. One in the midst of training would lose steps: there the signal is noted,
 """
 
 import _thread
+import atexit
 import os
 import signal
 import threading
@@ -52,8 +53,10 @@ def leaving_on(remedy: str = "") -> Iterator[None]:
     if _signals.installed or threading.current_thread() is not threading.main_thread():
         yield
         return
-    _signals.install()
+    # Python gives the signals their deadly defaults back at its end, which takes a second with torch.
+    atexit.register(_signals.ignore)
     try:
+        _signals.install()
         yield
         _signals.leaving = True
     except BaseException as error:
@@ -169,6 +172,11 @@ class _Signals:
         for number, handler in self._before.items():
             # None: not set from Python, so it cannot be set again.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    def ignore(self) -> None:
+        """Has them do nothing."""
+        for number in self._before:
+            signal.signal(number, signal.SIG_IGN)
 
     def again(self) -> None:
         """Has the handler called once more, soon, for the signal that came."""

@@ -194,7 +194,9 @@ class ForecastTask(TrainingTask):
         scores = {name: metric.compute() for name, metric in self.metrics_of("validation").items()}
         for name, value in scores.items():
             self.log(f"{name}/validation", value, prog_bar=name == "mse", sync_dist=True)
-        forced_somewhere = self.trainer.strategy.reduce_boolean_decision(self.teacher_forced_mse.update_called, all=False)
+        forced_somewhere = self.trainer.strategy.reduce_boolean_decision(
+            self.teacher_forced_mse.update_called, all=False
+        )
         if forced_somewhere and "mse" in scores:
             forced = self.teacher_forced_mse.compute()
             self.log("mse/teacher_forced", forced, sync_dist=True)

@@ -8,18 +8,24 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from recast.errors import ConfigurationError
 from recast.learning_rates.learning_rate import LearningRate
-from recast.types import Progress
+from recast.models.carry import Carry
+from recast.types import Progress, Share
 
 
 class TrainingTask(pl.LightningModule, ABC):
     """A model with its training and evaluation.
 
     A new kind of task inherits from this class, writes `validation_curves` and Lightning's steps.
+
+    Several processes that train together (DDP) take the optimiser steps of one process with as many times the batch
+    size, up to rounding: losses are weighted by `weighted`, and whatever is drawn for a window is drawn alike. Only
+    dropout, and noise on a classifier's inputs, come from a generator of each process. A checkpoint holds the
+    generators and carried states of all of them.
 
     Args:
         model: What is trained.
@@ -51,6 +57,28 @@ class TrainingTask(pl.LightningModule, ABC):
             total_epochs=trainer.max_epochs or 1,
         )
 
+    def weighted(self, loss: Tensor, share: Share | None) -> Tensor:
+        """The mean loss over this process's items, weighted so that its mean over processes is that over all items.
+
+        Args:
+            loss: The mean over the items of a training batch of this process.
+            share: Which items of the batch of all processes they are.
+        """
+        return loss if share is None else loss * share.weight
+
+    def over_processes(self, mean: Tensor, share: Share | None) -> Tensor:
+        """A mean over the items of the training batch of all processes, each of which must call it.
+
+        Args:
+            mean: The mean over the items of this process.
+            share: Which items of the batch of all processes they are.
+        """
+        if share is None:
+            return mean.detach()
+        total = self.weighted(mean.detach(), share)
+        torch.distributed.all_reduce(total)
+        return total / self.trainer.world_size
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimiser, and how its rate moves."""
         optimizer = self.optimizer(self.parameters())
@@ -67,14 +95,32 @@ class TrainingTask(pl.LightningModule, ABC):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the state of torch's generators and of the training loader: both go on where they were."""
-        checkpoint["generators"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+        cuda = [torch.cuda.get_rng_state(self.device)] if self.device.type == "cuda" else []
+        checkpoint["generators"] = {"cpu": torch.get_rng_state(), "cuda": cuda}
+        if self.trainer.world_size > 1:
+            carried = {name: part.get_extra_state() for name, part in self.named_modules() if isinstance(part, Carry)}
+            own = {"generators": checkpoint["generators"], "carried": carried}
+            checkpoint["processes"] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(checkpoint["processes"], own)
         loader: Any = self.trainer.train_dataloader
         if hasattr(loader, "state_dict"):
             checkpoint["train_loader"] = loader.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps these states until training starts; building and validating in between may draw numbers."""
-        self._generators = checkpoint.get("generators")
+        """Keeps these states until training starts; building and validating in between may draw numbers.
+
+        Raises:
+            ConfigurationError: if another number of processes saved them.
+        """
+        states = checkpoint.get("processes", [{"generators": checkpoint.get("generators"), "carried": {}}])
+        if len(states) != self.trainer.world_size:
+            raise ConfigurationError(
+                f"the state was saved by {len(states)} process(es) that trained together, but now there are "
+                f"{self.trainer.world_size}; resume with as many (trainer.devices={len(states)})"
+            )
+        own = states[self.trainer.global_rank]
+        checkpoint["state_dict"] |= {f"{name}._extra_state": state for name, state in own["carried"].items()}
+        self._generators = own["generators"]
         self._train_loader = checkpoint.get("train_loader")
 
     def on_train_start(self) -> None:
@@ -84,8 +130,12 @@ class TrainingTask(pl.LightningModule, ABC):
         generators = getattr(self, "_generators", None)
         if generators is not None:
             torch.set_rng_state(generators["cpu"].cpu())
-            torch.cuda.set_rng_state_all([state.cpu() for state in generators["cuda"]])
+            if self.device.type == "cuda" and generators["cuda"]:
+                torch.cuda.set_rng_state(generators["cuda"][0].cpu(), self.device)
             self._generators = None
+        elif self.trainer.global_rank:
+            # All processes have the same seed; their dropout is not to fall on the same places.
+            torch.manual_seed(torch.initial_seed() + (self.trainer.global_rank << 32))
         # Lightning restores a loader only where it builds it after reading the checkpoint; a learning rate that asks
         # for the number of steps makes it build it before.
         position = getattr(self, "_train_loader", None)

@@ -23,7 +23,7 @@ def selection(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
         checkpoint: The content of a checkpoint.
     """
     for key, state in checkpoint["callbacks"].items():
-        if key.startswith(BestCheckpoint.__name__) and state["best_model_score"] is not None:
+        if key.startswith(BestCheckpoint.__name__) and "mode" in state and state["best_model_score"] is not None:
             return {"monitor": state["monitor"], "mode": state["mode"], "value": state["best_model_score"].item()}
     return None
 

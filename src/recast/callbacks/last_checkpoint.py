@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from recast.options import PositiveInt, checked
@@ -44,6 +45,7 @@ class LastCheckpoint(Checkpoint):
         self._signals = Deferral()
         self._finished = False
         self._between_epochs = False
+        self._common_batches = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """From here on signals are noted."""
@@ -74,6 +76,11 @@ class LastCheckpoint(Checkpoint):
             due = due or self._is_long_ago(trainer)
         self._save_and_leave(trainer, due=due, stop=stop)
 
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Asks how many batches every process has: so long they can agree on leaving."""
+        batches = torch.tensor(sum(trainer.num_val_batches), device=trainer.strategy.root_device)
+        self._common_batches = int(trainer.strategy.reduce(batches, reduce_op="min"))
+
     def on_validation_batch_end(  # noqa: PLR0917 as Lightning calls it
         self,
         trainer: pl.Trainer,
@@ -84,8 +91,8 @@ class LastCheckpoint(Checkpoint):
         dataloader_idx: int = 0,
     ) -> None:
         """Leaves where a signal came."""
-        # Without asking the other processes, whose shares of the windows may be smaller: they get the signal too.
-        if self._signals.signal is not None:
+        # After the last batch that all processes have, it is kept for the next training batch.
+        if batch_idx < self._common_batches and self._is_signalled(trainer):
             kept = f"the state is saved as of step {self._saved_step}" if self._saved_step else "no state is saved yet"
             self._signals.stop(f"{self._name} in the validation after step {trainer.global_step}: {kept}; {GO_ON}")
 

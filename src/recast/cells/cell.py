@@ -1,6 +1,7 @@
 """What a recurrent cell is: one step that defines it, and a pass over a sequence that may only be faster."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
@@ -35,9 +36,11 @@ class Cell(nn.Module, ABC, Generic[State]):
 
     Attributes:
         state_type: The NamedTuple of the state.
+        reads_hidden: Whether a step reads the output of the one before.
     """
 
     state_type: ClassVar[type[Any]]
+    reads_hidden: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -71,6 +74,10 @@ class Cell(nn.Module, ABC, Generic[State]):
     @abstractmethod
     def step(self, x: Float[Tensor, "batch input"], state: State) -> State:
         """The state after one more input."""
+
+    def output_weights(self) -> Iterator[nn.Parameter]:
+        """Weights that act on the outputs alone, so that they are not learnt where only states are read; often none."""
+        return iter(())
 
     def gates(self, x: Float[Tensor, "batch input"], state: State) -> dict[str, Float[Tensor, "batch units"]]:
         """Values of the gates, between 0 and 1, that the step from `state` with input `x` uses, by name.

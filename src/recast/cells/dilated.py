@@ -1,6 +1,6 @@
 """Any cell, with its recurrence stretched over several steps and its last outputs fused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -61,6 +61,7 @@ class Dilated(Cell[DilatedState]):
     """
 
     state_type = DilatedState
+    reads_hidden = False
 
     @checked
     def __init__(
@@ -96,6 +97,10 @@ class Dilated(Cell[DilatedState]):
         oldest, others = self._oldest(state)
         after = self.cell.step(x, oldest)
         return self._state(torch.cat([others, _side_by_side(after)], dim=1))
+
+    def output_weights(self) -> Iterator[nn.Parameter]:
+        """The fusion."""
+        return iter(()) if self.fusion is None else self.fusion.parameters()
 
     def gates(self, x: Float[Tensor, "batch input"], state: DilatedState) -> dict[str, Float[Tensor, "batch units"]]:
         """Those of the inner cell, stepping from the state `stride` steps back."""

@@ -1,9 +1,7 @@
 """What all commands share: Hydra around a job, messages instead of tracebacks, exit codes."""
 
-import logging
 import os
 import sys
-import warnings
 from collections.abc import Callable
 
 from omegaconf import DictConfig
@@ -11,6 +9,8 @@ from omegaconf import DictConfig
 from recast.configure import run_folder
 from recast.configure.compose import conf_folder
 from recast.errors import RecastError, StoppedBySignalError
+from recast.processes import is_told_by_the_first
+from recast.signals import leaving_on
 
 WRONG_INPUT = 2
 INTERRUPTED = 130
@@ -23,6 +23,15 @@ def application(config_name: str, job: Callable[[DictConfig], None]) -> None:
         config_name: The command's configuration in the configuration folder.
         job: Called with each job's configuration.
     """
+    remedy = "; the same command with resume=true goes on" if config_name == "train" else ""
+    try:
+        with leaving_on(remedy):
+            _application(config_name, job)
+    except StoppedBySignalError as error:
+        _leave_with(error)
+
+
+def _application(config_name: str, job: Callable[[DictConfig], None]) -> None:
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
@@ -36,7 +45,7 @@ def application(config_name: str, job: Callable[[DictConfig], None]) -> None:
             job(config)
         except StoppedBySignalError as error:
             # Hydra would go on with the next job.
-            _leave(str(error), error.exit_code)
+            _leave_with(error)
 
     run_folder.register()
     # Hydra then raises what it would print in its own words, with an exit code of its own.
@@ -49,7 +58,7 @@ def guarded(command: Callable[[], None], config_name: str) -> None:
     """Runs a command; what it raises on purpose becomes a message and an exit code.
 
     Wrong input ends with 2, a stop by signal with 143, a refusing disk with 1, an
-    interrupt outside of training with 130; all without traceback. Anything that
+    interrupt outside of `leaving_on` with 130; all without traceback. Anything that
     recast did not expect shows its traceback and ends with 1.
 
     Args:
@@ -62,7 +71,7 @@ def guarded(command: Callable[[], None], config_name: str) -> None:
     try:
         command()
     except RecastError as error:
-        _leave(str(error), error.exit_code)
+        _leave_with(error)
     except (HydraException, OmegaConfBaseException) as error:
         from recast.cli.refusal import refusal
 
@@ -80,13 +89,10 @@ def guarded(command: Callable[[], None], config_name: str) -> None:
         _leave(str(error), WRONG_INPUT)
 
 
-def quiet_lightning() -> None:
-    """Leaves Lightning's warnings, not its remarks on accelerators and products; and each line once."""
-    logger = logging.getLogger("lightning.pytorch")
-    logger.handlers.clear()
-    logger.setLevel(logging.WARNING)
-    # Lightning 2.6 on torch 2.13; nothing that a user of recast could change.
-    warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+def _leave_with(error: RecastError) -> None:
+    if is_told_by_the_first(error):
+        sys.exit(0)
+    _leave(str(error), error.exit_code)
 
 
 def _leave(message: str, code: int) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from recast.cli.application import application, quiet_lightning
+from recast.cli.application import application
 
 
 def job(config: DictConfig) -> None:
@@ -14,6 +14,7 @@ def job(config: DictConfig) -> None:
     from recast.configure.compose import plain
     from recast.configure.options import EvaluateOptions
     from recast.runs.evaluate import evaluate
+    from recast.runs.quiet import quiet_lightning
 
     quiet_lightning()
     options = plain(config)

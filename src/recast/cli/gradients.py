@@ -2,7 +2,7 @@
 
 from omegaconf import DictConfig
 
-from recast.cli.application import application, quiet_lightning
+from recast.cli.application import application
 
 
 def job(config: DictConfig) -> None:
@@ -12,6 +12,7 @@ def job(config: DictConfig) -> None:
     from recast.configure.compose import plain
     from recast.configure.options import GradientOptions
     from recast.runs.gradients import measure_gradients, output_folder
+    from recast.runs.quiet import quiet_lightning
 
     quiet_lightning()
     options = plain(config)

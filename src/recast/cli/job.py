@@ -3,13 +3,11 @@
 import sys
 from pathlib import Path
 
-from recast.cli.application import quiet_lightning
 from recast.sweeps.attempt import attempt
 
 
 def main() -> None:
     """The command; it ends with 0 when the job is finished, 143 when a signal stopped it with its state saved."""
-    quiet_lightning()
     sys.exit(attempt(Path(sys.argv[1]), _show))
 
 

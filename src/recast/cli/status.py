@@ -7,6 +7,7 @@ from pathlib import Path
 from recast.cli.application import guarded
 
 EVERY = 2.0  # seconds between two looks
+LOOKS = 3  # in a row without a job in work, as between two jobs, end the watch
 
 
 def show(sweep: Path, *, watch: bool) -> None:
@@ -29,9 +30,11 @@ def show(sweep: Path, *, watch: bool) -> None:
         console.print(overview(jobs))
         return
     with Live(console=console, auto_refresh=False) as live:
+        idle = 0
         while True:
             live.update(overview(jobs, most=max(console.height - 4, 5)), refresh=True)
-            if not any(job.state in (State.RUNNING, State.QUEUED) for job in jobs):
+            idle = 0 if any(job.state in (State.RUNNING, State.QUEUED) for job in jobs) else idle + 1
+            if idle == LOOKS or all(job.state.settled for job in jobs):
                 return
             time.sleep(EVERY)
             jobs = sweep_status(sweep)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from recast.cli.application import application, quiet_lightning
+from recast.cli.application import application
 
 
 def job(config: DictConfig) -> None:
@@ -18,6 +18,7 @@ def job(config: DictConfig) -> None:
     from recast.configure.compose import plain
     from recast.configure.options import TrainOptions
     from recast.runs.fit import run
+    from recast.runs.quiet import quiet_lightning
 
     quiet_lightning()
     options = plain(config)

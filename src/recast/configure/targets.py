@@ -17,6 +17,7 @@ ALLOWED = (
     "lightning.pytorch.callbacks.",
     "lightning.pytorch.loggers.",
     "lightning.pytorch.Trainer",
+    "optuna.pruners.",
 )
 #: Never, whatever is allowed: commands are run by people.
 REFUSED = ("recast.cli.",)

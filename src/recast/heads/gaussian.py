@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from recast.heads.head import Head
 from recast.options import PositiveFloat, checked
+from recast.types import Share
 
 
 class Gaussian(Head):
@@ -60,10 +61,16 @@ class Gaussian(Head):
         return self.min_std + functional.softplus(parameters[..., 1])
 
     def feedback(
-        self, parameters: Float[Tensor, "*shape targets parameters"], generator: torch.Generator | None
+        self,
+        parameters: Float[Tensor, "*shape targets parameters"],
+        generator: torch.Generator | None,
+        share: Share | None = None,
     ) -> Float[Tensor, "*shape targets"]:
         """A sample. A generator on the CPU gives the same numbers whatever device the parameters are on."""
         location = self.mean(parameters)
         source = location.device if generator is None else generator.device
-        noise = torch.randn(location.shape, generator=generator, dtype=location.dtype, device=source)
+        first, total = (0, len(location)) if share is None else (share.first, share.total)
+        shape = (total, *location.shape[1:])
+        noise = torch.randn(shape, generator=generator, dtype=location.dtype, device=source)
+        noise = noise[first : first + len(location)]
         return location + self.std(parameters) * noise.to(location.device)

@@ -8,6 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from recast.types import Share
+
 
 class Head(nn.Module, ABC):
     """Reads a model's raw output as a forecast: its loss, its best value, what is fed back.
@@ -38,13 +40,17 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def feedback(
-        self, parameters: Float[Tensor, "*shape targets parameters"], generator: torch.Generator | None
+        self,
+        parameters: Float[Tensor, "*shape targets parameters"],
+        generator: torch.Generator | None,
+        share: Share | None = None,
     ) -> Float[Tensor, "*shape targets"]:
         """What a decoder is fed at the next step in place of the truth; gradients flow through it.
 
         Args:
             parameters: Raw output for this step.
             generator: Source of random numbers; None: torch's global one. Not used where `stochastic` is false.
+            share: Which rows of the batch of all processes these are: the numbers are drawn for all of its rows.
         """
 
     def shift(

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from recast.heads.head import Head
 from recast.options import PositiveFloat, checked
+from recast.types import Share
 
 LossName = Literal["mse", "mae", "huber"]
 
@@ -63,6 +64,7 @@ class Point(Head):
         self,
         parameters: Float[Tensor, "*shape targets parameters"],
         generator: torch.Generator | None,
+        share: Share | None = None,
     ) -> Float[Tensor, "*shape targets"]:
         """The value itself; nothing is drawn."""
         return self.mean(parameters)

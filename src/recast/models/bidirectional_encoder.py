@@ -1,6 +1,6 @@
 """Reads the context of a batch in both directions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import torch
@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from recast.cells.cell import Cell
 from recast.errors import ConfigurationError
 from recast.models.stack import CellFactory
 from recast.types import Batch
@@ -50,9 +51,17 @@ class BidirectionalEncoder(nn.Module):
             self.ahead.append(ahead)
             self.back.append(back)
             sizes = zip(ahead.state_sizes, state_sizes[layer], strict=True)
-            self.bridges.append(nn.ModuleList(_bridge(2 * own, wanted) for own, wanted in sizes))
+            bridges = nn.ModuleList(_bridge(2 * own, wanted) for own, wanted in sizes)
+            # The first field is the output; a decoder that does not read it gives no gradient.
+            bridges[0].requires_grad_(ahead.reads_hidden)
+            self.bridges.append(bridges)
             self.hidden_size = ahead.hidden_size + back.hidden_size
         self.dropout = dropout
+
+    def output_weights(self) -> Iterator[nn.Parameter]:
+        """Weights that act on its outputs alone, see `Cell.output_weights`."""
+        for cells in (self.ahead, self.back):
+            yield from cast("Cell[Any]", cells[-1]).output_weights()
 
     def forward(self, batch: Batch) -> tuple[Float[Tensor, "batch context hidden"], list[Any]]:
         """Outputs of the top layer at each step of the context, forward direction first, and a state for each layer.

@@ -16,8 +16,8 @@ class Carry(nn.Module):
     window; other windows begin from the initial state. States are kept without their gradient: back-propagation ends
     at the start of the batch (truncated back-propagation through time).
 
-    They travel in the state dict, so that training resumes bit for bit in mid-epoch. It holds those of one process:
-    when several resume, the others begin once from the initial state.
+    They travel in the state dict, so that training resumes bit for bit in mid-epoch. It holds those of one process;
+    a checkpoint of several holds those of each (`recast.training_task`).
     """
 
     def __init__(self) -> None:

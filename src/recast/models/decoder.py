@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from recast.attention.attention import Attention, Memory
 from recast.heads.head import Head
 from recast.models.stack import Stack
+from recast.types import Share
 
 Feedback = Literal["prediction", "constant"]
 
@@ -82,6 +83,7 @@ class Decoder(nn.Module):
         truth: Float[Tensor, "batch horizon targets"] | None = None,
         mask: Bool[Tensor, "batch leads"] | None = None,
         generator: torch.Generator | None = None,
+        share: Share | None = None,
     ) -> Rollout:
         """The forecast when each lead is fed the one before.
 
@@ -95,6 +97,7 @@ class Decoder(nn.Module):
             truth: The true values, needed where there is a mask.
             mask: True where the truth of a lead is fed to the next one; the last lead feeds none.
             generator: Source of random numbers of a stochastic head.
+            share: Which windows of the batch of all processes these are.
         """
         value = first
         parameters, values = [], []
@@ -105,7 +108,7 @@ class Decoder(nn.Module):
             queries = output.unflatten(0, (-1, len(memory.values))).transpose(0, 1)
             output = self.attention(queries, memory).transpose(0, 1).flatten(0, 1)
             parameters.append(self._head_parameters(output, anchor))
-            values.append(self.head.feedback(parameters[-1], generator))
+            values.append(self.head.feedback(parameters[-1], generator, share))
             if self.feedback == "prediction":
                 value = values[-1].detach() if self.detach_feedback else values[-1]
             else:

@@ -1,5 +1,6 @@
 """Reads the context of a batch into recurrent states."""
 
+from collections.abc import Iterator
 from typing import Any, cast
 
 from jaxtyping import Float
@@ -35,6 +36,10 @@ class Encoder(nn.Module):
     def hidden_size(self) -> int:
         """Number of outputs at each step."""
         return self.stack.hidden_size
+
+    def output_weights(self) -> Iterator[nn.Parameter]:
+        """Weights that act on its outputs alone, see `Cell.output_weights`."""
+        return cast("Cell[Any]", self.stack.cells[-1]).output_weights()
 
     def forward(self, batch: Batch) -> tuple[Float[Tensor, "batch context hidden"], list[Any]]:
         """Outputs of the top layer at each step of the context, and the last state of each layer."""

@@ -105,6 +105,10 @@ class EncoderDecoder(UnrollingModel):
             detach_feedback=detach_feedback,
         )
         self.coins = Coins(coin)
+        if isinstance(self.decoder.attention, NoAttention) and not tied:
+            # Several processes would wait for their gradients.
+            for weight in self.encoder.output_weights():
+                weight.requires_grad_(False)
 
     def start(self, batch: Batch) -> tuple[list[Any], Memory]:
         """What the decoder starts from, and what it may look back at."""

@@ -11,11 +11,12 @@ from recast.anchors.last import LastAnchor
 from recast.errors import ConfigurationError
 from recast.heads.head import Head
 from recast.models.decoder import Rollout
+from recast.models.draws import Draws
 from recast.models.model import AnchorFactory, ForecastModel
 from recast.models.segment_embedding import SegmentEmbedding, cut
 from recast.models.stack import CellFactory, Stack
 from recast.options import Fraction, PositiveInt, checked
-from recast.types import Batch, SeriesSpec
+from recast.types import Batch, SeriesSpec, Share
 
 Decoding = Literal["parallel", "recurrent"]
 
@@ -95,6 +96,7 @@ class Segment(ForecastModel):
             self.position = nn.Parameter(torch.randn(self.future, size - size // 2))
             self.channel = nn.Parameter(torch.randn(spec.targets, size // 2))
             self.ahead = nn.Linear(segment * spec.known, size, bias=False) if spec.known else None
+        self.draws = Draws() if decoding == "recurrent" and head.stochastic else None
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
         """Head parameters of the free-running forecast."""
@@ -104,7 +106,10 @@ class Segment(ForecastModel):
         if self.decoding == "parallel":
             parameters = self._parallel(states, batch)
         else:
-            parameters = self._recurrent(output, states, self._ahead(batch), self.base(batch)).parameters
+            generator = self.draws.generator if self.draws is not None and self.training else None
+            parameters = self._recurrent(
+                output, states, self._ahead(batch), self.base(batch), generator=generator, share=batch.share
+            ).parameters
         return self.head.shift(parameters, level)
 
     def trajectories(
@@ -120,7 +125,7 @@ class Segment(ForecastModel):
         output, ahead, base = (
             part.repeat(samples, *(1,) * (part.dim() - 1)) for part in (output, self._ahead(batch), self.base(batch))
         )
-        drawn = self._recurrent(output, states, ahead, base, generator).values
+        drawn = self._recurrent(output, states, ahead, base, generator=generator).values
         return drawn.unflatten(0, (samples, -1)) + level
 
     def _level(self, batch: Batch) -> Float[Tensor, "batch 1 targets"]:
@@ -161,7 +166,9 @@ class Segment(ForecastModel):
         states: list[Any],
         ahead: Float[Tensor, "batch future known"],
         base: Float[Tensor, "batch horizon targets"],
+        *,
         generator: torch.Generator | None = None,
+        share: Share | None = None,
     ) -> Rollout:
         parameters, values = [], []
         for number, anchor in enumerate(base.split(self.segment, dim=1)):
@@ -170,7 +177,7 @@ class Segment(ForecastModel):
                 output, states = self.stack.step(inputs.flatten(0, 2), states)
             raw = self._read(output).unflatten(0, (-1, self.spec.targets))[:, :, : anchor.shape[1]].transpose(1, 2)
             parameters.append(self.head.shift(raw, anchor))
-            values.append(self.head.feedback(parameters[-1], generator))
+            values.append(self.head.feedback(parameters[-1], generator, share))
         return Rollout(torch.cat(parameters, dim=1), torch.cat(values, dim=1))
 
     def _read(self, output: Float[Tensor, "series hidden"]) -> Float[Tensor, "series segment parameters"]:

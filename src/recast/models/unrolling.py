@@ -28,7 +28,7 @@ class UnrollingModel(ForecastModel):
     Attributes:
         decoder: Unrolls the horizon.
         schedule: Teacher-forcing probability over training.
-        coins: Choose between truth and output.
+        coins: Choose between truth and output; what a stochastic head is fed in training is drawn from their generator.
     """
 
     decoder: Decoder
@@ -49,12 +49,20 @@ class UnrollingModel(ForecastModel):
         probabilities = self.schedule.probabilities(progress, self.spec.horizon)
         if all(probability == 1 for probability in probabilities):
             return TrainingForecast(self.teacher_forced(batch), batch.target)
-        if all(probability == 0 for probability in probabilities):
-            return TrainingForecast(self(batch), batch.target)
-        mask = self.coins.toss(probabilities, len(batch.start)).to(batch.target.device)
+        mask = None
+        if any(probability > 0 for probability in probabilities):
+            mask = self.coins.toss(probabilities, len(batch.start), batch.share).to(batch.target.device)
         states, memory = self.start(batch)
         rollout = self.decoder.closed_loop(
-            states, self.last(batch), batch.known, self.base(batch), memory, truth=batch.target, mask=mask
+            states,
+            self.last(batch),
+            batch.known,
+            self.base(batch),
+            memory,
+            truth=batch.target,
+            mask=mask,
+            generator=self.coins.generator,
+            share=batch.share,
         )
         return TrainingForecast(rollout.parameters, batch.target)
 

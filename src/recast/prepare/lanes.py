@@ -7,7 +7,7 @@ from torch import Tensor
 from recast.errors import ConfigurationError
 from recast.prepare.batches import BatchLoader
 from recast.prepare.epochs import epoch_generator
-from recast.types import Batch, SeriesSpec
+from recast.types import Batch, SeriesSpec, Share
 
 
 class LaneLoader(BatchLoader):
@@ -29,7 +29,8 @@ class LaneLoader(BatchLoader):
         lanes: Lanes of this process: the chunks of every batch. [lanes]
         seed: Seed of phases and lanes.
         rank: This process's number, 0 <= rank < world.
-        world: Number of processes that share the ranges; each has lanes of its own.
+        world: Number of processes that share the ranges; each has lanes of its own, which together are those of one
+            process with as many times the lanes.
 
     Raises:
         ConfigurationError: if there are fewer than two chunks for each lane: nothing would be carried.
@@ -90,7 +91,10 @@ class LaneLoader(BatchLoader):
             carried = torch.zeros(self.lanes, dtype=torch.bool, device=self.device)
         else:
             carried = plan[number] == plan[number - 1] + self.context
-        return self.gather(plan[number])._replace(carried=carried)
+        share = None
+        if self.world > 1:
+            share = Share(self.lanes * self.world, first=self.lanes * self.rank, weight=1.0)
+        return self.gather(plan[number])._replace(carried=carried, share=share)
 
     def _phase(self, epoch: int) -> int:
         turn, place = divmod(epoch, self.context)

@@ -15,12 +15,11 @@ class WindowLoader(BatchLoader):
         storage: All inputs of all rows, scaled, shape (rows, inputs).
         starts: First row of each window, shape (windows,).
         spec: Names and sizes of the data.
-        batch_size: Windows in a batch; the last batch of an epoch may have fewer. [windows]
+        batch_size: Windows in a batch of one process; the last batch of an epoch may have fewer. [windows]
         shuffle: Whether each epoch has an order of its own.
         seed: Seed of that order.
         rank: This process's number, 0 <= rank < world.
-        world: Number of processes that share the windows. In training each takes equally many, in evaluation each
-            window is taken once.
+        world: Number of processes that share the windows; how, says `Order`.
     """
 
     def __init__(
@@ -53,19 +52,15 @@ class WindowLoader(BatchLoader):
         """Whether each epoch has an order of its own."""
         return self.order.shuffle
 
-    @property
-    def windows(self) -> int:
-        """Windows that this process sees in an epoch."""
-        return self.order.share
-
     def __len__(self) -> int:
-        """Batches in an epoch."""
+        """Batches of this process in an epoch."""
         return self.order.batches
 
     def plan(self, epoch: int) -> Int[Tensor, " windows"]:
-        """First row of each window in the epoch's order."""
+        """First row of each window of all processes in the epoch's order."""
         return self.order.of(epoch)
 
     def batch(self, plan: Int[Tensor, " windows"], number: int) -> Batch:
-        """The windows of one batch."""
-        return self.gather(self.order.cut(plan, number))
+        """The windows of one batch of this process."""
+        starts, share = self.order.cut(plan, number)
+        return self.gather(starts)._replace(share=share)

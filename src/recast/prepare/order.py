@@ -8,20 +8,31 @@ from jaxtyping import Int
 from torch import Tensor
 
 from recast.prepare.epochs import epoch_generator
+from recast.types import Share
 
 
 @dataclass(frozen=True, eq=False)
 class Order:
-    """Which items an epoch holds, in which order.
+    """Which items an epoch holds, in which order, and which of them fall to this process.
+
+    Every item comes once in an epoch, whatever the number of processes.
+
+    Where shuffled, for training, a batch of all processes together holds what one process with as many times the batch
+    size would see at that step. Each process takes a part of it, in order, and none has more than one item more than
+    another; all have equally many batches. In a last batch with fewer items than processes some have none: they get
+    the batch's first item with a weight of 0, so that they take part in the step.
+
+    Else, for evaluation, whole batches are dealt out in turn, the b-th to process b mod `world`. A batch is then the
+    same, random draws included, whoever takes it. Some processes may have one batch fewer; where that is none, they get
+    one without items, as Lightning would not let them take part.
 
     Args:
         items: The items of the part, such as first rows of windows, shape (items,).
-        batch_size: Items in a batch; the last batch of an epoch may have fewer.
+        batch_size: Items in a batch of one process; the last batch of an epoch may have fewer.
         shuffle: Whether each epoch has an order of its own, a function of (seed, epoch) alone.
         seed: Seed of that order.
         rank: This process's number, 0 <= rank < world.
-        world: Number of processes that share the items. Where shuffled each takes equally many, else each item is
-            taken once.
+        world: Number of processes that share the items.
     """
 
     items: Int[Tensor, " items"]
@@ -32,23 +43,33 @@ class Order:
     world: int = 1
 
     @property
-    def share(self) -> int:
-        """Items that this process sees in an epoch."""
-        total = len(self.items)
-        return total // self.world if self.shuffle else len(range(self.rank, total, self.world))
-
-    @property
     def batches(self) -> int:
-        """Batches in an epoch."""
-        return math.ceil(self.share / self.batch_size)
+        """Batches of this process in an epoch."""
+        if self.shuffle:
+            return math.ceil(len(self.items) / (self.batch_size * self.world))
+        everywhere = math.ceil(len(self.items) / self.batch_size)
+        return max(len(range(self.rank, everywhere, self.world)), min(everywhere, 1))
 
-    def of(self, epoch: int) -> Int[Tensor, " share"]:
-        """The items of this process in the order of an epoch."""
+    def of(self, epoch: int) -> Int[Tensor, " items"]:
+        """The items of all processes in the order of an epoch."""
         if not self.shuffle:
-            return self.items[self.rank :: self.world]
-        order = torch.randperm(len(self.items), generator=epoch_generator(self.seed, epoch)).to(self.items.device)
-        return self.items[order[self.rank : self.share * self.world : self.world]]
+            return self.items
+        order = torch.randperm(len(self.items), generator=epoch_generator(self.seed, epoch))
+        return self.items[order.to(self.items.device)]
 
-    def cut(self, ordered: Int[Tensor, " share"], number: int) -> Int[Tensor, " batch"]:
-        """The items of one batch."""
-        return ordered[number * self.batch_size : (number + 1) * self.batch_size]
+    def cut(self, ordered: Int[Tensor, " items"], number: int) -> tuple[Int[Tensor, " batch"], Share | None]:
+        """The items of one batch of this process, and their share in a training batch of several processes."""
+        if not self.shuffle:
+            number = number * self.world + self.rank
+            return ordered[number * self.batch_size : (number + 1) * self.batch_size], None
+        size = self.batch_size * self.world
+        batch = ordered[number * size : (number + 1) * size]
+        if self.world == 1:
+            return batch, None
+        total = len(batch)
+        fewest, more = divmod(total, self.world)
+        own = fewest + (self.rank < more)
+        if own == 0:
+            return batch[:1], Share(total, first=0, weight=0.0)
+        first = self.rank * fewest + min(self.rank, more)
+        return batch[first : first + own], Share(total, first, weight=own * self.world / total)

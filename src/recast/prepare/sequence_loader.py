@@ -26,22 +26,23 @@ class SequenceLoader(EpochLoader[SequenceBatch]):
         self.order = order
 
     def __len__(self) -> int:
-        """Batches in an epoch."""
+        """Batches of this process in an epoch."""
         return self.order.batches
 
     def plan(self, epoch: int) -> Int[Tensor, " sequences"]:
-        """Indices of the sequences in the epoch's order."""
+        """Indices of the sequences of all processes in the epoch's order."""
         return self.order.of(epoch)
 
     def batch(self, plan: Int[Tensor, " sequences"], number: int) -> SequenceBatch:
-        """The sequences of one batch."""
-        return self.gather(self.order.cut(plan, number))
+        """The sequences of one batch of this process."""
+        which, share = self.order.cut(plan, number)
+        return self.gather(which)._replace(share=share)
 
     def gather(self, which: Int[Tensor, " batch"]) -> SequenceBatch:
         """The sequences with the indices `which`, padded with zeros."""
         storage = self.storage
         lengths = storage.lengths[which]
-        steps = torch.arange(int(lengths.max()), device=lengths.device)
+        steps = torch.arange(int(lengths.max()) if len(which) else 0, device=lengths.device)
         rows = storage.starts[which].unsqueeze(1) + steps
         # Beyond a sequence's end stands the row of zeros.
         rows = rows.where(steps < lengths.unsqueeze(1), len(storage.values) - 1)

@@ -74,7 +74,9 @@ def _run(folder: JobFolder) -> Any:
     from recast.configure.check import check
     from recast.configure.options import TrainOptions
     from recast.runs.fit import run
+    from recast.runs.quiet import quiet_lightning
 
+    quiet_lightning()
     check(config, TrainOptions)
     return run(config | {"resume": True}, folder.path)
 
@@ -99,6 +101,8 @@ def _failed(folder: JobFolder, message: str, code: int, *, noted: bool = True) -
 
 
 def _say(message: str) -> None:
-    sys.stdout.flush()
-    sys.stderr.write(f"recast: {message}\n")
-    sys.stderr.flush()
+    # The disk that holds what is printed may be full.
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.write(f"recast: {message}\n")
+        sys.stderr.flush()

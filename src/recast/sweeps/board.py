@@ -31,6 +31,7 @@ class Board:
         self._ended: dict[JobFolder, JobStatus] = {}
         self._begun: dict[JobFolder, float] = {}
         self._queued: set[JobFolder] = set()
+        self._elsewhere: set[JobFolder] = set()
         self._live: Live | None = None
         self._looked = 0.0
 
@@ -58,6 +59,12 @@ class Board:
     def queued(self, folder: JobFolder) -> None:
         """A job waits in a cluster's queue."""
         self._queued.add(folder)
+
+    def waits_for_another(self, folder: JobFolder) -> None:
+        """Another process, of an earlier start, runs a job; said once."""
+        if folder not in self._elsewhere:
+            self._elsewhere.add(folder)
+            self.say(f"{self._names[folder]}: an earlier start of the sweep runs it still; its end is waited for")
 
     def requeued(self, folder: JobFolder) -> None:
         """A job that ran waits in the queue again."""

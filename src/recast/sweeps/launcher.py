@@ -60,11 +60,17 @@ class JobLauncher(Launcher):
             StoppedBySignalError: if the launcher was told to stop.
         """
 
-    def refuse(self, job_overrides: Sequence[Sequence[str]]) -> None:
-        """Raises ConfigurationError if a job with these overrides could not run; a sweeper may ask beforehand."""
+    def refuse(self, job_overrides: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+        """Raises ConfigurationError if a job with these overrides could not run; a sweeper may ask beforehand.
+
+        Returns:
+            The configuration of each job.
+        """
         from recast.sweeps.plan import check_jobs
 
-        check_jobs([self._compose(number, list(given)) for number, given in enumerate(job_overrides)], self.check)
+        jobs = [self._compose(number, list(given)) for number, given in enumerate(job_overrides)]
+        check_jobs(jobs, self.check)
+        return [job.config for job in jobs]
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Runs what is missing of the jobs with these overrides.

@@ -9,7 +9,7 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple
 
 from annotated_types import Ge
 
@@ -64,7 +64,8 @@ class LocalJobs(JobLauncher):
         work: list[_Work] = []
         # The server of the processes reads it when it imports torch.
         os.environ.setdefault("OMP_NUM_THREADS", str(max(config["threads"] for config in jobs.values())))
-        with _Stop(work) as stop, Board(sweep, list(jobs)).shown() as board:
+        stop = _Stop(work)
+        with stop, Board(sweep, list(jobs)).shown() as board:
             while work or (waiting and not stop.number):
                 if not stop.number:
                     self._start(waiting, work, jobs, slots, board)
@@ -94,6 +95,7 @@ class LocalJobs(JobLauncher):
                 return
             folder = waiting.popleft()
             if folder.is_locked():
+                board.waits_for_another(folder)
                 waiting.append(folder)
                 continue
             if folder.state.settled:
@@ -124,7 +126,11 @@ class LocalJobs(JobLauncher):
             board.say(f"{folder.path.name}: ended by {_signal_name(-code)}; it goes on from its last state")
             return
         if not folder.failure.exists():
-            folder.write_failure(_silent_end(code, folder), code)
+            try:
+                folder.write_failure(_silent_end(code, folder), code)
+            except OSError as error:
+                # Most likely the reason why the job has ended, too.
+                board.say(f"{folder.path.name}: {_silent_end(code, folder)}; {error}")
         board.ended(folder)
 
 
@@ -134,6 +140,8 @@ def _signal_name(number: int) -> str:
 
 
 def _silent_end(code: int, folder: JobFolder) -> str:
+    if code == StoppedBySignalError.exit_code:
+        return f"stopped by a signal to this job alone, with its state saved; see {folder.output}"
     how = f"ended by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code} and without results"
     return f"{how}; see {folder.output}"
 
@@ -146,9 +154,8 @@ class _Stop:
         self._work = work
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> None:
         self._before = {number: signal.signal(number, self._pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():

@@ -1,7 +1,8 @@
 """Search over options with Optuna: each trial is a job, judged by its free-running validation score."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 
 OVERRIDES = "overrides"  # attribute of a trial
 CALLBACK = "callbacks.pruning"
+MODES = {"min": "minimize", "max": "maximize"}
+SAMPLER = {"_target_": "optuna.samplers.TPESampler", "_partial_": True}
+PRUNER = {"_target_": "optuna.pruners.MedianPruner", "n_startup_trials": 5, "n_warmup_steps": 0}
 
 
 class OptunaSearch(Sweeper):
@@ -37,51 +41,60 @@ class OptunaSearch(Sweeper):
         params: What is searched, in Hydra's sweep syntax, by key; sweeps on the command line are added.
         trials: Trials in all, those of earlier starts among them. [trials]
         parallel: Trials asked for at a time; the launcher may run them side by side. [trials]
-        direction: Whether the score is made small or large.
-        monitor: The validation curve that is searched by and pruned by; none: that of the best checkpoint, unpruned.
-        sampler: Builds Optuna's sampler from a seed.
-        pruner: Optuna's pruner; none: no trial is pruned.
+        direction: Whether the score is made small or large; as `callbacks.best_checkpoint.mode`.
+        monitor: The validation curve that trials are judged and pruned by; that of `callbacks.best_checkpoint`.
+        sampler: Optuna's sampler, which is given the seed: its class and options.
+        pruner: Optuna's pruner: its class and options; none: no trial is pruned.
         seed: Seed of the sampler.
         study_name: Name of the study in its storage.
         storage: Address of a database as SQLAlchemy writes it; none: the file `study.journal` in the sweep's folder.
+
+    Raises:
+        ConfigurationError: if Optuna is not installed, or has no such sampler or pruner.
     """
 
     @checked
     def __init__(
         self,
         *,
-        params: dict[str, Any] | None = None,
+        params: dict[str, Any] = {},  # noqa: B006 - read only
         trials: PositiveInt = 20,
         parallel: PositiveInt = 2,
         direction: Literal["minimize", "maximize"] = "minimize",
-        monitor: str | None = "mse/validation",
-        sampler: Callable[..., Any],
-        pruner: Any = None,
+        monitor: str = "mse/validation",
+        sampler: dict[str, Any] = SAMPLER,
+        pruner: dict[str, Any] | None = PRUNER,
         seed: Seed = 0,
         study_name: str = "recast",
         storage: str | None = None,
     ) -> None:
         super().__init__()
-        self.params = params or {}
+        self.params = params
         self.trials = trials
         self.parallel = parallel
         self.direction: Literal["minimize", "maximize"] = direction
         self.monitor = monitor
-        self.sampler = sampler
-        self.pruner = pruner
+        self.parts = {"sampler": sampler, "pruner": pruner}
         self.seed = seed
         self.study_name = study_name
         self.storage = storage
+        _check_optuna(self.parts)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Called by Hydra."""
+        """Called by Hydra.
+
+        Raises:
+            ConfigurationError: if the launcher does not say what has become of jobs.
+        """
         self._config = config
         self._context = hydra_context
-        self._launcher = Plugins.instance().instantiate_launcher(
+        launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
-        if isinstance(self._launcher, JobLauncher):
-            self._launcher.hidden = (CALLBACK,)
+        if not isinstance(launcher, JobLauncher):
+            raise ConfigurationError("hydra/sweeper=optuna: use it with hydra/launcher=local or hydra/launcher=slurm")
+        self._launcher = launcher
+        self._launcher.hidden = (CALLBACK,)
 
     def sweep(self, arguments: list[str]) -> None:
         """Searches until there are as many trials as asked for.
@@ -91,6 +104,7 @@ class OptunaSearch(Sweeper):
             SweepError: if trials have failed.
         """
         from recast.sweeps.search_space import corners, overrides_of, split
+        from recast.sweeps.study import open_study
 
         parser = OverridesParser.create(config_loader=self._context.config_loader)
         given = [f"{key}={value}" for key, value in self.params.items()]
@@ -101,76 +115,76 @@ class OptunaSearch(Sweeper):
                 "'optimizer.lr=tag(log,interval(1e-4,1e-2))'"
             )
         always = [f"{key}={value}" for key, value in fixed.items()]
-        if isinstance(self._launcher, JobLauncher):
-            self._launcher.refuse([[*always, *overrides_of(values)] for values in corners(space)])
+        for config in self._launcher.refuse([[*always, *overrides_of(values)] for values in corners(space)]):
+            self._check_score(config)
         folder = Path(str(self._config.hydra.sweep.dir)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self._config, folder / "multirun.yaml")
         address = self.storage or str(folder / "study.journal")
-        study = self._study(address)
+        study = open_study(address, self.study_name, self.direction, self.parts, self.seed)
         failed = self._search(study, address, always, space)
         _log_best(study)
         if failed:
             raise SweepError(f"{len(failed)} trials failed\n" + "\n".join(failed))
 
+    def _check_score(self, config: Mapping[str, Any]) -> None:
+        """Raises ConfigurationError for a job whose best checkpoint is chosen in another way than its trial."""
+        chosen = config["callbacks"].get("best_checkpoint")
+        if not chosen:
+            raise ConfigurationError("hydra/sweeper=optuna: trials are judged by callbacks.best_checkpoint; it is null")
+        found = {"monitor": chosen["monitor"], "direction": MODES[chosen["mode"]]}
+        for option, value in found.items():
+            ours = getattr(self, option)
+            if value != ours:
+                raise ConfigurationError(
+                    f"hydra.sweeper.{option}={ours}, but callbacks.best_checkpoint, by which trials are judged, has "
+                    f"monitor={chosen['monitor']} mode={chosen['mode']}; give hydra.sweeper.{option}={value}"
+                )
+
     def _search(self, study: "Study", address: str, always: list[str], space: Any) -> list[str]:
         """Asks and tells until there are enough trials; a line for each that failed."""
         from optuna.trial import TrialState
 
+        from recast.sweeps.study import ask, trials_of
+
         failed: list[str] = []
-        under_way = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        under_way = trials_of(study, TrialState.RUNNING)
         while True:
-            done = len(study.get_trials(deepcopy=False)) - len(under_way)
-            batch: list[FrozenTrial | Trial] = list(under_way[: self.parallel])
+            missing = max(self.trials - len(trials_of(study)), 0)
+            begun: list[FrozenTrial | None] = [*under_way, *[None] * missing][: self.parallel]
             under_way = under_way[self.parallel :]
-            while len(batch) < self.parallel and done + len(under_way) + len(batch) < self.trials:
-                batch.append(self._ask(study, always, space, address))
-            if not batch:
+            if not begun:
                 break
-            overrides = [trial.user_attrs[OVERRIDES] for trial in batch]
-            outcomes = self._launcher.launch(overrides, initial_job_idx=batch[0].number)
-            for trial, outcome in zip(batch, outcomes, strict=True):
+            # Asked for again, a trial under way has the values that it had.
+            trials = [ask(study, space, trial) for trial in begun]
+            overrides = [self._overrides(trial, always, address) for trial in trials]
+            outcomes = self._launcher.launch(overrides, initial_job_idx=trials[0].number)
+            for trial, outcome in zip(trials, outcomes, strict=True):
                 failed += self._tell(study, trial, outcome)
         return failed
 
-    def _study(self, address: str) -> "Study":
-        import optuna
+    def _overrides(self, trial: "Trial", always: list[str], address: str) -> list[str]:
+        """The overrides of a trial; those that it was first started with, if it was."""
+        from recast.sweeps.search_space import overrides_of, value_as_override
 
-        from recast.callbacks.study_storage import study_storage
-
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        storage = study_storage(address)
-        study = optuna.create_study(
-            storage=storage,
-            study_name=self.study_name,
-            direction=self.direction,
-            load_if_exists=True,
-            pruner=self.pruner or optuna.pruners.NopPruner(),
-        )
-        # Begun with the same seed again, a sampler would propose its first trials again.
-        study.sampler = self.sampler(seed=(self.seed + len(study.get_trials(deepcopy=False))) % 2**32)
-        return study
-
-    def _ask(self, study: "Study", always: list[str], space: Any, address: str) -> "Trial":
-        from recast.sweeps.search_space import overrides_of
-
-        trial = study.ask(fixed_distributions=space)
+        if OVERRIDES in trial.user_attrs:
+            return trial.user_attrs[OVERRIDES]
         overrides = [*always, *overrides_of(trial.params)]
-        if self.pruner is not None and self.monitor is not None:
-            options = {
+        if self.parts["pruner"]:
+            callback = {
                 "_target_": "recast.callbacks.pruning.Pruning",
-                "storage": f"'{address}'",
-                "study_name": f"'{self.study_name}'",
+                "storage": address,
+                "study_name": self.study_name,
                 "trial": trial.number,
-                "monitor": f"'{self.monitor}'",
+                "monitor": self.monitor,
+                "pruner": self.parts["pruner"],
             }
-            told = ",".join(f"{name}:{value}" for name, value in options.items())
-            overrides.append(f"++{CALLBACK}={{{told}}}")
+            overrides.append(f"++{CALLBACK}={value_as_override(callback)}")
         # Written down before the job starts: a trial under way can then be found and resumed.
         trial.set_user_attr(OVERRIDES, overrides)
-        return trial
+        return overrides
 
-    def _tell(self, study: "Study", trial: Any, outcome: JobReturn) -> Sequence[str]:
+    def _tell(self, study: "Study", trial: "Trial", outcome: JobReturn) -> Sequence[str]:
         """Tells the study what became of a trial; a line if it failed."""
         from optuna.trial import TrialState
 
@@ -184,6 +198,14 @@ class OptunaSearch(Sweeper):
             return [f"trial {trial.number} ({folder.path.name}): {why}"]
         study.tell(trial.number, float(outcome.return_value))
         return []
+
+
+def _check_optuna(parts: Mapping[str, Any]) -> None:
+    if find_spec("optuna") is None:
+        raise ConfigurationError('hydra/sweeper=optuna: Optuna is not installed: pip install "recast[search]"')
+    from recast.sweeps.study import check_parts
+
+    check_parts(parts)
 
 
 def _log_best(study: "Study") -> None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from recast.signals import leaving_signals
 
@@ -38,13 +39,20 @@ def requeue(max_requeues: int, *, environment: Mapping[str, str] = os.environ, p
     if before >= max_requeues:
         return f"SLURM job {job} is not requeued: it has been {before} times, and max_requeues={max_requeues}"
     end = time.monotonic() + patience
+    asked = False
     while True:
-        trouble = _attempt(job)
+        trouble = _state_trouble(job)
         if trouble is None:
-            return f"SLURM job {job} is requeued (for the {before + 1}. time of at most {max_requeues})"
-        if isinstance(trouble, _Refusal) or time.monotonic() > end:
-            return f"SLURM job {job} is not requeued: {trouble}"
-        time.sleep(min(PAUSE, patience))
+            trouble = _requeue_trouble(job)
+            asked = True
+        elif asked and trouble.final:
+            # The request has arrived; its answer was lost.
+            trouble = None
+        if trouble is None:
+            return f"SLURM job {job} is requeued, {before + 1} of at most {max_requeues} times"
+        if trouble.final or time.monotonic() > end:
+            return f"SLURM job {job} is not requeued: {trouble.reason}"
+        time.sleep(PAUSE)
 
 
 def job_number(environment: Mapping[str, str] = os.environ) -> str | None:
@@ -54,28 +62,27 @@ def job_number(environment: Mapping[str, str] = os.environ) -> str | None:
     return f"{array}_{environment['SLURM_ARRAY_TASK_ID']}" if array else environment.get("SLURM_JOB_ID")
 
 
-class _Refusal(str):
-    """Why a job is not requeued, however often one asks."""
+class _Trouble(NamedTuple):
+    """Why a job is not requeued; `final` where asking again changes nothing."""
 
-    __slots__ = ()
+    reason: str
+    final: bool
 
 
-def _attempt(job: str) -> str | None:
-    """Asks once; None where the job is requeued, else the reason why not."""
-    # Looked at anew each time: a requeue whose answer was lost has happened.
-    code, state = _command("squeue", "--noheader", f"--jobs={job}", "--format=%T")
+def _state_trouble(job: str) -> _Trouble | None:
+    code, answer = _command("squeue", "--noheader", f"--jobs={job}", "--format=%T")
     if code:
-        return _Refusal(state) if _is_final(state) else state
-    if state != "RUNNING":
-        return _Refusal(f"it is {state or 'gone'}, not RUNNING")
+        return _trouble(answer)
+    return None if answer == "RUNNING" else _Trouble(f"it is {answer or 'gone'}, not RUNNING", final=True)
+
+
+def _requeue_trouble(job: str) -> _Trouble | None:
     code, answer = _command("scontrol", "requeue", job)
-    if not code:
-        return None
-    return _Refusal(answer) if _is_final(answer) else answer
+    return _trouble(answer) if code else None
 
 
-def _is_final(answer: str) -> bool:
-    return any(word in answer.lower() for word in NEVER)
+def _trouble(answer: str) -> _Trouble:
+    return _Trouble(answer, final=any(word in answer.lower() for word in NEVER))
 
 
 def _command(*command: str) -> tuple[int, str]:

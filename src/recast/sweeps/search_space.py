@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep, Transformer
+from hydra.core.override_parser.types import IntervalSweep, Override, Quote, QuotedString, RangeSweep, Transformer
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from recast.errors import ConfigurationError
@@ -41,6 +41,19 @@ def split(overrides: Sequence[Override]) -> tuple[dict[str, str], Space]:
 def overrides_of(values: Mapping[str, Any]) -> list[str]:
     """Values of a trial as overrides of a job."""
     return [f"{key}={value!r}" if isinstance(value, float) else f"{key}={value}" for key, value in values.items()]
+
+
+def value_as_override(value: Any) -> str:
+    """A value, also a mapping or list, as it stands to the right of = in an override."""
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{value_as_override(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(value_as_override, value)) + "]"
+    if isinstance(value, str):
+        return QuotedString(value, Quote.single).with_quotes()
+    return (
+        {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else repr(value)
+    )
 
 
 def corners(space: Space) -> list[dict[str, Any]]:

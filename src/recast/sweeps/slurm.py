@@ -1,6 +1,7 @@
 """Jobs on a SLURM cluster."""
 
 import os
+import shlex
 import signal
 import sys
 import time
@@ -20,6 +21,12 @@ from recast.sweeps.slots import processes
 
 LOOKS = 2  # a job is gone when so many answers of the queue in a row do not name it
 TICK = 0.5  # seconds between two looks at the terminal
+# Signals that come before the job can answer them wait until it can: a process keeps its mask across `exec`.
+HOLD = (
+    "import os, signal, sys; "
+    "signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM)); "
+    "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+)
 
 
 class SlurmJobs(JobLauncher):
@@ -130,17 +137,22 @@ class SlurmJobs(JobLauncher):
         if not folders:
             return {}
         from submitit import AutoExecutor
+        from submitit.core.utils import FailedJobError
 
         try:
-            executor = AutoExecutor(folder=sweep / ".submitit", cluster="slurm")
+            python = shlex.join([sys.executable, "-I", "-S", "-c", HOLD])
+            executor = AutoExecutor(folder=sweep / ".submitit", cluster="slurm", slurm_python=python)
         except RuntimeError as error:
             raise ConfigurationError(f"hydra/launcher=slurm: {error}") from error
         executor.update_parameters(**{name: value for name, value in self.parameters.items() if value is not None})
-        with executor.batch():
-            submitted = [
-                executor.submit(become_job, str(folder.path), self.max_requeues, jobs[folder]["threads"])
-                for folder in folders
-            ]
+        try:
+            with executor.batch():
+                submitted = [
+                    executor.submit(become_job, str(folder.path), self.max_requeues, jobs[folder]["threads"])
+                    for folder in folders
+                ]
+        except FailedJobError as error:
+            raise ConfigurationError(f"hydra/launcher=slurm: no job is submitted; {str(error).strip()}") from error
         numbers = {folder: str(job.job_id) for folder, job in zip(folders, submitted, strict=True)}
         for folder, number in numbers.items():
             folder.failure.unlink(missing_ok=True)
@@ -152,13 +164,17 @@ class SlurmJobs(JobLauncher):
         unseen = dict.fromkeys(left, 0)
         told: dict[JobFolder, str] = {}
         looked = float("-inf")
+        answers = True
         while left:
             if time.monotonic() - looked >= self.poll_s:
                 looked = time.monotonic()
                 states = states_of(list(left.values()))
                 if states is None:
-                    board.say("SLURM does not answer; the jobs in it go on, and so does this watch")
+                    if answers:
+                        board.say("SLURM does not answer; the jobs in it go on, and so does this watch")
+                    answers = False
                     continue
+                answers = True
                 for folder, number in list(left.items()):
                     unseen[folder] = 0 if number in states else unseen[folder] + 1
                     _tell(folder, states.get(number, ""), told, board)

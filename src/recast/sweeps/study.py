@@ -84,10 +84,18 @@ def ask(study: optuna.Study, space: Mapping[str, BaseDistribution], begun: Froze
         study: The study.
         space: What is searched.
         begun: A trial that has perhaps not all of its values yet, having been asked for when its search was killed.
+
+    Raises:
+        ConfigurationError: if the study has searched the same options in another way.
     """
-    if begun is None:
-        return study.ask(fixed_distributions=dict(space))
-    trial = Trial(study, begun._trial_id)  # noqa: SLF001 - Optuna has no public way
+    # Optuna has no public way to a trial that was asked for by another process.
+    trial = study.ask() if begun is None else Trial(study, begun._trial_id)  # noqa: SLF001
     for name, distribution in space.items():
-        trial._suggest(name, distribution)  # noqa: SLF001 - as `Study.ask` does
+        try:
+            trial._suggest(name, distribution)  # noqa: SLF001 - what Study.ask does with distributions
+        except ValueError as error:
+            raise ConfigurationError(
+                f"{name}: it is searched otherwise than in the study so far ({error}); search as before, or in another "
+                "folder (hydra.sweep.dir) or study (hydra.sweeper.study_name)"
+            ) from error
     return trial

@@ -1,0 +1,555 @@
+"""Several processes that train together: the steps and the scores of one with as many times the batch size."""
+
+import math
+import os
+import signal
+import subprocess
+import time
+from functools import partial
+from itertools import product
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from commands import BIN, QUICK, Done, load, metrics_of, shell
+from conftest import small_data
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from synthetic import batch_of, with_weights
+from test_classifier import batch_of as sequence_batch_of
+from test_classifier import model_of as classifier_of
+from test_loader import loader_of, starts_of
+from test_model_forms import CELLS, HALFWAY, HEADS, MODELS, model_of, part, spec_of
+from test_sequences import sequences_of
+from test_stateful import lanes_of, ranges_of
+from torch.nn import functional
+
+from recast import processes
+from recast.anchors.linear import LinearAnchor
+from recast.attention.luong import Luong
+from recast.callbacks.last_checkpoint import last_checkpoint_path
+from recast.cells.gru import GRU
+from recast.classification_task import ClassificationTask
+from recast.errors import ConfigurationError, DataError, NonFiniteLossError, StoppedBySignalError
+from recast.heads.gaussian import Gaussian
+from recast.models.coins import Coins
+from recast.models.draws import Draws
+from recast.models.encoder_decoder import EncoderDecoder
+from recast.models.model import ForecastModel
+from recast.models.segment import Segment
+from recast.prepare.order import Order
+from recast.prepare.sequence_loader import SequenceLoader
+from recast.prepare.sequences import prepare_unseen
+from recast.runs.trainer import check_strategy
+from recast.schedules.always import Always
+from recast.schedules.linear import Linear
+from recast.schedules.never import Never
+from recast.task import ForecastTask
+from recast.types import Batch, SequenceBatch, SequenceSpec, Share
+
+counts = st.integers(1, 40)
+worlds = st.integers(1, 5)
+sizes = st.integers(1, 12)
+
+
+# Who gets which windows
+
+
+@given(windows=counts, world=worlds, batch_size=sizes)
+def test_together_they_take_the_batches_of_one_process(windows, world, batch_size):
+    loaders = [loader_of(windows, batch_size, shuffle=True, rank=rank, world=world) for rank in range(world)]
+    one = loader_of(windows, batch_size * world, shuffle=True)
+    assert {len(loader) for loader in loaders} == {len(one)}
+    for _ in range(2):
+        for whole, *parts in zip(one, *loaders, strict=True):
+            own = [batch for batch in parts if batch.share is None or batch.share.weight > 0]
+            assert starts_of(own) == starts_of([whole])
+            assert all(len(batch.start) > 0 for batch in parts)
+            owned = [len(batch.start) for batch in own]
+            assert max(owned) - min(owned) <= 1
+            assert whole.share is None
+
+
+@given(windows=counts, world=st.integers(2, 5), batch_size=sizes)
+def test_weighted_means_average_to_the_mean_over_all(windows, world, batch_size):
+    loaders = [loader_of(windows, batch_size, shuffle=True, rank=rank, world=world) for rank in range(world)]
+    for whole, *parts in zip(loader_of(windows, batch_size * world, shuffle=True), *loaders, strict=True):
+        means = [batch.target.double().mean() * batch.share.weight for batch in parts]
+        assert math.isclose(sum(means) / world, whole.target.double().mean(), rel_tol=1e-12)
+        places = [(batch.share.first, len(batch.start)) for batch in parts]
+        assert all(
+            starts_of([whole])[first : first + own] == starts_of([batch])
+            for (first, own), batch in zip(places, parts, strict=True)
+        )
+        assert {batch.share.total for batch in parts} == {len(whole.start)}
+
+
+def test_an_uneven_last_batch_weighs_every_window_alike():
+    order = [Order(torch.arange(37), 32, shuffle=True, rank=rank, world=2) for rank in range(2)]
+    shares = [each.cut(each.of(0), 0) for each in order]
+    assert [len(items) for items, _ in shares] == [19, 18]
+    assert [share for _, share in shares] == [Share(37, 0, 38 / 37), Share(37, 19, 36 / 37)]
+
+
+def test_who_gets_no_window_of_a_batch_takes_part_with_no_weight():
+    order = [Order(torch.arange(5), 1, shuffle=True, rank=rank, world=4) for rank in range(4)]
+    last = [each.cut(each.of(0), 1) for each in order]
+    assert [share for _, share in last] == [Share(1, 0, 4.0), *[Share(1, 0, 0.0)] * 3]
+    assert len({int(items) for items, _ in last}) == 1
+
+
+@given(windows=counts, world=worlds, batch_size=sizes)
+def test_evaluation_deals_out_the_batches_of_one_process(windows, world, batch_size):
+    loaders = [loader_of(windows, batch_size, rank=rank, world=world) for rank in range(world)]
+    whole = [batch.start.tolist() for batch in loader_of(windows, batch_size)]
+    dealt = [list(loader) for loader in loaders]
+    for rank, batches in enumerate(dealt):
+        assert len(batches) == len(loaders[rank]) >= 1
+        assert all(batch.share is None for batch in batches)
+        found = [batch.start.tolist() for batch in batches]
+        assert found == (whole[rank::world] or [[]])
+    assert sorted(start for batches in dealt for start in starts_of(batches)) == loaders[0].starts.tolist()
+
+
+def test_where_there_is_nothing_to_evaluate_nobody_gets_a_batch():
+    assert [Order(torch.arange(0), 3, rank=rank, world=2).batches for rank in range(2)] == [0, 0]
+
+
+@settings(deadline=None)
+@given(count=counts, world=st.integers(2, 4), batch_size=sizes, shuffle=st.booleans())
+def test_sequences_are_shared_as_windows_are(count, world, batch_size, shuffle):
+    spec = SequenceSpec(("x",), ("",), tuple("abc"), (0.0,), (1.0,))
+    prepared = prepare_unseen(sequences_of([1 + index % 3 for index in range(count)], channels=1), spec)
+
+    def loader(size: int, rank: int = 0, world: int = 1) -> SequenceLoader:
+        return SequenceLoader(
+            prepared.storage, Order(prepared.parts.test, size, shuffle=shuffle, rank=rank, world=world)
+        )
+
+    parts = [batch for rank in range(world) for batch in loader(batch_size, rank, world)]
+    own = [batch for batch in parts if len(batch.label) and (batch.share is None or batch.share.weight > 0)]
+    seen = sorted(row for batch in own for row in batch.values[:, 0, 0].tolist())
+    assert seen == sorted(row for batch in loader(count) for row in batch.values[:, 0, 0].tolist())
+    assert all(len(batch.values) == len(batch.lengths) == len(batch.label) for batch in parts)
+    assert all((batch.share is None) != shuffle for batch in parts)
+
+
+def test_lanes_know_their_place():
+    shares = [next(iter(lanes_of(ranges_of([90, 50]), chunk=4, lanes=3, rank=rank, world=2))).share for rank in (0, 1)]
+    assert shares == [Share(6, 0, 1.0), Share(6, 3, 1.0)]
+    assert next(iter(lanes_of(ranges_of([90, 50]), chunk=4, lanes=6))).share is None
+
+
+# What is drawn
+
+
+@pytest.mark.parametrize("coin", ["step", "sequence", "batch"])
+def test_coins_are_those_of_the_whole_batch(coin):
+    def toss(batch: int, share: Share | None = None) -> torch.Tensor:
+        torch.manual_seed(4)
+        return Coins(coin).toss([0.2, 0.5, 0.8], batch, share)
+
+    whole = toss(9)
+    assert 0 < whole.sum() < whole.numel() or coin == "batch"
+    assert torch.cat([toss(5, Share(9, 0, 10 / 9)), toss(4, Share(9, 5, 8 / 9))]).equal(whole)
+    assert toss(1, Share(9, 0, 0.0)).equal(whole[:1])
+
+
+def test_what_a_decoder_is_fed_is_drawn_for_the_whole_batch():
+    head = Gaussian()
+    parameters = torch.randn(9, 2, 2, dtype=torch.float64)
+
+    def fed(rows: slice, share: Share | None) -> torch.Tensor:
+        return head.feedback(parameters[rows], torch.Generator().manual_seed(1), share)
+
+    whole = fed(slice(None), None)
+    first, second = fed(slice(5), Share(9, 0, 10 / 9)), fed(slice(5, None), Share(9, 5, 8 / 9))
+    assert torch.cat([first, second]).equal(whole)
+    assert not fed(slice(5, None), None).equal(second)
+
+
+def encoder_decoder(head: str, **options: Any) -> ForecastModel:
+    parts = {"cell": partial(GRU, hidden_size=3), "head": part("head", head), "schedule": Linear()}
+    return with_weights(EncoderDecoder(spec=spec_of(), **(parts | options)))
+
+
+def recurrent_segment(head: str) -> ForecastModel:
+    options: Any = {"cell": partial(GRU, hidden_size=3), "segment": 2, "decoding": "recurrent"}
+    return with_weights(Segment(spec=spec_of(), head=part("head", head), **options))
+
+
+TRAINED = {name: partial(model_of, name) for name in MODELS}
+TRAINED |= {"scheduled": encoder_decoder, "recurrent segment": recurrent_segment}
+TRAINED["free-running"] = partial(encoder_decoder, schedule=Never())
+
+
+def rows(batch: Batch, first: int, own: int, share: Share) -> Batch:
+    return Batch(*(values[first : first + own] for values in batch[:4]), share=share)
+
+
+@pytest.mark.parametrize(("name", "head"), list(product(TRAINED, HEADS)))
+def test_the_mean_gradient_is_that_of_one_process(name, head):
+    model = TRAINED[name](head=head).train()
+    task = ForecastTask(model=model)
+    batch = batch_of(model.spec, 7)
+    states = [module.generator.get_state() for module in model.modules() if isinstance(module, Draws)]
+
+    def gradients(batch: Batch) -> list[torch.Tensor]:
+        drawing = [module for module in model.modules() if isinstance(module, Draws)]
+        for module, state in zip(drawing, states, strict=True):
+            module.generator.set_state(state)
+        torch.manual_seed(int(batch.start[0]))  # of no effect
+        loss = task.weighted(model.head.loss(*model.training_forecast(batch, HALFWAY)), batch.share)
+        return list(torch.autograd.grad(loss, list(model.parameters())))
+
+    parts = [(0, 3, 9 / 7), (3, 2, 6 / 7), (5, 2, 6 / 7)]
+    found = [gradients(rows(batch, first, own, Share(7, first, weight))) for first, own, weight in parts]
+    for whole, *shares in zip(gradients(batch), *found, strict=True):
+        torch.testing.assert_close(sum(shares) / 3, whole, rtol=1e-9, atol=1e-12)
+    stand_in = gradients(rows(batch, 0, 1, Share(7, 0, 0.0)))
+    assert not any(gradient.any() for gradient in stand_in)
+
+
+VARIED = {
+    "attention": {"attention": Luong},
+    "bidirectional": {"bidirectional": True, "layers": 2},
+    "learnt first state": {"cell": partial(GRU, hidden_size=3, learn_initial_state=True)},
+    "linear anchor": {"anchor": partial(LinearAnchor, window=3)},
+    "constant": {"feedback": "constant"},
+    "detached": {"detach_feedback": True},
+    "truth": {"schedule": Always()},
+    "free": {"schedule": Never()},
+}
+BUILT = {f"{model}-{cell}": partial(model_of, model, cell) for model, cell in product(MODELS, CELLS)}
+BUILT |= {name: partial(encoder_decoder, "point", **options) for name, options in VARIED.items()}
+BUILT |= {
+    f"{name}-{cell}": partial(encoder_decoder, "point", cell=partial(part("cell", cell), **given), **options)
+    for cell in CELLS
+    for name, given, options in (
+        ("bidirectional", {}, {"bidirectional": True, "layers": 2}),
+        ("learnt", {"learn_initial_state": True}, {}),
+        ("tied", {}, {"tied": True}),
+    )
+}
+BUILT["recurrent segment"] = partial(recurrent_segment, "gaussian")
+
+
+@pytest.mark.parametrize("build", BUILT.values(), ids=BUILT.keys())
+def test_no_weight_is_left_without_a_gradient(build):
+    """DDP would wait for it, or search for it in every step (find_unused_parameters)."""
+    model = build().train()
+    model.head.loss(*model.training_forecast(batch_of(model.spec), HALFWAY)).backward()
+    weights = dict(model.named_parameters())
+    assert [name for name, weight in weights.items() if weight.requires_grad and weight.grad is None] == []
+    frozen = [name for name, weight in weights.items() if not weight.requires_grad]
+    assert all("fusion" in name or "bridges" in name for name in frozen)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_mean_gradient_of_a_classifier_is_that_of_one_process(smoothing):
+    task = ClassificationTask(model=classifier_of(layers=2, pooling="mean"), label_smoothing=smoothing)
+    lengths = [4, 9, 2, 7, 5]
+
+    def gradients(first: int, stop: int, share: Share | None) -> list[torch.Tensor]:
+        batch = sequence_batch_of(lengths)
+        scores = task.model(SequenceBatch(*(values[first:stop] for values in batch[:3])))
+        loss = functional.cross_entropy(scores, batch.label[first:stop], label_smoothing=smoothing)
+        return list(torch.autograd.grad(task.weighted(loss, share), list(task.model.parameters())))
+
+    found = gradients(0, 3, Share(5, 0, 6 / 5)), gradients(3, 5, Share(5, 3, 4 / 5))
+    for whole, *shares in zip(gradients(0, 5, None), *found, strict=True):
+        torch.testing.assert_close(sum(shares) / 2, whole, rtol=1e-9, atol=1e-12)
+
+
+# Who says and writes what
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [({}, 0), ({"LOCAL_RANK": "1"}, 1), ({"SLURM_PROCID": "2"}, 2), ({"RANK": "5", "LOCAL_RANK": "1"}, 5)],
+)
+def test_the_number_of_a_process(monkeypatch, environment, expected):
+    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert processes.rank() == expected
+
+
+@pytest.mark.parametrize("error", [StoppedBySignalError("stop"), NonFiniteLossError("nan"), DataError("no file")])
+@pytest.mark.parametrize("local_rank", ["0", "1"])
+@pytest.mark.parametrize("together", [False, True])
+def test_what_the_first_process_says_for_all(monkeypatch, error, local_rank, together):
+    monkeypatch.setenv("LOCAL_RANK", local_rank)
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: together)
+    agreed = not isinstance(error, DataError)
+    assert processes.is_told_by_the_first(error) == (agreed and together and local_rank == "1")
+
+
+@pytest.mark.parametrize("strategy", ["ddp_spawn", "ddp_notebook", "fsdp", "dpd"])
+def test_ways_of_training_that_would_lose_results_are_refused(strategy):
+    with pytest.raises(ConfigurationError, match=f"trainer.strategy={strategy}: .* auto, ddp"):
+        check_strategy({"trainer": {"strategy": strategy}})
+
+
+@pytest.mark.parametrize("trainer", [{}, {"strategy": None}, {"strategy": "auto"}, {"strategy": "ddp"}])
+def test_other_ways_of_training_are_not(trainer):
+    check_strategy({"trainer": trainer})
+
+
+def test_a_state_of_two_processes_is_not_resumed_by_one():
+    task = ForecastTask(model=model_of("direct"))
+    task.trainer = SimpleNamespace(world_size=1, global_rank=0)
+    with pytest.raises(ConfigurationError, match=r"saved by 2 process.*there are 1; .*trainer.devices=2"):
+        task.on_load_checkpoint({"processes": [{}, {}], "state_dict": {}})
+
+
+def test_a_batch_without_windows_is_passed_over():
+    data = small_data()
+    task = ForecastTask(
+        model=EncoderDecoder(spec=data.spec, cell=partial(GRU, hidden_size=3), head=Gaussian(), schedule=Never())
+    )
+    empty = data.loader("test").gather(torch.empty(0, dtype=torch.int64))
+    task.validation_step(empty, 0)
+    task.test_step(empty, 0)
+    assert not any(metric.update_called for part in ("validation", "test") for metric in task.metrics_of(part).values())
+
+
+# Processes
+
+DDP = ("trainer=ddp", "trainer.accelerator=cpu", *(option for option in QUICK if option != "logger=none"))
+ONE = tuple(option for option in QUICK if option != "logger=none")
+EXACT = ("trainer.precision=64-true",)
+SCHEDULED = ("model/schedule=linear", "model/head=gaussian")
+
+
+def train(folder: Path, *options: object) -> Done:
+    return shell("recast-train", *options, f"hydra.run.dir={folder}", cwd=folder.parent)
+
+
+def trained_by(processes: int, folder: Path, batch: int, *options: object, size: str = "data.batch_size") -> Path:
+    """The folder of a run whose processes together have batches of the given size."""
+    common = ONE if processes == 1 else (*DDP, f"trainer.devices={processes}")
+    done = train(folder, *common, f"{size}={batch // processes}", *options)
+    assert done.code == 0, done
+    assert "Warning" not in done.err
+    assert "rank" not in done.err
+    return folder
+
+
+def flat(content: Any, name: str = "") -> dict[str, float]:
+    """The numbers in nested containers."""
+    if isinstance(content, dict):
+        return {key: value for part, inner in content.items() for key, value in flat(inner, f"{name}.{part}").items()}
+    if isinstance(content, list):
+        return flat(dict(enumerate(content)), name)
+    return {name: content} if isinstance(content, float | int) else {}
+
+
+def assert_equal_results(one: Path, many: Path, tolerance: float) -> None:
+    """Every number of metrics.json, and the errors of every window, which is there once."""
+    expected, found = flat(metrics_of(one)), flat(metrics_of(many))
+    assert found == pytest.approx(expected, rel=tolerance, abs=tolerance)
+    expected, found = (pd.read_csv(folder / "per_origin.csv", index_col="origin") for folder in (one, many))
+    assert len(found) == metrics_of(many)["windows"]["test"]
+    assert found.index.is_unique
+    assert not found.isna().any(axis=None)
+    pd.testing.assert_frame_equal(found, expected, rtol=tolerance, atol=tolerance)
+
+
+STOPPED_EARLY = (
+    "callbacks=early_stopping",
+    "callbacks.early_stopping.patience=1",
+    "callbacks.progress_bar=null",
+    "learning_rate=plateau",
+    "learning_rate.patience=0",
+    "optimizer.lr=0.3",
+    "trainer.max_epochs=8",
+)
+SETTINGS = {
+    # 251 training windows: the last batch has 27, then 11, of which the processes have 14 and 13, then 6 and 5.
+    "point": (32, EXACT),
+    "drawn": (40, (*EXACT, *SCHEDULED, "data.evaluation_batch_size=7")),
+    "sequence coins": (40, (*EXACT, *SCHEDULED, "model.coin=sequence", "model.anchor.window=3", "model/anchor=linear")),
+    "recurrent segments": (40, (*EXACT, "model=segment", "model.decoding=recurrent", "model/head=gaussian")),
+    "accumulated": (40, (*EXACT, "trainer.accumulate_grad_batches=2")),
+    "a last batch of one window": (50, EXACT),
+    "stopped early": (
+        32,
+        (*EXACT, *STOPPED_EARLY),
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("batch", "options"), SETTINGS.values(), ids=SETTINGS.keys())
+def test_two_processes_give_the_results_of_one(tmp_path, batch, options):
+    one = trained_by(1, tmp_path / "one", batch, *options)
+    two = trained_by(2, tmp_path / "two", batch, *options)
+    assert_equal_results(one, two, 1e-11)
+    assert metrics_of(two)["steps"] == metrics_of(one)["steps"]
+    best = [load(folder / "checkpoints" / "best.ckpt") for folder in (one, two)]
+    assert best[0]["global_step"] == best[1]["global_step"]
+    files = [
+        {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} for folder in (one, two)
+    ]
+    plain = [{name for name in names if "tfevents" not in name} for names in files]
+    assert plain[1] - plain[0] == {"train_ddp_process_1.log"}
+    assert (two / "train_ddp_process_1.log").read_text() == ""
+    assert plain[0] <= plain[1] | {".hydra/config.yaml"}
+    assert len(files[0] - plain[0]) == len(files[1] - plain[1])
+
+
+@pytest.mark.slow
+def test_lanes_of_two_processes_give_the_results_of_one(tmp_path):
+    lanes = (*EXACT, "data/regime=stateful", "data.regime.chunk=10", "model=per_step")
+    assert_equal_results(trained_by(1, tmp_path / "one", 6, *lanes), trained_by(2, tmp_path / "two", 6, *lanes), 1e-11)
+
+
+@pytest.mark.slow
+def test_single_precision_differs_in_the_order_of_summation_alone(tmp_path):
+    one, two = trained_by(1, tmp_path / "one", 32, *SCHEDULED), trained_by(2, tmp_path / "two", 32, *SCHEDULED)
+    assert_equal_results(one, two, 1e-5)
+    assert metrics_of(two)["test"] == pytest.approx(metrics_of(one)["test"], rel=1e-6)
+
+
+@pytest.mark.slow
+def test_three_processes_share_a_part_of_two_windows(tmp_path):
+    few = (*EXACT, "data.split.validation=0.0775", "trainer.max_epochs=1")
+    one, three = trained_by(1, tmp_path / "one", 60, *few), trained_by(3, tmp_path / "three", 60, *few)
+    assert metrics_of(one)["windows"]["validation"] == 2
+    assert_equal_results(one, three, 1e-11)
+
+
+class Group:
+    """A command in work, with all processes that it starts."""
+
+    def __init__(self, folder: Path, *options: object) -> None:
+        words = [str(BIN / "recast-train"), *map(str, options), f"hydra.run.dir={folder}"]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self.folder = folder
+        self.process = subprocess.Popen(
+            words, cwd=folder.parent, env=environment, text=True, start_new_session=True, **streams
+        )
+
+    def wait_for_step(self, step: int) -> None:
+        last = last_checkpoint_path(self.folder)
+        while not (last.exists() and load(last)["global_step"] >= step):
+            assert self.process.poll() is None, self.process.communicate()
+            time.sleep(0.01)
+
+    def end(self) -> Done:
+        """Waits for the end of every process."""
+        out, err = self.process.communicate(timeout=150)
+        limit = time.monotonic() + 30
+        while members(self.process.pid):
+            assert time.monotonic() < limit, "a process was left behind"
+            time.sleep(0.1)
+        return Done(self.process.returncode, out, err)
+
+
+def members(group: int) -> list[int]:
+    """The processes of a group that live."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, pgrp = path.read_text().rpartition(")")[2].split()[:3]
+        except OSError:  # it has just ended
+            continue
+        if int(pgrp) == group and state != "Z":
+            found.append(int(path.parent.name))
+    return found
+
+
+RESUMED = {
+    "shuffled": ("model/schedule=linear", "model.layers=2", "model.dropout=0.3"),
+    "lanes": ("data/regime=stateful", "data.regime.chunk=5", "data.batch_size=3", "model=per_step"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", RESUMED.values(), ids=RESUMED.keys())
+def test_killed_and_stopped_they_go_on_bit_for_bit(tmp_path, options):
+    options = (*DDP, *options, "trainer.max_epochs=4", "callbacks.last_checkpoint.every_n_steps=1")
+    whole = train(tmp_path / "whole", *options)
+    assert whole.code == 0, whole
+
+    folder = tmp_path / "run"
+    run = Group(folder, *options)
+    run.wait_for_step(3)
+    os.killpg(run.process.pid, signal.SIGKILL)
+    assert run.end().code == -signal.SIGKILL
+
+    run = Group(folder, *options, "resume=true")
+    run.wait_for_step(7)
+    run.process.send_signal(signal.SIGTERM)  # the first process alone
+    stopped = run.end()
+    assert stopped.code == 143, stopped
+    assert stopped.err.count("recast: SIGTERM") == 1
+    assert "Traceback" not in stopped.err
+
+    run = Group(folder, *options, "resume=true")
+    run.wait_for_step(11)
+    os.kill(next(pid for pid in members(run.process.pid) if pid != run.process.pid), signal.SIGKILL)
+    assert run.end().code != 0  # the first process does not outlive the other one
+
+    done = train(folder, *options, "resume=true")
+    assert done.code == 0, done
+    for name in ("last", "best"):
+        ours, theirs = (load(place / "checkpoints" / f"{name}.ckpt") for place in (folder, tmp_path / "whole"))
+        assert ours["global_step"] == theirs["global_step"]
+        assert_identical(ours["state_dict"], theirs["state_dict"])
+        assert_identical(ours["processes"], theirs["processes"])
+        assert_identical(ours["optimizer_states"], theirs["optimizer_states"])
+    states = [own["generators"]["cpu"] for own in ours["processes"]]
+    assert len(states) == 2
+    assert not states[0].equal(states[1])
+    assert metrics_of(folder) == metrics_of(tmp_path / "whole")
+
+
+def assert_identical(one: Any, other: Any) -> None:
+    """Equal bit for bit, whatever the containers."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        one, other = list(one.values()), list(other.values())
+    if isinstance(one, list | tuple):
+        assert len(one) == len(other)
+        for ours, theirs in zip(one, other, strict=True):
+            assert_identical(ours, theirs)
+    else:
+        assert one.equal(other) if isinstance(one, torch.Tensor) else one == other
+
+
+@pytest.mark.slow
+def test_several_at_once_do_not_meet(tmp_path):
+    runs = [Group(tmp_path / f"run{number}", *DDP, f"seed={number % 2}") for number in range(4)]
+    ends = [run.end() for run in runs]
+    assert [end.code for end in ends] == [0] * 4, ends
+    scores = [metrics_of(run.folder) for run in runs]
+    assert scores[0] == scores[2] != scores[1] == scores[3]
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_is_told_once(tmp_path):
+    done = train(tmp_path / "run", *DDP, "optimizer=sgd", "optimizer.lr=1e30", "trainer.gradient_clip_val=null")
+    assert done.code == 1
+    assert done.err.count("recast: the training loss is") == 1
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.slow
+def test_jobs_of_a_sweep_train_in_two_processes(tmp_path):
+    sweep = tmp_path / "sweep"
+    options = (*DDP, "data.batch_size=16", *SCHEDULED)
+    done = shell("recast-train", "-m", *options, "seed=0,1", f"hydra.sweep.dir={sweep}", cwd=tmp_path)
+    assert done.code == 0, done
+    for seed in (0, 1):
+        one = trained_by(1, tmp_path / f"one{seed}", 32, *SCHEDULED, f"seed={seed}")
+        assert_equal_results(one, sweep / f"seed-{seed}", 1e-5)
+    again = shell("recast-train", "-m", *options, "seed=0,1", f"hydra.sweep.dir={sweep}", cwd=tmp_path)
+    assert again.code == 0, again
+    assert "2 of them done already" in again.out + again.err

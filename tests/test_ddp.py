@@ -26,6 +26,7 @@ from test_model_forms import CELLS, HALFWAY, HEADS, MODELS, model_of, part, spec
 from test_sequences import sequences_of
 from test_stateful import lanes_of, ranges_of
 from torch.nn import functional
+from ts_files import write_turning
 
 from recast import processes
 from recast.anchors.linear import LinearAnchor
@@ -58,6 +59,7 @@ sizes = st.integers(1, 12)
 # Who gets which windows
 
 
+@settings(deadline=None)
 @given(windows=counts, world=worlds, batch_size=sizes)
 def test_together_they_take_the_batches_of_one_process(windows, world, batch_size):
     loaders = [loader_of(windows, batch_size, shuffle=True, rank=rank, world=world) for rank in range(world)]
@@ -73,6 +75,7 @@ def test_together_they_take_the_batches_of_one_process(windows, world, batch_siz
             assert whole.share is None
 
 
+@settings(deadline=None)
 @given(windows=counts, world=st.integers(2, 5), batch_size=sizes)
 def test_weighted_means_average_to_the_mean_over_all(windows, world, batch_size):
     loaders = [loader_of(windows, batch_size, shuffle=True, rank=rank, world=world) for rank in range(world)]
@@ -101,6 +104,7 @@ def test_who_gets_no_window_of_a_batch_takes_part_with_no_weight():
     assert len({int(items) for items, _ in last}) == 1
 
 
+@settings(deadline=None)
 @given(windows=counts, world=worlds, batch_size=sizes)
 def test_evaluation_deals_out_the_batches_of_one_process(windows, world, batch_size):
     loaders = [loader_of(windows, batch_size, rank=rank, world=world) for rank in range(world)]
@@ -326,8 +330,12 @@ EXACT = ("trainer.precision=64-true",)
 SCHEDULED = ("model/schedule=linear", "model/head=gaussian")
 
 
+LIMIT = 600  # seconds
+slow, patient = pytest.mark.slow, pytest.mark.timeout(2 * LIMIT)
+
+
 def train(folder: Path, *options: object) -> Done:
-    return shell("recast-train", *options, f"hydra.run.dir={folder}", cwd=folder.parent)
+    return shell("recast-train", *options, f"hydra.run.dir={folder}", cwd=folder.parent, limit=LIMIT)
 
 
 def trained_by(processes: int, folder: Path, batch: int, *options: object, size: str = "data.batch_size") -> Path:
@@ -384,7 +392,8 @@ SETTINGS = {
 }
 
 
-@pytest.mark.slow
+@slow
+@patient
 @pytest.mark.parametrize(("batch", "options"), SETTINGS.values(), ids=SETTINGS.keys())
 def test_two_processes_give_the_results_of_one(tmp_path, batch, options):
     one = trained_by(1, tmp_path / "one", batch, *options)
@@ -403,25 +412,44 @@ def test_two_processes_give_the_results_of_one(tmp_path, batch, options):
     assert len(files[0] - plain[0]) == len(files[1] - plain[1])
 
 
-@pytest.mark.slow
+@slow
+@patient
 def test_lanes_of_two_processes_give_the_results_of_one(tmp_path):
     lanes = (*EXACT, "data/regime=stateful", "data.regime.chunk=10", "model=per_step")
     assert_equal_results(trained_by(1, tmp_path / "one", 6, *lanes), trained_by(2, tmp_path / "two", 6, *lanes), 1e-11)
 
 
-@pytest.mark.slow
+@slow
+@patient
 def test_single_precision_differs_in_the_order_of_summation_alone(tmp_path):
     one, two = trained_by(1, tmp_path / "one", 32, *SCHEDULED), trained_by(2, tmp_path / "two", 32, *SCHEDULED)
     assert_equal_results(one, two, 1e-5)
     assert metrics_of(two)["test"] == pytest.approx(metrics_of(one)["test"], rel=1e-6)
 
 
-@pytest.mark.slow
+@slow
+@patient
 def test_three_processes_share_a_part_of_two_windows(tmp_path):
     few = (*EXACT, "data.split.validation=0.0775", "trainer.max_epochs=1")
     one, three = trained_by(1, tmp_path / "one", 60, *few), trained_by(3, tmp_path / "three", 60, *few)
     assert metrics_of(one)["windows"]["validation"] == 2
     assert_equal_results(one, three, 1e-11)
+
+
+@slow
+@patient
+def test_a_classifier_of_two_processes_gives_the_results_of_one(tmp_path):
+    train_file, test_file = write_turning(tmp_path)
+    files = (f"data.source.path={train_file}", f"data.source.test_path={test_file}")
+    options = ("task=classification", "data=ts", *files, "data.validation=0.25", "model.cell.hidden_size=8")
+    options = (*options, "trainer.max_epochs=3", "callbacks.progress_bar=null", "optimizer.lr=0.01")
+    one = train(tmp_path / "one", *options, "data.batch_size=8")
+    assert one.code == 0, one
+    two = train(tmp_path / "two", *options, "trainer=ddp", "trainer.accelerator=cpu", "data.batch_size=4")
+    assert two.code == 0, two
+    assert "Warning" not in two.err
+    expected, found = (flat(metrics_of(tmp_path / name)) for name in ("one", "two"))
+    assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
 class Group:
@@ -444,7 +472,7 @@ class Group:
 
     def end(self) -> Done:
         """Waits for the end of every process."""
-        out, err = self.process.communicate(timeout=150)
+        out, err = self.process.communicate(timeout=LIMIT)
         limit = time.monotonic() + 30
         while members(self.process.pid):
             assert time.monotonic() < limit, "a process was left behind"
@@ -471,7 +499,8 @@ RESUMED = {
 }
 
 
-@pytest.mark.slow
+@slow
+@patient
 @pytest.mark.parametrize("options", RESUMED.values(), ids=RESUMED.keys())
 def test_killed_and_stopped_they_go_on_bit_for_bit(tmp_path, options):
     options = (*DDP, *options, "trainer.max_epochs=4", "callbacks.last_checkpoint.every_n_steps=1")
@@ -524,7 +553,8 @@ def assert_identical(one: Any, other: Any) -> None:
         assert one.equal(other) if isinstance(one, torch.Tensor) else one == other
 
 
-@pytest.mark.slow
+@slow
+@patient
 def test_several_at_once_do_not_meet(tmp_path):
     runs = [Group(tmp_path / f"run{number}", *DDP, f"seed={number % 2}") for number in range(4)]
     ends = [run.end() for run in runs]
@@ -533,7 +563,8 @@ def test_several_at_once_do_not_meet(tmp_path):
     assert scores[0] == scores[2] != scores[1] == scores[3]
 
 
-@pytest.mark.slow
+@slow
+@patient
 def test_a_loss_that_is_not_finite_is_told_once(tmp_path):
     done = train(tmp_path / "run", *DDP, "optimizer=sgd", "optimizer.lr=1e30", "trainer.gradient_clip_val=null")
     assert done.code == 1
@@ -541,15 +572,16 @@ def test_a_loss_that_is_not_finite_is_told_once(tmp_path):
     assert "Traceback" not in done.err
 
 
-@pytest.mark.slow
+@slow
+@patient
 def test_jobs_of_a_sweep_train_in_two_processes(tmp_path):
     sweep = tmp_path / "sweep"
     options = (*DDP, "data.batch_size=16", *SCHEDULED)
-    done = shell("recast-train", "-m", *options, "seed=0,1", f"hydra.sweep.dir={sweep}", cwd=tmp_path)
+    done = shell("recast-train", "-m", *options, "seed=0,1", f"hydra.sweep.dir={sweep}", cwd=tmp_path, limit=LIMIT)
     assert done.code == 0, done
     for seed in (0, 1):
         one = trained_by(1, tmp_path / f"one{seed}", 32, *SCHEDULED, f"seed={seed}")
         assert_equal_results(one, sweep / f"seed-{seed}", 1e-5)
-    again = shell("recast-train", "-m", *options, "seed=0,1", f"hydra.sweep.dir={sweep}", cwd=tmp_path)
+    again = shell("recast-train", "-m", *options, "seed=0,1", f"hydra.sweep.dir={sweep}", cwd=tmp_path, limit=LIMIT)
     assert again.code == 0, again
     assert "2 of them done already" in again.out + again.err

@@ -119,8 +119,12 @@ def test_hopeless_trials_are_pruned(storage, tmp_path):
 @pytest.mark.slow
 def test_the_pruner_is_the_one_that_was_asked_for(tmp_path):
     """One that prunes whatever is worse than a threshold: no other would prune a first trial."""
-    pruner = "hydra.sweeper.pruner={_target_:optuna.pruners.ThresholdPruner,upper:1e-9}"
-    done = sweep(*SEARCH, "optimizer.lr=1e-2,1e-3", "hydra.sweeper.trials=1", pruner, cwd=tmp_path)
+    pruner = (
+        "hydra.sweeper.pruner._target_=optuna.pruners.ThresholdPruner",
+        "~hydra.sweeper.pruner.n_startup_trials",
+        "+hydra.sweeper.pruner.upper=1e-9",
+    )
+    done = sweep(*SEARCH, "optimizer.lr=1e-2,1e-3", "hydra.sweeper.trials=1", *pruner, cwd=tmp_path)
     assert done.code == 0, done
     assert [trial.state for trial in study_in(tmp_path / "sweep").trials] == [TrialState.PRUNED]
 

@@ -368,7 +368,7 @@ def test_neither_the_controller_nor_the_submitting_process_need_live(sweep_of):
     go_on(jobs[1])
     running.wait_for(lambda: "SLURM does not answer" in running.output(), PATIENCE)
     node.wait_for(lambda: jobs[0].folder.state is State.FINISHED, PATIENCE, "the first job's end")
-    node.wait_for(lambda: "SIGUSR2 at step" in jobs[1].output, PATIENCE, "the second job's state to be saved")
+    node.wait_for(lambda: "SIGUSR2" in jobs[1].output, PATIENCE, "the second job's state to be saved")
     node.start_controller()
     done = running.wait(PATIENCE)
     assert done.code == 0, done

@@ -64,7 +64,9 @@ def together(name: str, curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> Band
     return Band(name, x, values)
 
 
-def picture(bands: Sequence[Band], *, x: str, y: str, whole: bool = True, zero: bool = False) -> Figure:
+def picture(
+    bands: Sequence[Band], *, x: str, y: str, whole: bool = True, zero: bool = False, log: bool = False
+) -> Figure:
     """Means as lines, the range from the smallest to the largest seed as bands, names below.
 
     Args:
@@ -73,10 +75,14 @@ def picture(bands: Sequence[Band], *, x: str, y: str, whole: bool = True, zero: 
         y: Label of the vertical axis.
         whole: Whether the horizontal axis counts, so that it has whole numbers only.
         zero: Whether a line marks 0.
+        log: Whether the vertical axis is logarithmic, so that a curve that is far off leaves room for the others; only
+            where all values are above 0.
     """
     figure = blank(width=WIDTH, height=HEIGHT + LEGEND_LINE * len(bands))
     axes = figure.add_subplot()
     tidy(axes)
+    if log and all((band.curves[np.isfinite(band.curves)] > 0).all() for band in bands):
+        axes.set_yscale("log")
     if zero:
         axes.axhline(0, color=GREY, linewidth=0.8)
     models = references = 0

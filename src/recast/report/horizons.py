@@ -55,7 +55,7 @@ def _band(ranked: Ranked, group: Group) -> Band | None:
 
 def _picture(ranked: Ranked, shown: list[Band]) -> Picture:
     step = f" of {ranked.data.step}" if ranked.data.step else ""
-    figure = picture(shown, x=f"lead [steps{step}]", y=ranked.metric.title)
+    figure = picture(shown, x=f"lead [steps{step}]", y=ranked.metric.title, log=True)
     ends = "; ".join(f"{band.name}: {number(band.mean[0])} to {number(band.mean[-1])}" for band in shown)
     left_out = len(ranked.scored) - MOST
     more = f" {several(left_out, 'group')} left out." if left_out > 0 else ""

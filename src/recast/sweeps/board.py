@@ -57,13 +57,14 @@ class Board:
         ]
 
     def queued(self, folder: JobFolder) -> None:
-        """A job waits in a cluster's queue."""
+        """A job waits, in a cluster's queue or for a free core; why an earlier attempt failed is not shown any more."""
         self._queued.add(folder)
 
     def waits_for_another(self, folder: JobFolder) -> None:
         """Another process, of an earlier start, runs a job; said once."""
         if folder not in self._elsewhere:
             self._elsewhere.add(folder)
+            self._queued.discard(folder)
             self.say(f"{self._names[folder]}: an earlier start of the sweep runs it still; its end is waited for")
 
     def requeued(self, folder: JobFolder) -> None:

@@ -66,6 +66,8 @@ class LocalJobs(JobLauncher):
         os.environ.setdefault("OMP_NUM_THREADS", str(max(config["threads"] for config in jobs.values())))
         stop = _Stop(work)
         with stop, Board(sweep, list(jobs)).shown() as board:
+            for folder in jobs:
+                board.queued(folder)
             while work or (waiting and not stop.number):
                 if not stop.number:
                     self._start(waiting, work, jobs, slots, board)

@@ -101,16 +101,17 @@ def overview(jobs: Sequence[JobStatus], *, most: int | None = None) -> Group:
         kept = [job for state in first for job in shown if job.state is state]
         rest = [job for job in reversed(shown) if job not in kept]
         shown = (kept + rest)[:most]
-    return Group(_table(shown), summary(jobs))
+    return Group(_table(shown, brief=most is not None), summary(jobs))
 
 
-def _table(jobs: Sequence[JobStatus]) -> Table:
+def _table(jobs: Sequence[JobStatus], *, brief: bool) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("job", overflow="fold", ratio=3)
     table.add_column("state")
     table.add_column("progress", width=12)
     table.add_column("steps", justify="right")
-    table.add_column("score or reason", overflow="fold", ratio=3)
+    # A live table must not be higher than the terminal; what is cut off has been said above it, or is in failure.json.
+    table.add_column("score or reason", overflow="ellipsis" if brief else "fold", no_wrap=brief, ratio=3)
     for job in jobs:
         said = escape(shorten(job.reason, LONGEST_REASON)) if job.reason else score_text(job.scores)
         steps = "" if job.step is None else f"{job.step}" + (f"/{job.total_steps}" if job.total_steps else "")

@@ -229,7 +229,8 @@ def test_jobs_killed_at_random_moments_end_as_if_undisturbed(tmp_path):
     assert done.code == 0, done
     assert len(killed) == KILLS
     assert len(set(killed)) > 1
-    assert done.out.count("ended by SIGKILL") == KILLS
+    # But for those that came when the results were written already.
+    assert KILLS - 5 <= done.out.count("ended by SIGKILL") <= KILLS
     for reference in sorted((tmp_path / "undisturbed" / "sweep").glob("*/metrics.json")):
         assert_same_results(folder / reference.parent.name, reference.parent)
     assert len(list(folder.glob("*/metrics.json"))) == 6

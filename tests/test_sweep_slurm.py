@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from commands import QUICK, Done, Running, assert_same_weights, metrics_of, run, scratch, start
+from commands import QUICK, Done, Running, assert_same_weights, metrics_of, run, scratch, shell, start
 from slurm_node import SlurmNode
 
 from recast.sweeps.job_folder import JobFolder, State, read_json
@@ -49,7 +49,13 @@ def processes(*arguments: str) -> list[int]:
 def undisturbed(*options: str) -> Path:
     """The folder of a run of these options by itself."""
     cwd = Path(tempfile.mkdtemp(dir=scratch(), prefix="run-"))
-    done = start("recast-train", *options, cwd=cwd).wait(PATIENCE)
+    # Lightning starts further processes by the command that the first one was.
+    together = "trainer=ddp" in options
+    done = (
+        shell("recast-train", *options, cwd=cwd, limit=PATIENCE)
+        if together
+        else start("recast-train", *options, cwd=cwd).wait(PATIENCE)
+    )
     assert done.code == 0, done
     return cwd / done.last_line
 
@@ -155,6 +161,7 @@ def sweep_of(slurm_node, tmp_path) -> Iterator[Callable[..., Sweep]]:
     for sweep in made:
         for begun in sweep.begun:
             begun.process.kill()
+    slurm_node.start_controller()
     slurm_node.cancel_all()
 
 

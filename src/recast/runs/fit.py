@@ -114,6 +114,12 @@ def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
 
 
 def build_task(config: dict[str, Any], spec: SeriesSpec | SequenceSpec) -> TrainingTask:
+    """The untrained task that a configuration describes, with its model.
+
+    Args:
+        config: A configuration of recast-train that has passed the check, in plain containers.
+        spec: What the model must know of the data.
+    """
     learning_rate = config["learning_rate"]
     return build(config["task"])(
         model=build(config["model"])(spec=spec),

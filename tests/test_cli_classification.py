@@ -148,6 +148,11 @@ def test_all_sequences_train_and_the_last_state_is_kept_without_validation(optio
     assert found["steps"] == 2 * 8
 
 
+def test_double_precision_scores_nearly_as_single(options, metrics):
+    folder = trained(*options, "trainer.precision=64-true", cwd=scratch() / "classified_double")
+    assert metrics_of(folder)["test"]["loss"] == pytest.approx(metrics["test"]["loss"], rel=1e-3)
+
+
 def test_multirun_with_other_cells_and_poolings(options, tmp_path):
     words = ("model/cell=lstm,rnn", "model.pooling=mean", "model.layers=2", "model.route=packed")
     done = run("recast-train", "-m", *options, *words, "trainer.max_epochs=1", "logger=none", cwd=tmp_path)

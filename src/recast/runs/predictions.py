@@ -83,10 +83,12 @@ def predict(task: ClassificationTask, data: SequenceDataModule, part: str) -> Pr
     prepared = data.prepared
     training = task.training
     task.eval()
-    found = [
-        task.model(move_data_to_device(batch, task.device)).double().softmax(dim=1).cpu()
-        for batch in data.loader(part, shared=False)
-    ]
+    found = []
+    for batch in data.loader(part, shared=False):
+        # Outside of the trainer it comes in the precision of the storage.
+        values = batch.values.to(task.dtype)
+        scores = task.model(move_data_to_device(batch._replace(values=values), task.device))
+        found.append(scores.double().softmax(dim=1).cpu())
     task.train(training)
     which = getattr(prepared.parts, part).numpy()
     # The test file's sequences stand behind those of the training file.

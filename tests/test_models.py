@@ -169,8 +169,9 @@ def unroll(model: EncoderDecoder, batch: Batch, mask: Tensor | None) -> Tensor:
 
 def gradients(model: EncoderDecoder, outputs: Tensor, *inputs: Tensor) -> list[Tensor]:
     weights = torch.linspace(-1, 1, outputs.numel(), dtype=torch.float64).reshape(outputs.shape)
-    names = [name for name, _ in model.named_parameters()]
-    found = torch.autograd.grad((weights * outputs).sum(), [*model.parameters(), *inputs], allow_unused=True)
+    learnt = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+    names = list(learnt)
+    found = torch.autograd.grad((weights * outputs).sum(), [*learnt.values(), *inputs], allow_unused=True)
     assert any(gradient is not None for gradient in found[: len(names)])
     return [torch.zeros(()) if gradient is None else gradient for gradient in found]
 

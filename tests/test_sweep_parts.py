@@ -124,6 +124,15 @@ def test_a_job_is_run_by_one_process_until_it_dies(folder):
     assert folder.state is State.MISSING
 
 
+def test_last_words_of_a_job(folder):
+    assert folder.last_words() is None
+    folder.path.mkdir()
+    folder.output.write_text("recast: first\nno words\n" + "x" * 100_000 + "\nrecast: last\nTraceback\n")
+    assert folder.last_words() == "last"
+    folder.output.write_bytes(b"recast: gone\n" + b"\xff" * 100_000)
+    assert folder.last_words() is None, "far back"
+
+
 def test_a_configuration_that_cannot_be_read_is_none(folder):
     folder.path.mkdir()
     folder.config.write_text("a: [")

@@ -12,7 +12,7 @@ from typing import Any
 from recast.errors import ConfigurationError, RecastError, StoppedBySignalError
 from recast.processes import is_told_by_the_first, rank
 from recast.signals import leaving_on
-from recast.sweeps.job_folder import JobFolder, JobRunningError
+from recast.sweeps.job_folder import SAYS, JobFolder, JobRunningError
 from recast.sweeps.requeue import requeue
 
 UNEXPECTED = 1
@@ -104,5 +104,5 @@ def _say(message: str) -> None:
     # The disk that holds what is printed may be full.
     with contextlib.suppress(OSError):
         sys.stdout.flush()
-        sys.stderr.write(f"recast: {message}\n")
+        sys.stderr.write(f"{SAYS}{message}\n")
         sys.stderr.flush()

@@ -19,6 +19,11 @@ from recast.files import write_json, write_text
 ATTEMPTS, PAUSE = 20, 0.05  # seconds between two attempts at a lock
 
 
+SAYS = "recast: "
+"""How a message of recast begins among what a job prints."""
+TAIL = 65536  # bytes of it that are looked through
+
+
 class JobRunningError(ConfigurationError):
     """A job cannot be started, since another process runs it."""
 
@@ -124,6 +129,16 @@ class JobFolder:
         """The first line of why the last attempt failed; None where it did not."""
         found = read_json(self.failure)
         return None if found is None else str(found.get("error", "no reason given"))
+
+    def last_words(self) -> str | None:
+        """The last message of recast in what the job has printed; None where there is none."""
+        try:
+            with self.output.open("rb") as file:
+                file.seek(max(self.output.stat().st_size - TAIL, 0))
+                lines = file.read().decode(errors="replace").splitlines()
+        except OSError:
+            return None
+        return next((line.removeprefix(SAYS) for line in reversed(lines) if line.startswith(SAYS)), None)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -119,16 +119,19 @@ class SlurmJobs(JobLauncher):
         if queued is None:
             raise ConfigurationError("SLURM does not answer (squeue); which jobs are queued already cannot be told")
         known = {folder: number for folder, number in submitted.items() if number in queued}
-        new = [folder for folder in jobs if folder not in known and not folder.is_locked()]
+        others = [folder for folder in jobs if folder not in known and folder.is_locked()]
+        new = [folder for folder in jobs if folder not in known and folder not in others]
         with Board(sweep, list(jobs)).shown() as board:
             if known:
                 board.say(f"{len(known)} jobs are queued or running already")
-            for folder in jobs:
+            for folder in others:
+                board.waits_for_another(folder)
+            for folder in (*known, *new):
                 board.queued(folder)
             known |= self._submit(sweep, new, jobs)
             if new:
                 board.say(f"{len(new)} jobs submitted; they go on without this process: recast-status {sweep}")
-            self._watch(known, board)
+            self._watch(known, others, board)
 
     def _submit(
         self, sweep: Path, folders: Sequence[JobFolder], jobs: Mapping[JobFolder, dict[str, Any]]
@@ -159,13 +162,17 @@ class SlurmJobs(JobLauncher):
             write_json(folder.submission, {"slurm_job_id": number})
         return numbers
 
-    def _watch(self, known: Mapping[JobFolder, str], board: Board) -> None:
+    def _watch(self, known: Mapping[JobFolder, str], others: list[JobFolder], board: Board) -> None:
+        """Watches jobs of the queue by their numbers, and those that other processes run, to their ends."""
         left = dict(known)
         unseen = dict.fromkeys(left, 0)
         told: dict[JobFolder, str] = {}
         looked = float("-inf")
         answers = True
-        while left:
+        while left or others:
+            for folder in [folder for folder in others if not folder.is_locked()]:
+                others.remove(folder)
+                board.ended(folder)
             if time.monotonic() - looked >= self.poll_s:
                 looked = time.monotonic()
                 states = states_of(list(left.values()))
@@ -215,6 +222,9 @@ def _ended(folder: JobFolder, number: str, board: Board) -> None:
         return
     if not folder.failure.exists():
         end = end_of(number)
-        told = f"SLURM job {number} has ended{f' as {end}' if end else ''} without results; see {folder.output}"
-        folder.write_failure(told, 1)
+        words = folder.last_words()
+        told = (
+            f"SLURM job {number} has ended{f' as {end}' if end else ''} without results{f': {words}' if words else ''}"
+        )
+        folder.write_failure(f"{told}; see {folder.output}", 1)
     board.ended(folder)

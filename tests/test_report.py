@@ -287,7 +287,7 @@ def test_values_are_the_same_however_they_are_written(written, same):
 
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.integers())
 def test_a_number_is_itself_after_being_written(number):
-    assert float(canonical(number)) == number
+    assert type(number)(canonical(number)) == number
     assert canonical(str(number)) == canonical(number)
 
 

@@ -228,6 +228,18 @@ SETTINGS = {
         optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.5),
         trainer={"max_epochs": 6},
     ),
+    "plateau": Setting(
+        learning_rate=lambda: Plateau(patience=0, factor=0.5),
+        # So wild that the rate falls after several epochs.
+        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=1.0),
+        trainer={"max_epochs": 5},
+    ),
+    "plateau, validated early in epochs": Setting(
+        learning_rate=lambda: Plateau(patience=0, factor=0.5),
+        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=1.0),
+        batch_size=10,
+        trainer={"val_check_interval": 5, "max_epochs": 5},
+    ),
     "gaussian": Setting(head=Gaussian, coin="sequence"),
     "accumulated": Setting(learning_rate=OneCycle, coin="batch", trainer={"accumulate_grad_batches": 2}),
     "few batches an epoch": Setting(learning_rate=Cosine, trainer={"limit_train_batches": 2}),

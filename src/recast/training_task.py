@@ -94,7 +94,7 @@ class TrainingTask(pl.LightningModule, ABC):
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the state of torch's generators and of the training loader: both go on where they were."""
+        """Adds the state of torch's generators, of the training loader, and the latest values of validation curves."""
         cuda = [torch.cuda.get_rng_state(self.device)] if self.device.type == "cuda" else []
         checkpoint["generators"] = {"cpu": torch.get_rng_state(), "cuda": cuda}
         if self.trainer.world_size > 1:
@@ -105,6 +105,8 @@ class TrainingTask(pl.LightningModule, ABC):
         loader: Any = self.trainer.train_dataloader
         if hasattr(loader, "state_dict"):
             checkpoint["train_loader"] = loader.state_dict()
+        curves = self.trainer.callback_metrics
+        checkpoint["curves"] = {name: curves[name].cpu() for name in self.validation_curves if name in curves}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keeps these states until training starts; building and validating in between may draw numbers.
@@ -122,6 +124,7 @@ class TrainingTask(pl.LightningModule, ABC):
         checkpoint["state_dict"] |= {f"{name}._extra_state": state for name, state in own["carried"].items()}
         self._generators = own["generators"]
         self._train_loader = checkpoint.get("train_loader")
+        self._curves = checkpoint.get("curves", {})
 
     def on_train_start(self) -> None:
         """Notes the planned length of training; restores generators and loader after a resume."""
@@ -136,6 +139,8 @@ class TrainingTask(pl.LightningModule, ABC):
         elif self.trainer.global_rank:
             # All processes have the same seed; their dropout is not to fall on the same places.
             torch.manual_seed(torch.initial_seed() + (self.trainer.global_rank << 32))
+        # A rate that follows a curve asks for it after the epoch, also where its validation was before the save.
+        self.trainer.callback_metrics.update(getattr(self, "_curves", {}))
         # Lightning restores a loader only where it builds it after reading the checkpoint; a learning rate that asks
         # for the number of steps makes it build it before.
         position = getattr(self, "_train_loader", None)
@@ -143,3 +148,10 @@ class TrainingTask(pl.LightningModule, ABC):
             loader: Any = self.trainer.train_dataloader
             loader.load_state_dict(position)
             self._train_loader = None
+
+    def on_train_epoch_end(self) -> None:
+        """Lets rates that follow a curve take their step after the epoch that was resumed, too.
+
+        Lightning leaves it out, since its states do not hold the curve; these do.
+        """
+        self.trainer.fit_loop._restarting = False  # noqa: SLF001 its setter means all loops

@@ -21,6 +21,7 @@ FLOORS = {
         "anchors",
         "attention",
         "cells",
+        "recurrence",
         "heads",
         "schedules",
         "metrics",

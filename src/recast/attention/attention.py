@@ -1,7 +1,7 @@
 """What attention is: how a decoder looks back at the steps of the context."""
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -23,7 +23,12 @@ class Attention(nn.Module, ABC):
     Args:
         query_size: Size of the decoder's outputs; given by the model.
         memory_size: Size of the encoder's outputs; given by the model.
+
+    Attributes:
+        looks_back: Whether it uses the memory at all.
     """
+
+    looks_back: ClassVar[bool] = True
 
     def __init__(self, *, query_size: int, memory_size: int) -> None:
         super().__init__()

@@ -1,5 +1,7 @@
 """No attention."""
 
+from typing import ClassVar
+
 from jaxtyping import Float
 from torch import Tensor
 
@@ -17,6 +19,8 @@ class NoAttention(Attention):
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range.
     """
+
+    looks_back: ClassVar[bool] = False
 
     @checked
     def __init__(self, *, query_size: PositiveInt, memory_size: PositiveInt) -> None:

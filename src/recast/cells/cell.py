@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -37,10 +37,12 @@ class Cell(nn.Module, ABC, Generic[State]):
     Attributes:
         state_type: The NamedTuple of the state.
         reads_hidden: Whether a step reads the output of the one before.
+        kind: Which of torch's cells it is, for the fast recurrences; None: it runs by its own `step` and `forward`.
     """
 
     state_type: ClassVar[type[Any]]
     reads_hidden: ClassVar[bool] = True
+    kind: Literal["rnn", "gru", "lstm"] | None = None
 
     def __init__(
         self,
@@ -70,6 +72,11 @@ class Cell(nn.Module, ABC, Generic[State]):
         if self.initial is None:
             return self.state_type(*(like.new_zeros(batch, size) for size in self.state_sizes))
         return self.state_type(*(start.to(like.dtype).expand(batch, -1) for start in self.initial))
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """weight_ih, weight_hh, bias_ih, bias_hh in torch's order of gates, where it has a `kind`."""
+        return []
 
     @abstractmethod
     def step(self, x: Float[Tensor, "batch input"], state: State) -> State:

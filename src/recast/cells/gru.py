@@ -47,6 +47,7 @@ class GRU(TorchCell[GRUState]):
     """
 
     state_type = GRUState
+    kind = "gru"
 
     @checked
     def __init__(

@@ -51,6 +51,7 @@ class LSTM(TorchCell[LSTMState]):
     """
 
     state_type = LSTMState
+    kind = "lstm"
 
     @checked
     def __init__(

@@ -59,6 +59,7 @@ class RNN(TorchCell[RNNState]):
             _, _, bias_ih, bias_hh = self.weights
             nn.init.zeros_(bias_ih)
             nn.init.zeros_(bias_hh)
+        self.kind = "rnn" if nonlinearity == "tanh" else None
         self._step = torch.rnn_tanh_cell if nonlinearity == "tanh" else torch.rnn_relu_cell
 
     def step(self, x: Float[Tensor, "batch input"], state: RNNState) -> RNNState:

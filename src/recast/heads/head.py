@@ -21,10 +21,12 @@ class Head(nn.Module, ABC):
     Attributes:
         parameters_per_target: Numbers that the readout gives for each target.
         stochastic: Whether `feedback` draws at random, so that repeated forecasts differ.
+        is_value: Whether its one parameter is itself what is fed back.
     """
 
     parameters_per_target: ClassVar[int]
     stochastic: ClassVar[bool]
+    is_value: ClassVar[bool] = False
 
     @abstractmethod
     def loss(

@@ -34,6 +34,7 @@ class Point(Head):
 
     parameters_per_target: ClassVar[int] = 1
     stochastic: ClassVar[bool] = False
+    is_value: ClassVar[bool] = True
 
     @checked
     def __init__(self, *, loss: LossName = "mse", delta: PositiveFloat = 1.0) -> None:

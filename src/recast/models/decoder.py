@@ -1,24 +1,21 @@
 """Unrolls a horizon from recurrent states, open loop or closed."""
 
-from typing import Any, Literal, NamedTuple
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from recast.attention.attention import Attention, Memory
 from recast.heads.head import Head
 from recast.models.stack import Stack
+from recast.recurrence.engine import engine
+from recast.recurrence.request import ClosedLoop, Readout, Rollout
 from recast.types import Share
 
 Feedback = Literal["prediction", "constant"]
-
-
-class Rollout(NamedTuple):
-    """What the decoder produced: head parameters, and the values that it would feed back."""
-
-    parameters: Float[Tensor, "batch horizon targets parameters"]
-    values: Float[Tensor, "batch horizon targets"]
 
 
 class Decoder(nn.Module):
@@ -70,7 +67,7 @@ class Decoder(nn.Module):
             memory: What the attention looks at.
         """
         outputs, _ = self.stack(torch.cat([previous, known], dim=-1), states)
-        return self._head_parameters(self.attention(outputs, memory), base)
+        return self._head_parameters(self._completed(outputs, memory), base)
 
     def closed_loop(
         self,
@@ -99,23 +96,50 @@ class Decoder(nn.Module):
             generator: Source of random numbers of a stochastic head.
             share: Which windows of the batch of all processes these are.
         """
-        value = first
-        parameters, values = [], []
-        # unbind, not [:, lead]: the backward pass of an index allocates the whole tensor at each step.
-        truths = () if truth is None else truth.unbind(1)
-        for lead, (ahead, anchor) in enumerate(zip(known.unbind(1), base.unbind(1), strict=True)):
-            output, states = self.stack.step(torch.cat([value, ahead], dim=-1), states)
-            queries = output.unflatten(0, (-1, len(memory.values))).transpose(0, 1)
-            output = self.attention(queries, memory).transpose(0, 1).flatten(0, 1)
-            parameters.append(self._head_parameters(output, anchor))
-            values.append(self.head.feedback(parameters[-1], generator, share))
-            if self.feedback == "prediction":
-                value = values[-1].detach() if self.detach_feedback else values[-1]
-            else:
-                value = first
-            if mask is not None and lead < mask.shape[1]:
-                value = torch.where(mask[:, lead, None], truths[lead], value)
-        return Rollout(torch.stack(parameters, dim=1), torch.stack(values, dim=1))
+        readout = self._readout(memory, generator, share)
+        if self.feedback == "constant":
+            previous = first.unsqueeze(1).expand_as(base)
+            if truth is not None and mask is not None:
+                fed = functional.pad(mask, (1, base.shape[1] - 1 - mask.shape[1])).unsqueeze(-1)
+                previous = torch.where(fed, functional.pad(truth[:, :-1], (0, 0, 1, 0)), previous)
+            parameters = self.open_loop(states, previous, known, base, memory)
+            return Rollout(parameters, readout.value(parameters))
+        return engine().decode(
+            ClosedLoop(
+                layers=self.stack.layers,
+                states=states,
+                readout=readout,
+                first=first,
+                known=known,
+                base=base,
+                dropout=self.stack.drop(len(first), known.shape[1], first),
+                truth=truth,
+                mask=mask,
+                detach=self.detach_feedback,
+            )
+        )
+
+    def _readout(self, memory: Memory, generator: torch.Generator | None, share: Share | None) -> Readout:
+        def parameters(output: Tensor, base: Tensor) -> Tensor:
+            return self._head_parameters(self._completed(output.unsqueeze(1), memory).squeeze(1), base)
+
+        return Readout(
+            parameters=parameters,
+            value=partial(self.head.feedback, generator=generator, share=share),
+            weight=self.readout.weight,
+            bias=self.readout.bias,
+            linear=self.head.is_value and not self.attention.looks_back,
+        )
+
+    def _completed(
+        self, outputs: Float[Tensor, "batch leads hidden"], memory: Memory
+    ) -> Float[Tensor, "batch leads hidden"]:
+        """What is read out in place of the outputs; samples of a window share its memory."""
+        if not self.attention.looks_back:
+            return outputs
+        windows, leads = len(memory.values), outputs.shape[1]
+        queries = outputs.unflatten(0, (-1, windows)).transpose(0, 1).flatten(1, 2)
+        return self.attention(queries, memory).unflatten(1, (-1, leads)).transpose(0, 1).flatten(0, 1)
 
     def _head_parameters(
         self, outputs: Float[Tensor, "*steps hidden"], base: Float[Tensor, "*steps targets"]

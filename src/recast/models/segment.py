@@ -10,12 +10,12 @@ from torch.nn import functional
 from recast.anchors.last import LastAnchor
 from recast.errors import ConfigurationError
 from recast.heads.head import Head
-from recast.models.decoder import Rollout
 from recast.models.draws import Draws
 from recast.models.model import AnchorFactory, ForecastModel
 from recast.models.segment_embedding import SegmentEmbedding, cut
 from recast.models.stack import CellFactory, Stack
 from recast.options import Fraction, PositiveInt, checked
+from recast.recurrence.request import Rollout
 from recast.types import Batch, SeriesSpec, Share
 
 Decoding = Literal["parallel", "recurrent"]

@@ -1,14 +1,17 @@
 """Layers of recurrent cells, one above the other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, cast
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from recast.cells.cell import Cell
+from recast.recurrence.engine import engine
+from recast.recurrence.request import OpenLoop, Unrolled
 
 CellFactory = Callable[..., Cell[Any]]
 
@@ -42,37 +45,81 @@ class Stack(nn.Module):
         self.dropout = dropout
 
     @property
+    def layers(self) -> list[Cell[Any]]:
+        """The cells, the lowest first."""
+        return [cast("Cell[Any]", cell) for cell in self.cells]
+
+    @property
     def state_sizes(self) -> list[tuple[int, ...]]:
         """The size of each field of each layer's state."""
-        return [cast("Cell[Any]", cell).state_sizes for cell in self.cells]
+        return [cell.state_sizes for cell in self.layers]
 
     def _add(self, cell: Cell[Any]) -> None:
         self.cells.append(cell)
         self.hidden_size = cell.hidden_size
 
     def forward(
-        self, inputs: Float[Tensor, "batch time inputs"], states: list[Any] | None = None
-    ) -> tuple[Float[Tensor, "batch time hidden"], list[Any]]:
-        """Outputs of the top layer at each step and the last state of each layer (open loop)."""
-        outputs = inputs
-        last = []
-        for layer, cell in enumerate(self.cells):
-            if layer:
-                outputs = functional.dropout(outputs, self.dropout, self.training)
-            outputs, state = cell(outputs, None if states is None else states[layer])
-            last.append(state)
-        return outputs, last
+        self,
+        inputs: Float[Tensor, "batch time inputs"],
+        states: Sequence[Any] | None = None,
+        *,
+        outputs_from: int = 0,
+    ) -> tuple[Float[Tensor, "batch steps hidden"], list[Any]]:
+        """Outputs of the top layer and the last state of each layer (open loop).
+
+        Args:
+            inputs: One input a step.
+            states: State of each layer before the first step; none: the initial ones.
+            outputs_from: First step whose output is wanted; the fewer, the faster.
+        """
+        if not self.cells:
+            return inputs[:, outputs_from:], []
+        outputs, last = self.unroll(inputs, states, at=(inputs.shape[1],), outputs_from=outputs_from)
+        return outputs, [type(state)(*(field[:, 0] for field in state)) for state in last]
+
+    def unroll(
+        self,
+        inputs: Float[Tensor, "batch time inputs"],
+        states: Sequence[Any] | None,
+        *,
+        at: tuple[int, ...],
+        outputs_from: int,
+    ) -> Unrolled:
+        """Outputs of the top layer, and the states of each layer after each count of steps in `at`."""
+        start = [None] * len(self.cells) if states is None else states
+        return engine().sequence(
+            OpenLoop(
+                layers=self.layers,
+                inputs=inputs,
+                states=start,
+                dropout=self.drop(len(inputs), inputs.shape[1], inputs),
+                at=at,
+                outputs_from=outputs_from,
+            )
+        )
+
+    def drop(self, batch: int, time: int, like: Tensor) -> list[Float[Tensor, "batch time hidden"]]:
+        """Factors on the outputs of each layer but the last: 0 where one is dropped, else 1 / (1 - dropout).
+
+        None where nothing is dropped.
+        """
+        if not (self.training and self.dropout):
+            return []
+        return [
+            functional.dropout(torch.ones(batch, time, cell.hidden_size).to(like), self.dropout, training=True)
+            for cell in self.layers[:-1]
+        ]
 
     def step(
         self, inputs: Float[Tensor, "batch inputs"], states: list[Any]
     ) -> tuple[Float[Tensor, "batch hidden"], list[Any]]:
         """Output of the top layer after one step, and the new states."""
         output = inputs
+        dropout = self.drop(len(inputs), 1, inputs)
         new = []
-        for layer, state in enumerate(states):
-            if layer:
-                output = functional.dropout(output, self.dropout, self.training)
-            cell = cast("Cell[Any]", self.cells[layer])
+        for layer, (cell, state) in enumerate(zip(self.layers, states, strict=True)):
+            if layer and dropout:
+                output = output * dropout[layer - 1][:, 0]
             new.append(cell.step(output, state))
             output = new[-1].hidden
         return output, new

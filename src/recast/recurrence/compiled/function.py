@@ -1,0 +1,95 @@
+"""Both operations as one function of torch's autograd."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from recast.recurrence.compiled.kernels import Kernels
+from recast.recurrence.compiled.packing import Plan
+from recast.recurrence.compiled.unroll import Block, Slopes, Task, advance, go_back, outputs, states_at
+
+
+class Call(NamedTuple):
+    """What a loop is made of besides the tensors that have gradients.
+
+    at, outputs_from: as in `OpenLoop`; drop: factors between layers; truth, mask, detach: as in `ClosedLoop`.
+    """
+
+    plan: Plan
+    kernels: Kernels
+    at: tuple[int, ...] = ()
+    outputs_from: int = 0
+    drop: tuple[Tensor, ...] = ()
+    truth: Tensor | None = None
+    mask: Tensor | None = None
+    detach: bool = False
+
+
+class Unroll(torch.autograd.Function):
+    """Runs a loop.
+
+    Takes a `Call`, the inputs (batch, time, inputs), the base forecast (batch, time, targets) or None, the states of
+    the first step, one tensor for each layer and field, and the weights, one layer after the other, the readout's last.
+    Gives the outputs of the top layer, or the values of a closed loop; then for each layer and field the states asked
+    for.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, call: Call, inputs: Tensor, base: Tensor | None, *rest: Tensor) -> tuple[Tensor, ...]:
+        """Runs it forth."""
+        plan = call.plan
+        starts = len(plan.sizes) * plan.fields
+        states, weights = rest[:starts], rest[starts:]
+        task = Task(
+            plan=plan,
+            weights=plan.pack([_array(weight) for weight in weights]),
+            inputs=_array(inputs),
+            states=plan.by_layer([_array(state) for state in states]),
+            drop=[_array(factors) for factors in call.drop],
+            truth=None if call.truth is None else _array(call.truth),
+            mask=None if call.mask is None else _array(call.mask),
+            base=None if base is None else _array(base),
+            detach=call.detach,
+        )
+        done, values = advance(task, call.kernels)
+        if any(ctx.needs_input_grad):
+            ctx.set_materialize_grads(False)
+            ctx.call, ctx.task, ctx.rows = call, task, [block.rows for block in done]
+            # Kept by autograd, they are freed after the way back, and a weight changed in between is noticed.
+            ctx.save_for_backward(*weights, *(torch.from_numpy(part) for block in done for part in block[1:]))
+        first = outputs(task, done, call.outputs_from) if values is None else values
+        return tuple(map(torch.from_numpy, (first, *states_at(task, done, call.at))))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *slopes: Tensor | None) -> tuple[Tensor | None, ...]:
+        """Goes back."""
+        call, task, plan = ctx.call, ctx.task, ctx.call.plan
+        saved = [part.numpy() for part in ctx.saved_tensors[-len(Block._fields[1:]) * len(ctx.rows) :]]
+        parts = iter(saved)
+        done = [Block(rows, *(next(parts) for _ in Block._fields[1:])) for rows in ctx.rows]
+        first, *others = (None if slope is None else _array(slope) for slope in slopes)
+        closed = task.closed
+        outer = Slopes(
+            values=first if closed else None,
+            outputs=None if closed else first,
+            outputs_from=call.outputs_from,
+            states=plan.by_layer(others),
+            at=call.at,
+        )
+        _, wants_inputs, wants_base, *wants_rest = ctx.needs_input_grad
+        found = go_back(task, done, outer, call.kernels, inputs_wanted=wants_inputs)
+        rest = [*(field for fields in found.states for field in fields), *found.weights]
+        wanted = [wants_inputs, wants_base, *wants_rest]
+        gradients = [found.inputs, found.base, *rest]
+        return None, *(
+            torch.from_numpy(gradient) if want and gradient is not None else None
+            for want, gradient in zip(wanted, gradients, strict=True)
+        )
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().numpy()

@@ -1,0 +1,106 @@
+"""Recurrences compiled by Numba, for the CPU."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from recast.recurrence.compiled.function import Call, Unroll
+from recast.recurrence.compiled.kernels import compiled
+from recast.recurrence.compiled.packing import Plan
+from recast.recurrence.compiled.rows import blocks
+from recast.recurrence.implementation import Implementation
+from recast.recurrence.refusals import common_refusal
+from recast.recurrence.request import ClosedLoop, Layer, OpenLoop, Rollout, Unrolled
+
+
+@final
+class Numba(Implementation):
+    """A loop over time in machine code, with back-propagation through time written by hand.
+
+    A block of up to 16 rows of the batch goes through all layers and all steps on one core, so that nobody waits for
+    anybody at each step; blocks run side by side in as many threads as torch uses. A step's products stay in vector
+    registers. Only the states are kept for the way back; gates are computed again from them, 8 steps at a time, and
+    weight gradients are products over these. Results do not depend on the number of threads.
+
+    Args:
+        cache_dir: Where compiled kernels are kept; none: the user's cache folder. [folder]
+    """
+
+    name: ClassVar[str] = "numba"
+
+    def __init__(self, *, cache_dir: Path | None = None) -> None:
+        self.cache_dir = cache_dir
+
+    def refusal(self, request: OpenLoop | ClosedLoop) -> str | None:
+        """Why it cannot compute this."""
+        data = request.inputs if isinstance(request, OpenLoop) else request.first
+        if data.device.type != "cpu":
+            return "the data are not on the CPU"
+        return common_refusal(request)
+
+    def describe(self, request: OpenLoop | ClosedLoop) -> str:
+        """Its name, and the blocks of rows."""
+        data = request.inputs if isinstance(request, OpenLoop) else request.first
+        count = len(blocks(len(data)))
+        return f"numba, {count} block{'s' * (count > 1)} of rows"
+
+    @torch.compiler.disable
+    def sequence(self, request: OpenLoop) -> Unrolled:
+        """Runs an open loop."""
+        inputs = request.inputs
+        states = [
+            layer.initial_state(len(inputs), inputs) if state is None else state
+            for layer, state in zip(request.layers, request.states, strict=True)
+        ]
+        plan = _plan(request.layers, inputs.shape[2], 0)
+        call = Call(
+            plan,
+            compiled(_dtype(inputs), self.cache_dir),
+            at=request.at,
+            outputs_from=request.outputs_from,
+            drop=tuple(request.dropout),
+        )
+        outputs, *fields = Unroll.apply(call, inputs, None, *_flat(states), *_weights(request.layers))
+        pairs = zip(states, plan.by_layer(fields), strict=True)
+        return Unrolled(outputs, [type(state)(*parts) for state, parts in pairs])
+
+    @torch.compiler.disable
+    def decode(self, request: ClosedLoop) -> Rollout:
+        """Runs a closed loop."""
+        first = functional.pad(request.first.unsqueeze(1), (0, 0, 0, request.known.shape[1] - 1))
+        inputs = torch.cat([first, request.known], dim=-1)
+        call = Call(
+            _plan(request.layers, inputs.shape[2], request.first.shape[1]),
+            compiled(_dtype(inputs), self.cache_dir),
+            drop=tuple(request.dropout),
+            truth=None if request.mask is None else request.truth,
+            mask=request.mask,
+            detach=request.detach,
+        )
+        weights = [*_weights(request.layers), request.readout.weight, request.readout.bias]
+        values, *_ = Unroll.apply(call, inputs, request.base, *_flat(request.states), *weights)
+        return Rollout(values.unsqueeze(-1), values)
+
+
+def _plan(layers: Any, inputs: int, targets: int) -> Plan:
+    return _cached_plan(layers[0].kind, tuple(layer.hidden_size for layer in layers), inputs, targets)
+
+
+# Its tables of places are computed once.
+_cached_plan = lru_cache(maxsize=64)(Plan)
+
+
+def _dtype(tensor: Tensor) -> Any:
+    return torch.empty(0, dtype=tensor.dtype).numpy().dtype
+
+
+def _flat(states: Any) -> list[Tensor]:
+    return [field for state in states for field in state]
+
+
+def _weights(layers: Any) -> list[Tensor]:
+    return [weight for layer in layers for weight in layer.weights]

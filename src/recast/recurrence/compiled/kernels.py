@@ -1,0 +1,129 @@
+"""The compiled loops, kept on disk so that only the first run on a machine compiles them."""
+
+import fcntl
+import hashlib
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import llvmlite
+import numba
+import numpy as np
+import platformdirs
+from numba import types
+
+from recast.recurrence.compiled import loops
+
+log = logging.getLogger(__name__)
+
+
+class Kernels(NamedTuple):
+    """Compiled loops for one type of number; see `loops`."""
+
+    forward: Callable[..., None]
+    backward: Callable[..., None]
+
+
+@cache
+def compiled(dtype: np.dtype[Any], folder: Path | None = None) -> Kernels:
+    """The loops for a type of number, from disk or compiled now.
+
+    Args:
+        dtype: float32 or float64.
+        folder: Where they are kept; none: the user's cache folder, or one of its own among temporary files where that
+            cannot be written. [folder]
+    """
+    with _kept_in(folder if folder is not None else default_folder()):
+        started = time.perf_counter()
+        loops.forward.compile(_forward_types(dtype))
+        loops.backward.compile(_backward_types(dtype))
+        seconds = time.perf_counter() - started
+    if not all(_from_disk(loop) for loop in (loops.forward, loops.backward)):
+        log.info("recurrence kernels for %s compiled in %.1f s", dtype, seconds)
+    return Kernels(loops.forward, loops.backward)
+
+
+def _from_disk(loop: Any) -> bool:
+    return sum(loop.stats.cache_hits.values()) > 0
+
+
+def default_folder() -> Path | None:
+    """The first folder for kernels that can be written; none if none can."""
+    own = Path(tempfile.gettempdir()) / f"recast-{os.getuid()}"
+    return next((folder for folder in (Path(platformdirs.user_cache_dir("recast")), own) if is_usable(folder)), None)
+
+
+def is_usable(folder: Path) -> bool:
+    """Whether a folder can be made and written, and belongs to this user: what lies there is run."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return folder.stat().st_uid == os.getuid() and os.access(folder, os.W_OK | os.X_OK)
+    except OSError:
+        return False
+
+
+@contextmanager
+def _kept_in(folder: Path | None) -> Iterator[None]:
+    """What is compiled within is kept in a folder of this version, one process at a time.
+
+    Numba numbers the files of a function by an index that two processes would overwrite for each other: one could then
+    load what the other compiled from other types.
+    """
+    if folder is None:
+        log.warning(
+            "recurrence kernels are compiled at each start: neither the cache nor the temporary folder is writable"
+        )
+        yield
+        return
+    place = folder / "kernels" / _version()
+    place.mkdir(parents=True, exist_ok=True)
+    before = numba.config.CACHE_DIR
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        numba.config.CACHE_DIR = str(place)
+        try:
+            for loop in (loops.forward, loops.backward):
+                loop.enable_caching()
+            yield
+        finally:
+            numba.config.CACHE_DIR = before
+
+
+def _version() -> str:
+    """Of all that the machine code depends on and Numba does not look at: the modules beside this one, Numba, LLVM."""
+    code = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__}".encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        code.update(path.read_bytes())
+    return code.hexdigest()[:16]
+
+
+def _forward_types(dtype: np.dtype[Any]) -> tuple[types.Type, ...]:
+    numbers, places, bits, size = _common(dtype)
+    return (
+        types.int64, types.boolean, size, numbers, places,
+        *(numbers,) * 4, bits, *(numbers,) * 5,
+    )  # fmt: skip
+
+
+def _backward_types(dtype: np.dtype[Any]) -> tuple[types.Type, ...]:
+    numbers, places, bits, size = _common(dtype)
+    steps = types.Array(types.int64, 1, "C")
+    return (
+        types.int64, types.boolean, types.boolean, types.int64, size, numbers, places, *(numbers,) * 3, bits,
+        numbers, numbers, steps, numbers, steps, numbers, numbers, types.boolean, numbers, places, *(numbers,) * 3,
+    )  # fmt: skip
+
+
+def _common(dtype: np.dtype[Any]) -> tuple[types.Type, types.Type, types.Type, types.Type]:
+    return (
+        types.Array(numba.from_dtype(dtype), 1, "C"),
+        types.Array(types.int64, 2, "C"),
+        types.Array(types.uint8, 1, "C"),
+        types.UniTuple(types.int64, 8),
+    )

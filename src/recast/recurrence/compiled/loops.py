@@ -1,0 +1,472 @@
+"""The loops over time: forth through all layers, and back through time in chunks.
+
+Only states are kept on the way forth. On the way back the gates of `chunk` steps are computed again from them, which
+is faster than fetching them from memory, and gives the weights' gradients as products over a whole chunk.
+
+All arrays are flat. For a block of n rows, T steps, H units, L layers:
+
+    x        (T, n, X)         inputs of the lowest layer: X numbers, a multiple of 4, of which I are read
+    states   (L, Q, T + 1, n, H)  Q = 2 for the LSTM (hidden, cell), else 1; those before the first step are given
+    drop     (L - 1, T, n, H)  factors on the outputs of each layer but the top one; empty: none
+    values   (T, n, P)         closed loop: forecasts, P targets
+    slopes   (T, n, V)         closed loop: derivative of the loss with respect to them, V = P up to a multiple of 4
+
+`weights` holds each layer's as `packing.Plan` lays them out; `at` are the places in it.
+"""
+
+from recast.recurrence.compiled import cells
+from recast.recurrence.compiled.cells import GRU, LSTM, RNN
+from recast.recurrence.compiled.options import jit
+from recast.recurrence.compiled.tile import product, products
+
+# Columns of the tables of places, one line a layer, that of the readout last.
+BIAS, INPUT, HIDDEN, HIDDEN_BACK, INPUT_BACK = range(5)
+
+
+@jit
+def _sums(gates, plane, kind, weights, at, layer, left, l, ls, depth, states, s, rows, units):
+    """The gates' sums of `rows` rows: from inputs `left` at `l`, and hidden states at `s`."""
+    first, stop = cells.INPUT_PLANES[kind]
+    begin, end = cells.HIDDEN_PLANES[kind]
+    for gate in range(cells.PLANES[kind]):
+        bias = at[layer, BIAS] + gate * units
+        inputs = at[layer, INPUT] + (gate - first) * depth * units
+        hidden = at[layer, HIDDEN] + (gate - begin) * units * units
+        reads_inputs = depth if first <= gate < stop else 0
+        reads_hidden = units if begin <= gate < end else 0
+        products(
+            gates, gate * plane, units, weights, bias, 0,
+            states, s, units, 1, weights, hidden, units, reads_hidden,
+            left, l, ls, weights, inputs, units, reads_inputs, rows, units,
+        )  # fmt: skip
+
+
+@jit
+def forward(kind, closed, size, weights, at, x, states, drop, truth, mask, base, values, gates, dropped, out):
+    """Runs all layers over all steps; in a closed loop each value is fed to the next step.
+
+    size: T, n, H, L, I, X, P, columns of the readout (P up to a multiple of 16).
+    gates (planes, n, H), dropped (n, H), out (n, columns): room to work in.
+    """
+    steps, rows, units, layers, inputs, stride, targets, columns = size
+    fields = 2 if kind == LSTM else 1
+    block = rows * units
+    line = (steps + 1) * block
+    for t in range(steps):
+        for layer in range(layers):
+            hidden = layer * fields * line
+            before, after = hidden + t * block, hidden + (t + 1) * block
+            if layer == 0:
+                _sums(
+                    gates,
+                    block,
+                    kind,
+                    weights,
+                    at,
+                    0,
+                    x,
+                    t * rows * stride,
+                    stride,
+                    inputs,
+                    states,
+                    before,
+                    rows,
+                    units,
+                )
+            else:
+                below = after - fields * line
+                if len(drop):
+                    d = ((layer - 1) * steps + t) * block
+                    for k in range(block):
+                        dropped[k] = states[below + k] * drop[d + k]
+                    _sums(gates, block, kind, weights, at, layer, dropped, 0, units, units, states, before, rows, units)
+                else:
+                    _sums(
+                        gates, block, kind, weights, at, layer, states, below, units, units, states, before, rows, units
+                    )
+            old, new = states[before : before + block], states[after : after + block]
+            if kind == RNN:
+                cells.rnn_advance(gates[:block], new)
+            elif kind == GRU:
+                cells.gru_advance(
+                    gates[:block],
+                    gates[block : 2 * block],
+                    gates[2 * block : 3 * block],
+                    gates[3 * block : 4 * block],
+                    old,
+                    new,
+                )
+            else:
+                cells.lstm_advance(
+                    gates[:block],
+                    gates[block : 2 * block],
+                    gates[2 * block : 3 * block],
+                    gates[3 * block : 4 * block],
+                    states[before + line : before + line + block],
+                    new,
+                    states[after + line : after + line + block],
+                )
+        if closed:
+            top = (layers - 1) * fields * line + (t + 1) * block
+            readout, bias = at[layers, INPUT], at[layers, BIAS]
+            product(
+                out,
+                0,
+                columns,
+                weights,
+                bias,
+                0,
+                states,
+                top,
+                units,
+                1,
+                weights,
+                readout,
+                columns,
+                rows,
+                columns,
+                units,
+            )
+            for i in range(rows):
+                for p in range(targets):
+                    here = (t * rows + i) * targets + p
+                    value = out[i * columns + p] + base[here]
+                    values[here] = value
+                    if t + 1 < steps:
+                        fed = mask[t * rows + i] != 0
+                        x[((t + 1) * rows + i) * stride + p] = truth[here] if fed else value
+
+
+@jit
+def backward(
+    kind,
+    closed,
+    detach,
+    chunk,
+    size,
+    weights,
+    at,
+    x,
+    states,
+    drop,
+    mask,
+    slopes,
+    outer,
+    outer_at,
+    given,
+    given_at,
+    d,
+    dx,
+    want_dx,
+    grads,
+    grads_at,
+    gates,
+    dropped,
+    dy,
+):
+    """Goes back through all steps and layers; adds to the gradients `grads`.
+
+    outer (selected steps, n, H), outer_at (T): derivative with respect to the top layer's output at step t, at place
+    outer_at[t] if that is not negative; given (selected steps, L, Q, n, H), given_at (T): that with respect to all
+    states after step t. d (L, Q, n, H): zeros; in the end the derivative with respect to the states before the first
+    step. dx (T, n, columns): that with respect to the inputs, if `want_dx`; in a closed loop, with respect to what
+    was read, of which the part of fed-back values is zero. slopes: in the end with all later effects of each value.
+    """
+    steps, rows, units, layers, inputs, stride, targets, columns = size
+    fields = 2 if kind == LSTM else 1
+    planes = cells.PLANES[kind]
+    block = rows * units
+    line = (steps + 1) * block
+    wide = chunk * block  # a plane of the gates of a chunk
+    first, stop = cells.INPUT_PLANES[kind]
+    begin, end = cells.HIDDEN_PLANES[kind]
+    padded = (inputs + 15) // 16 * 16
+    room = (targets + 3) // 4 * 4
+    high = steps
+    while high > 0:
+        low = max(0, high - chunk)
+        count = high - low
+        for layer in range(layers):
+            before = layer * fields * line + low * block
+            g = gates[layer * planes * wide : (layer + 1) * planes * wide]
+            many = count * block
+            if layer and len(drop):
+                below = before - fields * line + block
+                factors = ((layer - 1) * steps + low) * block
+                for k in range(many):
+                    dropped[(layer - 1) * wide + k] = states[below + k] * drop[factors + k]
+            if kind == RNN:
+                continue  # its new state is the value of its only gate
+            if layer == 0:
+                source, place, stride_, depth = x, low * rows * stride, stride, inputs
+            elif len(drop):
+                source, place, stride_, depth = dropped, (layer - 1) * wide, units, units
+            else:
+                source, place, stride_, depth = states, before - fields * line + block, units, units
+            _sums(g, wide, kind, weights, at, layer, source, place, stride_, depth, states, before, count * rows, units)
+            g0, g1 = g[:many], g[wide : wide + many]
+            g2, g3 = g[2 * wide : 2 * wide + many], g[3 * wide : 3 * wide + many]
+            if kind == GRU:
+                cells.gru_activate(g0, g1, g2, g3)
+            else:
+                cells.lstm_activate(g0, g1, g2, g3)
+        for t in range(high - 1, low - 1, -1):
+            k0 = (t - low) * block
+            top = (layers - 1) * fields * block
+            if closed:
+                w = at[layers, HIDDEN_BACK]
+                product(
+                    d,
+                    top,
+                    units,
+                    d,
+                    top,
+                    units,
+                    slopes,
+                    t * rows * room,
+                    room,
+                    1,
+                    weights,
+                    w,
+                    units,
+                    rows,
+                    units,
+                    targets,
+                )
+            if outer_at[t] >= 0:
+                o = outer_at[t] * block
+                for k in range(block):
+                    d[top + k] += outer[o + k]
+            if given_at[t] >= 0:
+                o = given_at[t] * layers * fields * block
+                for k in range(layers * fields * block):
+                    d[k] += given[o + k]
+            for layer in range(layers - 1, -1, -1):
+                hidden = layer * fields * line
+                before, after = hidden + t * block, hidden + (t + 1) * block
+                g = gates[layer * planes * wide : (layer + 1) * planes * wide]
+                here = layer * fields * block
+                slope = d[here : here + block]
+                g0 = g[k0 : k0 + block]
+                if kind == RNN:
+                    cells.rnn_differentiate(g0, states[after : after + block], slope)
+                else:
+                    g1 = g[wide + k0 : wide + k0 + block]
+                    g2 = g[2 * wide + k0 : 2 * wide + k0 + block]
+                    g3 = g[3 * wide + k0 : 3 * wide + k0 + block]
+                    if kind == GRU:
+                        cells.gru_differentiate(g0, g1, g2, g3, states[before : before + block], slope)
+                    else:
+                        cells.lstm_differentiate(
+                            g0,
+                            g1,
+                            g2,
+                            g3,
+                            states[before + line : before + line + block],
+                            states[after + line : after + line + block],
+                            slope,
+                            d[here + block : here + 2 * block],
+                        )
+                for gate in range(begin, end):
+                    w = at[layer, HIDDEN_BACK] + (gate - begin) * units * units
+                    product(
+                        d,
+                        here,
+                        units,
+                        d,
+                        here,
+                        units,
+                        g,
+                        gate * wide + k0,
+                        units,
+                        1,
+                        weights,
+                        w,
+                        units,
+                        rows,
+                        units,
+                        units,
+                    )
+                if layer == 0:
+                    if want_dx or (closed and t > 0 and not detach):
+                        o = t * rows * padded
+                        for gate in range(first, stop):
+                            w = at[0, INPUT_BACK] + (gate - first) * units * padded
+                            product(
+                                dx,
+                                o,
+                                padded,
+                                dx,
+                                o,
+                                padded,
+                                g,
+                                gate * wide + k0,
+                                units,
+                                1,
+                                weights,
+                                w,
+                                padded,
+                                rows,
+                                padded,
+                                units,
+                            )
+                elif len(drop):
+                    for k in range(block):
+                        dy[k] = 0
+                    for gate in range(first, stop):
+                        w = at[layer, INPUT_BACK] + (gate - first) * units * units
+                        product(
+                            dy,
+                            0,
+                            units,
+                            dy,
+                            0,
+                            units,
+                            g,
+                            gate * wide + k0,
+                            units,
+                            1,
+                            weights,
+                            w,
+                            units,
+                            rows,
+                            units,
+                            units,
+                        )
+                    factors = ((layer - 1) * steps + t) * block
+                    for k in range(block):
+                        d[here - fields * block + k] += dy[k] * drop[factors + k]
+                else:
+                    o = here - fields * block
+                    for gate in range(first, stop):
+                        w = at[layer, INPUT_BACK] + (gate - first) * units * units
+                        product(
+                            d,
+                            o,
+                            units,
+                            d,
+                            o,
+                            units,
+                            g,
+                            gate * wide + k0,
+                            units,
+                            1,
+                            weights,
+                            w,
+                            units,
+                            rows,
+                            units,
+                            units,
+                        )
+            if closed and t > 0:
+                for i in range(rows):
+                    fed = mask[(t - 1) * rows + i] != 0
+                    for p in range(targets):
+                        o = (t * rows + i) * padded + p
+                        if not (fed or detach):
+                            slopes[((t - 1) * rows + i) * room + p] += dx[o]
+                        dx[o] = 0
+        _weights(
+            kind, closed, size, x, states, slopes, grads, grads_at, gates, dropped, len(drop) > 0, low, count, wide
+        )
+        high = low
+
+
+@jit
+def _weights(kind, closed, size, x, states, slopes, grads, at, gates, dropped, drops, low, count, wide):
+    """Adds the part of `count` steps from `low` on to the weights' gradients."""
+    steps, rows, units, layers, inputs, stride, targets, columns = size
+    fields = 2 if kind == LSTM else 1
+    planes = cells.PLANES[kind]
+    block = rows * units
+    line = (steps + 1) * block
+    many = count * rows
+    first, stop = cells.INPUT_PLANES[kind]
+    begin, end = cells.HIDDEN_PLANES[kind]
+    room = (targets + 3) // 4 * 4
+    for layer in range(layers):
+        hidden = layer * fields * line + low * block
+        g = gates[layer * planes * wide : (layer + 1) * planes * wide]
+        for gate in range(begin, end):
+            o = at[layer, HIDDEN] + (gate - begin) * units * units
+            product(
+                grads, o, units, grads, o, units, g, gate * wide, 1, units, states, hidden, units, units, units, many
+            )
+        for gate in range(first, stop):
+            if layer == 0:
+                o = at[0, INPUT] + (gate - first) * stride * units
+                product(
+                    grads,
+                    o,
+                    units,
+                    grads,
+                    o,
+                    units,
+                    x,
+                    low * rows * stride,
+                    1,
+                    stride,
+                    g,
+                    gate * wide,
+                    units,
+                    stride,
+                    units,
+                    many,
+                )
+            else:
+                o = at[layer, INPUT] + (gate - first) * units * units
+                below = hidden - fields * line + block
+                if drops:
+                    place = (layer - 1) * wide
+                    product(
+                        grads,
+                        o,
+                        units,
+                        grads,
+                        o,
+                        units,
+                        dropped,
+                        place,
+                        1,
+                        units,
+                        g,
+                        gate * wide,
+                        units,
+                        units,
+                        units,
+                        many,
+                    )
+                else:
+                    product(
+                        grads,
+                        o,
+                        units,
+                        grads,
+                        o,
+                        units,
+                        states,
+                        below,
+                        1,
+                        units,
+                        g,
+                        gate * wide,
+                        units,
+                        units,
+                        units,
+                        many,
+                    )
+        for gate in range(planes):
+            bias = grads[at[layer, BIAS] + gate * units : at[layer, BIAS] + (gate + 1) * units]
+            for i in range(many):
+                row = g[gate * wide + i * units : gate * wide + (i + 1) * units]
+                for j in range(units):
+                    bias[j] += row[j]
+    if closed:
+        o = at[layers, INPUT]
+        top = (layers - 1) * fields * line + (low + 1) * block
+        product(
+            grads, o, units, grads, o, units, slopes, low * rows * room, 1, room, states, top, units, room, units, many
+        )
+        for i in range(many):
+            for p in range(targets):
+                grads[at[layers, BIAS] + p] += slopes[(low * rows + i) * room + p]

@@ -1,0 +1,203 @@
+"""Where the weights of a network lie in one flat array, in the order and with the padding that the kernels read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from recast.recurrence.compiled import cells
+from recast.recurrence.compiled.loops import BIAS, HIDDEN, HIDDEN_BACK, INPUT, INPUT_BACK
+from recast.recurrence.compiled.tile import COLUMNS, ROWS
+from recast.recurrence.request import Kind
+
+_KINDS: dict[Kind, int] = {"rnn": cells.RNN, "gru": cells.GRU, "lstm": cells.LSTM}
+_PARTS = 5
+
+
+def up(number: int, multiple: int) -> int:
+    """The next multiple, or the number itself if it is one."""
+    return -(-number // multiple) * multiple
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The sizes of a network, and where its weights lie.
+
+    All layers have room for the same number of units. Those that are not there have weights and biases of zero, so
+    that their states stay zero.
+
+    Args:
+        kind: The cell of all layers.
+        sizes: Hidden units of each layer, the lowest first.
+        inputs: Inputs of the lowest layer.
+        targets: Numbers that the readout gives; 0: there is no readout.
+    """
+
+    kind: Kind
+    sizes: tuple[int, ...]
+    inputs: int
+    targets: int
+
+    @property
+    def number(self) -> int:
+        """The kind as the kernels know it."""
+        return _KINDS[self.kind]
+
+    @property
+    def fields(self) -> int:
+        """Fields of a state."""
+        return 2 if self.kind == "lstm" else 1
+
+    @property
+    def planes(self) -> int:
+        """Planes of gates."""
+        return cells.PLANES[self.number]
+
+    @cached_property
+    def units(self) -> int:
+        """Room for the units of a layer."""
+        return up(max(self.sizes), COLUMNS)
+
+    @property
+    def stride(self) -> int:
+        """Room for the inputs of a row."""
+        return up(self.inputs, ROWS)
+
+    @property
+    def columns(self) -> int:
+        """Room for what the readout gives, as the product wants it."""
+        return up(self.targets, COLUMNS)
+
+    @property
+    def room(self) -> int:
+        """Room for the derivatives with respect to what the readout gives."""
+        return up(self.targets, ROWS)
+
+    @cached_property
+    def _shapes(self) -> list[list[tuple[int, ...]]]:
+        """Shape of each part of each layer, and of the readout, in the order of the places."""
+        first, stop = cells.INPUT_PLANES[self.number]
+        begin, end = cells.HIDDEN_PLANES[self.number]
+        units, shapes = self.units, []
+        for layer in range(len(self.sizes)):
+            depth = units if layer else self.inputs
+            square = (end - begin, units, units)
+            shapes.append(
+                [
+                    (self.planes, units),
+                    (stop - first, depth, units),
+                    square,
+                    square,
+                    (stop - first, units, up(depth, COLUMNS)),
+                ]
+            )
+        return [*shapes, [(self.columns,), (units, self.columns), (0,), (self.targets, units), (0,)]]
+
+    @cached_property
+    def _gradient_shapes(self) -> list[list[tuple[int, ...]]]:
+        """The same for the gradients, of which there is one of each weight."""
+        shapes = [[bias, inputs, hidden, (0,), (0,)] for bias, inputs, hidden, _, _ in self._shapes[:-1]]
+        gates, _, units = shapes[0][INPUT]
+        shapes[0][INPUT] = (gates, self.stride, units)
+        return [*shapes, [(self.targets,), (self.room, units), (0,), (0,), (0,)]]
+
+    @cached_property
+    def places(self) -> np.ndarray:
+        """Where each part of each layer begins; the readout comes last."""
+        return _places(self._shapes)
+
+    @cached_property
+    def gradient_places(self) -> np.ndarray:
+        """The same for the gradients."""
+        return _places(self._gradient_shapes)
+
+    @cached_property
+    def gradient_length(self) -> int:
+        """Numbers in the flat array of gradients."""
+        return _length(self._gradient_shapes)
+
+    def by_layer(self, fields: Sequence[Any]) -> list[Sequence[Any]]:
+        """A list that has each field of each layer's state, cut into layers."""
+        return [fields[first : first + self.fields] for first in range(0, len(fields), self.fields)]
+
+    def pack(self, weights: Sequence[np.ndarray]) -> np.ndarray:
+        """The flat array.
+
+        Args:
+            weights: weight_ih, weight_hh, bias_ih, bias_hh of each layer, as torch orders them, then weight and bias
+                of the readout, if there is one.
+        """
+        flat = np.zeros(_length(self._shapes), weights[0].dtype)
+        views = _views(flat, self._shapes, self.places)
+        for layer, view in enumerate(views[:-1]):
+            weight_ih, weight_hh, bias_ih, bias_hh = weights[4 * layer : 4 * layer + 4]
+            units, inputs = weight_hh.shape[1], weight_ih.shape[1]
+            from_inputs = weight_ih.reshape(-1, units, inputs)
+            from_hidden = self._candidate_first(weight_hh.reshape(-1, units, units))
+            view[INPUT][:, :inputs, :units] = from_inputs.transpose(0, 2, 1)
+            view[HIDDEN][:, :units, :units] = from_hidden.transpose(0, 2, 1)
+            view[HIDDEN_BACK][:, :units, :units] = from_hidden
+            view[INPUT_BACK][:, :units, :inputs] = from_inputs
+            first, stop = cells.INPUT_PLANES[self.number]
+            begin, end = cells.HIDDEN_PLANES[self.number]
+            view[BIAS][first:stop, :units] = bias_ih.reshape(-1, units)
+            view[BIAS][begin:end, :units] += self._candidate_first(bias_hh.reshape(-1, units))
+        if self.targets:
+            weight, bias = weights[-2:]
+            units = weight.shape[1]
+            view = views[-1]
+            view[BIAS][: self.targets] = bias
+            view[INPUT][:units, : self.targets] = weight.T
+            view[HIDDEN_BACK][:, :units] = weight
+        return flat
+
+    def unpack(self, gradients: np.ndarray) -> list[np.ndarray]:
+        """Gradients of all weights in the order of `pack`, those of the readout last."""
+        views = _views(gradients, self._gradient_shapes, self.gradient_places)
+        found = []
+        for layer, (view, units) in enumerate(zip(views[:-1], self.sizes, strict=True)):
+            inputs = self.sizes[layer - 1] if layer else self.inputs
+            first, stop = cells.INPUT_PLANES[self.number]
+            begin, end = cells.HIDDEN_PLANES[self.number]
+            from_inputs = view[INPUT][:, :inputs, :units].transpose(0, 2, 1)
+            from_hidden = self._candidate_last(view[HIDDEN][:, :units, :units])
+            found += [
+                np.ascontiguousarray(from_inputs).reshape(-1, inputs),
+                np.ascontiguousarray(from_hidden).reshape(-1, units),
+                view[BIAS][first:stop, :units].reshape(-1).copy(),
+                self._candidate_last(view[BIAS][begin:end, :units]).reshape(-1).copy(),
+            ]
+        if self.targets:
+            units = self.sizes[-1]
+            found += [views[-1][INPUT][: self.targets, :units].copy(), views[-1][BIAS].copy()]
+        return found
+
+    def _candidate_first(self, gates: np.ndarray) -> np.ndarray:
+        """From torch's order of a GRU's gates r, z, n to n, r, z."""
+        return np.roll(gates, 1, axis=0) if self.kind == "gru" else gates
+
+    def _candidate_last(self, gates: np.ndarray) -> np.ndarray:
+        """The inverse."""
+        return np.roll(gates, -1, axis=0) if self.kind == "gru" else gates
+
+
+def _lengths(shapes: list[list[tuple[int, ...]]]) -> list[int]:
+    return [int(np.prod(shape)) for parts in shapes for shape in parts]
+
+
+def _length(shapes: list[list[tuple[int, ...]]]) -> int:
+    return sum(_lengths(shapes))
+
+
+def _places(shapes: list[list[tuple[int, ...]]]) -> np.ndarray:
+    lengths = _lengths(shapes)
+    return (np.cumsum(lengths) - lengths).reshape(-1, _PARTS)
+
+
+def _views(flat: np.ndarray, shapes: list[list[tuple[int, ...]]], places: np.ndarray) -> list[list[np.ndarray]]:
+    return [
+        [flat[place : place + int(np.prod(shape))].reshape(shape) for shape, place in zip(parts, row, strict=True)]
+        for parts, row in zip(shapes, places.tolist(), strict=True)
+    ]

@@ -1,0 +1,58 @@
+"""Rows of a batch in blocks: each runs through all steps on its own, on one core."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import torch
+
+from recast.recurrence.compiled.packing import up
+from recast.recurrence.compiled.tile import ROWS
+
+_BLOCK = 16
+"""Rows of a block at most: more would not stay in the first cache with their gates."""
+_LANES = 16
+"""Sums of gradients that are kept apart at most; what is added in which order must not depend on the threads."""
+
+
+class Rows(NamedTuple):
+    """Rows `first` to `stop` of a batch, with room for `room`."""
+
+    first: int
+    stop: int
+    room: int
+
+
+def blocks(batch: int) -> list[Rows]:
+    """The rows of a batch in blocks of nearly the same size, the same whatever the number of threads."""
+    count = -(-batch // _BLOCK)
+    room = up(-(-batch // count), ROWS)
+    return [Rows(first, min(first + room, batch), room) for first in range(0, batch, room)]
+
+
+def lanes(count: int) -> list[range]:
+    """The blocks in runs of neighbours; those of a run share one sum of gradients."""
+    runs = min(count, _LANES)
+    return [range(run * count // runs, (run + 1) * count // runs) for run in range(runs)]
+
+
+def in_threads(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """`work` on each item, in as many threads as torch uses, results in order."""
+    threads = min(torch.get_num_threads(), len(items))
+    if threads <= 1:
+        return [work(item) for item in items]
+    return list(_pool(threads).map(work, items))
+
+
+_pools: dict[int, ThreadPoolExecutor] = {}
+
+
+def _pool(threads: int) -> ThreadPoolExecutor:
+    if threads not in _pools:
+        _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix="recurrence")
+    return _pools[threads]
+
+
+# Threads do not survive a fork, but the object that counts on them does.
+os.register_at_fork(after_in_child=_pools.clear)

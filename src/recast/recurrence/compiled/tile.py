@@ -1,0 +1,436 @@
+"""Matrix products for small matrices, in registers: what a step of a recurrence spends its time on.
+
+A general matrix library spends most of its time on preparations at 16 x 64 @ 64 x 192. Here a tile of the result stays
+in vector registers while the whole depth of the product runs past it. The tile is written as LLVM vectors, because
+Numba's own loops are not turned into this.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core.extending import intrinsic, overload
+from numba.np.arrayobj import make_array
+
+from recast.recurrence.compiled.options import OPTIONS, jit
+from recast.recurrence.compiled.vectors import vector_bytes
+
+COLUMNS = 16
+"""A result has a multiple of so many columns."""
+ROWS = 4
+"""A result has a multiple of so many rows."""
+_INDEX = ir.IntType(64)
+_LANE = ir.IntType(32)
+
+
+class _Code:
+    """Writes LLVM code for vectors of one type.
+
+    Args:
+        builder: Where the code goes.
+        scalar: LLVM's type of a number.
+        size: Bytes of a number.
+    """
+
+    def __init__(self, builder: Any, scalar: Any, size: int) -> None:
+        self.builder = builder
+        self.size = size
+        self.lanes = vector_bytes() // size
+        self.vector = ir.VectorType(scalar, self.lanes)
+
+    def at(self, base: Any, *terms: Any) -> Any:
+        """A sum of offsets, integers among them."""
+        for term in terms:
+            base = self.builder.add(base, _INDEX(term) if isinstance(term, int) else term)
+        return base
+
+    def times(self, stride: Any, number: int) -> Any:
+        """A multiple of a stride."""
+        return self.builder.mul(stride, _INDEX(number))
+
+    def _place(self, array: Any, offset: Any) -> Any:
+        return self.builder.bitcast(self.builder.gep(array, [offset]), self.vector.as_pointer())
+
+    def load(self, array: Any, offset: Any) -> Any:
+        """A vector of neighbours."""
+        found = self.builder.load(self._place(array, offset))
+        found.align = self.size
+        return found
+
+    def store(self, value: Any, array: Any, offset: Any) -> None:
+        """Writes a vector of neighbours."""
+        self.builder.store(value, self._place(array, offset)).align = self.size
+
+    def spread(self, array: Any, offset: Any) -> Any:
+        """A vector of one number."""
+        undefined = ir.Constant(self.vector, ir.Undefined)
+        number = self.builder.load(self.builder.gep(array, [offset]))
+        one = self.builder.insert_element(undefined, number, _LANE(0))
+        zeros = ir.Constant(ir.VectorType(_LANE, self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(one, undefined, zeros)
+
+    def add_product(self, total: Any, one: Any, other: Any) -> Any:
+        """One instruction where the CPU has it."""
+        contract = ("contract",)
+        return self.builder.fadd(total, self.builder.fmul(one, other, flags=contract), flags=contract)
+
+    def add_products(self, sums: list[Any], tile: tuple[int, int], term: tuple[Any, ...]) -> list[Any]:
+        """The sums, and left @ right over its depth; no code runs where the depth is 0."""
+        builder, (rows, vectors) = self.builder, tile
+        left, l, sl, dl, right, r, dr, depth = term
+        entry = builder.block
+        body, end = builder.append_basic_block("depth"), builder.append_basic_block("done")
+        lefts = [self.at(l, self.times(sl, row)) for row in range(rows)]
+        builder.cbranch(builder.icmp_signed("<", _INDEX(0), depth), body, end)
+        builder.position_at_end(body)
+        step = builder.phi(_INDEX)
+        before = [builder.phi(self.vector) for _ in sums]
+        line, along = self.at(r, builder.mul(step, dr)), builder.mul(step, dl)
+        rights = [self.load(right, self.at(line, part * self.lanes)) for part in range(vectors)]
+        spreads = [self.spread(left, self.at(lefts[row], along)) for row in range(rows)]
+        after = [
+            self.add_product(total, spreads[place // vectors], rights[place % vectors])
+            for place, total in enumerate(before)
+        ]
+        following = builder.add(step, _INDEX(1))
+        step.add_incoming(_INDEX(0), entry)
+        step.add_incoming(following, body)
+        builder.cbranch(builder.icmp_signed("<", following, depth), body, end)
+        builder.position_at_end(end)
+        results = []
+        for total, phi, new in zip(sums, before, after, strict=True):
+            phi.add_incoming(total, entry)
+            phi.add_incoming(new, body)
+            results.append(builder.phi(self.vector))
+            results[-1].add_incoming(total, entry)
+            results[-1].add_incoming(new, body)
+        return results
+
+
+def _make_tile(rows: int, vectors: int) -> Any:
+    """`rows` x `vectors` vectors of what `products` computes."""
+
+    @intrinsic
+    def tile(
+        typing, out, o, so, start, s, ss, left, l, sl, dl, right, r, dr, depth, left2, l2, sl2, right2, r2, dr2, depth2
+    ):
+        n = types.intp
+        signature = types.void(
+            out, n, n, start, n, n, left, n, n, n, right, n, n, n, left2, n, n, right2, n, n, n
+        )  # fmt: skip
+
+        def generate(context, builder, sig, args):
+            args = [
+                make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
+                for kind, value in zip(sig.args, args, strict=True)
+            ]
+            out, o, so, start, s, ss, left, l, sl, dl, right, r, dr, depth, left2, l2, sl2, right2, r2, dr2, depth2 = (
+                args
+            )
+            dtype = sig.args[0].dtype
+            code = _Code(builder, context.get_data_type(dtype), dtype.bitwidth // 8)
+            cells = [(row, part * code.lanes) for row in range(rows) for part in range(vectors)]
+            sums = [code.load(start, code.at(s, code.times(ss, row), part)) for row, part in cells]
+            sums = code.add_products(sums, (rows, vectors), (left, l, sl, dl, right, r, dr, depth))
+            sums = code.add_products(sums, (rows, vectors), (left2, l2, sl2, _INDEX(1), right2, r2, dr2, depth2))
+            for value, (row, part) in zip(sums, cells, strict=True):
+                code.store(value, out, code.at(o, code.times(so, row), part))
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return tile
+
+
+def products(
+    out,
+    o,
+    so,
+    start,
+    s,
+    ss,
+    left,
+    l,
+    sl,
+    dl,
+    right,
+    r,
+    dr,
+    depth,
+    left2,
+    l2,
+    sl2,
+    right2,
+    r2,
+    dr2,
+    depth2,
+    rows,
+    columns,
+):
+    """out = start + left @ right + left2 @ right2, for `rows` x `columns`, multiples of `ROWS` and `COLUMNS`.
+
+    Arrays are flat; after each come the place of its first number and its strides, all counted in numbers:
+
+        out[o + i so + j] = start[s + i ss + j] + sum over k < depth of left[l + i sl + k dl] right[r + k dr + j]
+                            + sum over k < depth2 of left2[l2 + i sl2 + k] right2[r2 + k dr2 + j]
+
+    With a stride `ss` of 0 `start` is one row for all, such as a bias.
+    """
+    raise NotImplementedError  # compiled code calls what `_products` gives
+
+
+@overload(products, jit_options=OPTIONS)
+def _products(
+    out,
+    o,
+    so,
+    start,
+    s,
+    ss,
+    left,
+    l,
+    sl,
+    dl,
+    right,
+    r,
+    dr,
+    depth,
+    left2,
+    l2,
+    sl2,
+    right2,
+    r2,
+    dr2,
+    depth2,
+    rows,
+    columns,
+):
+    lanes = vector_bytes() // (out.dtype.bitwidth // 8)
+    if vector_bytes() < 64:
+        # 16 registers: 8 sums, 2 vectors of the right side, and what the sums are made of.
+        tile, width = _make_tile(4, 2), 2 * lanes
+
+        def few_registers(
+            out,
+            o,
+            so,
+            start,
+            s,
+            ss,
+            left,
+            l,
+            sl,
+            dl,
+            right,
+            r,
+            dr,
+            depth,
+            left2,
+            l2,
+            sl2,
+            right2,
+            r2,
+            dr2,
+            depth2,
+            rows,
+            columns,
+        ):
+            for j in range(0, columns, width):
+                for i in range(0, rows, 4):
+                    tile(
+                        out,
+                        o + i * so + j,
+                        so,
+                        start,
+                        s + i * ss + j,
+                        ss,
+                        left,
+                        l + i * sl,
+                        sl,
+                        dl,
+                        right,
+                        r + j,
+                        dr,
+                        depth,
+                        left2,
+                        l2 + i * sl2,
+                        sl2,
+                        right2,
+                        r2 + j,
+                        dr2,
+                        depth2,
+                    )
+
+        return few_registers
+
+    wide, half, narrow = _make_tile(4, 4), _make_tile(4, 2), _make_tile(4, 1)
+    # Fewer columns leave registers for more rows.
+    half_tall, narrow_tall = _make_tile(8, 2), _make_tile(16, 1)
+    wide_columns, half_columns = 4 * lanes, 2 * lanes
+
+    def many_registers(
+        out,
+        o,
+        so,
+        start,
+        s,
+        ss,
+        left,
+        l,
+        sl,
+        dl,
+        right,
+        r,
+        dr,
+        depth,
+        left2,
+        l2,
+        sl2,
+        right2,
+        r2,
+        dr2,
+        depth2,
+        rows,
+        columns,
+    ):
+        j = 0
+        while j < columns:
+            left_over = columns - j
+            i = 0
+            while i < rows:
+                a, b, c, d = o + i * so + j, s + i * ss + j, l + i * sl, l2 + i * sl2
+                if left_over >= wide_columns:
+                    wide(
+                        out,
+                        a,
+                        so,
+                        start,
+                        b,
+                        ss,
+                        left,
+                        c,
+                        sl,
+                        dl,
+                        right,
+                        r + j,
+                        dr,
+                        depth,
+                        left2,
+                        d,
+                        sl2,
+                        right2,
+                        r2 + j,
+                        dr2,
+                        depth2,
+                    )
+                    i += 4
+                elif left_over >= half_columns:
+                    if rows - i >= 8:
+                        half_tall(
+                            out,
+                            a,
+                            so,
+                            start,
+                            b,
+                            ss,
+                            left,
+                            c,
+                            sl,
+                            dl,
+                            right,
+                            r + j,
+                            dr,
+                            depth,
+                            left2,
+                            d,
+                            sl2,
+                            right2,
+                            r2 + j,
+                            dr2,
+                            depth2,
+                        )
+                        i += 8
+                    else:
+                        half(
+                            out,
+                            a,
+                            so,
+                            start,
+                            b,
+                            ss,
+                            left,
+                            c,
+                            sl,
+                            dl,
+                            right,
+                            r + j,
+                            dr,
+                            depth,
+                            left2,
+                            d,
+                            sl2,
+                            right2,
+                            r2 + j,
+                            dr2,
+                            depth2,
+                        )
+                        i += 4
+                elif rows - i >= 16:
+                    narrow_tall(
+                        out,
+                        a,
+                        so,
+                        start,
+                        b,
+                        ss,
+                        left,
+                        c,
+                        sl,
+                        dl,
+                        right,
+                        r + j,
+                        dr,
+                        depth,
+                        left2,
+                        d,
+                        sl2,
+                        right2,
+                        r2 + j,
+                        dr2,
+                        depth2,
+                    )
+                    i += 16
+                else:
+                    narrow(
+                        out,
+                        a,
+                        so,
+                        start,
+                        b,
+                        ss,
+                        left,
+                        c,
+                        sl,
+                        dl,
+                        right,
+                        r + j,
+                        dr,
+                        depth,
+                        left2,
+                        d,
+                        sl2,
+                        right2,
+                        r2 + j,
+                        dr2,
+                        depth2,
+                    )
+                    i += 4
+            j += wide_columns if left_over >= wide_columns else half_columns if left_over >= half_columns else lanes
+
+    return many_registers
+
+
+@jit
+def product(out, o, so, start, s, ss, left, l, sl, dl, right, r, dr, rows, columns, depth):
+    """out = start + left @ right; see `products`."""
+    products(out, o, so, start, s, ss, left, l, sl, dl, right, r, dr, depth, left, 0, 0, right, 0, 0, 0, rows, columns)

@@ -1,0 +1,291 @@
+"""Both operations on NumPy arrays: blocks of rows are laid out for the kernels, run, and put together again."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from recast.recurrence.compiled.kernels import Kernels
+from recast.recurrence.compiled.packing import Plan
+from recast.recurrence.compiled.rows import Rows, blocks, in_threads, lanes
+
+_CHUNK = 8
+"""Steps whose gates are computed again at a time on the way back."""
+_NOTHING = np.zeros(0)
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """An open or a closed loop, in the layout of the batch.
+
+    Args:
+        plan: Sizes of the network.
+        weights: The packed weights.
+        inputs: What the lowest layer reads, shape (batch, time, inputs); in a closed loop its first columns are the
+            value fed at the first step, and of no meaning after it.
+        states: For each layer and field the state before the first step, shape (batch, units of the layer).
+        drop: Factors between the layers, shape (batch, time, units of the lower layer).
+        truth: Closed loop: true values (batch, time, targets), or None where none is fed.
+        mask: Closed loop: where they are fed, (batch, leads), or None.
+        base: Closed loop: what the readout adds to, (batch, time, targets).
+        detach: Whether the gradient stops at values fed back.
+    """
+
+    plan: Plan
+    weights: np.ndarray
+    inputs: np.ndarray
+    states: list[list[np.ndarray]]
+    drop: list[np.ndarray]
+    truth: np.ndarray | None = None
+    mask: np.ndarray | None = None
+    base: np.ndarray | None = None
+    detach: bool = False
+
+    @property
+    def steps(self) -> int:
+        """Number of steps."""
+        return self.inputs.shape[1]
+
+    @property
+    def closed(self) -> bool:
+        """Whether the loop is closed."""
+        return self.base is not None
+
+    def size(self, room: int) -> tuple[int, ...]:
+        """What the kernels take as `size`."""
+        plan = self.plan
+        return (
+            self.steps,
+            room,
+            plan.units,
+            len(plan.sizes),
+            plan.inputs,
+            plan.stride,
+            plan.targets,
+            plan.columns,
+        )
+
+
+class Block(NamedTuple):
+    """What a block of rows leaves behind for the way back."""
+
+    rows: Rows
+    x: np.ndarray
+    states: np.ndarray
+    drop: np.ndarray
+    mask: np.ndarray
+
+
+class Slopes(NamedTuple):
+    """Derivatives of the loss that come from outside.
+
+    values: with respect to the values of a closed loop, (batch, time, targets); outputs: to the top layer's outputs
+    from step `outputs_from` on; states: for each layer and field those to the states after so many steps as `at`
+    says, (batch, at, units). None where there is none.
+    """
+
+    values: np.ndarray | None
+    outputs: np.ndarray | None
+    outputs_from: int
+    states: list[list[np.ndarray | None]]
+    at: tuple[int, ...]
+
+
+class Gradients(NamedTuple):
+    """weights: those of all weights, as `Plan.unpack` gives them; inputs: as wide as `Task.inputs`; base."""
+
+    weights: list[np.ndarray]
+    states: list[list[np.ndarray]]
+    inputs: np.ndarray | None
+    base: np.ndarray | None
+
+
+def advance(task: Task, kernels: Kernels) -> tuple[list[Block], np.ndarray | None]:
+    """Runs the loop: what each block went through, and the values of a closed loop, (batch, time, targets)."""
+    batch = len(task.inputs)
+    dtype = task.weights.dtype
+    values = np.empty(task.base.shape, dtype) if task.base is not None else None
+
+    def run(rows: Rows) -> Block:
+        block, forecasts = _advance(task, rows, kernels)
+        if values is not None:
+            values[rows.first : rows.stop] = forecasts[:, : rows.stop - rows.first].transpose(1, 0, 2)
+        return block
+
+    return in_threads(run, blocks(batch)), values
+
+
+def _advance(task: Task, rows: Rows, kernels: Kernels) -> tuple[Block, np.ndarray]:
+    plan, steps, (first, stop, room) = task.plan, task.steps, rows
+    dtype = task.weights.dtype
+    count = stop - first
+    x = np.zeros((steps, room, plan.stride), dtype)
+    x[:, :count, : plan.inputs] = task.inputs[first:stop].transpose(1, 0, 2)
+    layers = len(plan.sizes)
+    states = np.empty((layers, plan.fields, steps + 1, room, plan.units), dtype)
+    states[:, :, 0] = 0
+    for layer, fields in enumerate(task.states):
+        for field, start in enumerate(fields):
+            states[layer, field, 0, :count, : plan.sizes[layer]] = start[first:stop]
+    drop = _by_time(task.drop, rows, steps, plan.units, dtype)
+    values = np.empty((steps, room, plan.targets), dtype)
+    mask = np.zeros((steps, room) if task.closed else 0, np.uint8)
+    truth = base = _NOTHING.astype(dtype)
+    if task.base is not None:
+        base = _rows_by_time(task.base, rows, dtype)
+        if task.truth is not None and task.mask is not None:
+            truth = _rows_by_time(task.truth, rows, dtype)
+            mask[: task.mask.shape[1], :count] = task.mask[first:stop].T
+    kernels.forward(
+        plan.number,
+        task.closed,
+        task.size(room),
+        task.weights,
+        plan.places,
+        x.reshape(-1),
+        states.reshape(-1),
+        drop.reshape(-1),
+        truth.reshape(-1),
+        mask.reshape(-1),
+        base.reshape(-1),
+        values.reshape(-1),
+        np.empty(plan.planes * room * plan.units, dtype),
+        np.empty(room * plan.units, dtype),
+        np.empty(room * plan.columns, dtype),
+    )
+    return Block(rows, x, states, drop, mask), values
+
+
+def outputs(task: Task, done: list[Block], first: int) -> np.ndarray:
+    """Outputs of the top layer from step `first` on, (batch, steps, units)."""
+    size = task.plan.sizes[-1]
+    found = np.empty((len(task.inputs), task.steps - first, size), task.weights.dtype)
+    for block in done:
+        rows = block.rows
+        found[rows.first : rows.stop] = block.states[-1, 0, first + 1 :, : rows.stop - rows.first, :size].swapaxes(0, 1)
+    return found
+
+
+def states_at(task: Task, done: list[Block], at: tuple[int, ...]) -> list[np.ndarray]:
+    """For each layer and field the states after so many steps as `at` says, (batch, at, units)."""
+    plan = task.plan
+    found = [
+        np.empty((len(task.inputs), len(at), size), task.weights.dtype)
+        for size in plan.sizes
+        for _ in range(plan.fields)
+    ]
+    for block in done:
+        rows = block.rows
+        chosen = block.states[:, :, list(at), : rows.stop - rows.first]
+        for index, whole in enumerate(found):
+            layer, field = divmod(index, plan.fields)
+            whole[rows.first : rows.stop] = chosen[layer, field, :, :, : whole.shape[2]].swapaxes(0, 1)
+    return found
+
+
+def go_back(task: Task, done: list[Block], slopes: Slopes, kernels: Kernels, *, inputs_wanted: bool) -> Gradients:
+    """The gradients.
+
+    Args:
+        task: The loop.
+        done: What its blocks went through.
+        slopes: Derivatives from outside.
+        kernels: The compiled loops.
+        inputs_wanted: Whether the gradient with respect to the inputs is wanted.
+    """
+    plan, dtype = task.plan, task.weights.dtype
+    batch = len(task.inputs)
+    states = [[np.empty((batch, size), dtype) for _ in range(plan.fields)] for size in plan.sizes]
+    inputs = np.empty(task.inputs.shape, dtype) if inputs_wanted else None
+    base = None if task.base is None else np.empty(task.base.shape, dtype)
+
+    def run(lane: range) -> np.ndarray:
+        total = np.zeros(plan.gradient_length, dtype)
+        for index in lane:
+            rows = done[index].rows
+            count = rows.stop - rows.first
+            d, dx, values = _go_back(task, done[index], slopes, total, kernels, inputs_wanted=inputs_wanted)
+            for layer, fields in enumerate(states):
+                for field, whole in enumerate(fields):
+                    whole[rows.first : rows.stop] = d[layer, field, :count, : plan.sizes[layer]]
+            if inputs is not None:
+                inputs[rows.first : rows.stop] = dx[:, :count, : plan.inputs].transpose(1, 0, 2)
+            if base is not None:
+                base[rows.first : rows.stop] = values[:, :count, : plan.targets].transpose(1, 0, 2)
+        return total
+
+    totals = in_threads(run, lanes(len(done)))
+    whole = totals[0]
+    for total in totals[1:]:
+        whole += total
+    return Gradients(plan.unpack(whole), states, inputs, base)
+
+
+def _go_back(
+    task: Task, block: Block, slopes: Slopes, total: np.ndarray, kernels: Kernels, *, inputs_wanted: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    plan, steps, (first, stop, room) = task.plan, task.steps, block.rows
+    dtype = task.weights.dtype
+    count, layers = stop - first, len(plan.sizes)
+    outer_at = np.full(steps, -1)
+    outer = _NOTHING.astype(dtype)
+    if slopes.outputs is not None:
+        outer_at[slopes.outputs_from :] = np.arange(steps - slopes.outputs_from)
+        outer = np.zeros((steps - slopes.outputs_from, room, plan.units), dtype)
+        outer[:, :count, : plan.sizes[-1]] = slopes.outputs[first:stop].transpose(1, 0, 2)
+    given_at = np.full(steps, -1)
+    given_at[np.array(slopes.at, int) - 1] = np.arange(len(slopes.at))
+    given = np.zeros((len(slopes.at), layers, plan.fields, room, plan.units), dtype)
+    for layer, fields in enumerate(slopes.states):
+        for field, slope in enumerate(fields):
+            if slope is not None:
+                given[:, layer, field, :count, : plan.sizes[layer]] = slope[first:stop].transpose(1, 0, 2)
+    values = np.zeros((steps, room, plan.room) if task.closed else 0, dtype)
+    if slopes.values is not None:
+        values[:, :count, : plan.targets] = slopes.values[first:stop].transpose(1, 0, 2)
+    d = np.zeros((layers, plan.fields, room, plan.units), dtype)
+    wide = -(-plan.inputs // 16) * 16
+    dx = np.zeros((steps, room, wide) if inputs_wanted or task.closed else 0, dtype)
+    gates = np.empty(layers * plan.planes * _CHUNK * room * plan.units, dtype)
+    dropped = np.empty((layers - 1) * _CHUNK * room * plan.units if len(block.drop) else 0, dtype)
+    kernels.backward(
+        plan.number,
+        task.closed,
+        task.detach,
+        _CHUNK,
+        task.size(room),
+        task.weights,
+        plan.places,
+        block.x.reshape(-1),
+        block.states.reshape(-1),
+        block.drop.reshape(-1),
+        block.mask.reshape(-1),
+        values.reshape(-1),
+        outer.reshape(-1),
+        outer_at,
+        given.reshape(-1),
+        given_at,
+        d.reshape(-1),
+        dx.reshape(-1),
+        inputs_wanted,
+        total,
+        plan.gradient_places,
+        gates,
+        dropped,
+        np.empty(room * plan.units, dtype),
+    )
+    return d, dx, values
+
+
+def _rows_by_time(values: np.ndarray, rows: Rows, dtype: Any) -> np.ndarray:
+    """(batch, time, size) to (time, room, size), with zeros in rows that are not there."""
+    found = np.zeros((values.shape[1], rows.room, values.shape[2]), dtype)
+    found[:, : rows.stop - rows.first] = values[rows.first : rows.stop].transpose(1, 0, 2)
+    return found
+
+
+def _by_time(parts: list[np.ndarray], rows: Rows, steps: int, units: int, dtype: Any) -> np.ndarray:
+    found = np.zeros((len(parts), steps, rows.room, units), dtype)
+    for layer, part in enumerate(parts):
+        found[layer, :, : rows.stop - rows.first, : part.shape[2]] = part[rows.first : rows.stop].transpose(1, 0, 2)
+    return found

@@ -1,6 +1,12 @@
 """What all tests share: array shapes and types checked as recast is imported, one thread, small data."""
 
+from importlib.util import find_spec
+
 from jaxtyping import install_import_hook
+
+if find_spec("numba"):
+    # Before the checks: Numba compiles the functions themselves, not what is wrapped around them.
+    import recast.recurrence.compiled.loops  # noqa: F401
 
 # Before anything imports recast. With the numeric tower an integer is a float, as in `recast.options`.
 install_import_hook("recast", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")

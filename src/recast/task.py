@@ -112,6 +112,12 @@ class ForecastTask(TrainingTask):
                 f"{type(self.model).__name__} cannot carry states over from batch to batch, as it has no encoder that "
                 "reads forward step by step; use data/regime=shuffled, or a model that has one"
             )
+        if batch.origins is not None and not self.model.forecasts_from_origins:
+            raise ConfigurationError(
+                f"{type(self.model).__name__} cannot forecast from several origins in a window (data.regime.origins): "
+                "that takes one encoder that reads forward step by step, no attention, and a model that does not learn "
+                "from every step anyway; use data/regime=shuffled, or another model"
+            )
         progress = self.progress
         parameters, target = self.model.training_forecast(batch, progress)
         loss = self.model.head.loss(parameters, target)

@@ -133,7 +133,8 @@ class Batch(NamedTuple):
     context: all inputs up to the origin; target: the truth after it; known: inputs known ahead at the target's
     steps; start: the storage row of the first context step; carried: whether the states at the end of the batch
     before belong to the row just before this context, None where each window stands alone; share: which windows of
-    the batch of all processes they are, None for one process and in evaluation.
+    the batch of all processes they are, None for one process and in evaluation; origins: in training, the counts of
+    context steps after which forecasts are made, ascending, the last is that of all; None: after all alone.
     """
 
     context: Float[Tensor, "batch context inputs"]
@@ -142,6 +143,7 @@ class Batch(NamedTuple):
     start: Int[Tensor, " batch"]
     carried: Bool[Tensor, " batch"] | None = None
     share: Share | None = None
+    origins: tuple[int, ...] | None = None
 
 
 class Forecast(NamedTuple):

@@ -17,6 +17,7 @@ from recast.metrics.lead_metric import LeadMetric
 from recast.models.classifier import Classifier
 from recast.models.model import ForecastModel
 from recast.options import PositiveInt, Seed, checked
+from recast.recurrence.engine import Engine
 from recast.sequence_datamodule import SequenceDataModule
 from recast.training_task import TrainingTask
 
@@ -72,6 +73,7 @@ class TrainOptions:
         paths: Where data are read and runs are written.
         seed: Seed of weights, order of windows and coins.
         threads: Threads of torch on the CPU; one is fastest for small recurrent networks. [threads]
+        recurrence: What runs the recurrent layers.
         resume: Whether to go on with the last run of the same options that was not finished.
     """
 
@@ -88,6 +90,7 @@ class TrainOptions:
         callbacks: dict[str, Callback | None],
         logger: dict[str, Callable[..., Logger] | None],
         paths: Paths,
+        recurrence: Engine,
         learning_rate: LearningRate | None = None,
         seed: Seed = 0,
         threads: PositiveInt = 1,
@@ -109,6 +112,7 @@ class EvaluateOptions:
         batch_size: Windows or sequences scored at a time. [windows]
         samples: Trajectories of a stochastic head. [trajectories]
         threads: Threads of torch on the CPU. [threads]
+        recurrence: What runs the recurrent layers.
         paths: Where data are read and logs are written.
     """
 
@@ -117,6 +121,7 @@ class EvaluateOptions:
         *,
         checkpoint: str,
         paths: Paths,
+        recurrence: Engine,
         baselines: dict[str, Baseline | ClassBaseline | None],
         split: Literal["train", "validation", "test"] = "test",
         path: str | None = None,
@@ -139,6 +144,7 @@ class ForecastOptions:
         samples: Trajectories of a stochastic head. [trajectories]
         seed: Seed of those trajectories.
         threads: Threads of torch on the CPU. [threads]
+        recurrence: What runs the recurrent layers.
         paths: Where logs are written.
     """
 
@@ -149,6 +155,7 @@ class ForecastOptions:
         input: str,  # noqa: A002 the option's name
         output: str,
         paths: Paths,
+        recurrence: Engine,
         figure: str | None = None,
         level: Annotated[float, Gt(0), Lt(1)] = 0.9,
         samples: PositiveInt = 200,
@@ -169,6 +176,7 @@ class GradientOptions:
         jacobian_windows: Those of them along which Jacobians are taken. [windows]
         jacobian_steps: Steps of each of these, spread evenly over the context. [steps]
         threads: Threads of torch on the CPU. [threads]
+        recurrence: What runs the recurrent layers.
         paths: Where data are read and logs are written.
     """
 
@@ -177,6 +185,7 @@ class GradientOptions:
         *,
         checkpoint: str,
         paths: Paths,
+        recurrence: Engine,
         split: Literal["train", "validation", "test"] = "validation",
         path: str | None = None,
         output: str | None = None,

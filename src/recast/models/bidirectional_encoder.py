@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from recast.cells.cell import Cell
 from recast.errors import ConfigurationError
-from recast.models.stack import CellFactory
+from recast.models.stack import CellFactory, last_of, run
 from recast.types import Batch
 
 
@@ -63,8 +63,14 @@ class BidirectionalEncoder(nn.Module):
         for cells in (self.ahead, self.back):
             yield from cast("Cell[Any]", cells[-1]).output_weights()
 
-    def forward(self, batch: Batch) -> tuple[Float[Tensor, "batch context hidden"], list[Any]]:
-        """Outputs of the top layer at each step of the context, forward direction first, and a state for each layer.
+    def forward(
+        self, batch: Batch, *, last: int | None = None
+    ) -> tuple[Float[Tensor, "batch steps hidden"], list[Any]]:
+        """Outputs of the top layer, forward direction first, and a state for each layer.
+
+        Args:
+            batch: Windows.
+            last: How many of the last steps' outputs are wanted; none: all.
 
         Raises:
             ConfigurationError: if the batch carries states over from the one before.
@@ -81,13 +87,15 @@ class BidirectionalEncoder(nn.Module):
                 outputs = functional.dropout(outputs, self.dropout, self.training)
             outputs, ahead, back = self._layer(layer, outputs)
             states.append(self._join(layer, ahead, back))
-        return outputs, states
+        steps = outputs.shape[1]
+        return outputs[:, 0 if last is None else max(steps - last, 0) :], states
 
     def _layer(self, layer: int, inputs: Tensor) -> tuple[Tensor, Any, Any]:
         """Outputs of one layer, and the last state of each direction."""
-        ahead, ahead_state = self.ahead[layer](inputs)
-        back, back_state = self.back[layer](inputs.flip(1))
-        return torch.cat([ahead, back.flip(1)], dim=-1), ahead_state, back_state
+        ahead = run([cast("Cell[Any]", self.ahead[layer])], inputs)
+        back = run([cast("Cell[Any]", self.back[layer])], inputs.flip(1))
+        outputs = torch.cat([ahead.outputs, back.outputs.flip(1)], dim=-1)
+        return outputs, *last_of(ahead.states), *last_of(back.states)
 
     def _join(self, layer: int, ahead: Any, back: Any) -> Any:
         bridges = cast("nn.ModuleList", self.bridges[layer])

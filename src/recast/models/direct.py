@@ -10,10 +10,11 @@ from recast.errors import ConfigurationError
 from recast.heads.head import Head
 from recast.models.encoder import Encoder
 from recast.models.horizon_readout import HorizonReadout
-from recast.models.model import AnchorFactory, ForecastModel
+from recast.models.model import AnchorFactory, ForecastModel, TrainingForecast
+from recast.models.origins import seen_from_origins
 from recast.models.stack import CellFactory
 from recast.options import Fraction, NonNegativeInt, checked
-from recast.types import Batch, SeriesSpec
+from recast.types import Batch, Progress, SeriesSpec
 
 Readout = Literal["linear", "recurrent"]
 
@@ -79,12 +80,26 @@ class Direct(ForecastModel):
             parameters=head.parameters_per_target,
         )
 
+    @property
+    def forecasts_from_origins(self) -> bool:
+        """It does: all that a forecast needs is the state at its origin."""
+        return True
+
+    def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
+        """The forecasts from each origin."""
+        seen = seen_from_origins(batch, self.anchor.reach)
+        return TrainingForecast(self._read(batch, seen), seen.target)
+
     def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
         """Head parameters of all leads."""
-        outputs, _ = self.encoder(batch)
-        last = outputs[:, -1]
-        raw = last.unflatten(-1, self.shape) if self.readout is None else self.readout(last, batch.known)
-        return self.head.shift(raw, self.base(batch))
+        return self._read(batch, batch)
+
+    def _read(self, batch: Batch, seen: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
+        """Head parameters for the windows `seen` from the origins of a batch."""
+        _, states = self.encoder(batch, last=0)
+        last = states[-1].hidden
+        raw = last.unflatten(-1, self.shape) if self.readout is None else self.readout(last, seen.known)
+        return self.head.shift(raw, self.base(seen))
 
 
 def _check_recurrent(spec: SeriesSpec) -> None:

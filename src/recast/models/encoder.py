@@ -1,14 +1,13 @@
 """Reads the context of a batch into recurrent states."""
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recast.cells.cell import Cell
 from recast.models.carry import Carry
-from recast.models.stack import CellFactory, Stack
+from recast.models.stack import CellFactory, Stack, last_of
 from recast.types import Batch
 
 
@@ -39,16 +38,28 @@ class Encoder(nn.Module):
 
     def output_weights(self) -> Iterator[nn.Parameter]:
         """Weights that act on its outputs alone, see `Cell.output_weights`."""
-        return cast("Cell[Any]", self.stack.cells[-1]).output_weights()
+        return self.stack.layers[-1].output_weights()
 
-    def forward(self, batch: Batch) -> tuple[Float[Tensor, "batch context hidden"], list[Any]]:
-        """Outputs of the top layer at each step of the context, and the last state of each layer."""
-        if batch.carried is None or not self.training:
-            return self.stack(batch.context)
-        outputs, states = self.stack(batch.context, self.carry.start(batch, self._initial_states(batch.context)))
-        self.carry.keep(batch, states)
-        return outputs, states
+    def forward(
+        self, batch: Batch, *, last: int | None = None
+    ) -> tuple[Float[Tensor, "batch steps hidden"], list[Any]]:
+        """Outputs of the top layer, and the last state of each layer.
+
+        Where windows have several forecast origins, the states are those at each of them, one window after the other.
+
+        Args:
+            batch: Windows.
+            last: How many of the last steps' outputs are wanted; none: all. The fewer, the faster.
+        """
+        steps = batch.context.shape[1]
+        first = 0 if last is None else max(steps - last, 0)
+        carries = batch.carried is not None and self.training
+        start = self.carry.start(batch, self._initial_states(batch.context)) if carries else None
+        origins = batch.origins or (steps,)
+        outputs, states = self.stack.unroll(batch.context, start, outputs_from=first, at=origins)
+        if carries:
+            self.carry.keep(batch, last_of(states))
+        return outputs, [type(state)(*(field.flatten(0, 1) for field in state)) for state in states]
 
     def _initial_states(self, context: Float[Tensor, "batch context inputs"]) -> list[Any]:
-        cells = (cast("Cell[Any]", cell) for cell in self.stack.cells)
-        return [cell.initial_state(len(context), context) for cell in cells]
+        return [cell.initial_state(len(context), context) for cell in self.stack.layers]

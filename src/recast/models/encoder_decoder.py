@@ -110,7 +110,12 @@ class EncoderDecoder(UnrollingModel):
             for weight in self.encoder.output_weights():
                 weight.requires_grad_(False)
 
+    @property
+    def forecasts_from_origins(self) -> bool:
+        """Whether one encoder reads forward, and only its states reach the decoder."""
+        return isinstance(self.encoder, Encoder) and not self.decoder.attention.looks_back
+
     def start(self, batch: Batch) -> tuple[list[Any], Memory]:
         """What the decoder starts from, and what it may look back at."""
-        outputs, states = self.encoder(batch)
+        outputs, states = self.encoder(batch, last=None if self.decoder.attention.looks_back else 0)
         return states, self.decoder.attention.memorise(outputs)

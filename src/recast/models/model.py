@@ -68,6 +68,11 @@ class ForecastModel(nn.Module, ABC):
         """Whether it can go on from the states of the batch before."""
         return any(isinstance(part, Carry) for part in self.modules())
 
+    @property
+    def forecasts_from_origins(self) -> bool:
+        """Whether its training can take several forecast origins in each window (`Batch.origins`)."""
+        return False
+
     def diagnostics(self, progress: Progress) -> dict[str, float]:
         """Numbers worth a curve at this point of training."""
         return {}

@@ -70,17 +70,17 @@ class PerStep(ForecastModel):
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
         """Head parameters of the forecast from the last step."""
-        outputs, _ = self.encoder(batch)
+        outputs, _ = self.encoder(batch, last=1)
         return self.head.shift(self.readout(outputs[:, -1], batch.known), self.base(batch))
 
     def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
         """The forecasts from the last `origins` steps, window by window, beside what followed each."""
-        outputs, _ = self.encoder(batch)
+        outputs, _ = self.encoder(batch, last=self.origins)
         observed = batch.context[..., : self.spec.targets]
         known = batch.context[..., len(self.spec.names) :]
         # The context of a training window may be shorter than that of the data's description.
-        first = max(outputs.shape[1] - (self.origins or outputs.shape[1]), 0)
-        raw = self.readout(outputs[:, first:], self._following(known[:, first:], batch.known))
+        first = observed.shape[1] - outputs.shape[1]
+        raw = self.readout(outputs, self._following(known[:, first:], batch.known))
         base = self.anchor(rolling(observed, self.anchor.reach)[:, first:])
         truth = self._following(observed[:, first:], batch.target)
         return TrainingForecast(self.head.shift(raw, base).flatten(0, 1), truth.flatten(0, 1))

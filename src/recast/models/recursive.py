@@ -72,14 +72,14 @@ class Recursive(ForecastModel):
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
         """Head parameters of each lead, given the values fed back before it."""
-        outputs, states = self.encoder(batch)
+        outputs, states = self.encoder(batch, last=1)
         recent = batch.context[:, -self.anchor.reach :, : self.spec.targets]
         return self._closed_loop(outputs[:, -1], states, recent, batch.known)[0]
 
     def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
         """One-step forecasts given the truth, window by window, beside the value that followed."""
         if self.origins == "last":
-            outputs, _ = self.encoder(batch)
+            outputs, _ = self.encoder(batch, last=1)
             raw = self.readout(outputs[:, -1], batch.known[:, :1])
             return TrainingForecast(self.head.shift(raw, self.base(batch)), batch.target[:, :1])
         parameters = self._open_loop(batch)
@@ -94,7 +94,7 @@ class Recursive(ForecastModel):
         self, batch: Batch, samples: int, generator: torch.Generator
     ) -> Float[Tensor, "samples batch horizon targets"]:
         """Draws in closed loop: each lead is drawn given the lead drawn before it."""
-        outputs, states = self.encoder(batch)
+        outputs, states = self.encoder(batch, last=1)
         states = [type(state)(*(part.repeat(samples, 1) for part in state)) for state in states]
         recent = batch.context[:, -self.anchor.reach :, : self.spec.targets]
         output, recent, known = (

@@ -144,7 +144,7 @@ class Segment(ForecastModel):
         past = cut(batch.context[..., spec.targets : len(spec.names)], self.segment)
         known = self._known(batch)[:, 1 : past.shape[1] + 1]
         embedded = self.embedding(batch.context[..., : spec.targets], torch.cat([past, known], dim=-1))
-        outputs, states = self.stack(embedded.flatten(0, 1))
+        outputs, states = self.stack(embedded.flatten(0, 1), outputs_from=embedded.shape[2] - 1)
         return outputs[:, -1], states
 
     def _parallel(self, states: list[Any], batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:

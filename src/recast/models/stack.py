@@ -21,6 +21,41 @@ def given_start(cell: CellFactory) -> CellFactory:
     return partial(cell, learn_initial_state=False)
 
 
+def run(
+    cells: Sequence[Cell[Any]],
+    inputs: Float[Tensor, "batch time inputs"],
+    states: Sequence[Any] | None = None,
+    *,
+    dropout: Sequence[Tensor] = (),
+    outputs_from: int = 0,
+    at: tuple[int, ...] | None = None,
+) -> Unrolled:
+    """Outputs of the top one of some cells above each other, and states of each (open loop).
+
+    Args:
+        cells: The cells, the lowest first.
+        inputs: One input a step.
+        states: State of each cell before the first step; none: the initial ones.
+        dropout: Factors on the outputs of each cell but the last; none: nothing is dropped.
+        outputs_from: First step whose output is wanted; the fewer, the faster.
+        at: Counts of steps after which states are wanted; none: after all.
+    """
+    request = OpenLoop(
+        layers=cells,
+        inputs=inputs,
+        states=[None] * len(cells) if states is None else states,
+        dropout=dropout,
+        at=at or (inputs.shape[1],),
+        outputs_from=outputs_from,
+    )
+    return engine().sequence(request)
+
+
+def last_of(states: Sequence[Any]) -> list[Any]:
+    """The last of the states that `run` gives for each cell."""
+    return [type(state)(*(field[:, -1] for field in state)) for state in states]
+
+
 class Stack(nn.Module):
     """`layers` cells, each reading the outputs of the one below, with dropout between them (not after the last).
 
@@ -72,31 +107,22 @@ class Stack(nn.Module):
             states: State of each layer before the first step; none: the initial ones.
             outputs_from: First step whose output is wanted; the fewer, the faster.
         """
-        if not self.cells:
-            return inputs[:, outputs_from:], []
-        outputs, last = self.unroll(inputs, states, at=(inputs.shape[1],), outputs_from=outputs_from)
-        return outputs, [type(state)(*(field[:, 0] for field in state)) for state in last]
+        outputs, found = self.unroll(inputs, states, outputs_from=outputs_from)
+        return outputs, last_of(found)
 
     def unroll(
         self,
         inputs: Float[Tensor, "batch time inputs"],
-        states: Sequence[Any] | None,
+        states: Sequence[Any] | None = None,
         *,
-        at: tuple[int, ...],
-        outputs_from: int,
+        outputs_from: int = 0,
+        at: tuple[int, ...] | None = None,
     ) -> Unrolled:
-        """Outputs of the top layer, and the states of each layer after each count of steps in `at`."""
-        start = [None] * len(self.cells) if states is None else states
-        return engine().sequence(
-            OpenLoop(
-                layers=self.layers,
-                inputs=inputs,
-                states=start,
-                dropout=self.drop(len(inputs), inputs.shape[1], inputs),
-                at=at,
-                outputs_from=outputs_from,
-            )
-        )
+        """The same with the states after each count of steps in `at`; none: after all."""
+        if not self.cells:
+            return Unrolled(inputs[:, outputs_from:], [])
+        dropout = self.drop(len(inputs), inputs.shape[1], inputs)
+        return run(self.layers, inputs, states, dropout=dropout, outputs_from=outputs_from, at=at)
 
     def drop(self, batch: int, time: int, like: Tensor) -> list[Float[Tensor, "batch time hidden"]]:
         """Factors on the outputs of each layer but the last: 0 where one is dropped, else 1 / (1 - dropout).

@@ -11,6 +11,7 @@ from recast.attention.attention import Memory
 from recast.models.coins import Coins
 from recast.models.decoder import Decoder
 from recast.models.model import ForecastModel, TrainingForecast
+from recast.models.origins import seen_from_origins
 from recast.schedules.schedule import Schedule
 from recast.types import Batch, Progress
 
@@ -47,12 +48,13 @@ class UnrollingModel(ForecastModel):
     def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
         """The forecast with the truth fed by the schedule's coins."""
         probabilities = self.schedule.probabilities(progress, self.spec.horizon)
+        states, memory = self.start(batch)
+        batch = seen_from_origins(batch, self.anchor.reach)
         if all(probability == 1 for probability in probabilities):
-            return TrainingForecast(self.teacher_forced(batch), batch.target)
+            return TrainingForecast(self._fed_the_truth(states, memory, batch), batch.target)
         mask = None
         if any(probability > 0 for probability in probabilities):
             mask = self.coins.toss(probabilities, len(batch.start), batch.share).to(batch.target.device)
-        states, memory = self.start(batch)
         rollout = self.decoder.closed_loop(
             states,
             self.last(batch),
@@ -68,7 +70,11 @@ class UnrollingModel(ForecastModel):
 
     def teacher_forced(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
         """Head parameters when every lead is fed the truth before it: one open-loop pass."""
-        states, memory = self.start(batch)
+        return self._fed_the_truth(*self.start(batch), batch)
+
+    def _fed_the_truth(
+        self, states: list[Any], memory: Memory, batch: Batch
+    ) -> Float[Tensor, "batch horizon targets parameters"]:
         previous = torch.cat([self.last(batch).unsqueeze(1), batch.target[:, :-1]], dim=1)
         return self.decoder.open_loop(states, previous, batch.known, self.base(batch), memory)
 

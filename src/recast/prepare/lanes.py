@@ -26,6 +26,7 @@ class LaneLoader(BatchLoader):
         ranges: Row ranges [first, stop) without a gap, ascending; context and target of a chunk lie in one of them.
         spec: Names and sizes of the data.
         chunk: Rows of a chunk: the context of its forecast. [steps]
+        origins: Counts of a chunk's steps after which forecasts are made; none: after all. [steps]
         lanes: Lanes of this process: the chunks of every batch. [lanes]
         seed: Seed of phases and lanes.
         rank: This process's number, 0 <= rank < world.
@@ -44,11 +45,13 @@ class LaneLoader(BatchLoader):
         spec: SeriesSpec,
         chunk: int,
         lanes: int,
+        origins: tuple[int, ...] | None = None,
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
     ) -> None:
         self.lanes = lanes
+        self.origins = origins
         self.seed = seed
         self.rank = rank
         self.world = world
@@ -94,7 +97,7 @@ class LaneLoader(BatchLoader):
         share = None
         if self.world > 1:
             share = Share(self.lanes * self.world, first=self.lanes * self.rank, weight=1.0)
-        return self.gather(plan[number])._replace(carried=carried, share=share)
+        return self.gather(plan[number])._replace(carried=carried, share=share, origins=self.origins)
 
     def _phase(self, epoch: int) -> int:
         turn, place = divmod(epoch, self.context)

@@ -4,12 +4,15 @@ import logging
 from abc import ABC, abstractmethod
 from typing import final
 
+import torch
+
 from recast.errors import ConfigurationError
 from recast.options import PositiveInt, checked
 from recast.prepare.batches import BatchLoader
 from recast.prepare.lanes import LaneLoader, contiguous_ranges
 from recast.prepare.loader import WindowLoader
 from recast.prepare.prepare import Prepared
+from recast.prepare.segments import SegmentLoader
 from recast.prepare.windows import Windows
 
 log = logging.getLogger(__name__)
@@ -58,6 +61,61 @@ class ShuffledWindows(Regime):
 
 
 @final
+class MultiOrigin(Regime):
+    """Segments longer than a window, read once, with forecasts from several origins in each.
+
+    The first origin lies after `data.windows.context` steps, each of the others `apart` steps after the one before; a
+    batch holds `data.batch_size` segments. The gradient is that of as many windows that all begin where the segment
+    does, at the cost of reading the segment once (Wen et al. 2017, arXiv 1711.11053, section 3.3: "forking
+    sequences"). Forecasts from neighbouring origins have much in common, so that one step tells less than as many
+    shuffled windows would: good for a fair forecast soon, not for the best one in the end.
+
+    Segments begin at random rows, others in each epoch; an epoch has as many forecasts as one of shuffled windows.
+    For models with one encoder that reads forward and no attention.
+
+    Args:
+        origins: Forecasts from each segment.
+        apart: Distance of neighbouring origins. [steps]
+
+    Raises:
+        ConfigurationError: if an option has the wrong type or lies out of range.
+    """
+
+    @checked
+    def __init__(self, *, origins: PositiveInt = 10, apart: PositiveInt = 80) -> None:
+        self.origins = origins
+        self.apart = apart
+
+    def loader(
+        self, prepared: Prepared, *, windows: Windows, batch_size: int, seed: int, rank: int = 0, world: int = 1
+    ) -> SegmentLoader:
+        """See `Regime.loader`; `batch_size` is the number of segments of this process."""
+        first = prepared.spec.context
+        origins = tuple(range(first, first + self.origins * self.apart, self.apart))
+        whole = Windows(context=origins[-1], horizon=prepared.spec.horizon, stride=windows.stride)
+        starts = torch.from_numpy(whole.starts(prepared.series.pieces, prepared.parts.train, training=True))
+        if not len(starts):
+            ranges = contiguous_ranges(prepared.series.pieces, prepared.parts.train)
+            longest = max(stop - start for start, stop in ranges)
+            raise ConfigurationError(
+                f"MultiOrigin: a segment of {self.origins} origins {self.apart} steps apart takes {whole.length} rows, "
+                f"but the longest range of training rows without a gap has {longest}; give a smaller "
+                "data.regime.origins or data.regime.apart, or fill short gaps (data/grid=interpolate)"
+            )
+        return SegmentLoader(
+            storage=prepared.storage,
+            starts=starts.to(prepared.storage.device),
+            spec=prepared.spec,
+            origins=origins,
+            segments=max(len(prepared.starts.train) // self.origins, 1),
+            batch_size=batch_size,
+            seed=seed,
+            rank=rank,
+            world=world,
+        )
+
+
+@final
 class StatefulLanes(Regime):
     """Consecutive chunks in lanes, recurrent states carried from batch to batch: truncated back-propagation in time.
 
@@ -73,14 +131,19 @@ class StatefulLanes(Regime):
 
     Args:
         chunk: Rows of a chunk; the gradient reaches no further back. [steps]
+        origins: Forecasts from each chunk, evenly spread, the last from its end. For models with one encoder that
+            reads forward and no attention, if more than one.
 
     Raises:
-        ConfigurationError: if an option has the wrong type or lies out of range.
+        ConfigurationError: if an option has the wrong type or lies out of range, or `origins` exceeds the chunk.
     """
 
     @checked
-    def __init__(self, *, chunk: PositiveInt = 50) -> None:
+    def __init__(self, *, chunk: PositiveInt = 50, origins: PositiveInt = 1) -> None:
+        if origins > chunk:
+            raise ConfigurationError(f"StatefulLanes: origins={origins}, but a chunk has {chunk} steps; use fewer")
         self.chunk = chunk
+        self.origins = tuple((number + 1) * chunk // origins for number in range(origins)) if origins > 1 else None
 
     def loader(
         self, prepared: Prepared, *, windows: Windows, batch_size: int, seed: int, rank: int = 0, world: int = 1
@@ -97,6 +160,7 @@ class StatefulLanes(Regime):
             ranges=contiguous_ranges(prepared.series.pieces, (first, stop)),
             spec=prepared.spec,
             chunk=self.chunk,
+            origins=self.origins,
             lanes=batch_size,
             seed=seed,
             rank=rank,

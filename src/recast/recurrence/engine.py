@@ -1,12 +1,14 @@
 """Chooses the implementation of each recurrence: the fastest one that can compute it, or the one that was asked for."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, final
 
+from recast.errors import ConfigurationError
+from recast.options import checked
 from recast.recurrence.implementation import Implementation, UnavailableError
 from recast.recurrence.plain import Plain
 from recast.recurrence.request import ClosedLoop, OpenLoop, Rollout, Unrolled
@@ -16,102 +18,122 @@ log = logging.getLogger(__name__)
 Name = Literal["auto", "plain", "autograd", "numba", "cuda_graph"]
 
 
+@final
 class Engine:
-    """Runs open and closed loops by the first of several implementations that can.
+    """Runs open and closed loops of recurrent layers by the first of several implementations that can.
+
+        numba       compiled loops for the CPU, back-propagation written by hand; needs the extra recast[fast]
+        cuda_graph  closed loops on a GPU as CUDA graphs; open loops there are cuDNN's
+        autograd    torch's operations, back-propagation written by hand
+        plain       torch's own recurrent layers and autograd: any cell, any head; the definition
 
     All give the same values and gradients, within rounding, and train the same parameters, so that checkpoints do not
-    depend on what ran. Each choice is logged once, and so is the reason where the first in line is passed over.
+    depend on what ran. What is chosen is logged once for each kind of loop, with the reasons why others were not.
 
     Args:
-        candidates: Builders of the implementations, the one to be preferred first; the last can compute everything.
+        implementation: The implementation that is preferred, "plain" where it cannot compute what is asked; or "auto",
+            the first of those above that can.
+        cache_dir: Where compiled kernels are kept; none: the user's cache folder, or one among temporary files where
+            that cannot be written. [folder]
+
+    Raises:
+        ConfigurationError: if an option has the wrong type or value, or the folder cannot be written.
     """
 
-    def __init__(self, candidates: list[Callable[[], Implementation]]) -> None:
-        self.candidates = candidates
+    @checked
+    def __init__(self, *, implementation: Name = "auto", cache_dir: str | None = None) -> None:
+        self._folder = None if cache_dir is None else _writable(Path(cache_dir))
+        builders: dict[Name, Callable[[], Implementation]] = {
+            "numba": self._numba,
+            "cuda_graph": _cuda_graph,
+            "autograd": _autograd,
+        }
+        match implementation:
+            case "auto":
+                self._waiting = list(builders.values())
+            case "plain":
+                self._waiting = []
+            case _:
+                self._waiting = [builders[implementation]]
+        self._candidates: list[Implementation] = []
+        self._absent: list[str] = []
         self._said: set[str] = set()
 
     def sequence(self, request: OpenLoop) -> Unrolled:
         """Runs an open loop."""
-        return self._choose(request, "open loop").sequence(request)
+        return self.choose(request).sequence(request)
 
     def decode(self, request: ClosedLoop) -> Rollout:
         """Runs a closed loop."""
-        return self._choose(request, "closed loop").decode(request)
+        return self.choose(request).decode(request)
 
-    def _choose(self, request: OpenLoop | ClosedLoop, what: str) -> Implementation:
-        *preferred, last = self.candidates
-        reasons = []
-        for build in preferred:
-            try:
-                candidate = build()
-            except UnavailableError as error:
-                reasons.append(str(error))
-                continue
+    def choose(self, request: OpenLoop | ClosedLoop) -> Implementation:
+        """The implementation that runs a request."""
+        reasons = [*self._absent]
+        for candidate in self._built():
             refusal = candidate.refusal(request)
             if refusal is None:
-                self._say(f"{what}: {candidate.describe(request)}{_because(reasons)}")
+                self._say(request, candidate, reasons)
                 return candidate
             reasons.append(f"{candidate.name}: {refusal}")
-        chosen = last()
-        self._say(f"{what}: {chosen.describe(request)}{_because(reasons)}")
-        return chosen
+        raise AssertionError("the plain implementation refuses nothing")
 
-    def _say(self, line: str) -> None:
-        if line not in self._said:
-            self._said.add(line)
-            log.info("recurrence, %s", line)
+    def _built(self) -> Iterator[Implementation]:
+        """The candidates, each built, and so imported, only when those before it have refused."""
+        yield from self._candidates
+        while self._waiting:
+            try:
+                built = self._waiting.pop(0)()
+            except UnavailableError as error:
+                self._absent.append(str(error))
+                continue
+            self._candidates.append(built)
+            yield built
+        if not self._candidates or not isinstance(self._candidates[-1], Plain):
+            self._candidates.append(Plain())
+            yield self._candidates[-1]
+
+    def _say(self, request: OpenLoop | ClosedLoop, chosen: Implementation, reasons: list[str]) -> None:
+        what = "open" if isinstance(request, OpenLoop) else "closed"
+        because = f" ({'; '.join(reasons)})" if reasons else ""
+        # Batches of other sizes are no news.
+        if (news := f"{what} {chosen.name}{because}") not in self._said:
+            self._said.add(news)
+            log.info("recurrence, %s loop: %s%s", what, chosen.describe(request), because)
+
+    def _numba(self) -> Implementation:
+        try:
+            from recast.recurrence.compiled.implementation import Numba
+        except ModuleNotFoundError as error:
+            if error.name in {"numba", "llvmlite", "platformdirs"}:
+                raise UnavailableError(f"{error.name} is not installed: pip install 'recast[fast]'") from error
+            raise
+        return Numba(cache_dir=self._folder)
 
 
-def _because(reasons: list[str]) -> str:
-    return f" ({'; '.join(reasons)})" if reasons else ""
-
-
-@cache
-def _plain() -> Implementation:
-    return Plain()
-
-
-@cache
 def _autograd() -> Implementation:
     from recast.recurrence.autograd import Autograd
 
     return Autograd()
 
 
-@cache
 def _cuda_graph() -> Implementation:
     from recast.recurrence.cuda_graph import CudaGraph
 
     return CudaGraph()
 
 
-def _numba(folder: Path | None) -> Callable[[], Implementation]:
-    @cache
-    def build() -> Implementation:
-        try:
-            import numba  # noqa: F401
-        except ImportError as error:
-            raise UnavailableError("numba is not installed: pip install 'recast[fast]'") from error
-        from recast.recurrence.compiled.implementation import Numba
-
-        return Numba(cache_dir=folder)
-
-    return build
+def _writable(folder: Path) -> Path:
+    existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigurationError(
+            f"Engine: cache_dir={folder}: {existing} is no folder that can be written; choose another one, "
+            "or null for the user's cache folder"
+        )
+    return folder
 
 
-def build_engine(name: Name = "auto", cache_dir: Path | None = None) -> Engine:
-    """The engine for a choice of implementation.
-
-    Args:
-        name: The implementation that is preferred, or "auto": compiled ones before those in torch.
-        cache_dir: Where compiled kernels are kept; none: the user's cache folder. [folder]
-    """
-    builders = {"numba": _numba(cache_dir), "cuda_graph": _cuda_graph, "autograd": _autograd}
-    chosen = [] if name == "plain" else list(builders.values()) if name == "auto" else [builders[name]]
-    return Engine([*chosen, _plain])
-
-
-_current = build_engine("plain")
+_current = Engine()
 
 
 def engine() -> Engine:
@@ -119,19 +141,18 @@ def engine() -> Engine:
     return _current
 
 
-def use(name: Name, cache_dir: Path | None = None) -> None:
-    """Sets the engine that models of this process use from now on; see `build_engine`."""
+def use(chosen: Engine) -> None:
+    """Sets the engine that models of this process use from now on."""
     global _current  # noqa: PLW0603 - one for the process, as torch's number of threads
-    _current = build_engine(name, cache_dir)
+    _current = chosen
 
 
 @contextmanager
-def using(name: Name) -> Iterator[Engine]:
-    """Within it models of this process use another engine; see `build_engine`."""
-    global _current  # noqa: PLW0603
+def using(chosen: Engine) -> Iterator[Engine]:
+    """Within it models of this process use another engine."""
     before = _current
-    _current = build_engine(name)
+    use(chosen)
     try:
-        yield _current
+        yield chosen
     finally:
-        _current = before
+        use(before)

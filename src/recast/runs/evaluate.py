@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 
 from recast.checkpoints.checkpoint import restore_any
 from recast.configure.build import build
 from recast.configure.kinds import fitting_baselines
 from recast.errors import ConfigurationError
+from recast.runs.machine import set_up
 from recast.runs.run_results import RunResults
 from recast.runs.workflows import WORKFLOWS
 
@@ -24,7 +24,7 @@ def evaluate(config: dict[str, Any]) -> RunResults:
     Raises:
         InputError: if checkpoint or data cannot be used.
     """
-    torch.set_num_threads(config["threads"])
+    set_up(config)
     if config["output"] is not None and (Path(config["output"]) / "config.yaml").exists():
         raise ConfigurationError(f"output={config['output']}: it holds a run, whose results would be overwritten")
     restored = restore_any(config["checkpoint"])

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
@@ -22,6 +21,7 @@ from recast.configure.kinds import kind_of
 from recast.errors import ConfigurationError
 from recast.files import write_json, write_text
 from recast.runs.hyperparameters import log_hyperparameters
+from recast.runs.machine import set_up
 from recast.runs.provenance import provenance
 from recast.runs.resume import check_same_data, state_to_resume
 from recast.runs.run_results import RunResults
@@ -47,7 +47,7 @@ def run(config: dict[str, Any], folder: Path) -> RunResults:
     """
     config = {"learning_rate": None, **config}
     workflow = WORKFLOWS[kind_of(config)]
-    torch.set_num_threads(config["threads"])
+    set_up(config)
     pl.seed_everything(config["seed"], verbose=False)
     check_optimizer(config["optimizer"])
     check_clipping(config)

@@ -15,6 +15,7 @@ from recast.figures.png import save
 from recast.files import write_text
 from recast.prepare.future import future_times
 from recast.prepare.prepare import check_channels, scaled_storage
+from recast.runs.machine import set_up
 from recast.types import Batch, Forecast, Series
 
 
@@ -33,7 +34,7 @@ def forecast_file(config: dict[str, Any]) -> Path:
     Raises:
         InputError: if checkpoint or file cannot be used; nothing is written then.
     """
-    torch.set_num_threads(config["threads"])
+    set_up(config)
     output = Path(config["output"])
     figure = Path(config["figure"] or output.with_suffix(".png"))
     _require_different(config | {"figure": str(figure)})

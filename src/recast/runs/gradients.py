@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
 
 from recast.callbacks.windows_to_show import evenly
@@ -17,6 +16,7 @@ from recast.figures.png import save
 from recast.files import write_json, write_text
 from recast.memory.memory import LayerMemory, measure
 from recast.memory.picture import layer_name, picture
+from recast.runs.machine import set_up
 from recast.runs.record import window_counts
 from recast.runs.restored_data import restored_data
 
@@ -102,7 +102,7 @@ def measure_gradients(config: dict[str, Any]) -> Gradients:
     Raises:
         InputError: if checkpoint or data cannot be used.
     """
-    torch.set_num_threads(config["threads"])
+    set_up(config)
     restored = restore(config["checkpoint"])
     data = restored_data(restored, config["path"])
     part = config["split"]

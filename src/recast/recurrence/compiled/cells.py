@@ -6,8 +6,8 @@ Gates lie in planes, one behind the other, each of rows x hidden numbers:
     gru   c r z n      c = W_hn h + b_hn;  r, z as in the rnn;  n = W_in x + b_in
     lstm  i f g o
 
-so that inputs reach all planes but a GRU's first, and hidden states all but its last. `advance` makes a new state of the
-sums and overwrites nothing; `activate` puts the gates' values in the place of the sums; `differentiate` puts the
+so that inputs reach all planes but a GRU's first, and hidden states all but its last. `advance` makes a new state of
+the sums and overwrites nothing; `activate` puts the gates' values in the place of the sums; `differentiate` puts the
 derivative of the loss with respect to the sums in the place of these, given that with respect to the new state in `d`
 (hidden) and `dc` (cell of the LSTM), where it leaves the part of the derivative with respect to the old state that does
 not pass through a product.

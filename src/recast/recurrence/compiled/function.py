@@ -64,8 +64,11 @@ class Unroll(torch.autograd.Function):
         return tuple(map(torch.from_numpy, (first, *states_at(task, done, call.at))))
 
     @staticmethod
+    # The decorator's type has no names of arguments.
     @once_differentiable
-    def backward(ctx: Any, *slopes: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *slopes: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
         """Goes back."""
         call, task, plan = ctx.call, ctx.task, ctx.call.plan
         saved = [part.numpy() for part in ctx.saved_tensors[-len(Block._fields[1:]) * len(ctx.rows) :]]

@@ -14,7 +14,7 @@ from recast.recurrence.compiled.packing import Plan
 from recast.recurrence.compiled.rows import blocks
 from recast.recurrence.implementation import Implementation
 from recast.recurrence.refusals import common_refusal
-from recast.recurrence.request import ClosedLoop, Layer, OpenLoop, Rollout, Unrolled
+from recast.recurrence.request import ClosedLoop, OpenLoop, Rollout, Unrolled
 
 
 @final
@@ -46,10 +46,13 @@ class Numba(Implementation):
         """Its name, and the blocks of rows."""
         data = request.inputs if isinstance(request, OpenLoop) else request.first
         count = len(blocks(len(data)))
-        return f"numba, {count} block{'s' * (count > 1)} of rows"
+        threads = min(count, torch.get_num_threads())
+        return f"numba, {count} block{'s' * (count > 1)} of rows on {threads} thread{'s' * (threads > 1)}"
 
     @torch.compiler.disable
-    def sequence(self, request: OpenLoop) -> Unrolled:
+    # The decorator's type has no names of arguments.
+    def sequence(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, request: OpenLoop) -> Unrolled:
         """Runs an open loop."""
         inputs = request.inputs
         states = [
@@ -69,7 +72,9 @@ class Numba(Implementation):
         return Unrolled(outputs, [type(state)(*parts) for state, parts in pairs])
 
     @torch.compiler.disable
-    def decode(self, request: ClosedLoop) -> Rollout:
+    # The decorator's type has no names of arguments.
+    def decode(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, request: ClosedLoop) -> Rollout:
         """Runs a closed loop."""
         first = functional.pad(request.first.unsqueeze(1), (0, 0, 0, request.known.shape[1] - 1))
         inputs = torch.cat([first, request.known], dim=-1)

@@ -17,10 +17,13 @@ import numba
 import numpy as np
 import platformdirs
 from numba import types
+from numba.core import config
 
 from recast.recurrence.compiled import loops
 
 log = logging.getLogger(__name__)
+# Numba sets its settings as attributes when it is imported, where nobody finds their types.
+settings: Any = config
 
 
 class Kernels(NamedTuple):
@@ -40,17 +43,19 @@ def compiled(dtype: np.dtype[Any], folder: Path | None = None) -> Kernels:
             cannot be written. [folder]
     """
     with _kept_in(folder if folder is not None else default_folder()):
-        started = time.perf_counter()
+        before, started = _not_on_disk(), time.perf_counter()
         loops.forward.compile(_forward_types(dtype))
         loops.backward.compile(_backward_types(dtype))
         seconds = time.perf_counter() - started
-    if not all(_from_disk(loop) for loop in (loops.forward, loops.backward)):
+        missing = _not_on_disk() - before
+    if missing:
         log.info("recurrence kernels for %s compiled in %.1f s", dtype, seconds)
     return Kernels(loops.forward, loops.backward)
 
 
-def _from_disk(loop: Any) -> bool:
-    return sum(loop.stats.cache_hits.values()) > 0
+def _not_on_disk() -> int:
+    """Loops that this process has had to compile so far."""
+    return sum(sum(loop.stats.cache_misses.values()) for loop in (loops.forward, loops.backward))
 
 
 def default_folder() -> Path | None:
@@ -83,16 +88,16 @@ def _kept_in(folder: Path | None) -> Iterator[None]:
         return
     place = folder / "kernels" / _version()
     place.mkdir(parents=True, exist_ok=True)
-    before = numba.config.CACHE_DIR
+    before = settings.CACHE_DIR
     with (place / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        numba.config.CACHE_DIR = str(place)
+        settings.CACHE_DIR = str(place)
         try:
             for loop in (loops.forward, loops.backward):
                 loop.enable_caching()
             yield
         finally:
-            numba.config.CACHE_DIR = before
+            settings.CACHE_DIR = before
 
 
 def _version() -> str:

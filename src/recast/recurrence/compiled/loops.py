@@ -172,7 +172,7 @@ def backward(
     step. dx (T, n, columns): that with respect to the inputs, if `want_dx`; in a closed loop, with respect to what
     was read, of which the part of fed-back values is zero. slopes: in the end with all later effects of each value.
     """
-    steps, rows, units, layers, inputs, stride, targets, columns = size
+    steps, rows, units, layers, inputs, stride, targets, _ = size
     fields = 2 if kind == LSTM else 1
     planes = cells.PLANES[kind]
     block = rows * units
@@ -375,7 +375,7 @@ def backward(
 @jit
 def _weights(kind, closed, size, x, states, slopes, grads, at, gates, dropped, drops, low, count, wide):
     """Adds the part of `count` steps from `low` on to the weights' gradients."""
-    steps, rows, units, layers, inputs, stride, targets, columns = size
+    steps, rows, units, layers, _, stride, targets, _ = size
     fields = 2 if kind == LSTM else 1
     planes = cells.PLANES[kind]
     block = rows * units

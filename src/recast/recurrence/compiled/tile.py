@@ -5,8 +5,6 @@ in vector registers while the whole depth of the product runs past it. The tile 
 Numba's own loops are not turned into this.
 """
 
-from typing import Any
-
 from llvmlite import ir
 from numba import types
 from numba.core.extending import intrinsic, overload
@@ -32,36 +30,36 @@ class _Code:
         size: Bytes of a number.
     """
 
-    def __init__(self, builder: Any, scalar: Any, size: int) -> None:
+    def __init__(self, builder, scalar, size):
         self.builder = builder
         self.size = size
         self.lanes = vector_bytes() // size
         self.vector = ir.VectorType(scalar, self.lanes)
 
-    def at(self, base: Any, *terms: Any) -> Any:
+    def at(self, base, *terms):
         """A sum of offsets, integers among them."""
         for term in terms:
             base = self.builder.add(base, _INDEX(term) if isinstance(term, int) else term)
         return base
 
-    def times(self, stride: Any, number: int) -> Any:
+    def times(self, stride, number):
         """A multiple of a stride."""
         return self.builder.mul(stride, _INDEX(number))
 
-    def _place(self, array: Any, offset: Any) -> Any:
+    def _place(self, array, offset):
         return self.builder.bitcast(self.builder.gep(array, [offset]), self.vector.as_pointer())
 
-    def load(self, array: Any, offset: Any) -> Any:
+    def load(self, array, offset):
         """A vector of neighbours."""
         found = self.builder.load(self._place(array, offset))
         found.align = self.size
         return found
 
-    def store(self, value: Any, array: Any, offset: Any) -> None:
+    def store(self, value, array, offset):
         """Writes a vector of neighbours."""
         self.builder.store(value, self._place(array, offset)).align = self.size
 
-    def spread(self, array: Any, offset: Any) -> Any:
+    def spread(self, array, offset):
         """A vector of one number."""
         undefined = ir.Constant(self.vector, ir.Undefined)
         number = self.builder.load(self.builder.gep(array, [offset]))
@@ -69,12 +67,12 @@ class _Code:
         zeros = ir.Constant(ir.VectorType(_LANE, self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(one, undefined, zeros)
 
-    def add_product(self, total: Any, one: Any, other: Any) -> Any:
+    def add_product(self, total, one, other):
         """One instruction where the CPU has it."""
         contract = ("contract",)
         return self.builder.fadd(total, self.builder.fmul(one, other, flags=contract), flags=contract)
 
-    def add_products(self, sums: list[Any], tile: tuple[int, int], term: tuple[Any, ...]) -> list[Any]:
+    def add_products(self, sums, tile, term):
         """The sums, and left @ right over its depth; no code runs where the depth is 0."""
         builder, (rows, vectors) = self.builder, tile
         left, l, sl, dl, right, r, dr, depth = term
@@ -107,7 +105,7 @@ class _Code:
         return results
 
 
-def _make_tile(rows: int, vectors: int) -> Any:
+def _make_tile(rows, vectors):
     """`rows` x `vectors` vectors of what `products` computes."""
 
     @intrinsic
@@ -167,7 +165,7 @@ def products(
     rows,
     columns,
 ):
-    """out = start + left @ right + left2 @ right2, for `rows` x `columns`, multiples of `ROWS` and `COLUMNS`.
+    """Computes out = start + left @ right + left2 @ right2, for `rows` x `columns`, multiples of `ROWS` and `COLUMNS`.
 
     Arrays are flat; after each come the place of its first number and its strides, all counted in numbers:
 
@@ -432,5 +430,5 @@ def _products(
 
 @jit
 def product(out, o, so, start, s, ss, left, l, sl, dl, right, r, dr, rows, columns, depth):
-    """out = start + left @ right; see `products`."""
+    """Computes out = start + left @ right; see `products`."""
     products(out, o, so, start, s, ss, left, l, sl, dl, right, r, dr, depth, left, 0, 0, right, 0, 0, 0, rows, columns)

@@ -1,5 +1,6 @@
 """Both operations on NumPy arrays: blocks of rows are laid out for the kernels, run, and put together again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -34,7 +35,7 @@ class Task:
     plan: Plan
     weights: np.ndarray
     inputs: np.ndarray
-    states: list[list[np.ndarray]]
+    states: Sequence[Sequence[np.ndarray]]
     drop: list[np.ndarray]
     truth: np.ndarray | None = None
     mask: np.ndarray | None = None
@@ -87,7 +88,7 @@ class Slopes(NamedTuple):
     values: np.ndarray | None
     outputs: np.ndarray | None
     outputs_from: int
-    states: list[list[np.ndarray | None]]
+    states: Sequence[Sequence[np.ndarray | None]]
     at: tuple[int, ...]
 
 

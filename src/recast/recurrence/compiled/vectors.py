@@ -2,12 +2,16 @@
 
 import re
 from functools import cache
+from typing import Any
 
 import llvmlite.binding as llvm
 from numba.core.registry import cpu_target
 
 # A sum of two vectors of 64 bytes: LLVM splits it into as many registers as the CPU needs.
-_PROBE = "define <16 x float> @f(<16 x float> %a, <16 x float> %b) {\n  %c = fadd <16 x float> %a, %b\n  ret <16 x float> %c\n}"
+_PROBE = """define <16 x float> @f(<16 x float> %a, <16 x float> %b) {
+  %c = fadd <16 x float> %a, %b
+  ret <16 x float> %c
+}"""
 _REGISTERS = {"zmm": 64, "ymm": 32}
 _SMALLEST = 16
 
@@ -18,8 +22,8 @@ def vector_bytes() -> int:
 
     Numba's settings NUMBA_CPU_NAME and NUMBA_CPU_FEATURES choose that CPU; it is this one where they are not set.
     """
-    codegen = cpu_target.target_context.codegen()
-    _, cpu, features = codegen.magic_tuple()
+    context: Any = cpu_target.target_context
+    _, cpu, features = context.codegen().magic_tuple()
     machine = llvm.Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=2)
     assembly = machine.emit_assembly(llvm.parse_assembly(_PROBE))
     found = set(re.findall(r"[xyz]mm", assembly))

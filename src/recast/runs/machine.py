@@ -1,0 +1,21 @@
+"""How a command uses the machine: threads, and what runs recurrences."""
+
+from typing import Any
+
+import torch
+
+from recast.configure.build import build
+from recast.recurrence.engine import use
+
+
+def set_up(config: dict[str, Any]) -> None:
+    """Sets both for this process.
+
+    Args:
+        config: A configuration of any command that has passed the check, in plain containers.
+
+    Raises:
+        ConfigurationError: if compiled kernels are to be kept where nothing can be written.
+    """
+    torch.set_num_threads(config["threads"])
+    use(build(config["recurrence"]))

@@ -1,0 +1,255 @@
+from functools import partial
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from commands import QUICK, run
+from conftest import small_data
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_loader import spec_of
+from test_stateful import fit_briefly
+from torch import Tensor
+
+from recast.anchors.last import LastAnchor
+from recast.anchors.linear import LinearAnchor
+from recast.attention.luong import Luong
+from recast.cells.gru import GRU
+from recast.cells.lstm import LSTM
+from recast.cells.min_gru import MinGRU
+from recast.cells.rnn import RNN
+from recast.errors import ConfigurationError
+from recast.heads.point import Point
+from recast.models.direct import Direct
+from recast.models.encoder_decoder import EncoderDecoder
+from recast.models.model import ForecastModel
+from recast.models.origins import seen_from_origins
+from recast.models.per_step import PerStep
+from recast.models.segment import Segment
+from recast.prepare.lanes import LaneLoader
+from recast.prepare.regime import MultiOrigin, StatefulLanes
+from recast.prepare.segments import SegmentLoader
+from recast.prepare.windows import Windows
+from recast.schedules.always import Always
+from recast.schedules.constant import Constant
+from recast.schedules.never import Never
+from recast.types import Batch, Progress, SeriesSpec
+
+START = Progress(step=0, total_steps=10, epoch=0, total_epochs=1)
+CHANNELS, TARGETS, HORIZON = 3, 2, 4
+
+
+def data_of(context: int) -> SeriesSpec:
+    return spec_of(context, HORIZON, channels=TARGETS, targets=TARGETS, periods=1)
+
+
+def model_of(kind: type[ForecastModel], cell: Any, *, context: int = 5, **options: Any) -> ForecastModel:
+    torch.manual_seed(0)
+    if kind is EncoderDecoder:
+        options = {"schedule": Never()} | options
+    cell = partial(cell, hidden_size=6)
+    return kind(spec=data_of(context), cell=cell, head=Point(), layers=2, **options).double()
+
+
+def storage_of(rows: int, context: int) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(rows, data_of(context).inputs, dtype=torch.float64, generator=generator)
+
+
+def loader_of(origins: tuple[int, ...], *, rows: int = 80, context: int = 5, **options: Any) -> SegmentLoader:
+    spec = data_of(context)
+    storage = storage_of(rows, context)
+    starts = torch.arange(rows - origins[-1] - HORIZON + 1)
+    defaults = {"segments": 12, "batch_size": 5}
+    return SegmentLoader(storage=storage, starts=starts, spec=spec, origins=origins, **(defaults | options))
+
+
+def prefix(loader: SegmentLoader, batch: Batch, origin: int) -> Batch:
+    """The same segments up to one origin, gathered from the storage as windows of their own."""
+    windows = loader._windows[batch.start].transpose(1, 2)
+    ahead = windows[:, origin : origin + HORIZON]
+    return Batch(windows[:, :origin], ahead[..., :TARGETS], ahead[..., TARGETS:], batch.start)
+
+
+def loss_and_gradients(model: ForecastModel, forecasts: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
+    errors = torch.stack([parameters[..., 0] - target for parameters, target in forecasts], dim=1)
+    loss = errors.square().mean()
+    learnt = [weight for weight in model.parameters() if weight.requires_grad]
+    return [errors, loss, *torch.autograd.grad(loss, learnt)]
+
+
+@pytest.mark.parametrize("cell", [RNN, GRU, LSTM, MinGRU])
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (EncoderDecoder, {}),
+        (EncoderDecoder, {"schedule": Always()}),
+        (EncoderDecoder, {"tied": True}),
+        (EncoderDecoder, {"anchor": partial(LinearAnchor, window=5)}),
+        (Direct, {}),
+        (Direct, {"anchor": partial(LinearAnchor, window=3)}),
+    ],
+    ids=["free", "forced", "tied", "anchored", "direct", "direct-anchored"],
+)
+def test_forecasts_from_several_origins_are_those_of_as_many_windows_that_begin_together(cell, kind, options):
+    model = model_of(kind, cell, **options)
+    loader = loader_of((5, 8, 9, 17))
+    batch = next(iter(loader))
+    found = model.training_forecast(batch, START)
+    parameters, target = (part.unflatten(0, (len(batch.start), 4)) for part in found)
+    together = [(parameters[:, place], target[:, place]) for place in range(4)]
+    apart = []
+    for origin in batch.origins:
+        one = prefix(loader, batch, origin)
+        forecast = model.training_forecast(one, START)
+        assert forecast.target.equal(one.target)
+        apart.append((forecast.parameters, forecast.target))
+    for one, other in zip(loss_and_gradients(model, together), loss_and_gradients(model, apart), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-13)
+
+
+def test_each_origin_of_each_window_has_coins_of_its_own():
+    model = model_of(EncoderDecoder, GRU, schedule=Constant(value=0.5))
+    drawn = []
+    toss = model.coins.toss
+
+    def noted(*args: Any) -> Tensor:
+        drawn.append(toss(*args))
+        return drawn[-1]
+
+    model.coins.toss = noted
+    batch = next(iter(loader_of((5, 8, 11))))
+    model.training_forecast(batch, START)
+    assert drawn[0].shape == (len(batch.start) * 3, HORIZON - 1)
+    assert 0 < drawn[0].double().mean() < 1
+
+
+@given(
+    origins=st.lists(st.integers(3, 30), min_size=1, max_size=5, unique=True).map(lambda found: tuple(sorted(found))),
+    reach=st.integers(1, 3),
+)
+@settings(deadline=None, max_examples=30)
+def test_what_is_seen_from_an_origin_lies_around_it(origins, reach):
+    loader = loader_of(origins)
+    batch = next(iter(loader))
+    seen = seen_from_origins(batch, reach)
+    storage = storage_of(80, 5)
+    for number, start in enumerate(batch.start.tolist()):
+        for place, origin in enumerate(origins):
+            row = number * len(origins) + place
+            rows = [storage[start + step] for step in range(origin - reach, origin)]
+            assert seen.context[row].equal(torch.stack(rows))
+            ahead = torch.stack([storage[start + origin + lead] for lead in range(HORIZON)])
+            assert seen.target[row].equal(ahead[:, :TARGETS])
+            assert seen.known[row].equal(ahead[:, TARGETS:])
+            assert seen.start[row] == start + origin - reach
+
+
+def test_an_epoch_has_other_segments_and_as_many_forecasts_as_there_are_windows():
+    data = small_data(regime=MultiOrigin(origins=5, apart=2))
+    loader = data.train_dataloader()
+    assert isinstance(loader, SegmentLoader)
+    assert loader.origins == (6, 8, 10, 12, 14)
+    batches = list(loader)
+    assert sum(len(batch.start) for batch in batches) == len(data.prepared.starts.train) // 5 == 15
+    first, stop = data.prepared.parts.train
+    for batch in batches:
+        assert batch.start.min() >= first
+        assert batch.start.max() + 14 + 4 <= stop
+    again = torch.cat([batch.start for batch in loader])
+    assert not again.equal(torch.cat([batch.start for batch in batches]))
+    fresh = data.train_dataloader()
+    assert torch.cat([batch.start for batch in fresh]).equal(torch.cat([batch.start for batch in batches]))
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_processes_share_the_segments_of_each_batch(world):
+    whole = loader_of((5, 7), batch_size=4 * world, segments=31)
+    parts = [loader_of((5, 7), batch_size=4, segments=31, rank=rank, world=world) for rank in range(world)]
+    for one, *others in zip(whole, *parts, strict=True):
+        kept = [other.start for other in others if other.share.weight]
+        assert torch.cat(kept).equal(one.start)
+        seen = [seen_from_origins(other, 1) for other in others]
+        assert [part.share.first for part in seen] == [2 * other.share.first for other in others]
+        assert {part.share.total for part in seen} == {2 * len(one.start)}
+
+
+def test_lanes_may_have_several_origins_in_a_chunk():
+    regime = StatefulLanes(chunk=10, origins=4)
+    assert regime.origins == (2, 5, 7, 10)
+    data = small_data(regime=regime, batch_size=2, windows=Windows(context=6, horizon=4))
+    model = Direct(spec=data.spec, cell=partial(GRU, hidden_size=4), head=Point()).double()
+    batches = [_double(batch) for batch in data.train_dataloader()]
+    assert batches[1].carried.any()
+    for batch in batches:
+        forecast = model.training_forecast(batch, START)
+        assert len(forecast.target) == 4 * len(batch.start)
+        assert forecast.target.unflatten(0, (-1, 4))[:, -1].equal(batch.target)
+    with pytest.raises(ConfigurationError, match=r"origins=11, but a chunk has 10 steps"):
+        StatefulLanes(chunk=10, origins=11)
+
+
+def _double(batch: Batch) -> Batch:
+    context, target, known = (part.double() for part in batch[:3])
+    return batch._replace(context=context, target=target, known=known)
+
+
+def test_the_state_that_is_carried_is_that_of_the_last_origin():
+    whole, cut = (model_of(Direct, LSTM, context=6, anchor=LastAnchor).train() for _ in range(2))
+    spec = whole.spec
+    storage = torch.randn(40, spec.inputs, dtype=torch.float64)
+    lanes = [
+        LaneLoader(storage=storage, ranges=[(0, 40)], spec=spec, chunk=6, lanes=1, origins=origins)
+        for origins in (None, (2, 3, 6))
+    ]
+    for one, several in zip(*lanes, strict=True):
+        expected = whole.training_forecast(one, START).parameters
+        found = cut.training_forecast(several, START).parameters
+        torch.testing.assert_close(found[-1:], expected, rtol=1e-12, atol=1e-12)
+
+
+def test_an_origin_before_what_the_anchor_reads_is_refused():
+    batch = next(iter(loader_of((3, 8))))
+    with pytest.raises(ConfigurationError, match=r"reads the last 5 steps, but the first forecast origin lies after 3"):
+        seen_from_origins(batch, 5)
+
+
+def test_a_segment_longer_than_the_data_is_refused():
+    data = small_data(regime=MultiOrigin(origins=50, apart=10))
+    with pytest.raises(
+        ConfigurationError, match=r"50 origins 10 steps apart takes 500 rows, but the longest range .* has"
+    ):
+        data.train_dataloader()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        partial(PerStep, cell=partial(GRU, hidden_size=4), head=Point()),
+        partial(Segment, cell=partial(GRU, hidden_size=4), head=Point(), segment=3),
+        partial(EncoderDecoder, cell=partial(GRU, hidden_size=4), head=Point(), schedule=Never(), attention=Luong),
+        partial(EncoderDecoder, cell=partial(GRU, hidden_size=4), head=Point(), schedule=Never(), bidirectional=True),
+    ],
+    ids=["per_step", "segment", "attention", "bidirectional"],
+)
+def test_models_that_cannot_are_refused(model):
+    data = small_data(regime=MultiOrigin(origins=3, apart=2))
+    with pytest.raises(ConfigurationError, match=r"cannot forecast from several origins"):
+        fit_briefly(model(spec=data.spec), data)
+
+
+def test_it_trains_through_lightning_and_learns():
+    data = small_data(regime=MultiOrigin(origins=3, apart=2), batch_size=5)
+    pl.seed_everything(0, verbose=False)
+    model = Direct(spec=data.spec, cell=partial(GRU, hidden_size=4), head=Point())
+    before = [weight.clone() for weight in model.parameters()]
+    fit_briefly(model, data)
+    assert all(not one.equal(other) for one, other in zip(before, model.parameters(), strict=True))
+
+
+def test_by_command(tmp_path):
+    done = run(
+        "recast-train", *QUICK, "data/regime=multi_origin", "data.regime.origins=4", "data.regime.apart=3", cwd=tmp_path
+    )
+    assert done.code == 0, done.err

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, final
 
+import torch
+
 from recast.errors import ConfigurationError
 from recast.options import checked
 from recast.recurrence.implementation import Implementation, UnavailableError
@@ -28,7 +30,7 @@ class Engine:
         plain       torch's own recurrent layers and autograd: any cell, any head; the definition
 
     All give the same values and gradients, within rounding, and train the same parameters, so that checkpoints do not
-    depend on what ran. What is chosen is logged once for each kind of loop, with the reasons why others were not.
+    depend on what ran. Under torch.compile it is always "plain". What is chosen is logged once for each kind of loop, with the reasons why others were not.
 
     Args:
         implementation: The implementation that is preferred, "plain" where it cannot compute what is asked; or "auto",
@@ -69,6 +71,9 @@ class Engine:
 
     def choose(self, request: OpenLoop | ClosedLoop) -> Implementation:
         """The implementation that runs a request."""
+        if torch.compiler.is_compiling():
+            # torch.compile traces torch's own operations, and would stop at anything else.
+            return Plain()
         reasons = [*self._absent]
         for candidate in self._built():
             refusal = candidate.refusal(request)

@@ -40,6 +40,8 @@ class Numba(Implementation):
         data = request.inputs if isinstance(request, OpenLoop) else request.first
         if data.device.type != "cpu":
             return "the data are not on the CPU"
+        if isinstance(request, ClosedLoop) and request.truth is not None and request.truth.requires_grad:
+            return "the true values ask for a gradient"
         return common_refusal(request)
 
     def describe(self, request: OpenLoop | ClosedLoop) -> str:
@@ -49,10 +51,7 @@ class Numba(Implementation):
         threads = min(count, torch.get_num_threads())
         return f"numba, {count} block{'s' * (count > 1)} of rows on {threads} thread{'s' * (threads > 1)}"
 
-    @torch.compiler.disable
-    # The decorator's type has no names of arguments.
-    def sequence(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, request: OpenLoop) -> Unrolled:
+    def sequence(self, request: OpenLoop) -> Unrolled:
         """Runs an open loop."""
         inputs = request.inputs
         states = [
@@ -71,10 +70,7 @@ class Numba(Implementation):
         pairs = zip(states, plan.by_layer(fields), strict=True)
         return Unrolled(outputs, [type(state)(*parts) for state, parts in pairs])
 
-    @torch.compiler.disable
-    # The decorator's type has no names of arguments.
-    def decode(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, request: ClosedLoop) -> Rollout:
+    def decode(self, request: ClosedLoop) -> Rollout:
         """Runs a closed loop."""
         first = functional.pad(request.first.unsqueeze(1), (0, 0, 0, request.known.shape[1] - 1))
         inputs = torch.cat([first, request.known], dim=-1)

@@ -35,8 +35,7 @@ def _sums(gates, plane, kind, weights, at, layer, left, l, ls, depth, states, s,
         reads_inputs = depth if first <= gate < stop else 0
         reads_hidden = units if begin <= gate < end else 0
         products(
-            gates, gate * plane, units, weights, bias, 0,
-            states, s, units, 1, weights, hidden, units, reads_hidden,
+            gates, gate * plane, units, weights, bias, 0, states, s, units, 1, weights, hidden, units, reads_hidden,
             left, l, ls, weights, inputs, units, reads_inputs, rows, units,
         )  # fmt: skip
 
@@ -58,21 +57,9 @@ def forward(kind, closed, size, weights, at, x, states, drop, truth, mask, base,
             before, after = hidden + t * block, hidden + (t + 1) * block
             if layer == 0:
                 _sums(
-                    gates,
-                    block,
-                    kind,
-                    weights,
-                    at,
-                    0,
-                    x,
-                    t * rows * stride,
-                    stride,
-                    inputs,
-                    states,
-                    before,
-                    rows,
+                    gates, block, kind, weights, at, 0, x, t * rows * stride, stride, inputs, states, before, rows,
                     units,
-                )
+                )  # fmt: skip
             else:
                 below = after - fields * line
                 if len(drop):
@@ -89,44 +76,22 @@ def forward(kind, closed, size, weights, at, x, states, drop, truth, mask, base,
                 cells.rnn_advance(gates[:block], new)
             elif kind == GRU:
                 cells.gru_advance(
-                    gates[:block],
-                    gates[block : 2 * block],
-                    gates[2 * block : 3 * block],
-                    gates[3 * block : 4 * block],
-                    old,
-                    new,
-                )
+                    gates[:block], gates[block : 2 * block], gates[2 * block : 3 * block],
+                    gates[3 * block : 4 * block], old, new,
+                )  # fmt: skip
             else:
                 cells.lstm_advance(
-                    gates[:block],
-                    gates[block : 2 * block],
-                    gates[2 * block : 3 * block],
-                    gates[3 * block : 4 * block],
-                    states[before + line : before + line + block],
-                    new,
+                    gates[:block], gates[block : 2 * block], gates[2 * block : 3 * block],
+                    gates[3 * block : 4 * block], states[before + line : before + line + block], new,
                     states[after + line : after + line + block],
-                )
+                )  # fmt: skip
         if closed:
             top = (layers - 1) * fields * line + (t + 1) * block
             readout, bias = at[layers, INPUT], at[layers, BIAS]
             product(
-                out,
-                0,
-                columns,
-                weights,
-                bias,
-                0,
-                states,
-                top,
+                out, 0, columns, weights, bias, 0, states, top, units, 1, weights, readout, columns, rows, columns,
                 units,
-                1,
-                weights,
-                readout,
-                columns,
-                rows,
-                columns,
-                units,
-            )
+            )  # fmt: skip
             for i in range(rows):
                 for p in range(targets):
                     here = (t * rows + i) * targets + p
@@ -216,23 +181,9 @@ def backward(
             if closed:
                 w = at[layers, HIDDEN_BACK]
                 product(
-                    d,
-                    top,
-                    units,
-                    d,
-                    top,
-                    units,
-                    slopes,
-                    t * rows * room,
-                    room,
-                    1,
-                    weights,
-                    w,
-                    units,
-                    rows,
-                    units,
+                    d, top, units, d, top, units, slopes, t * rows * room, room, 1, weights, w, units, rows, units,
                     targets,
-                )
+                )  # fmt: skip
             if outer_at[t] >= 0:
                 o = outer_at[t] * block
                 for k in range(block):
@@ -258,81 +209,33 @@ def backward(
                         cells.gru_differentiate(g0, g1, g2, g3, states[before : before + block], slope)
                     else:
                         cells.lstm_differentiate(
-                            g0,
-                            g1,
-                            g2,
-                            g3,
-                            states[before + line : before + line + block],
-                            states[after + line : after + line + block],
-                            slope,
-                            d[here + block : here + 2 * block],
-                        )
+                            g0, g1, g2, g3, states[before + line : before + line + block],
+                            states[after + line : after + line + block], slope, d[here + block : here + 2 * block],
+                        )  # fmt: skip
                 for gate in range(begin, end):
                     w = at[layer, HIDDEN_BACK] + (gate - begin) * units * units
                     product(
-                        d,
-                        here,
-                        units,
-                        d,
-                        here,
-                        units,
-                        g,
-                        gate * wide + k0,
-                        units,
-                        1,
-                        weights,
-                        w,
-                        units,
-                        rows,
-                        units,
-                        units,
-                    )
+                        d, here, units, d, here, units, g, gate * wide + k0, units, 1, weights, w, units, rows,
+                        units, units,
+                    )  # fmt: skip
                 if layer == 0:
                     if want_dx or (closed and t > 0 and not detach):
                         o = t * rows * padded
                         for gate in range(first, stop):
                             w = at[0, INPUT_BACK] + (gate - first) * units * padded
                             product(
-                                dx,
-                                o,
-                                padded,
-                                dx,
-                                o,
-                                padded,
-                                g,
-                                gate * wide + k0,
-                                units,
-                                1,
-                                weights,
-                                w,
-                                padded,
-                                rows,
-                                padded,
-                                units,
-                            )
+                                dx, o, padded, dx, o, padded, g, gate * wide + k0, units, 1, weights, w, padded,
+                                rows, padded, units,
+                            )  # fmt: skip
                 elif len(drop):
                     for k in range(block):
                         dy[k] = 0
                     for gate in range(first, stop):
                         w = at[layer, INPUT_BACK] + (gate - first) * units * units
                         product(
-                            dy,
-                            0,
-                            units,
-                            dy,
-                            0,
-                            units,
-                            g,
-                            gate * wide + k0,
-                            units,
-                            1,
-                            weights,
-                            w,
-                            units,
-                            rows,
-                            units,
-                            units,
-                        )
+                            dy, 0, units, dy, 0, units, g, gate * wide + k0, units, 1, weights, w, units, rows,
+                            units, units,
+                        )  # fmt: skip
                     factors = ((layer - 1) * steps + t) * block
                     for k in range(block):
                         d[here - fields * block + k] += dy[k] * drop[factors + k]
@@ -341,23 +244,9 @@ def backward(
                     for gate in range(first, stop):
                         w = at[layer, INPUT_BACK] + (gate - first) * units * units
                         product(
-                            d,
-                            o,
+                            d, o, units, d, o, units, g, gate * wide + k0, units, 1, weights, w, units, rows, units,
                             units,
-                            d,
-                            o,
-                            units,
-                            g,
-                            gate * wide + k0,
-                            units,
-                            1,
-                            weights,
-                            w,
-                            units,
-                            rows,
-                            units,
-                            units,
-                        )
+                        )  # fmt: skip
             if closed and t > 0:
                 for i in range(rows):
                     fed = mask[(t - 1) * rows + i] != 0
@@ -396,65 +285,23 @@ def _weights(kind, closed, size, x, states, slopes, grads, at, gates, dropped, d
             if layer == 0:
                 o = at[0, INPUT] + (gate - first) * stride * units
                 product(
-                    grads,
-                    o,
-                    units,
-                    grads,
-                    o,
-                    units,
-                    x,
-                    low * rows * stride,
-                    1,
-                    stride,
-                    g,
-                    gate * wide,
-                    units,
-                    stride,
-                    units,
-                    many,
-                )
+                    grads, o, units, grads, o, units, x, low * rows * stride, 1, stride, g, gate * wide, units,
+                    stride, units, many,
+                )  # fmt: skip
             else:
                 o = at[layer, INPUT] + (gate - first) * units * units
                 below = hidden - fields * line + block
                 if drops:
                     place = (layer - 1) * wide
                     product(
-                        grads,
-                        o,
-                        units,
-                        grads,
-                        o,
-                        units,
-                        dropped,
-                        place,
-                        1,
-                        units,
-                        g,
-                        gate * wide,
-                        units,
-                        units,
-                        units,
-                        many,
-                    )
+                        grads, o, units, grads, o, units, dropped, place, 1, units, g, gate * wide, units, units,
+                        units, many,
+                    )  # fmt: skip
                 else:
                     product(
-                        grads,
-                        o,
-                        units,
-                        grads,
-                        o,
-                        units,
-                        states,
-                        below,
-                        1,
-                        units,
-                        g,
-                        gate * wide,
-                        units,
-                        units,
-                        units,
-                        many,
-                    )
+                        grads, o, units, grads, o, units, states, below, 1, units, g, gate * wide, units, units,
+                        units, many,
+                    )  # fmt: skip
         for gate in range(planes):
             bias = grads[at[layer, BIAS] + gate * units : at[layer, BIAS] + (gate + 1) * units]
             for i in range(many):

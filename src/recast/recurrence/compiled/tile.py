@@ -118,19 +118,20 @@ def _make_tile(rows, vectors):
         )  # fmt: skip
 
         def generate(context, builder, sig, args):
-            args = [
+            values = [
                 make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
                 for kind, value in zip(sig.args, args, strict=True)
             ]
-            out, o, so, start, s, ss, left, l, sl, dl, right, r, dr, depth, left2, l2, sl2, right2, r2, dr2, depth2 = (
-                args
-            )
+            (out, o, so), (start, s, ss), first, (left2, l2, sl2, right2, r2, dr2, depth2) = (
+                values[:3], values[3:6], values[6:14], values[14:]
+            )  # fmt: skip
+            second = left2, l2, sl2, _INDEX(1), right2, r2, dr2, depth2
             dtype = sig.args[0].dtype
             code = _Code(builder, context.get_data_type(dtype), dtype.bitwidth // 8)
             cells = [(row, part * code.lanes) for row in range(rows) for part in range(vectors)]
             sums = [code.load(start, code.at(s, code.times(ss, row), part)) for row, part in cells]
-            sums = code.add_products(sums, (rows, vectors), (left, l, sl, dl, right, r, dr, depth))
-            sums = code.add_products(sums, (rows, vectors), (left2, l2, sl2, _INDEX(1), right2, r2, dr2, depth2))
+            for term in (first, second):
+                sums = code.add_products(sums, (rows, vectors), term)
             for value, (row, part) in zip(sums, cells, strict=True):
                 code.store(value, out, code.at(o, code.times(so, row), part))
             return context.get_dummy_value()
@@ -141,31 +142,10 @@ def _make_tile(rows, vectors):
 
 
 def products(
-    out,
-    o,
-    so,
-    start,
-    s,
-    ss,
-    left,
-    l,
-    sl,
-    dl,
-    right,
-    r,
-    dr,
-    depth,
-    left2,
-    l2,
-    sl2,
-    right2,
-    r2,
-    dr2,
-    depth2,
-    rows,
-    columns,
-):
-    """Computes out = start + left @ right + left2 @ right2, for `rows` x `columns`, multiples of `ROWS` and `COLUMNS`.
+    out, o, so, start, s, ss, left, l, sl, dl, right, r, dr, depth,
+    left2, l2, sl2, right2, r2, dr2, depth2, rows, columns,
+):  # fmt: skip
+    """Computes out = start + left @ right + left2 @ right2, `rows` x `columns`, multiples of `ROWS` and `COLUMNS`.
 
     Arrays are flat; after each come the place of its first number and its strides, all counted in numbers:
 
@@ -179,253 +159,42 @@ def products(
 
 @overload(products, jit_options=OPTIONS)
 def _products(
-    out,
-    o,
-    so,
-    start,
-    s,
-    ss,
-    left,
-    l,
-    sl,
-    dl,
-    right,
-    r,
-    dr,
-    depth,
-    left2,
-    l2,
-    sl2,
-    right2,
-    r2,
-    dr2,
-    depth2,
-    rows,
-    columns,
-):
+    out, o, so, start, s, ss, left, l, sl, dl, right, r, dr, depth,
+    left2, l2, sl2, right2, r2, dr2, depth2, rows, columns,
+):  # fmt: skip
     lanes = vector_bytes() // (out.dtype.bitwidth // 8)
-    if vector_bytes() < 64:
-        # 16 registers: 8 sums, 2 vectors of the right side, and what the sums are made of.
-        tile, width = _make_tile(4, 2), 2 * lanes
+    # 16 sums in 32 registers, or 8 in 16: enough to hide how long a product takes, with room for its factors.
+    widest = 4 if vector_bytes() == 64 else 2
+    wide, half, narrow = (_make_tile(ROWS, vectors) for vectors in (widest, 2, 1))
+    wide_columns, half_columns = widest * lanes, 2 * lanes
 
-        def few_registers(
-            out,
-            o,
-            so,
-            start,
-            s,
-            ss,
-            left,
-            l,
-            sl,
-            dl,
-            right,
-            r,
-            dr,
-            depth,
-            left2,
-            l2,
-            sl2,
-            right2,
-            r2,
-            dr2,
-            depth2,
-            rows,
-            columns,
-        ):
-            for j in range(0, columns, width):
-                for i in range(0, rows, 4):
-                    tile(
-                        out,
-                        o + i * so + j,
-                        so,
-                        start,
-                        s + i * ss + j,
-                        ss,
-                        left,
-                        l + i * sl,
-                        sl,
-                        dl,
-                        right,
-                        r + j,
-                        dr,
-                        depth,
-                        left2,
-                        l2 + i * sl2,
-                        sl2,
-                        right2,
-                        r2 + j,
-                        dr2,
-                        depth2,
-                    )
-
-        return few_registers
-
-    wide, half, narrow = _make_tile(4, 4), _make_tile(4, 2), _make_tile(4, 1)
-    # Fewer columns leave registers for more rows.
-    half_tall, narrow_tall = _make_tile(8, 2), _make_tile(16, 1)
-    wide_columns, half_columns = 4 * lanes, 2 * lanes
-
-    def many_registers(
-        out,
-        o,
-        so,
-        start,
-        s,
-        ss,
-        left,
-        l,
-        sl,
-        dl,
-        right,
-        r,
-        dr,
-        depth,
-        left2,
-        l2,
-        sl2,
-        right2,
-        r2,
-        dr2,
-        depth2,
-        rows,
-        columns,
-    ):
+    def run(
+        out, o, so, start, s, ss, left, l, sl, dl, right, r, dr, depth,
+        left2, l2, sl2, right2, r2, dr2, depth2, rows, columns,
+    ):  # fmt: skip
         j = 0
         while j < columns:
-            left_over = columns - j
-            i = 0
-            while i < rows:
+            over = columns - j
+            for i in range(0, rows, ROWS):
                 a, b, c, d = o + i * so + j, s + i * ss + j, l + i * sl, l2 + i * sl2
-                if left_over >= wide_columns:
+                if over >= wide_columns:
                     wide(
-                        out,
-                        a,
-                        so,
-                        start,
-                        b,
-                        ss,
-                        left,
-                        c,
-                        sl,
-                        dl,
-                        right,
-                        r + j,
-                        dr,
-                        depth,
-                        left2,
-                        d,
-                        sl2,
-                        right2,
-                        r2 + j,
-                        dr2,
-                        depth2,
-                    )
-                    i += 4
-                elif left_over >= half_columns:
-                    if rows - i >= 8:
-                        half_tall(
-                            out,
-                            a,
-                            so,
-                            start,
-                            b,
-                            ss,
-                            left,
-                            c,
-                            sl,
-                            dl,
-                            right,
-                            r + j,
-                            dr,
-                            depth,
-                            left2,
-                            d,
-                            sl2,
-                            right2,
-                            r2 + j,
-                            dr2,
-                            depth2,
-                        )
-                        i += 8
-                    else:
-                        half(
-                            out,
-                            a,
-                            so,
-                            start,
-                            b,
-                            ss,
-                            left,
-                            c,
-                            sl,
-                            dl,
-                            right,
-                            r + j,
-                            dr,
-                            depth,
-                            left2,
-                            d,
-                            sl2,
-                            right2,
-                            r2 + j,
-                            dr2,
-                            depth2,
-                        )
-                        i += 4
-                elif rows - i >= 16:
-                    narrow_tall(
-                        out,
-                        a,
-                        so,
-                        start,
-                        b,
-                        ss,
-                        left,
-                        c,
-                        sl,
-                        dl,
-                        right,
-                        r + j,
-                        dr,
-                        depth,
-                        left2,
-                        d,
-                        sl2,
-                        right2,
-                        r2 + j,
-                        dr2,
-                        depth2,
-                    )
-                    i += 16
+                        out, a, so, start, b, ss, left, c, sl, dl, right, r + j, dr, depth,
+                        left2, d, sl2, right2, r2 + j, dr2, depth2,
+                    )  # fmt: skip
+                elif over >= half_columns:
+                    half(
+                        out, a, so, start, b, ss, left, c, sl, dl, right, r + j, dr, depth,
+                        left2, d, sl2, right2, r2 + j, dr2, depth2,
+                    )  # fmt: skip
                 else:
                     narrow(
-                        out,
-                        a,
-                        so,
-                        start,
-                        b,
-                        ss,
-                        left,
-                        c,
-                        sl,
-                        dl,
-                        right,
-                        r + j,
-                        dr,
-                        depth,
-                        left2,
-                        d,
-                        sl2,
-                        right2,
-                        r2 + j,
-                        dr2,
-                        depth2,
-                    )
-                    i += 4
-            j += wide_columns if left_over >= wide_columns else half_columns if left_over >= half_columns else lanes
+                        out, a, so, start, b, ss, left, c, sl, dl, right, r + j, dr, depth,
+                        left2, d, sl2, right2, r2 + j, dr2, depth2,
+                    )  # fmt: skip
+            j += wide_columns if over >= wide_columns else half_columns if over >= half_columns else lanes
 
-    return many_registers
+    return run
 
 
 @jit

@@ -1,0 +1,275 @@
+"""A closed loop of layers and a linear readout: forward and back, as functions of tensors.
+
+They keep nothing themselves, so that `recast.recurrence.autograd` can run them, and `recast.recurrence.cuda_graph` can
+record them once and play them again and again.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, pairwise
+from typing import Generic, NamedTuple, TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recast.recurrence.eager.gathering import Wanted, side_by_side
+from recast.recurrence.eager.kinds import ARITHMETIC, common_kind
+from recast.recurrence.eager.layer import backward_steps, forward_steps
+from recast.recurrence.eager.steps import Arithmetic, Tape
+from recast.recurrence.eager.weights import Arranged, Weights
+from recast.recurrence.request import ClosedLoop, Kind
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True, eq=False)
+class Entered(Generic[Part]):
+    """What enters a closed loop, tensor by tensor, or something of each of them, such as its gradient.
+
+    Args:
+        first: See `recast.recurrence.request.ClosedLoop`, as for all that is not described here.
+        known: Inputs known ahead.
+        base: Base forecast.
+        weight: Weight of the readout.
+        bias: Bias of the readout.
+        truth: True values.
+        mask: Where they are fed.
+        dropout: Factors between the layers; none: nothing is dropped.
+        states: The fields of the state of each layer.
+        weights: The weights of each layer, as `recast.recurrence.eager.weights.Weights` has them.
+    """
+
+    first: Part
+    known: Part
+    base: Part
+    weight: Part
+    bias: Part
+    truth: Part | None
+    mask: Part | None
+    dropout: list[Part]
+    states: list[list[Part]]
+    weights: list[list[Part]]
+
+    @property
+    def row(self) -> list[Part | None]:
+        """All of them one after the other, as `Plan.entered` takes them."""
+        single = (self.first, self.known, self.base, self.weight, self.bias, self.truth, self.mask)
+        return [*single, *self.dropout, *chain.from_iterable(self.states), *chain.from_iterable(self.weights)]
+
+
+class Plan(NamedTuple):
+    """What a closed loop does, beside the sizes of what enters.
+
+    Attributes:
+        kind: The kind of its layers.
+        layers: Number of layers.
+        dropped: Whether there are factors between the layers.
+        detach: Whether the gradient stops at values fed back.
+    """
+
+    kind: Kind
+    layers: int
+    dropped: bool
+    detach: bool
+
+    @property
+    def cell(self) -> Arithmetic:
+        """How its layers use their buffers."""
+        return ARITHMETIC[self.kind]
+
+    def entered(self, row: Sequence[Part]) -> Entered[Part]:
+        """What enters, from all of it one after the other."""
+        parts = iter(row)
+
+        def take(number: int) -> list[Part]:
+            return [next(parts) for _ in range(number)]
+
+        return Entered(
+            *take(7),
+            dropout=take(self.layers - 1 if self.dropped else 0),
+            states=[take(self.cell.fields) for _ in range(self.layers)],
+            weights=[take(len(Weights._fields)) for _ in range(self.layers)],
+        )
+
+
+def planned(request: ClosedLoop) -> tuple[Plan, Entered[Tensor]]:
+    """What is to be done, and with which tensors.
+
+    Args:
+        request: A closed loop of layers of one kind, with a linear readout.
+    """
+    entered = Entered(
+        first=request.first,
+        known=request.known,
+        base=request.base,
+        weight=request.readout.weight,
+        bias=request.readout.bias,
+        truth=None if request.mask is None else request.truth,
+        mask=request.mask,
+        dropout=list(request.dropout),
+        states=[list(state) for state in request.states],
+        weights=[layer.weights for layer in request.layers],
+    )
+    return Plan(common_kind(request.layers), len(request.layers), bool(request.dropout), request.detach), entered
+
+
+def forward(plan: Plan, entered: Entered[Tensor]) -> tuple[Float[Tensor, "batch horizon targets"], list[Tensor]]:
+    """The values that are fed back, and what the way back needs beside what entered.
+
+    Args:
+        plan: What is to be done.
+        entered: With which tensors.
+    """
+    layers = zip(_weights(plan, entered), _given(entered), entered.states, strict=True)
+    tapes, steps = zip(*(forward_steps(*layer) for layer in layers), strict=True)
+    values = (_feature_major(entered.base) + entered.bias.unsqueeze(1)).contiguous()
+    value = values.unbind(0)
+    truths, masks = _taught(entered)
+    between = _between(steps, entered)
+    bottom, top = steps[0], steps[-1]
+    bottom.fed[0].copy_(entered.first.t())
+    for lead in range(len(value)):
+        bottom.step(lead)
+        for lower, upper, factors in between:
+            if factors is None:
+                upper.fed[lead].copy_(lower.hidden[lead + 1])
+            else:
+                torch.mul(lower.hidden[lead + 1], factors[lead], out=upper.fed[lead])
+            upper.step(lead)
+        value[lead].addmm_(entered.weight, top.hidden[lead + 1])
+        if lead < len(masks):
+            torch.where(masks[lead], truths[lead], value[lead], out=bottom.fed[lead + 1])
+        else:
+            # The last one stands where a lead after the horizon would read it.
+            bottom.fed[lead + 1].copy_(value[lead])
+    return _batch_major(values), list(chain.from_iterable(zip(*(tape.tensors for tape in tapes), strict=True)))
+
+
+def backward(
+    plan: Plan,
+    entered: Entered[Tensor],
+    kept: Sequence[Tensor],
+    gradient: Float[Tensor, "batch horizon targets"],
+    wanted: Entered[bool],
+) -> Entered[Tensor | None]:
+    """Gradients of what entered; none of the mask and of the factors between the layers.
+
+    Args:
+        plan: What was done.
+        entered: With which tensors.
+        kept: What the forward pass left beside the values.
+        gradient: The gradient of the values.
+        wanted: Which gradients are asked for.
+    """
+    weights = list(_weights(plan, entered))
+    tapes = [Tape.of(kept[number :: plan.layers], layer.hidden_size) for number, layer in enumerate(weights)]
+    wishes = [Wanted(wanted.known and not number, *layer) for number, layer in enumerate(wanted.weights)]
+    layers = zip(weights, tapes, _given(entered), wishes, strict=True)
+    steps, gatherings = zip(*(backward_steps(*layer) for layer in layers), strict=True)
+    # Gradients of the values, at first as outputs alone.
+    of_values = _feature_major(gradient).clone(memory_format=torch.contiguous_format)
+    of_value = of_values.unbind(0)
+    of_truths = torch.zeros_like(of_values) if wanted.truth else None
+    feedback = _FeedbackGradient(plan, entered, of_value, of_truths)
+    between = _between(steps, entered)
+    bottom, top = steps[0], steps[-1]
+    readout = entered.weight.t()
+    for lead in reversed(range(len(of_value))):
+        if lead + 1 < len(of_value):
+            feedback.add(lead, bottom.fed)
+        top.state[0].addmm_(readout, of_value[lead])
+        top.step(lead)
+        for lower, upper, factors in reversed(between):
+            if factors is None:
+                lower.state[0].add_(upper.fed)
+            else:
+                lower.state[0].addcmul_(upper.fed, factors[lead])
+            lower.step(lead)
+    found = [gathering.gradients() for gathering in gatherings]
+    known = found[0].given
+    outputs = tapes[-1].field(0)[1:]
+    return Entered(
+        first=bottom.fed.t() if wanted.first else None,
+        known=None if known is None else _batch_major(known),
+        base=_batch_major(of_values) if wanted.base else None,
+        weight=side_by_side(of_values) @ side_by_side(outputs).t() if wanted.weight else None,
+        bias=of_values.sum((0, 2)) if wanted.bias else None,
+        truth=None if of_truths is None else _batch_major(of_truths),
+        mask=None,
+        dropout=[None] * len(entered.dropout),
+        states=[[field.t() for field in back.state] for back in steps],
+        weights=[list(gradients[1:]) for gradients in found],
+    )
+
+
+def _weights(plan: Plan, entered: Entered[Tensor]) -> Iterator[Arranged]:
+    fed = entered.first.shape[1]
+    for row in entered.weights:
+        arranged = Arranged(plan.cell, Weights(*row), fed)
+        yield arranged
+        fed = arranged.hidden_size
+
+
+def _given(entered: Entered[Tensor]) -> Iterator[Float[Tensor, "horizon given batch"]]:
+    """The inputs of each layer that are given beforehand: those known ahead for the lowest, none for the others."""
+    known = _feature_major(entered.known)
+    yield known
+    for _ in entered.weights[1:]:
+        yield known[:, :0]
+
+
+def _taught(entered: Entered[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+    """The truth of each lead, (targets, batch), and whether it is fed to the next one, (1, batch)."""
+    if entered.truth is None or entered.mask is None:
+        return (), ()
+    last = entered.base.shape[1] - 1
+    return _feature_major(entered.truth).unbind(0), entered.mask[:, :last].t().unsqueeze(1).unbind(0)
+
+
+class _FeedbackGradient:
+    """Hands the gradient of what a lead was fed to the value of the lead before, or to its truth.
+
+    Args:
+        plan: What was done.
+        entered: With which tensors.
+        of_value: For each lead where the gradient of its value is added up.
+        of_truths: Where that of the truths is to stand, zeros as yet; None: nowhere.
+    """
+
+    def __init__(
+        self, plan: Plan, entered: Entered[Tensor], of_value: Sequence[Tensor], of_truths: Tensor | None
+    ) -> None:
+        _, masks = _taught(entered)
+        self._of_value = () if plan.detach else of_value
+        self._of_truth = () if of_truths is None else of_truths.unbind(0)
+        self._by_truth = [mask.to(entered.base.dtype) for mask in masks]
+        self._by_value = [1 - share for share in self._by_truth]
+
+    def add(self, lead: int, gradient: Tensor) -> None:
+        """Hands on the gradient of what came after `lead`."""
+        masked = lead < len(self._by_truth)
+        if self._of_truth and masked:
+            torch.mul(gradient, self._by_truth[lead], out=self._of_truth[lead])
+        if self._of_value and masked:
+            self._of_value[lead].addcmul_(gradient, self._by_value[lead])
+        elif self._of_value:
+            self._of_value[lead].add_(gradient)
+
+
+Steps = TypeVar("Steps")
+
+
+def _between(steps: Sequence[Steps], entered: Entered[Tensor]) -> list[tuple[Steps, Steps, Sequence[Tensor] | None]]:
+    """Each layer, the one above it, and the factors between them at each step; None: nothing is dropped."""
+    factors = [_feature_major(tensor).contiguous().unbind(0) for tensor in entered.dropout]
+    absent = [None] * (len(steps) - 1)
+    return [(lower, upper, drop) for (lower, upper), drop in zip(pairwise(steps), factors or absent, strict=True)]
+
+
+def _feature_major(tensor: Float[Tensor, "batch time features"]) -> Float[Tensor, "time features batch"]:
+    return tensor.permute(1, 2, 0)
+
+
+def _batch_major(tensor: Float[Tensor, "time features batch"]) -> Float[Tensor, "batch time features"]:
+    return tensor.permute(2, 0, 1).contiguous()

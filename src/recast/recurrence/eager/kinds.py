@@ -1,0 +1,23 @@
+"""The cells that have a way back by hand."""
+
+from collections.abc import Sequence
+
+from recast.recurrence.eager.gru import GRU
+from recast.recurrence.eager.lstm import LSTM
+from recast.recurrence.eager.rnn import RNN
+from recast.recurrence.eager.steps import Arithmetic
+from recast.recurrence.request import Kind, Layer
+
+ARITHMETIC: dict[Kind, Arithmetic] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+
+
+def common_kind(layers: Sequence[Layer]) -> Kind:
+    """The kind of all layers.
+
+    Raises:
+        ValueError: if they have none, or several; see `recast.recurrence.refusals.common_refusal`.
+    """
+    kind = layers[0].kind
+    if kind is None or any(layer.kind != kind for layer in layers):
+        raise ValueError("the layers are of no one kind with an arithmetic of its own")
+    return kind

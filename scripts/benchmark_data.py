@@ -135,9 +135,7 @@ def main() -> None:
 
 def gather_share(data: ForecastDataModule) -> float:
     """Time of a gather over time of gather, forward and backward pass and optimiser step; medians over 12 steps."""
-    model = EncoderDecoder(
-        spec=data.spec, cell=lambda input_size: GRU(input_size=input_size), head=Point(), schedule=Never()
-    )
+    model = EncoderDecoder(spec=data.spec, cell=GRU, head=Point(), schedule=Never())
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     iterator = iter(data.train_dataloader())
     gathers, steps = [], []

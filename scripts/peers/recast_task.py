@@ -21,21 +21,10 @@ class Recast(Peer):
     def train(self) -> None:
         """See the base class."""
         import lightning.pytorch as pl
-
-        from recast.callbacks.provenance import Provenance
-        from recast.checkpoints.checkpoint import describe
-        from recast.configure import run_folder
-        from recast.configure.build import build
-        from recast.configure.check import check
-        from recast.configure.compose import compose
-        from recast.configure.options import TrainOptions
-        from recast.runs.fit import build_task
-        from recast.runs.trainer import build_trainer
+        from measuring.recast_run import set_up_run
 
         work = self.work
-        run_folder.register()
-        config = compose(
-            "train",
+        self.run = set_up_run(
             [
                 "data=csv",
                 f"data.source.path={work.series}",
@@ -54,28 +43,19 @@ class Recast(Peer):
                 "baselines=none",
                 f"seed={work.seed}",
             ],
+            Path.cwd(),
+            self.clock.callback(pl.Callback, lambda batch: len(batch.start)),
         )
-        check(config, TrainOptions)
-        torch.set_num_threads(config["threads"])
-        pl.seed_everything(config["seed"], verbose=False)
-        described = Provenance()
-        self.trainer = build_trainer(config, Path.cwd(), described, None)
-        callbacks: list[pl.Callback] = self.trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue] set at run time
-        callbacks.append(self.clock.callback(pl.Callback, lambda batch: len(batch.start)))
-        self.data = build(config["data"])
-        prepared = self.data.prepared
+        prepared = self.run.data.prepared
         if not np.array_equal(prepared.series.values[:, 0], work.values):
             raise RuntimeError("recast reads another series than the others")
         if not np.array_equal(prepared.starts.test.numpy(), work.starts):
             raise RuntimeError("recast forecasts other windows than the others")
-        described.description = describe(config, prepared)
-        self.task = build_task(config, prepared.spec)
-        self.trainer.limit_val_batches = 0
-        self.trainer.fit(self.task, self.data)
+        self.run.fit()
 
     def forecast(self) -> np.ndarray:
         """See the base class."""
-        batches = self.trainer.predict(self.task, self.data.loader("test"))
+        batches = self.run.trainer.predict(self.run.task, self.run.data.loader("test"))
         if batches is None:
             raise RuntimeError("the trainer predicted nothing")
         return torch.cat([forecast.mean[:, :, 0] for forecast in batches]).numpy()  # pyright: ignore[reportAttributeAccessIssue] of predict_step

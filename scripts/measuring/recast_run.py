@@ -1,0 +1,65 @@
+"""recast as recast-train sets it up, for measurements of its training from within."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import lightning.pytorch as pl
+
+from recast.callbacks.provenance import Provenance
+from recast.checkpoints.checkpoint import describe
+from recast.configure import run_folder
+from recast.configure.build import build
+from recast.configure.check import check
+from recast.configure.compose import compose
+from recast.configure.options import TrainOptions
+from recast.datamodule import ForecastDataModule
+from recast.runs.fit import build_task
+from recast.runs.machine import set_up
+from recast.runs.quiet import quiet_lightning
+from recast.runs.trainer import build_trainer
+from recast.task import ForecastTask
+
+
+class Run(NamedTuple):
+    """A trainer with its callbacks and loggers, an untrained task with its model, and its data."""
+
+    config: dict[str, Any]
+    trainer: pl.Trainer
+    task: ForecastTask
+    data: ForecastDataModule
+
+    def fit(self) -> None:
+        """Trains, without validation."""
+        self.trainer.limit_val_batches = 0
+        self.trainer.fit(self.task, self.data)
+
+
+def checked_config(overrides: Sequence[str]) -> dict[str, Any]:
+    """The configuration of `recast-train OVERRIDES`, in plain containers."""
+    quiet_lightning()
+    run_folder.register()
+    config = compose("train", overrides)
+    check(config, TrainOptions)
+    return {"learning_rate": None, **config}
+
+
+def set_up_run(overrides: Sequence[str], folder: Path, *callbacks: pl.Callback) -> Run:
+    """All that `recast-train OVERRIDES` has when its training begins, but for baselines.
+
+    Args:
+        overrides: As on the command line.
+        folder: The run's folder.
+        callbacks: They come behind those of the configuration.
+    """
+    config = checked_config(overrides)
+    set_up(config)
+    pl.seed_everything(config["seed"], verbose=False)
+    described = Provenance()
+    trainer = build_trainer(config, folder, described, None)
+    listed: list[pl.Callback] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue] set at run time
+    listed.extend(callbacks)
+    data = build(config["data"])
+    described.description = describe(config, data.prepared)
+    task = cast("ForecastTask", build_task(config, data.prepared.spec))
+    return Run(config, trainer, task, data)

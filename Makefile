@@ -16,7 +16,7 @@ install: $(VENV)/.installed  ## Make the virtual environment and install recast 
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[test,search]'
+	$(BIN)/python -m pip install --quiet --editable '.[fast,test,search]'
 	touch $@
 
 demo: install  ## Train on the tide simulator, compare with baselines, draw (about 2 minutes on two cores)

@@ -12,6 +12,7 @@ from recast.baselines.last_value import LastValue
 from recast.baselines.mean import Mean
 from recast.baselines.ridge import Ridge
 from recast.baselines.seasonal import Seasonal
+from recast.baselines.window_products import window_products
 from recast.errors import ConfigurationError, DataError, RecastError
 from recast.types import Origins
 
@@ -156,6 +157,22 @@ def test_ridge_without_penalty_refuses_inputs_that_depend_on_each_other() -> Non
     with pytest.raises(ConfigurationError, match=r"penalty=0\.0: the 12 inputs depend on each other.*larger penalty"):
         Ridge(penalty=0.0).fit(few)
     Ridge(penalty=0.1).fit(few)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("targets", [1, 3])
+@pytest.mark.parametrize("gap", [0, 1, 40])
+def test_products_are_those_of_all_windows(gap: int, targets: int, stride: int) -> None:
+    rows = 20_000
+    values = np.random.default_rng(3).normal(size=(rows, targets)).cumsum(axis=0) / 50
+    starts = np.arange(0, rows - CONTEXT - HORIZON + 1, stride)
+    # A long run, a run shorter than the context, one window alone, and another long run.
+    starts = starts[~np.isin(starts, [*range(30, 30 + gap), *range(33 + gap, 36 + 2 * gap), 38 + 2 * gap])]
+    windows = values[starts[:, np.newaxis] + np.arange(CONTEXT + HORIZON)].reshape(len(starts), -1)
+    found = window_products(values, starts, CONTEXT, HORIZON)
+    expected = windows[:, : CONTEXT * targets].T @ windows
+    np.testing.assert_allclose(found.products, expected, rtol=1e-12, atol=1e-12 * np.abs(expected).max())
+    np.testing.assert_allclose(found.totals, windows.sum(axis=0), rtol=1e-12, atol=1e-12 * np.abs(windows).sum())
 
 
 def test_ridge_needs_a_window() -> None:

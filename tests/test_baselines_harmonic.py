@@ -7,13 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import utide
+from utide.harmonics import ut_E
 
 from recast.baselines.baseline import Baseline, History
-from recast.baselines.harmonic import Harmonic
+from recast.baselines.harmonic import ROWS, Harmonic
 from recast.baselines.last_value import LastValue
 from recast.baselines.mean import Mean
 from recast.baselines.ridge import Ridge
 from recast.baselines.seasonal import Seasonal
+from recast.baselines.tidal_basis import TidalBasis
 from recast.errors import ConfigurationError, DataError, RecastError
 from recast.types import Origins
 
@@ -107,6 +109,42 @@ def test_times_are_exact_to_a_millisecond() -> None:
     expected = utide.reconstruct(stamps[5000:], coefficients, verbose=False).h
     forecast, _ = forecast_all(baseline, future)
     np.testing.assert_allclose(forecast[:, 0, 0], expected[CONTEXT : CONTEXT + 710], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("latitude", [None, 3.0, -24.0])
+def test_the_basis_is_that_of_utide(latitude: float | None) -> None:
+    names = sorted(set(utide.constit_index_dict) - {"Z0"})
+    milliseconds = np.sort(np.random.default_rng(6).integers(-(10**12), 2 * 10**12, size=50))
+    flags = [False, latitude is None, False, False]
+    expected = ut_E(
+        milliseconds / 86_400_000 + 719_163,
+        0.0,
+        np.zeros(len(names)),
+        np.array([utide.constit_index_dict[name] for name in names]),
+        latitude or 0.0,
+        flags,
+        None,
+    )
+    basis = TidalBasis(names, latitude)
+    found = basis.at(milliseconds)
+    assert found.shape == (50, basis.size)
+    np.testing.assert_allclose(found[:, :-1], np.concatenate([expected.real, expected.imag], axis=1), atol=1e-9)
+    np.testing.assert_array_equal(found[:, -1], 1)
+
+
+def test_more_rows_than_fit_into_a_part_give_the_fit_of_all_rows() -> None:
+    hours = 420_000 + np.arange(3 * ROWS + 5) / 6
+    stamps = np.rint(hours * 3600).astype("datetime64[s]")
+    values = np.random.default_rng(7).normal(size=(len(hours), 2)).cumsum(axis=0)
+    baseline = Harmonic(constituents=NAMES)
+    baseline.fit(History(values, hours, np.arange(10), CONTEXT, HORIZON))
+    origins = Origins(np.zeros((1, CONTEXT, 2)), hours[:CONTEXT][np.newaxis], hours[-HORIZON:][np.newaxis])
+    for target, series in enumerate(values.T):
+        fitted = utide.solve(
+            stamps, series, lat=0, constit=NAMES, nodal=False, trend=False, conf_int="none", method="ols", verbose=False
+        )
+        expected = utide.reconstruct(stamps[-HORIZON:], fitted, verbose=False).h
+        np.testing.assert_allclose(baseline.forecast(origins)[0, :, target], expected, rtol=0, atol=1e-9)
 
 
 def test_latitude_brings_nodal_corrections() -> None:

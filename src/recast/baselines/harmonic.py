@@ -1,18 +1,21 @@
 """Tidal harmonic analysis, with or without a forecast of what the tide leaves."""
 
 import difflib
-from typing import Annotated, Any, final
+from typing import Annotated, final
 
 import numpy as np
+import pandas as pd
 from annotated_types import Ge, Le, MinLen
 from jaxtyping import Float
 
 from recast.baselines.baseline import Baseline, History
+from recast.baselines.tidal_basis import TidalBasis
 from recast.errors import ConfigurationError, DataError
 from recast.options import checked
 from recast.types import Origins
 
 MILLISECONDS_PER_HOUR = 3_600_000
+ROWS = 8192  # in memory at a time; of 12 constituents they make 2 MB
 
 
 @final
@@ -22,11 +25,11 @@ class Harmonic(Baseline):
         tide(t) = a + sum_k f_k(t) A_k cos(V_k(t) + u_k(t) - g_k)
 
     with V_k the astronomical argument, amplitude A_k and phase lag g_k fitted at the rows' true times (gaps and
-    irregular steps do no harm), without trend, for each target by itself; f_k, u_k are the nodal corrections. Computed
-    by UTide: Codiga (2011), "Unified tidal analysis and prediction using the UTide Matlab functions", University of
-    Rhode Island, Technical Report 2011-01. The forecast is the tide at the future times plus, if `residual`
-    is given, the forecast of a baseline that was fitted on the training part minus the tide and reads the context
-    minus the tide: `LastValue` holds the last residual (surge), `Ridge` maps the residuals.
+    irregular steps do no harm), without trend, for each target by itself; f_k, u_k are the nodal corrections. V, f and
+    u are those of UTide: Codiga (2011), "Unified tidal analysis and prediction using the UTide Matlab functions",
+    University of Rhode Island, Technical Report 2011-01. The forecast is the tide at the future times plus, if
+    `residual` is given, the forecast of a baseline that was fitted on the training part minus the tide and reads the
+    context minus the tide: `LastValue` holds the last residual (surge), `Ridge` maps the residuals.
 
     Args:
         constituents: Names of the tidal constituents as UTide has them ("M2", "S2", "K1" ...), each once.
@@ -70,15 +73,14 @@ class Harmonic(Baseline):
                 f"Harmonic: {len(history.values)} training rows, but {len(self.constituents)} constituents have "
                 f"{coefficients} coefficients; use a longer training part or fewer constituents"
             )
-        times = _times(history.hours)
-        self._analyses = [self._analyse(times, column) for column in history.values.T]
+        self._basis = TidalBasis(self.constituents, self.latitude)
+        self._coefficients = _fitted(self._basis, _milliseconds(history.hours), history.values)
         if self.residual is not None:
             self.residual.fit(history.minus(self._tide(history.hours)))
 
     def _forecast(self, origins: Origins) -> Float[np.ndarray, "batch horizon targets"]:
         if self.residual is None:
             return self._tide(origins.future_hours)
-        # Windows overlap: one call for both finds each time once.
         tide = self._tide(np.concatenate([origins.context_hours, origins.future_hours], axis=1))
         past, future = np.split(tide, [origins.context_hours.shape[1]], axis=1)
         return future + self.residual.forecast(_minus(origins, past))
@@ -95,33 +97,38 @@ class Harmonic(Baseline):
                     f"Harmonic: constituents: no constituent {name!r}; {hint}UTide has {', '.join(known)}"
                 )
 
-    def _analyse(self, times: np.ndarray, values: np.ndarray) -> Any:
-        from utide import solve
-
-        return solve(
-            times,
-            values,
-            lat=0.0 if self.latitude is None else self.latitude,  # asked for, yet used for nodal corrections alone
-            constit=self.constituents,
-            nodal=self.latitude is not None,
-            trend=False,
-            method="ols",
-            conf_int="none",
-            verbose=False,
-        )
-
     def _tide(self, hours: np.ndarray) -> np.ndarray:
         """The tide at any array of times; one more axis, of targets, at the end."""
-        from utide import reconstruct
+        # Windows overlap: each time is computed once.
+        place, found = pd.factorize(_milliseconds(hours).ravel())
+        times = np.asarray(found)
+        tide = np.empty((len(times), self._coefficients.shape[1]))
+        for part in _parts(len(times)):
+            tide[part] = self._basis.at(times[part]) @ self._coefficients
+        return tide[place].reshape(*hours.shape, -1)
 
-        unique, place = np.unique(_times(hours), return_inverse=True)
-        tide = np.stack([reconstruct(unique, analysis, verbose=False).h for analysis in self._analyses], axis=-1)
-        return tide[place.reshape(hours.shape)]
+
+def _fitted(basis: TidalBasis, times: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The coefficients of least squares, shape (columns, targets).
+
+    The triangle of a QR decomposition takes up the rows part by part: as exact as all rows at once, whose memory would
+    be many times that of the series.
+    """
+    triangle = np.empty((0, basis.size + values.shape[1]))
+    for part in _parts(len(times)):
+        rows = np.column_stack([basis.at(times[part]), values[part]])
+        triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, rows]), mode="r"))
+    resolution = np.finfo(np.float64).eps * len(times)
+    return np.linalg.lstsq(triangle[:, : basis.size], triangle[:, basis.size :], rcond=resolution)[0]
 
 
-def _times(hours: np.ndarray) -> np.ndarray:
-    # UTide counts milliseconds; seconds are no binary fraction of an hour, and truncation would lose one.
-    return np.rint(hours * MILLISECONDS_PER_HOUR).astype(np.int64).astype("datetime64[ms]")
+def _parts(count: int) -> list[slice]:
+    return [slice(first, first + ROWS) for first in range(0, count, ROWS)]
+
+
+def _milliseconds(hours: np.ndarray) -> np.ndarray:
+    # Seconds are no binary fraction of an hour, and truncation would lose a millisecond.
+    return np.rint(hours * MILLISECONDS_PER_HOUR).astype(np.int64)
 
 
 def _minus(origins: Origins, tide: np.ndarray) -> Origins:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from scipy.linalg import LinAlgError, LinAlgWarning, solve
 
 from recast.baselines.baseline import Baseline, History
+from recast.baselines.window_products import window_products
 from recast.errors import ConfigurationError, DataError
 from recast.options import NonNegativeFloat, checked
 from recast.types import Origins
@@ -23,7 +24,8 @@ class Ridge(Baseline):
         W = (X'X + penalty I)^-1 X'Y,    f = mean(y) + (x - mean(x)) W
 
     Hoerl & Kennard (1970), "Ridge regression: biased estimation for nonorthogonal problems", Technometrics 12. X'X and
-    X'Y are summed batch by batch: memory grows with (context * targets)^2, not with the number of windows.
+    X'Y are summed over runs of windows (see `window_products`): memory grows with (context * targets)^2, not with the
+    number of windows.
 
     Args:
         penalty: Added to the diagonal of X'X, a sum (not a mean) over windows, in the square of the data's unit.
@@ -44,21 +46,16 @@ class Ridge(Baseline):
                 f"Ridge: no training window of {history.context} + {history.horizon} steps to fit on; "
                 "use a longer training part or shorter windows"
             )
-        targets = history.values.shape[1]
-        inputs, outputs = history.context * targets, history.horizon * targets
+        inputs = history.context * history.values.shape[1]
         # Sums of squares far from zero lose digits when the mean is taken out afterwards; so most of it goes first.
         self._shift = history.values.mean(axis=0)
-        gram, cross = np.zeros((inputs, inputs)), np.zeros((inputs, outputs))
-        x_sum, y_sum = np.zeros(inputs), np.zeros(outputs)
-        for origins, truth in history.windows():
-            x, y = (origins.context - self._shift).reshape(-1, inputs), (truth - self._shift).reshape(-1, outputs)
-            gram += x.T @ x
-            cross += x.T @ y
-            x_sum += x.sum(axis=0)
-            y_sum += y.sum(axis=0)
-        gram -= np.outer(x_sum, x_sum / count)
-        cross -= np.outer(x_sum, y_sum / count)
-        gram.flat[:: inputs + 1] += self.penalty
+        products, totals = window_products(
+            history.values - self._shift, history.starts, history.context, history.horizon
+        )
+        products -= np.outer(totals[:inputs], totals / count)
+        gram, cross = products[:, :inputs], products[:, inputs:]
+        x_sum, y_sum = totals[:inputs], totals[inputs:]
+        gram[np.diag_indices(inputs)] += self.penalty
         self._weight = self._solve(gram, cross)
         self._constant = (y_sum - x_sum @ self._weight) / count
 

@@ -1,5 +1,6 @@
 """What all commands share: Hydra around a job, messages instead of tracebacks, exit codes."""
 
+import copyreg
 import os
 import sys
 from collections.abc import Callable
@@ -33,6 +34,7 @@ def application(config_name: str, job: Callable[[DictConfig], None]) -> None:
 
 def _application(config_name: str, job: Callable[[DictConfig], None]) -> None:
     import hydra
+    from hydra.core.config_store import ConfigStore
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
@@ -48,6 +50,9 @@ def _application(config_name: str, job: Callable[[DictConfig], None]) -> None:
             _leave_with(error)
 
     run_folder.register()
+    # Hydra copies its one store of configurations whole at each look-up, 160 times for --help, though the store gives
+    # away copies alone: from now on its copy is itself.
+    copyreg.pickle(ConfigStore, lambda _: (ConfigStore.instance, ()))
     # Hydra then raises what it would print in its own words, with an exit code of its own.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     command = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=config_name)(one)

@@ -30,7 +30,8 @@ class Engine:
         plain       torch's own recurrent layers and autograd: any cell, any head; the definition
 
     All give the same values and gradients, within rounding, and train the same parameters, so that checkpoints do not
-    depend on what ran. Under torch.compile it is always "plain". What is chosen is logged once for each kind of loop, with the reasons why others were not.
+    depend on what ran. Under torch.compile it is always "plain". What is chosen is logged once for each kind of loop,
+    with the reasons why others were not.
 
     Args:
         implementation: The implementation that is preferred, "plain" where it cannot compute what is asked; or "auto",

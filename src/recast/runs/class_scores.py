@@ -6,21 +6,20 @@ import numpy as np
 import torch
 
 from recast.metrics.class_metric import ClassMetric
+from recast.runs.local_metrics import local_metrics
 
 
 def class_scores(metrics: Mapping[str, ClassMetric], probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """The values of metrics, and the loss: the mean of -log P(true class).
 
     Args:
-        metrics: What is measured; they are left reset.
+        metrics: What is measured; they are left as they are.
         probabilities: Of each class, float64, shape (sequences, classes).
         labels: The true classes, shape (sequences,).
     """
     scores = {}
-    for name, metric in metrics.items():
-        metric.reset()
-        metric.update(*(torch.from_numpy(array).to(metric.device) for array in (probabilities, labels)))
+    for name, metric in local_metrics(metrics).items():
+        metric.update(torch.from_numpy(probabilities), torch.from_numpy(labels))
         scores[name] = metric.compute().item()
-        metric.reset()
     hit = probabilities[np.arange(len(labels)), labels]
     return scores | {"loss": float(-np.log(np.maximum(hit, np.finfo(np.float64).tiny)).mean())}

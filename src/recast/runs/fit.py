@@ -74,7 +74,6 @@ def run(config: dict[str, Any], folder: Path) -> RunResults:
         baselines = {name: build(node) for name, node in config["baselines"].items() if node}
         workflow.fit_baselines(baselines, data)
         workflow.before_training(baselines, task, data)
-        scores = workflow.score_baselines(baselines, task, data, "test")
     with _timed(seconds, "fit"):
         if not workflow.counts(data)["validation"]:
             trainer.limit_val_batches = 0
@@ -83,6 +82,8 @@ def run(config: dict[str, Any], folder: Path) -> RunResults:
     chosen = chosen if chosen.exists() else last_checkpoint_path(folder)
     checkpoint = read(chosen)
     task.load_state_dict(checkpoint["state_dict"])
+    with _timed(seconds, "baselines"):
+        scores = workflow.score_baselines(baselines, task, data, "test")
     with _timed(seconds, "test"):
         trainer.test(task, data, verbose=False)
     results = workflow.results(
@@ -110,7 +111,7 @@ def run(config: dict[str, Any], folder: Path) -> RunResults:
 def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
     started = time.perf_counter()
     yield
-    seconds[name] = time.perf_counter() - started
+    seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started
 
 
 def build_task(config: dict[str, Any], spec: SeriesSpec | SequenceSpec) -> TrainingTask:

@@ -1,12 +1,14 @@
 """The run of a forecasting model."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
 
 from recast.baselines.baseline import Baseline
+from recast.callbacks.windows_to_show import evenly
 from recast.checkpoints.checkpoint import Restored
 from recast.datamodule import ForecastDataModule
 from recast.runs import record, scores
@@ -18,6 +20,8 @@ from recast.runs.results import Results
 from recast.runs.scores import Scores
 from recast.runs.workflow import Workflow
 from recast.task import ForecastTask
+
+REFERENCE_WINDOWS = 4096
 
 
 class ForecastWorkflow(Workflow[ForecastTask, ForecastDataModule, Results]):
@@ -46,9 +50,15 @@ class ForecastWorkflow(Workflow[ForecastTask, ForecastDataModule, Results]):
         return scores.score_baselines(baselines, data.prepared, part, task.metrics_of("test"))
 
     def before_training(self, baselines: Mapping[str, Baseline], task: ForecastTask, data: ForecastDataModule) -> None:
-        """The baselines' errors at each lead of the validation windows become the task's references."""
-        if len(data.prepared.starts.validation):
-            found = self.score_baselines(baselines, task, data, "validation")
+        """The baselines' errors at each lead of validation windows become the task's references.
+
+        Of many windows some are chosen evenly: pictures show no more, and training need not wait.
+        """
+        starts = data.prepared.starts
+        if len(starts.validation):
+            chosen = starts.validation[evenly(len(starts.validation), REFERENCE_WINDOWS)]
+            prepared = replace(data.prepared, starts=starts._replace(validation=chosen))
+            found = scores.score_baselines(baselines, prepared, "validation", task.metrics_of("test"))
             task.references = {
                 name: np.asarray(score.per_lead["rmse"]) for name, score in found.items() if "rmse" in score.per_lead
             }

@@ -10,6 +10,7 @@ from recast.baselines.baseline import Baseline, History
 from recast.metrics.lead_metric import LeadMetric
 from recast.metrics.origin_errors import OriginErrors
 from recast.prepare.prepare import Prepared, hours
+from recast.runs.local_metrics import local_metrics
 from recast.types import Forecast, Origins
 
 BATCH = 1024  # windows in memory at a time; 800 + 100 steps of one target make 7 MB
@@ -95,9 +96,9 @@ def score_baselines(
         baselines: Fitted on the training rows, by name.
         prepared: The series.
         part: "train", "validation" or "test".
-        metrics: What is measured; those that need sample trajectories are passed over. They are left reset.
+        metrics: What is measured; those that need sample trajectories are passed over. They are left as they are.
     """
-    usable = {name: metric for name, metric in metrics.items() if not metric.needs_samples}
+    usable = local_metrics({name: metric for name, metric in metrics.items() if not metric.needs_samples})
     starts = getattr(prepared.starts, part)
     scores = {}
     for name, baseline in baselines.items():

@@ -9,21 +9,22 @@ from torch.autograd.function import once_differentiable
 
 from recast.recurrence.compiled.kernels import Kernels
 from recast.recurrence.compiled.packing import Plan
-from recast.recurrence.compiled.unroll import Block, Slopes, Task, advance, go_back, outputs, states_at
+from recast.recurrence.compiled.unroll import Asked, Block, Slopes, Task, advance, go_back
 
 
 class Call(NamedTuple):
     """What a loop is made of besides the tensors that have gradients.
 
-    at, outputs_from: as in `OpenLoop`; drop: factors between layers; truth, mask, detach: as in `ClosedLoop`.
+    keep: whether gradients are enabled, which `Unroll` cannot see; at, outputs_from: as in `OpenLoop`; drop: factors
+    between layers; mask, detach: as in `ClosedLoop`.
     """
 
     plan: Plan
     kernels: Kernels
+    keep: bool
     at: tuple[int, ...] = ()
     outputs_from: int = 0
     drop: tuple[Tensor, ...] = ()
-    truth: Tensor | None = None
     mask: Tensor | None = None
     detach: bool = False
 
@@ -31,14 +32,17 @@ class Call(NamedTuple):
 class Unroll(torch.autograd.Function):
     """Runs a loop.
 
-    Takes a `Call`, the inputs (batch, time, inputs), the base forecast (batch, time, targets) or None, the states of
-    the first step, one tensor for each layer and field, and the weights, one layer after the other, the readout's last.
+    Takes a `Call`, the inputs (batch, time, inputs), the base forecast and the truth (batch, time, targets) or None,
+    the states of the first step, one tensor for each layer and field, and the weights, one layer after the other, the
+    readout's last.
     Gives the outputs of the top layer, or the values of a closed loop; then for each layer and field the states asked
     for.
     """
 
     @staticmethod
-    def forward(ctx: Any, call: Call, inputs: Tensor, base: Tensor | None, *rest: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, call: Call, inputs: Tensor, base: Tensor | None, truth: Tensor | None, *rest: Tensor
+    ) -> tuple[Tensor, ...]:
         """Runs it forth."""
         plan = call.plan
         starts = len(plan.sizes) * plan.fields
@@ -49,19 +53,19 @@ class Unroll(torch.autograd.Function):
             inputs=_array(inputs),
             states=plan.by_layer([_array(state) for state in states]),
             drop=[_array(factors) for factors in call.drop],
-            truth=None if call.truth is None else _array(call.truth),
+            truth=None if truth is None else _array(truth),
             mask=None if call.mask is None else _array(call.mask),
             base=None if base is None else _array(base),
             detach=call.detach,
         )
-        done, values = advance(task, call.kernels)
-        if any(ctx.needs_input_grad):
+        keep = call.keep and any(ctx.needs_input_grad)
+        first, found, done = advance(task, Asked(call.at, call.outputs_from), call.kernels, keep=keep)
+        if keep:
             ctx.set_materialize_grads(False)
             ctx.call, ctx.task, ctx.rows = call, task, [block.rows for block in done]
             # Kept by autograd, they are freed after the way back, and a weight changed in between is noticed.
             ctx.save_for_backward(*weights, *(torch.from_numpy(part) for block in done for part in block[1:]))
-        first = outputs(task, done, call.outputs_from) if values is None else values
-        return tuple(map(torch.from_numpy, (first, *states_at(task, done, call.at))))
+        return tuple(map(torch.from_numpy, (first, *found)))
 
     @staticmethod
     # The decorator's type has no names of arguments.
@@ -83,15 +87,24 @@ class Unroll(torch.autograd.Function):
             states=plan.by_layer(others),
             at=call.at,
         )
-        _, wants_inputs, wants_base, *wants_rest = ctx.needs_input_grad
-        found = go_back(task, done, outer, call.kernels, inputs_wanted=wants_inputs)
+        _, wants_inputs, wants_base, wants_truth, *wants_rest = ctx.needs_input_grad
+        found = go_back(task, done, outer, call.kernels, inputs_wanted=wants_inputs or wants_truth)
         rest = [*(field for fields in found.states for field in fields), *found.weights]
-        wanted = [wants_inputs, wants_base, *wants_rest]
-        gradients = [found.inputs, found.base, *rest]
+        wanted = [wants_inputs, wants_base, wants_truth, *wants_rest]
+        truth = _of_truth(found.inputs, plan.targets) if wants_truth else None
+        gradients = [found.inputs, found.base, truth, *rest]
         return None, *(
             torch.from_numpy(gradient) if want and gradient is not None else None
             for want, gradient in zip(wanted, gradients, strict=True)
         )
+
+
+def _of_truth(inputs: np.ndarray | None, targets: int) -> np.ndarray | None:
+    """What was read at a lead is the truth of the lead before; where a value was read instead there is zero."""
+    if inputs is None:
+        return None
+    last = np.zeros_like(inputs[:, :1, :targets])
+    return np.concatenate([inputs[:, 1:, :targets], last], axis=1)
 
 
 def _array(tensor: Tensor) -> np.ndarray:

@@ -1,12 +1,13 @@
 """Sigmoid and hyperbolic tangent that LLVM turns into vector code; those of the C library go number by number.
 
-float32: tanh(x) = x P(x²) / Q(x²) on [-7.95, 7.95], beyond that as at its ends, where it is still below 1. P and Q of
-degree 4 are fitted by scripts/fit_tanh.py: relative error 6e-9, and 3.4e-7 with rounding in float32.
+float32: tanh(x) = x P(x²) / Q(x²) on [-7.95, 7.95], beyond that -1 or 1. P and Q of degree 4 are fitted by
+scripts/fit_tanh.py: relative error 6e-9, and 3.4e-7 with rounding in float32.
 
 float64: through exp(x) = 2^k exp(r), |r| <= log(2)/2, with Taylor's polynomial of degree 13 (error 4e-18); absolute
 error of sigmoid and tanh below 4e-16.
 
-NaN stays NaN: a comparison with it is false, and leaves it alone (the order of arguments of min and max matters).
+NaN stays NaN: a comparison with it is false, and leaves it alone (the order of arguments of min and max matters). At
+infinity they are exactly 0 or ±1: a closed gate times infinity is NaN, as it is in torch, and must not be hidden.
 """
 
 import math
@@ -28,20 +29,13 @@ _Q = tuple(map(float32, (1.0, 0.46780891150588094, 0.026178358114021444, 0.00034
 
 
 @jit
-def fraction32(x):
-    """Numerator and denominator of tanh(x)."""
-    x = -_BOUND if x < -_BOUND else x  # noqa: FURB136 - NaN stays
-    x = _BOUND if x > _BOUND else x  # noqa: FURB136
+def _tanh32(x):
     s = x * x
     p = (((_P[4] * s + _P[3]) * s + _P[2]) * s + _P[1]) * s + _P[0]
     q = (((_Q[4] * s + _Q[3]) * s + _Q[2]) * s + _Q[1]) * s + _Q[0]
-    return x * p, q
-
-
-@jit
-def _tanh32(x):
-    p, q = fraction32(x)
-    return p / q
+    inside = x * p / q
+    above = float32(1) if x > _BOUND else inside
+    return float32(-1) if x < -_BOUND else above
 
 
 @jit
@@ -60,6 +54,7 @@ _TAYLOR = tuple(1 / math.factorial(n) for n in range(14))
 
 @jit
 def _exp64(x):
+    beyond = x > _LARGEST
     x = -_LARGEST if x < -_LARGEST else x  # noqa: FURB136 - NaN stays
     x = _LARGEST if x > _LARGEST else x  # noqa: FURB136
     k = math.floor(x * _LOG2E + 0.5)
@@ -80,7 +75,7 @@ def _exp64(x):
     p = p * r + 1.0
     # The exponent's bits of 2^k. NaN stays NaN by the product, whatever integer it is turned into.
     power = np.int64((int64(int32(k)) + 1023) << 52).view(np.float64)
-    return p * power
+    return math.inf if beyond else p * power
 
 
 @jit

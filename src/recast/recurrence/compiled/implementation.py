@@ -40,6 +40,8 @@ class Numba(Implementation):
         data = request.inputs if isinstance(request, OpenLoop) else request.first
         if data.device.type != "cpu":
             return "the data are not on the CPU"
+        if not len(data):
+            return "there are no rows"
         if isinstance(request, ClosedLoop) and request.truth is not None and request.truth.requires_grad:
             return "the true values ask for a gradient"
         return common_refusal(request)
@@ -47,7 +49,7 @@ class Numba(Implementation):
     def describe(self, request: OpenLoop | ClosedLoop) -> str:
         """Its name, and the blocks of rows."""
         data = request.inputs if isinstance(request, OpenLoop) else request.first
-        count = len(blocks(len(data)))
+        count = len(blocks(len(data), keep=torch.is_grad_enabled()))
         threads = min(count, torch.get_num_threads())
         return f"numba, {count} block{'s' * (count > 1)} of rows on {threads} thread{'s' * (threads > 1)}"
 
@@ -62,11 +64,12 @@ class Numba(Implementation):
         call = Call(
             plan,
             compiled(_dtype(inputs), self.cache_dir),
+            torch.is_grad_enabled(),
             at=request.at,
             outputs_from=request.outputs_from,
             drop=tuple(request.dropout),
         )
-        outputs, *fields = Unroll.apply(call, inputs, None, *_flat(states), *_weights(request.layers))
+        outputs, *fields = Unroll.apply(call, inputs, None, None, *_flat(states), *_weights(request.layers))
         pairs = zip(states, plan.by_layer(fields), strict=True)
         return Unrolled(outputs, [type(state)(*parts) for state, parts in pairs])
 
@@ -77,13 +80,14 @@ class Numba(Implementation):
         call = Call(
             _plan(request.layers, inputs.shape[2], request.first.shape[1]),
             compiled(_dtype(inputs), self.cache_dir),
+            torch.is_grad_enabled(),
             drop=tuple(request.dropout),
-            truth=None if request.mask is None else request.truth,
             mask=request.mask,
             detach=request.detach,
         )
         weights = [*_weights(request.layers), request.readout.weight, request.readout.bias]
-        values, *_ = Unroll.apply(call, inputs, request.base, *_flat(request.states), *weights)
+        truth = None if request.mask is None else request.truth
+        values, *_ = Unroll.apply(call, inputs, request.base, truth, *_flat(request.states), *weights)
         return Rollout(values.unsqueeze(-1), values)
 
 

@@ -7,10 +7,10 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import llvmlite
 import numba
@@ -18,6 +18,7 @@ import numpy as np
 import platformdirs
 from numba import types
 from numba.core import config
+from numba.core.caching import NullCache
 
 from recast.recurrence.compiled import loops
 
@@ -44,13 +45,22 @@ def compiled(dtype: np.dtype[Any], folder: Path | None = None) -> Kernels:
     """
     with _kept_in(folder if folder is not None else default_folder()):
         before, started = _not_on_disk(), time.perf_counter()
-        loops.forward.compile(_forward_types(dtype))
-        loops.backward.compile(_backward_types(dtype))
+        _compile(loops.forward, _forward_types(dtype))
+        _compile(loops.backward, _backward_types(dtype))
         seconds = time.perf_counter() - started
         missing = _not_on_disk() - before
     if missing:
         log.info("recurrence kernels for %s compiled in %.1f s", dtype, seconds)
     return Kernels(loops.forward, loops.backward)
+
+
+def _compile(loop: Any, signature: tuple[types.Type, ...]) -> None:
+    try:
+        loop.compile(signature)
+    except OSError as error:
+        log.warning("recurrence kernels are not kept for the next start: %s", error)
+        loop._cache = NullCache()  # noqa: SLF001 - as in `enable_caching`
+        loop.compile(signature)
 
 
 def _not_on_disk() -> int:
@@ -60,17 +70,41 @@ def _not_on_disk() -> int:
 
 def default_folder() -> Path | None:
     """The first folder for kernels that can be written; none if none can."""
-    own = Path(tempfile.gettempdir()) / f"recast-{os.getuid()}"
-    return next((folder for folder in (Path(platformdirs.user_cache_dir("recast")), own) if is_usable(folder)), None)
+    return next(filter(is_usable, _places()), None)
+
+
+def _places() -> Iterator[Path]:
+    cache = Path(platformdirs.user_cache_dir("recast"))
+    # Nobody's home is a ~ that stays as it is.
+    if cache.is_absolute():
+        yield cache
+    # So it says that there is no folder for temporary files.
+    with suppress(FileNotFoundError):
+        yield Path(tempfile.gettempdir()) / f"recast-{os.getuid()}"
 
 
 def is_usable(folder: Path) -> bool:
-    """Whether a folder can be made and written, and belongs to this user: what lies there is run."""
+    """Whether a folder can be made, written and locked, and belongs to this user: what lies there is run."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return folder.stat().st_uid == os.getuid() and os.access(folder, os.W_OK | os.X_OK)
+        if folder.stat().st_uid != os.getuid():
+            return False
+        _locked(folder).close()
     except OSError:
         return False
+    return True
+
+
+def _locked(folder: Path) -> IO[str]:
+    """A file that no other process has locked; it is free again when it is closed."""
+    # Some file systems of clusters have no locks.
+    lock = (folder / "lock").open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError:
+        lock.close()
+        raise
+    return lock
 
 
 @contextmanager
@@ -87,10 +121,15 @@ def _kept_in(folder: Path | None) -> Iterator[None]:
         yield
         return
     place = folder / "kernels" / _version()
-    place.mkdir(parents=True, exist_ok=True)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        lock = _locked(place)
+    except OSError as error:
+        log.warning("recurrence kernels are compiled at each start: %s", error)
+        yield
+        return
     before = settings.CACHE_DIR
-    with (place / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with lock:
         settings.CACHE_DIR = str(place)
         try:
             for loop in (loops.forward, loops.backward):

@@ -252,9 +252,10 @@ def backward(
                     fed = mask[(t - 1) * rows + i] != 0
                     for p in range(targets):
                         o = (t * rows + i) * padded + p
-                        if not (fed or detach):
-                            slopes[((t - 1) * rows + i) * room + p] += dx[o]
-                        dx[o] = 0
+                        if not fed:
+                            if not detach:
+                                slopes[((t - 1) * rows + i) * room + p] += dx[o]
+                            dx[o] = 0
         _weights(
             kind, closed, size, x, states, slopes, grads, grads_at, gates, dropped, len(drop) > 0, low, count, wide
         )

@@ -1,5 +1,6 @@
 """Where the weights of a network lie in one flat array, in the order and with the padding that the kernels read."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -143,7 +144,9 @@ class Plan:
             first, stop = cells.INPUT_PLANES[self.number]
             begin, end = cells.HIDDEN_PLANES[self.number]
             view[BIAS][first:stop, :units] = bias_ih.reshape(-1, units)
-            view[BIAS][begin:end, :units] += self._candidate_first(bias_hh.reshape(-1, units))
+            # A network that diverges is told by its loss.
+            with np.errstate(over="ignore", invalid="ignore"):
+                view[BIAS][begin:end, :units] += self._candidate_first(bias_hh.reshape(-1, units))
         if self.targets:
             weight, bias = weights[-2:]
             units = weight.shape[1]
@@ -184,7 +187,7 @@ class Plan:
 
 
 def _lengths(shapes: list[list[tuple[int, ...]]]) -> list[int]:
-    return [int(np.prod(shape)) for parts in shapes for shape in parts]
+    return [math.prod(shape) for parts in shapes for shape in parts]
 
 
 def _length(shapes: list[list[tuple[int, ...]]]) -> int:
@@ -198,6 +201,6 @@ def _places(shapes: list[list[tuple[int, ...]]]) -> np.ndarray:
 
 def _views(flat: np.ndarray, shapes: list[list[tuple[int, ...]]], places: np.ndarray) -> list[list[np.ndarray]]:
     return [
-        [flat[place : place + int(np.prod(shape))].reshape(shape) for shape, place in zip(parts, row, strict=True)]
+        [flat[place : place + math.prod(shape)].reshape(shape) for shape, place in zip(parts, row, strict=True)]
         for parts, row in zip(shapes, places.tolist(), strict=True)
     ]

@@ -11,7 +11,9 @@ from recast.recurrence.compiled.packing import up
 from recast.recurrence.compiled.tile import ROWS
 
 _BLOCK = 16
-"""Rows of a block at most: more would not stay in the first cache with their gates."""
+"""Rows of a block that has a way back, at most: more would not stay in the caches with the gates of a few steps."""
+_LARGE_BLOCKS = (64, 32)
+"""Rows of a block that has none; the more, the rarer the weights come from the second cache."""
 _LANES = 16
 """Sums of gradients that are kept apart at most; what is added in which order must not depend on the threads."""
 
@@ -24,9 +26,16 @@ class Rows(NamedTuple):
     room: int
 
 
-def blocks(batch: int) -> list[Rows]:
-    """The rows of a batch in blocks of nearly the same size, the same whatever the number of threads."""
-    count = -(-batch // _BLOCK)
+def blocks(batch: int, *, keep: bool) -> list[Rows]:
+    """The rows of a batch in blocks of nearly the same size.
+
+    Args:
+        batch: Number of rows.
+        keep: Whether there is a way back. Blocks are then the same whatever the number of threads, as sums of
+            gradients depend on them; a row's states do not.
+    """
+    fitting = (size for size in _LARGE_BLOCKS if batch >= size * torch.get_num_threads())
+    count = -(-batch // (_BLOCK if keep else next(fitting, _BLOCK)))
     room = up(-(-batch // count), ROWS)
     return [Rows(first, min(first + room, batch), room) for first in range(0, batch, room)]
 

@@ -101,19 +101,53 @@ class Gradients(NamedTuple):
     base: np.ndarray | None
 
 
-def advance(task: Task, kernels: Kernels) -> tuple[list[Block], np.ndarray | None]:
-    """Runs the loop: what each block went through, and the values of a closed loop, (batch, time, targets)."""
-    batch = len(task.inputs)
-    dtype = task.weights.dtype
-    values = np.empty(task.base.shape, dtype) if task.base is not None else None
+class Asked(NamedTuple):
+    """What is asked of an open loop: states after so many steps as `at` says, outputs from step `outputs_from` on."""
 
-    def run(rows: Rows) -> Block:
-        block, forecasts = _advance(task, rows, kernels)
-        if values is not None:
-            values[rows.first : rows.stop] = forecasts[:, : rows.stop - rows.first].transpose(1, 0, 2)
-        return block
+    at: tuple[int, ...]
+    outputs_from: int
 
-    return in_threads(run, blocks(batch)), values
+
+class Passage(NamedTuple):
+    """What a loop gives.
+
+    first: values of a closed loop (batch, time, targets), or outputs of the top layer of an open one (batch, steps,
+    units); states: for each layer and field those asked for, (batch, at, units); done: what each block went through,
+    where it is to be kept for the way back.
+    """
+
+    first: np.ndarray
+    states: list[np.ndarray]
+    done: list[Block]
+
+
+def advance(task: Task, asked: Asked, kernels: Kernels, *, keep: bool) -> Passage:
+    """Runs the loop.
+
+    Args:
+        task: The loop.
+        asked: What is wanted of it.
+        kernels: The compiled loops.
+        keep: Whether there will be a way back; else a block's states are gone when it is done.
+    """
+    plan, batch, dtype = task.plan, len(task.inputs), task.weights.dtype
+    open_shape = batch, task.steps - asked.outputs_from, plan.sizes[-1]
+    first = np.empty(open_shape if task.base is None else task.base.shape, dtype)
+    states = [np.empty((batch, len(asked.at), size), dtype) for size in plan.sizes for _ in range(plan.fields)]
+
+    def run(rows: Rows) -> Block | None:
+        block, values = _advance(task, rows, kernels)
+        own, count = slice(rows.first, rows.stop), rows.stop - rows.first
+        outputs = values if task.closed else block.states[-1, 0, asked.outputs_from + 1 :]
+        first[own] = outputs[:, :count, : first.shape[2]].swapaxes(0, 1)
+        if asked.at:
+            chosen = block.states[:, :, list(asked.at), :count]
+            for index, whole in enumerate(states):
+                layer, field = divmod(index, plan.fields)
+                whole[own] = chosen[layer, field, :, :, : whole.shape[2]].swapaxes(0, 1)
+        return block if keep else None
+
+    return Passage(first, states, [block for block in in_threads(run, blocks(batch, keep=keep)) if block is not None])
 
 
 def _advance(task: Task, rows: Rows, kernels: Kernels) -> tuple[Block, np.ndarray]:
@@ -157,33 +191,6 @@ def _advance(task: Task, rows: Rows, kernels: Kernels) -> tuple[Block, np.ndarra
     return Block(rows, x, states, drop, mask), values
 
 
-def outputs(task: Task, done: list[Block], first: int) -> np.ndarray:
-    """Outputs of the top layer from step `first` on, (batch, steps, units)."""
-    size = task.plan.sizes[-1]
-    found = np.empty((len(task.inputs), task.steps - first, size), task.weights.dtype)
-    for block in done:
-        rows = block.rows
-        found[rows.first : rows.stop] = block.states[-1, 0, first + 1 :, : rows.stop - rows.first, :size].swapaxes(0, 1)
-    return found
-
-
-def states_at(task: Task, done: list[Block], at: tuple[int, ...]) -> list[np.ndarray]:
-    """For each layer and field the states after so many steps as `at` says, (batch, at, units)."""
-    plan = task.plan
-    found = [
-        np.empty((len(task.inputs), len(at), size), task.weights.dtype)
-        for size in plan.sizes
-        for _ in range(plan.fields)
-    ]
-    for block in done:
-        rows = block.rows
-        chosen = block.states[:, :, list(at), : rows.stop - rows.first]
-        for index, whole in enumerate(found):
-            layer, field = divmod(index, plan.fields)
-            whole[rows.first : rows.stop] = chosen[layer, field, :, :, : whole.shape[2]].swapaxes(0, 1)
-    return found
-
-
 def go_back(task: Task, done: list[Block], slopes: Slopes, kernels: Kernels, *, inputs_wanted: bool) -> Gradients:
     """The gradients.
 
@@ -217,8 +224,10 @@ def go_back(task: Task, done: list[Block], slopes: Slopes, kernels: Kernels, *, 
 
     totals = in_threads(run, lanes(len(done)))
     whole = totals[0]
-    for total in totals[1:]:
-        whole += total
+    # Gradients that are too large for their type are the optimiser's matter.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for total in totals[1:]:
+            whole += total
     return Gradients(plan.unpack(whole), states, inputs, base)
 
 

@@ -1,0 +1,75 @@
+"""The progress bar: drawn now and then, complete at the end."""
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from recast.callbacks.progress_bar import ProgressBar
+from recast.errors import ConfigurationError
+
+BATCHES = 7
+
+
+class Counted(ProgressBar):
+    """Counts what Lightning puts together, and keeps what was shown at the end of each epoch."""
+
+    def __init__(self, *, refresh_rate):
+        super().__init__(refresh_rate=refresh_rate)
+        self.updates = 0
+        self.shown = []
+
+    def _update_metrics(self, trainer, pl_module):
+        self.updates += 1
+        super()._update_metrics(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        super().on_train_epoch_end(trainer, pl_module)
+        self.shown.append((self.train_progress_bar.completed, set(self.get_metrics(trainer, pl_module))))
+
+
+class Line(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.slope = torch.nn.Parameter(torch.zeros(1))
+
+    def training_step(self, batch, batch_idx):
+        loss = (self.slope * batch - 1).square().mean()
+        self.log("loss", loss, prog_bar=True, logger=False)
+        return loss
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def drawn(tmp_path, refresh_rate):
+    bar = Counted(refresh_rate=refresh_rate)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=2,
+        callbacks=[bar],
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+    )
+    trainer.fit(Line(), DataLoader(torch.ones(BATCHES), num_workers=0))
+    return bar
+
+
+@pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers")
+@pytest.mark.parametrize("refresh_rate", [1, 10**9])
+def test_every_epoch_ends_with_all_batches_and_the_loss(tmp_path, refresh_rate):
+    assert drawn(tmp_path, refresh_rate).shown == [(BATCHES, {"loss"})] * 2
+
+
+@pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers")
+def test_nothing_is_put_together_that_is_not_drawn(tmp_path):
+    ends = 2
+    assert drawn(tmp_path, 10**9).updates == 2 * BATCHES + ends
+    assert drawn(tmp_path, 1).updates < BATCHES + ends
+
+
+def test_the_rate_is_checked():
+    with pytest.raises(ConfigurationError, match="refresh_rate"):
+        ProgressBar(refresh_rate=0)

@@ -1,0 +1,301 @@
+"""The choice of what runs a recurrence: the first that can, and one line in the log that says why not another."""
+
+import logging
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+import torch
+from conftest import small_data
+from recurrences import ClosedCase, OpenCase, results
+from torch import Tensor
+
+from recast.attention.luong import Luong
+from recast.cells.gru import GRU
+from recast.cells.layer_norm_gru import LayerNormGRU
+from recast.cells.lstm import LSTM
+from recast.cells.min_gru import MinGRU
+from recast.errors import ConfigurationError
+from recast.heads.gaussian import Gaussian
+from recast.heads.point import Point
+from recast.models.encoder_decoder import EncoderDecoder
+from recast.recurrence.engine import Engine, engine, use, using
+from recast.recurrence.plain import Plain
+from recast.recurrence.request import ClosedLoop, OpenLoop
+from recast.schedules.linear import Linear
+
+needs_numba = pytest.mark.skipif(not find_spec("numba"), reason="numba is not installed")
+OPEN = OpenCase(time=20, at=(20,), hidden=(3, 3), dtype=torch.float32)
+CLOSED = ClosedCase(horizon=20, hidden=(3, 3), dtype=torch.float32)
+every_case = pytest.mark.parametrize("case", [OPEN, CLOSED], ids=["open", "closed"])
+
+
+@pytest.fixture
+def lines(caplog) -> Callable[[], list[str]]:
+    """What the engine has logged since the last look."""
+    caplog.set_level(logging.INFO, "recast.recurrence.engine")
+
+    def look() -> list[str]:
+        found = [record.getMessage() for record in caplog.records if record.name == "recast.recurrence.engine"]
+        caplog.clear()
+        return found
+
+    return look
+
+
+def ran(engine: Engine, request: OpenLoop | ClosedLoop) -> list[Tensor]:
+    unrolled = engine.decode(request) if isinstance(request, ClosedLoop) else engine.sequence(request)
+    return list(unrolled) if isinstance(request, ClosedLoop) else [unrolled.outputs]
+
+
+# What is chosen
+
+
+@needs_numba
+@every_case
+def test_on_a_cpu_it_is_numba(case, lines):
+    chosen = Engine()
+    request = case.request()
+    found = ran(chosen, request)
+    assert len(lines()) == 1
+    assert chosen.choose(request).name == "numba"
+    torch.testing.assert_close(found[0], results(Plain(), request)[0])
+
+
+@needs_numba
+def test_each_kind_of_loop_is_logged_once(lines):
+    chosen = Engine()
+    for case in (OPEN, CLOSED, replace(OPEN, batch=7), replace(CLOSED, batch=40), OPEN):
+        chosen.choose(case.request())
+    assert lines() == [
+        "recurrence, open loop: numba, 1 block of rows on 1 thread",
+        "recurrence, closed loop: numba, 1 block of rows on 1 thread",
+    ]
+
+
+@every_case
+@pytest.mark.parametrize("name", ["plain", "autograd", pytest.param("numba", marks=needs_numba)])
+def test_an_implementation_that_is_asked_for_runs(case, name, lines):
+    chosen = Engine(implementation=name)
+    request = case.request()
+    assert chosen.choose(request).name == name
+    (line,) = lines()
+    assert line.startswith(f"recurrence, {'open' if case is OPEN else 'closed'} loop: {name}")
+    assert "(" not in line
+    torch.testing.assert_close(ran(chosen, request)[0], results(Plain(), request)[0])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@every_case
+def test_cuda_graphs_need_a_gpu(case, lines):
+    assert isinstance(Engine(implementation="cuda_graph").choose(case.request()), Plain)
+    what = "open" if case is OPEN else "closed"
+    assert lines() == [f"recurrence, {what} loop: plain (cuda_graph: the data are not on a GPU)"]
+
+
+@needs_numba
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_gpu_it_is_not_numba(lines):
+    chosen = Engine()
+    assert chosen.choose(replace(CLOSED, device="cuda").request()).name == "cuda_graph"
+    (line,) = lines()
+    assert line.endswith("(numba: the data are not on the CPU)")
+
+
+@needs_numba
+def test_the_order_and_that_every_reason_is_told(lines):
+    chosen = Engine()
+    request = replace(OPEN, dtype=torch.float32).request()
+    other = replace(request, layers=[LayerNormGRU(input_size=1, hidden_size=3)], states=[None])
+    assert chosen.choose(other).name == "plain"
+    reason = "a cell is neither tanh RNN nor GRU nor LSTM"
+    (line,) = lines()
+    names = re.findall(rf"(\w+): (?:{reason}|the data are not on a GPU)", line)
+    assert names == ["numba", "cuda_graph", "autograd"]
+    # Others are asked again for the next loop.
+    assert chosen.choose(request).name == "numba"
+    assert lines() == ["recurrence, open loop: numba, 1 block of rows on 1 thread"]
+
+
+def hear(*_: object) -> None:
+    """A hook."""
+
+
+def with_layer(request: Any, layer: Any) -> Any:
+    return replace(request, layers=[request.layers[0], layer])
+
+
+def with_hook(request: Any) -> Any:
+    request.layers[1].register_forward_hook(hear)
+    return request
+
+
+def with_double_state(request: Any) -> Any:
+    return replace(request, states=[(torch.zeros(2, 3, dtype=torch.float64),)] * 2)
+
+
+def without_rows(request: Any) -> Any:
+    if isinstance(request, OpenLoop):
+        return replace(request, inputs=request.inputs[:0])
+    changes = {name: getattr(request, name)[:0] for name in ("first", "known", "base")}
+    return replace(request, states=[type(state)(state.hidden[:0]) for state in request.states], **changes)
+
+
+REASONS = {
+    "a cell is neither tanh RNN nor GRU nor LSTM": lambda case: with_layer(
+        case.request(), MinGRU(input_size=3, hidden_size=3)
+    ),
+    "the layers are of different kinds (gru, lstm)": lambda case: with_layer(
+        case.request(), LSTM(input_size=3, hidden_size=3)
+    ),
+    "a layer has hooks, so that it must run by itself": lambda case: with_hook(case.request()),
+    "numbers are bfloat16": lambda case: replace(case, dtype=torch.bfloat16).request(),
+    "numbers are float64 beside float32": lambda case: with_double_state(case.request()),
+    "there are no rows": lambda case: without_rows(case.request()),
+}
+
+
+@needs_numba
+@every_case
+@pytest.mark.parametrize("reason", REASONS)
+def test_what_numba_refuses_runs_plain_and_the_log_says_why(case, reason, lines):
+    chosen = Engine(implementation="numba")
+    request = REASONS[reason](case)
+    for _ in range(2):
+        assert isinstance(chosen.choose(request), Plain)
+    what = "open" if case is OPEN else "closed"
+    assert lines() == [f"recurrence, {what} loop: plain (numba: {reason})"]
+
+
+@needs_numba
+@every_case
+def test_autocast_runs_plain(case, lines):
+    request = case.request()
+    with torch.autocast("cpu"):
+        assert isinstance(Engine(implementation="numba").choose(request), Plain)
+    (line,) = lines()
+    assert line.endswith("plain (numba: autocast is on)")
+
+
+@needs_numba
+def test_a_readout_that_is_not_linear_runs_plain(lines):
+    request = CLOSED.request()
+    request = replace(request, readout=request.readout._replace(linear=False))
+    assert isinstance(Engine(implementation="numba").choose(request), Plain)
+    assert lines() == ["recurrence, closed loop: plain (numba: what is fed back is not linear in the outputs)"]
+
+
+@needs_numba
+def test_truths_that_learn_run_plain(lines):
+    request = replace(CLOSED, teaching=0.5, inputs_learn=True).request()
+    assert isinstance(Engine(implementation="numba").choose(request), Plain)
+    assert lines() == ["recurrence, closed loop: plain (numba: the true values ask for a gradient)"]
+
+
+@every_case
+def test_a_loop_of_no_rows_gives_no_rows(case):
+    assert ran(Engine(), without_rows(case.request()))[0].shape[0] == 0
+
+
+# Models
+
+
+def choices(lines: Callable[[], list[str]], **options: Any) -> set[tuple[str, str]]:
+    """Kind of loop and implementation of all that a model runs, in training and in a forecast."""
+    data = small_data()
+    defaults = {"cell": partial(GRU, hidden_size=5), "head": Point(), "schedule": Linear(start=0.5)}
+    batch = data.loader("test").gather(data.loader("test").starts)
+    with using(Engine()):
+        model = EncoderDecoder(spec=data.spec, **(defaults | options))
+        model.forecast(batch, samples=2)
+        model.teacher_forced(batch)
+    return {re.match(r"recurrence, (\w+) loop: (\w+)", line).groups() for line in lines()}
+
+
+@needs_numba
+def test_an_encoder_decoder_runs_on_numba(lines):
+    assert choices(lines) == {("open", "numba"), ("closed", "numba")}
+    assert choices(lines, cell=partial(LSTM, hidden_size=5), layers=2) == {("open", "numba"), ("closed", "numba")}
+
+
+@pytest.mark.parametrize("cell", [MinGRU, LayerNormGRU])
+def test_other_cells_run_plain(cell, lines):
+    assert choices(lines, cell=partial(cell, hidden_size=5)) == {("open", "plain"), ("closed", "plain")}
+
+
+@needs_numba
+@pytest.mark.parametrize("options", [{"attention": Luong}, {"head": Gaussian()}], ids=["attention", "gaussian"])
+def test_what_is_fed_back_otherwise_is_plain_and_the_encoder_is_not(options, lines):
+    assert choices(lines, **options) == {("open", "numba"), ("closed", "plain")}
+
+
+# The engine of the process
+
+
+def test_one_engine_is_used_for_a_while():
+    before, other = engine(), Engine(implementation="plain")
+    with using(other) as found:
+        assert found is other
+        assert engine() is other
+    assert engine() is before
+    with pytest.raises(ZeroDivisionError), using(other):
+        _ = 1 / 0
+    assert engine() is before
+    use(other)
+    assert engine() is other
+    use(before)
+
+
+@pytest.mark.parametrize("options", [{"implementation": "fast"}, {"implementation": None}, {"cache_dir": 3}])
+def test_options_are_checked(options):
+    (name,) = options
+    with pytest.raises(ConfigurationError, match=f"Engine: {name}="):
+        Engine(**options)
+
+
+# Without Numba
+
+HIDDEN = """
+import logging, sys
+
+
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == {library!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name.partition(".")[0])
+
+
+sys.meta_path.insert(0, Hidden())
+logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+import torch
+from recast.cells.gru import GRU
+from recast.recurrence.engine import Engine
+from recast.recurrence.request import OpenLoop
+
+request = OpenLoop(
+    layers=[GRU(input_size=1, hidden_size=3)], inputs=torch.ones(2, 20, 1), states=[None], dropout=[], at=(20,),
+    outputs_from=0,
+)
+for name in ("auto", "numba"):
+    chosen = Engine(implementation=name)
+    for _ in range(3):
+        assert chosen.sequence(request).outputs.shape == (2, 20, 3)
+"""
+
+
+@pytest.mark.parametrize("library", ["numba", "platformdirs"])
+def test_without_numba_torch_runs_and_the_log_says_what_to_install(library):
+    code = HIDDEN.format(library=library)
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    missing = f"{library} is not installed: pip install 'recast[fast]'"
+    assert done.stdout.splitlines() == [
+        f"recurrence, open loop: autograd ({missing}; cuda_graph: the data are not on a GPU)",
+        f"recurrence, open loop: plain ({missing})",
+    ]

@@ -1,0 +1,50 @@
+"""Baselines are scored with metrics of their own, after training as well as before."""
+
+import numpy as np
+import pytest
+import torch
+
+from recast.metrics.mse import MSE
+from recast.metrics.rmse import RMSE
+from recast.runs.local_metrics import local_metrics
+from recast.types import Forecast, SeriesSpec
+
+SPEC = SeriesSpec(
+    names=("a",),
+    units=("m",),
+    targets=1,
+    step="h",
+    context=3,
+    horizon=2,
+    periods=(),
+    offset=(0.0,),
+    scale=(1.0,),
+    naive_error=(1.0,),
+)
+
+
+def seen(metrics, error):
+    truth = torch.zeros(4, 2, 1, dtype=torch.float64)
+    for metric in metrics.values():
+        metric.update(Forecast(truth + error), truth)
+
+
+def test_the_scores_of_the_model_are_left_alone():
+    models = {"mse": MSE(spec=SPEC), "rmse": RMSE(spec=SPEC)}
+    seen(models, 3.0)
+    own = local_metrics(models)
+    assert all(metric.count == 0 for metric in own.values())
+    seen(own, 2.0)
+    assert {name: metric.compute().item() for name, metric in own.items()} == {"mse": 4.0, "rmse": 2.0}
+    assert {name: metric.compute().item() for name, metric in models.items()} == {"mse": 9.0, "rmse": 3.0}
+
+
+def test_no_other_process_is_asked():
+    models = {"mse": MSE(spec=SPEC)}
+    for metric in models.values():
+        metric.distributed_available_fn = lambda: True
+        metric.dist_sync_fn = lambda *_, **__: pytest.fail("asked")
+    (own,) = local_metrics(models).values()
+    seen({"mse": own}, 2.0)
+    assert own.compute() == 4.0
+    np.testing.assert_array_equal(own.per_lead(), [4.0, 4.0])

@@ -1,7 +1,7 @@
 """Chooses the implementation of each recurrence: the fastest one that can compute it, or the one that was asked for."""
 
 import logging
-import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,11 +75,11 @@ class Engine:
         if torch.compiler.is_compiling():
             # torch.compile traces torch's own operations, and would stop at anything else.
             return Plain()
-        reasons = [*self._absent]
+        reasons: list[str] = []
         for candidate in self._built():
             refusal = candidate.refusal(request)
             if refusal is None:
-                self._say(request, candidate, reasons)
+                self._say(request, candidate, [*self._absent, *reasons])
                 return candidate
             reasons.append(f"{candidate.name}: {refusal}")
         raise AssertionError("the plain implementation refuses nothing")
@@ -130,13 +130,15 @@ def _cuda_graph() -> Implementation:
 
 
 def _writable(folder: Path) -> Path:
-    existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
         raise ConfigurationError(
-            f"Engine: cache_dir={folder}: {existing} is no folder that can be written; choose another one, "
-            "or null for the user's cache folder"
-        )
-    return folder
+            f"Engine: cache_dir={folder} cannot be written ({error.strerror}); choose another folder, or null for the "
+            "user's cache folder"
+        ) from error
 
 
 _current = Engine()

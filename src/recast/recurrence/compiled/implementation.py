@@ -42,8 +42,6 @@ class Numba(Implementation):
             return "the data are not on the CPU"
         if not len(data):
             return "there are no rows"
-        if isinstance(request, ClosedLoop) and request.truth is not None and request.truth.requires_grad:
-            return "the true values ask for a gradient"
         return common_refusal(request)
 
     def describe(self, request: OpenLoop | ClosedLoop) -> str:

@@ -256,8 +256,8 @@ def test_a_folder_that_cannot_be_written_is_refused_at_once():
 
     try:
         assert in_a_fork(work) == (
-            f"Engine: cache_dir={closed}/kernels: {closed} is no folder that can be written; choose another one, or "
-            "null for the user's cache folder"
+            f"Engine: cache_dir={closed}/kernels cannot be written (Permission denied); choose another "
+            "folder, or null for the user's cache folder"
         )
     finally:
         shutil.rmtree(place)
@@ -266,7 +266,7 @@ def test_a_folder_that_cannot_be_written_is_refused_at_once():
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "file").write_text("")
     for place in (tmp_path / "file", tmp_path / "file" / "kernels"):
-        with pytest.raises(ConfigurationError, match=f"Engine: cache_dir={place}: {tmp_path}/file is no folder"):
+        with pytest.raises(ConfigurationError, match=f"Engine: cache_dir={place} cannot be written"):
             Engine(cache_dir=str(place))
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 BOUND = 7.95
-DEGREES = (4, 4)
+DEGREES = (3, 4)
 ROUNDS = 300
 # Added to the relative size of each error, so that no weight is lost for good.
 LEAST = 1e-3
@@ -24,7 +24,7 @@ Array = np.ndarray
 
 
 class Fit(NamedTuple):
-    """Coefficients of P and Q, the lowest power first, Q(0) = 1; and the largest relative error."""
+    """Coefficients of P and Q, the lowest power first, the last one of Q being 1; and the largest relative error."""
 
     p: Array
     q: Array
@@ -63,7 +63,7 @@ def fit(bound: float = BOUND, degrees: tuple[int, int] = DEGREES, rounds: int = 
         weights = weights * (error / error.max() + LEAST)
         weights /= weights.sum()
     p, q = (part / bound ** (2 * np.arange(len(part))) for part in (best.p, best.q))
-    return Fit(p, q, best.error)
+    return Fit(p / q[-1], q / q[-1], best.error)
 
 
 def rounded_error(found: Fit, bound: float = BOUND, number: int = 1_000_000) -> float:

@@ -217,7 +217,7 @@ def test_it_is_known_what_ran(bench):
         "autograd": {"open": "plain", "closed": "autograd"},
         "numba": {"open": "numba", "closed": "numba"},
     }.items():
-        assert routes.ran(routes.Recast(case, name).training(case.data())) == chosen
+        assert routes.ran(routes.Recast(case, name).training(case.data())(1)) == chosen
 
 
 # What is counted.
@@ -236,7 +236,9 @@ def test_everything_has_its_turn_in_each_round(bench, monkeypatch, one_thread):
         return once
 
     works = {"slow": work("slow", 2.0), "fast": work("fast", 0.25)}
-    found = rounds.rates(works, threads=(1, 2), rounds=2, seconds=1.0)
+    found = rounds.rates(
+        {name: rounds.on_torch_threads(work) for name, work in works.items()}, threads=(1, 2), rounds=2, seconds=1.0
+    )
     assert found == {threads: {"slow": [0.5, 0.5], "fast": [4.0, 4.0]} for threads in (1, 2)}
     # One call of each to warm up; then the order turns round.
     assert log[:4] == [("fast", 1), ("slow", 1), ("fast", 2), ("slow", 2)]

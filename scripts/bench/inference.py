@@ -21,7 +21,7 @@ def measure(sizes: Sizes) -> dict[str, Any]:
             batch = case.data()
             routes = routes_of(case)
             steps = {name: route.inference(batch) for name, route in routes.items()}
-            chosen = {name: ran(steps[name]) for name, route in routes.items() if isinstance(route, Recast)}
+            chosen = {name: ran(steps[name](1)) for name, route in routes.items() if isinstance(route, Recast)}
             found = rates(steps, threads=sizes.threads, rounds=sizes.rounds, seconds=sizes.seconds)
             rows += [
                 {"case": vars(case), "threads": threads, "ran": chosen, "routes": compared(values, NAIVE, size)}

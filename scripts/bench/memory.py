@@ -26,8 +26,8 @@ def growth(*, route: str, context: int, horizon: int, hidden: int, batch: int) -
     first = whole._replace(
         context=whole.context[:1, -SHORT:], target=whole.target[:1], known=whole.known[:1], start=whole.start[:1]
     )
-    chosen.training(first)()
-    step = chosen.training(whole)
+    chosen.training(first)(1)()
+    step = chosen.training(whole)(1)
     before = resident.begin()
     for _ in range(STEPS):
         step()

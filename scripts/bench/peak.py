@@ -9,7 +9,7 @@ import torch
 from measuring.spread import spread
 
 from .fma import CHAINS, COLUMNS, DEPTH, LANES, ROWS, chains, products
-from .rounds import rates
+from .rounds import on_torch_threads, rates
 from .routes import Case, routes_of
 from .sizes import Sizes
 from .table import Sheet, short
@@ -41,17 +41,20 @@ def operations(case: Case) -> int:
     return 2 * (case.context * (12 * h * h + 9 * h * i) + case.horizon * (12 * h * h + 15 * h * p))
 
 
-def in_threads(work: Callable[[], object]) -> Callable[[], None]:
-    """The work once in each of as many threads as torch uses."""
+def in_threads(work: Callable[[], object]) -> Callable[[int], Callable[[], None]]:
+    """The work once in each thread."""
     pools = {}
 
-    def run() -> None:
-        count = torch.get_num_threads()
+    def ready(count: int) -> Callable[[], None]:
         pool = pools.setdefault(count, ThreadPoolExecutor(count))
-        for done in [pool.submit(work) for _ in range(count)]:
-            done.result()
 
-    return run
+        def run() -> None:
+            for done in [pool.submit(work) for _ in range(count)]:
+                done.result()
+
+        return run
+
+    return ready
 
 
 def measure(sizes: Sizes) -> dict[str, Any]:
@@ -60,10 +63,10 @@ def measure(sizes: Sizes) -> dict[str, Any]:
     random = np.random.default_rng(0)
     left, right = (random.standard_normal(size).astype(np.float32) for size in (ROWS * DEPTH, DEPTH * COLUMNS))
     matrix, result = torch.randn(MATRIX, MATRIX), torch.empty(MATRIX, MATRIX)
-    works: dict[str, Callable[[], object]] = {
+    works: dict[str, Callable[[int], Callable[[], object]]] = {
         LOOP: in_threads(lambda: chains(CHAIN_STEPS, np.float32(0.5))),
         TILE: in_threads(lambda: products(TILES, np.zeros(ROWS * COLUMNS, np.float32), left, right)),
-        TORCH: lambda: torch.mm(matrix, matrix, out=result),
+        TORCH: on_torch_threads(lambda: torch.mm(matrix, matrix, out=result)),
         STEP: routes_of(case)["numba"].training(case.data()),
     }
     found = {}

@@ -19,24 +19,33 @@ def rate(work: Callable[[], object], seconds: float) -> float:
             return calls / elapsed
 
 
+def on_torch_threads(work: Callable[[], object]) -> Callable[[int], Callable[[], object]]:
+    """A work for which the number of threads is that of torch's."""
+
+    def ready(count: int) -> Callable[[], object]:
+        torch.set_num_threads(count)
+        return work
+
+    return ready
+
+
 def rates(
-    works: Mapping[str, Callable[[], object]], *, threads: Sequence[int], rounds: int, seconds: float
+    works: Mapping[str, Callable[[int], Callable[[], object]]], *, threads: Sequence[int], rounds: int, seconds: float
 ) -> dict[int, dict[str, list[float]]]:
-    """Calls a second of each work, for each number of torch's threads, in each round.
+    """Calls a second of each work, for each number of threads, in each round.
 
     Args:
-        works: What is measured, by name.
-        threads: Numbers of torch's threads.
+        works: What is measured, by name; given the number of threads, it is made ready to be called.
+        threads: Numbers of threads.
         rounds: How often each is measured; the order is turned round in every second one.
         seconds: That a measurement lasts at least. [s]
     """
     found: dict[int, dict[str, list[float]]] = {count: {name: [] for name in works} for count in threads}
     for number in range(rounds + 1):
         for count in threads:
-            torch.set_num_threads(count)
             for name in list(works)[:: 1 if number % 2 else -1]:
                 # The first round warms up, by one call.
-                measured = rate(works[name], seconds if number else 0.0)
+                measured = rate(works[name](count), seconds if number else 0.0)
                 if number:
                     found[count][name].append(measured)
     torch.set_num_threads(1)

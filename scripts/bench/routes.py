@@ -116,8 +116,12 @@ class Route(ABC):
     def forecast(self, batch: Batch) -> Tensor:
         """The free-running forecast, shape (batch, horizon, 1)."""
 
-    def training(self, batch: Batch) -> Callable[[], None]:
-        """A training step: forward, loss, backward, optimiser."""
+    def use_threads(self, count: int) -> None:
+        """Gives it so many cores."""
+        torch.set_num_threads(count)
+
+    def training(self, batch: Batch) -> Callable[[int], Callable[[], None]]:
+        """A training step: forward, loss, backward, optimiser; to be called where the number of threads is given."""
         optimizer = torch.optim.Adam(self.network.parameters(), fused=True)
 
         def step() -> None:
@@ -125,16 +129,23 @@ class Route(ABC):
             self.loss(batch).backward()
             optimizer.step()
 
-        return step
+        return self._ready(step)
 
-    def inference(self, batch: Batch) -> Callable[[], None]:
-        """A forecast of a batch."""
+    def inference(self, batch: Batch) -> Callable[[int], Callable[[], None]]:
+        """A forecast of a batch, as a training step is given."""
 
         def step() -> None:
             with torch.no_grad():
                 self.forecast(batch)
 
-        return step
+        return self._ready(step)
+
+    def _ready(self, step: Callable[[], None]) -> Callable[[int], Callable[[], None]]:
+        def ready(count: int) -> Callable[[], None]:
+            self.use_threads(count)
+            return step
+
+        return ready
 
 
 class Loop(Route):
@@ -190,7 +201,13 @@ class Recast(Route):
             anchor=NoAnchor,
         )
         super().__init__(self.model, self.model.coins.generator)
-        self.engine = Engine(implementation=implementation)
+        self.implementation: Name = implementation
+        self.use_threads(1)
+
+    def use_threads(self, count: int) -> None:
+        """As recast's commands do with their option `threads`."""
+        self.engine = Engine(implementation=self.implementation, threads=count)
+        torch.set_num_threads(self.engine.torch_threads)
 
     @property
     def weights(self) -> list[Tensor]:

@@ -72,7 +72,8 @@ class TrainOptions:
         logger: Loggers by name; none switches one off.
         paths: Where data are read and runs are written.
         seed: Seed of weights, order of windows and coins.
-        threads: Threads of torch on the CPU; one is fastest for small recurrent networks. [threads]
+        threads: Cores of the CPU that recurrences use, by blocks of rows. Torch's own operations run in one thread
+            where recurrences are compiled, else in so many. [threads]
         recurrence: What runs the recurrent layers.
         resume: Whether to go on with the last run of the same options that was not finished.
     """
@@ -111,7 +112,7 @@ class EvaluateOptions:
         output: Folder for the results; none: they are printed only. [folder]
         batch_size: Windows or sequences scored at a time. [windows]
         samples: Trajectories of a stochastic head. [trajectories]
-        threads: Threads of torch on the CPU. [threads]
+        threads: Cores of the CPU that recurrences use; see `train`. [threads]
         recurrence: What runs the recurrent layers.
         paths: Where data are read and logs are written.
     """
@@ -143,7 +144,7 @@ class ForecastOptions:
         level: Probability that the band of a stochastic head covers.
         samples: Trajectories of a stochastic head. [trajectories]
         seed: Seed of those trajectories.
-        threads: Threads of torch on the CPU. [threads]
+        threads: Cores of the CPU that recurrences use; see `train`. [threads]
         recurrence: What runs the recurrent layers.
         paths: Where logs are written.
     """
@@ -175,7 +176,7 @@ class GradientOptions:
         windows: Windows that gradients and gates are averaged over, spread evenly over the part. [windows]
         jacobian_windows: Those of them along which Jacobians are taken. [windows]
         jacobian_steps: Steps of each of these, spread evenly over the context. [steps]
-        threads: Threads of torch on the CPU. [threads]
+        threads: Cores of the CPU that recurrences use; see `train`. [threads]
         recurrence: What runs the recurrent layers.
         paths: Where data are read and logs are written.
     """

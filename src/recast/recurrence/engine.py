@@ -1,5 +1,6 @@
 """Chooses the implementation of each recurrence: the fastest one that can compute it, or the one that was asked for."""
 
+import importlib.util
 import logging
 import tempfile
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from typing import Literal, final
 import torch
 
 from recast.errors import ConfigurationError
-from recast.options import checked
+from recast.options import PositiveInt, checked
 from recast.recurrence.implementation import Implementation, UnavailableError
 from recast.recurrence.plain import Plain
 from recast.recurrence.request import ClosedLoop, OpenLoop, Rollout, Unrolled
@@ -38,14 +39,19 @@ class Engine:
             the first of those above that can.
         cache_dir: Where compiled kernels are kept; none: the user's cache folder, or one among temporary files where
             that cannot be written. [folder]
+        threads: Cores of the CPU that recurrences may use; none: as many as torch has threads. Give a number, and
+            torch `torch_threads`: torch's threads keep their cores busy for a while after each operation, and compiled
+            recurrences then wait for them. [threads]
 
     Raises:
         ConfigurationError: if an option has the wrong type or value, or the folder cannot be written.
     """
 
     @checked
-    def __init__(self, *, implementation: Name = "auto", cache_dir: str | None = None) -> None:
+    def __init__(self, *, implementation: Name = "auto", cache_dir: str | None = None, threads: PositiveInt | None = None) -> None:
         self._folder = None if cache_dir is None else _writable(Path(cache_dir))
+        self._implementation = implementation
+        self._threads = threads
         builders: dict[Name, Callable[[], Implementation]] = {
             "numba": self._numba,
             "cuda_graph": _cuda_graph,
@@ -61,6 +67,12 @@ class Engine:
         self._candidates: list[Implementation] = []
         self._absent: list[str] = []
         self._said: set[str] = set()
+
+    @property
+    def torch_threads(self) -> int:
+        """Threads that torch's own operations are best given: one where compiled recurrences use the cores. [threads]"""
+        compiled = self._implementation in {"auto", "numba"} and importlib.util.find_spec("numba") is not None
+        return 1 if compiled else self._threads or torch.get_num_threads()
 
     def sequence(self, request: OpenLoop) -> Unrolled:
         """Runs an open loop."""
@@ -114,7 +126,7 @@ class Engine:
             if error.name in {"numba", "llvmlite", "platformdirs"}:
                 raise UnavailableError(f"{error.name} is not installed: pip install 'recast[fast]'") from error
             raise
-        return Numba(cache_dir=self._folder)
+        return Numba(cache_dir=self._folder, threads=self._threads)
 
 
 def _autograd() -> Implementation:

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from recast.configure.build import build
-from recast.recurrence.engine import use
+from recast.recurrence.engine import Engine, use
 
 
 def set_up(config: dict[str, Any]) -> None:
@@ -17,5 +17,6 @@ def set_up(config: dict[str, Any]) -> None:
     Raises:
         ConfigurationError: if compiled kernels are to be kept where nothing can be written.
     """
-    torch.set_num_threads(config["threads"])
-    use(build(config["recurrence"]))
+    engine: Engine = build(config["recurrence"])
+    torch.set_num_threads(engine.torch_threads)
+    use(engine)

@@ -1,4 +1,4 @@
-"""One step of each cell, forth and back, on the gates of all rows.
+"""Each cell: its gates, its new state, and the derivatives of both.
 
 Gates lie in planes, one behind the other, each of rows x hidden numbers:
 
@@ -6,11 +6,11 @@ Gates lie in planes, one behind the other, each of rows x hidden numbers:
     gru   c r z n      c = W_hn h + b_hn;  r, z as in the rnn;  n = W_in x + b_in
     lstm  i f g o
 
-so that inputs reach all planes but a GRU's first, and hidden states all but its last. `advance` makes a new state of
-the sums and overwrites nothing; `activate` puts the gates' values in the place of the sums; `differentiate` puts the
-derivative of the loss with respect to the sums in the place of these, given that with respect to the new state in `d`
-(hidden) and `dc` (cell of the LSTM), where it leaves the part of the derivative with respect to the old state that does
-not pass through a product.
+so that inputs reach all planes but a GRU's first, and hidden states all but its last. `GATES` are the gates' values by
+their sums, `STATES` the fields of the new state by these values and the old one; `differentiate` puts the derivative of
+the loss with respect to the sums in the place of the values, given that with respect to the new state in `d` (hidden)
+and `dc` (cell of the LSTM), where it leaves the part of the derivative with respect to the old state that does not pass
+through a product.
 """
 
 from recast.recurrence.compiled.functions import sigmoid, tanh
@@ -20,12 +20,39 @@ RNN, GRU, LSTM = range(3)
 PLANES = (1, 4, 4)
 INPUT_PLANES = ((0, 1), (1, 4), (0, 4))
 HIDDEN_PLANES = ((0, 1), (0, 3), (0, 4))
+FIELDS = (1, 1, 2)
 
 
-@jit
-def rnn_advance(a, after):
-    for k in range(len(after)):
-        after[k] = tanh(a[k])
+def _rnn_gates(a):
+    return (tanh(a),)
+
+
+def _rnn_state(gates, old):
+    return gates
+
+
+def _gru_gates(c, r, z, n):
+    reset = sigmoid(r)
+    return c, reset, sigmoid(z), tanh(n + reset * c)
+
+
+def _gru_state(gates, old):
+    _, _, update, candidate = gates
+    return (candidate + update * (old[0] - candidate),)
+
+
+def _lstm_gates(i, f, g, o):
+    return sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
+
+
+def _lstm_state(gates, old):
+    write, keep, candidate, show = gates
+    cell = keep * old[1] + write * candidate
+    return show * tanh(cell), cell
+
+
+GATES = (_rnn_gates, _gru_gates, _lstm_gates)
+STATES = (_rnn_state, _gru_state, _lstm_state)
 
 
 @jit
@@ -35,22 +62,6 @@ def rnn_differentiate(a, after, d):
         h = after[k]
         a[k] = d[k] * (one - h * h)
         d[k] = zero
-
-
-@jit
-def gru_advance(c, r, z, n, before, after):
-    for k in range(len(after)):
-        candidate = tanh(n[k] + sigmoid(r[k]) * c[k])
-        after[k] = candidate + sigmoid(z[k]) * (before[k] - candidate)
-
-
-@jit
-def gru_activate(c, r, z, n):
-    for k in range(len(c)):
-        reset = sigmoid(r[k])
-        r[k] = reset
-        z[k] = sigmoid(z[k])
-        n[k] = tanh(n[k] + reset * c[k])
 
 
 @jit
@@ -64,23 +75,6 @@ def gru_differentiate(c, r, z, n, before, d):
         n[k] = dn
         c[k] = dn * reset
         d[k] = slope * update
-
-
-@jit
-def lstm_advance(i, f, g, o, cell, after, cell_after):
-    for k in range(len(after)):
-        new = sigmoid(f[k]) * cell[k] + sigmoid(i[k]) * tanh(g[k])
-        cell_after[k] = new
-        after[k] = sigmoid(o[k]) * tanh(new)
-
-
-@jit
-def lstm_activate(i, f, g, o):
-    for k in range(len(i)):
-        i[k] = sigmoid(i[k])
-        f[k] = sigmoid(f[k])
-        g[k] = tanh(g[k])
-        o[k] = sigmoid(o[k])
 
 
 @jit

@@ -15,13 +15,14 @@ from recast.recurrence.compiled.unroll import Asked, Block, Slopes, Task, advanc
 class Call(NamedTuple):
     """What a loop is made of besides the tensors that have gradients.
 
-    keep: whether gradients are enabled, which `Unroll` cannot see; at, outputs_from: as in `OpenLoop`; drop: factors
+    keep: whether gradients are enabled, which `Unroll` cannot see; threads: blocks of rows that run side by side; at, outputs_from: as in `OpenLoop`; drop: factors
     between layers; mask, detach: as in `ClosedLoop`.
     """
 
     plan: Plan
     kernels: Kernels
     keep: bool
+    threads: int
     at: tuple[int, ...] = ()
     outputs_from: int = 0
     drop: tuple[Tensor, ...] = ()
@@ -53,6 +54,7 @@ class Unroll(torch.autograd.Function):
             inputs=_array(inputs),
             states=plan.by_layer([_array(state) for state in states]),
             drop=[_array(factors) for factors in call.drop],
+            threads=call.threads,
             truth=None if truth is None else _array(truth),
             mask=None if call.mask is None else _array(call.mask),
             base=None if base is None else _array(base),

@@ -22,18 +22,25 @@ class Numba(Implementation):
     """A loop over time in machine code, with back-propagation through time written by hand.
 
     A block of up to 16 rows of the batch goes through all layers and all steps on one core, so that nobody waits for
-    anybody at each step; blocks run side by side in as many threads as torch uses. A step's products stay in vector
+    anybody at each step; blocks run side by side. A step's products stay in vector
     registers. Only the states are kept for the way back; gates are computed again from them, 8 steps at a time, and
     weight gradients are products over these. Results do not depend on the number of threads.
 
     Args:
         cache_dir: Where compiled kernels are kept; none: the user's cache folder. [folder]
+        threads: Blocks that run side by side; none: as many as torch has threads. [threads]
     """
 
     name: ClassVar[str] = "numba"
 
-    def __init__(self, *, cache_dir: Path | None = None) -> None:
+    def __init__(self, *, cache_dir: Path | None = None, threads: int | None = None) -> None:
         self.cache_dir = cache_dir
+        self._threads = threads
+
+    @property
+    def threads(self) -> int:
+        """Blocks that run side by side at most."""
+        return self._threads or torch.get_num_threads()
 
     def refusal(self, request: OpenLoop | ClosedLoop) -> str | None:
         """Why it cannot compute this."""
@@ -47,8 +54,8 @@ class Numba(Implementation):
     def describe(self, request: OpenLoop | ClosedLoop) -> str:
         """Its name, and the blocks of rows."""
         data = request.inputs if isinstance(request, OpenLoop) else request.first
-        count = len(blocks(len(data), keep=torch.is_grad_enabled()))
-        threads = min(count, torch.get_num_threads())
+        count = len(blocks(len(data), keep=torch.is_grad_enabled(), threads=self.threads))
+        threads = min(count, self.threads)
         return f"numba, {count} block{'s' * (count > 1)} of rows on {threads} thread{'s' * (threads > 1)}"
 
     def sequence(self, request: OpenLoop) -> Unrolled:
@@ -63,6 +70,7 @@ class Numba(Implementation):
             plan,
             compiled(_dtype(inputs), self.cache_dir),
             torch.is_grad_enabled(),
+            self.threads,
             at=request.at,
             outputs_from=request.outputs_from,
             drop=tuple(request.dropout),
@@ -79,6 +87,7 @@ class Numba(Implementation):
             _plan(request.layers, inputs.shape[2], request.first.shape[1]),
             compiled(_dtype(inputs), self.cache_dir),
             torch.is_grad_enabled(),
+            self.threads,
             drop=tuple(request.dropout),
             mask=request.mask,
             detach=request.detach,

@@ -151,7 +151,7 @@ def _forward_types(dtype: np.dtype[Any]) -> tuple[types.Type, ...]:
     numbers, places, bits, size = _common(dtype)
     return (
         types.int64, types.boolean, size, numbers, places,
-        *(numbers,) * 4, bits, *(numbers,) * 5,
+        *(numbers,) * 4, bits, *(numbers,) * 4,
     )  # fmt: skip
 
 

@@ -16,36 +16,40 @@ All arrays are flat. For a block of n rows, T steps, H units, L layers:
 
 from recast.recurrence.compiled import cells
 from recast.recurrence.compiled.cells import GRU, LSTM, RNN
+from recast.recurrence.compiled.gates import (
+    ACTIVATE,
+    ADVANCE,
+    BIAS,
+    HIDDEN,
+    HIDDEN_BACK,
+    INPUT,
+    INPUT_BACK,
+)
 from recast.recurrence.compiled.options import jit
-from recast.recurrence.compiled.tile import product, products
+from recast.recurrence.compiled.tile import product
 
-# Columns of the tables of places, one line a layer, that of the readout last.
-BIAS, INPUT, HIDDEN, HIDDEN_BACK, INPUT_BACK = range(5)
-
-
-@jit
-def _sums(gates, plane, kind, weights, at, layer, left, l, ls, depth, states, s, rows, units):
-    """The gates' sums of `rows` rows: from inputs `left` at `l`, and hidden states at `s`."""
-    first, stop = cells.INPUT_PLANES[kind]
-    begin, end = cells.HIDDEN_PLANES[kind]
-    for gate in range(cells.PLANES[kind]):
-        bias = at[layer, BIAS] + gate * units
-        inputs = at[layer, INPUT] + (gate - first) * depth * units
-        hidden = at[layer, HIDDEN] + (gate - begin) * units * units
-        reads_inputs = depth if first <= gate < stop else 0
-        reads_hidden = units if begin <= gate < end else 0
-        products(
-            gates, gate * plane, units, weights, bias, 0, states, s, units, 1, weights, hidden, units, reads_hidden,
-            left, l, ls, weights, inputs, units, reads_inputs, rows, units,
-        )  # fmt: skip
+_advance_rnn, _advance_gru, _advance_lstm = ADVANCE
+_, _activate_gru, _activate_lstm = ACTIVATE
 
 
 @jit
-def forward(kind, closed, size, weights, at, x, states, drop, truth, mask, base, values, gates, dropped, out):
+def _advance(kind, weights, at, layer, states, before, line, left, l, ls, depth, rows, units):
+    """The states of a layer one step after those at `before`, from inputs `left` at `l`."""
+    after = before + rows * units
+    if kind == RNN:
+        _advance_rnn(weights, at, layer, states, before, line, left, l, ls, depth, states, after, line, rows, units)
+    elif kind == GRU:
+        _advance_gru(weights, at, layer, states, before, line, left, l, ls, depth, states, after, line, rows, units)
+    else:
+        _advance_lstm(weights, at, layer, states, before, line, left, l, ls, depth, states, after, line, rows, units)
+
+
+@jit
+def forward(kind, closed, size, weights, at, x, states, drop, truth, mask, base, values, dropped, out):
     """Runs all layers over all steps; in a closed loop each value is fed to the next step.
 
     size: T, n, H, L, I, X, P, columns of the readout (P up to a multiple of 16).
-    gates (planes, n, H), dropped (n, H), out (n, columns): room to work in.
+    dropped (n, H), out (n, columns): room to work in.
     """
     steps, rows, units, layers, inputs, stride, targets, columns = size
     fields = 2 if kind == LSTM else 1
@@ -53,38 +57,20 @@ def forward(kind, closed, size, weights, at, x, states, drop, truth, mask, base,
     line = (steps + 1) * block
     for t in range(steps):
         for layer in range(layers):
-            hidden = layer * fields * line
-            before, after = hidden + t * block, hidden + (t + 1) * block
+            before = layer * fields * line + t * block
             if layer == 0:
-                _sums(
-                    gates, block, kind, weights, at, 0, x, t * rows * stride, stride, inputs, states, before, rows,
-                    units,
+                _advance(
+                    kind, weights, at, 0, states, before, line, x, t * rows * stride, stride, inputs, rows, units
                 )  # fmt: skip
+                continue
+            below = before - fields * line + block
+            if len(drop):
+                d = ((layer - 1) * steps + t) * block
+                for k in range(block):
+                    dropped[k] = states[below + k] * drop[d + k]
+                _advance(kind, weights, at, layer, states, before, line, dropped, 0, units, units, rows, units)
             else:
-                below = after - fields * line
-                if len(drop):
-                    d = ((layer - 1) * steps + t) * block
-                    for k in range(block):
-                        dropped[k] = states[below + k] * drop[d + k]
-                    _sums(gates, block, kind, weights, at, layer, dropped, 0, units, units, states, before, rows, units)
-                else:
-                    _sums(
-                        gates, block, kind, weights, at, layer, states, below, units, units, states, before, rows, units
-                    )
-            old, new = states[before : before + block], states[after : after + block]
-            if kind == RNN:
-                cells.rnn_advance(gates[:block], new)
-            elif kind == GRU:
-                cells.gru_advance(
-                    gates[:block], gates[block : 2 * block], gates[2 * block : 3 * block],
-                    gates[3 * block : 4 * block], old, new,
-                )  # fmt: skip
-            else:
-                cells.lstm_advance(
-                    gates[:block], gates[block : 2 * block], gates[2 * block : 3 * block],
-                    gates[3 * block : 4 * block], states[before + line : before + line + block], new,
-                    states[after + line : after + line + block],
-                )  # fmt: skip
+                _advance(kind, weights, at, layer, states, before, line, states, below, units, units, rows, units)
         if closed:
             top = (layers - 1) * fields * line + (t + 1) * block
             readout, bias = at[layers, INPUT], at[layers, BIAS]
@@ -168,13 +154,16 @@ def backward(
                 source, place, stride_, depth = dropped, (layer - 1) * wide, units, units
             else:
                 source, place, stride_, depth = states, before - fields * line + block, units, units
-            _sums(g, wide, kind, weights, at, layer, source, place, stride_, depth, states, before, count * rows, units)
-            g0, g1 = g[:many], g[wide : wide + many]
-            g2, g3 = g[2 * wide : 2 * wide + many], g[3 * wide : 3 * wide + many]
             if kind == GRU:
-                cells.gru_activate(g0, g1, g2, g3)
+                _activate_gru(
+                    weights, at, layer, states, before, line, source, place, stride_, depth, g, 0, wide,
+                    count * rows, units,
+                )  # fmt: skip
             else:
-                cells.lstm_activate(g0, g1, g2, g3)
+                _activate_lstm(
+                    weights, at, layer, states, before, line, source, place, stride_, depth, g, 0, wide,
+                    count * rows, units,
+                )  # fmt: skip
         for t in range(high - 1, low - 1, -1):
             k0 = (t - low) * block
             top = (layers - 1) * fields * block

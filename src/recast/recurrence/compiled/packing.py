@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from recast.recurrence.compiled import cells
-from recast.recurrence.compiled.loops import BIAS, HIDDEN, HIDDEN_BACK, INPUT, INPUT_BACK
+from recast.recurrence.compiled.gates import BIAS, HIDDEN, HIDDEN_BACK, INPUT, INPUT_BACK
 from recast.recurrence.compiled.tile import COLUMNS, ROWS
 from recast.recurrence.request import Kind
 
@@ -84,13 +84,13 @@ class Plan:
         units, shapes = self.units, []
         for layer in range(len(self.sizes)):
             depth = units if layer else self.inputs
-            square = (end - begin, units, units)
+            panels = units // COLUMNS
             shapes.append(
                 [
                     (self.planes, units),
-                    (stop - first, depth, units),
-                    square,
-                    square,
+                    (panels, depth, stop - first, COLUMNS),
+                    (panels, units, end - begin, COLUMNS),
+                    (end - begin, units, units),
                     (stop - first, units, up(depth, COLUMNS)),
                 ]
             )
@@ -99,10 +99,12 @@ class Plan:
     @cached_property
     def _gradient_shapes(self) -> list[list[tuple[int, ...]]]:
         """The same for the gradients, of which there is one of each weight."""
-        shapes = [[bias, inputs, hidden, (0,), (0,)] for bias, inputs, hidden, _, _ in self._shapes[:-1]]
-        gates, _, units = shapes[0][INPUT]
-        shapes[0][INPUT] = (gates, self.stride, units)
-        return [*shapes, [(self.targets,), (self.room, units), (0,), (0,), (0,)]]
+        first, stop = cells.INPUT_PLANES[self.number]
+        shapes = []
+        for layer, (bias, _, _, hidden, _) in enumerate(self._shapes[:-1]):
+            depth = self.units if layer else self.stride
+            shapes.append([bias, (stop - first, depth, self.units), hidden, (0,), (0,)])
+        return [*shapes, [(self.targets,), (self.room, self.units), (0,), (0,), (0,)]]
 
     @cached_property
     def places(self) -> np.ndarray:
@@ -137,8 +139,8 @@ class Plan:
             units, inputs = weight_hh.shape[1], weight_ih.shape[1]
             from_inputs = weight_ih.reshape(-1, units, inputs)
             from_hidden = self._candidate_first(weight_hh.reshape(-1, units, units))
-            view[INPUT][:, :inputs, :units] = from_inputs.transpose(0, 2, 1)
-            view[HIDDEN][:, :units, :units] = from_hidden.transpose(0, 2, 1)
+            _into_panels(view[INPUT], from_inputs)
+            _into_panels(view[HIDDEN], from_hidden)
             view[HIDDEN_BACK][:, :units, :units] = from_hidden
             view[INPUT_BACK][:, :units, :inputs] = from_inputs
             first, stop = cells.INPUT_PLANES[self.number]
@@ -184,6 +186,14 @@ class Plan:
     def _candidate_last(self, gates: np.ndarray) -> np.ndarray:
         """The inverse."""
         return np.roll(gates, -1, axis=0) if self.kind == "gru" else gates
+
+
+def _into_panels(panels: np.ndarray, gates: np.ndarray) -> None:
+    """Weights (gates, units, depth) into panels (units / 16, depth, gates, 16), which may have room for more."""
+    count, units, depth = gates.shape
+    wide = np.zeros((count, depth, panels.shape[0] * COLUMNS), gates.dtype)
+    wide[:, :, :units] = gates.transpose(0, 2, 1)
+    panels[:, :depth] = wide.reshape(count, depth, -1, COLUMNS).transpose(2, 1, 0, 3)
 
 
 def _lengths(shapes: list[list[tuple[int, ...]]]) -> list[int]:

@@ -5,8 +5,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-import torch
-
 from recast.recurrence.compiled.packing import up
 from recast.recurrence.compiled.tile import ROWS
 
@@ -26,15 +24,16 @@ class Rows(NamedTuple):
     room: int
 
 
-def blocks(batch: int, *, keep: bool) -> list[Rows]:
+def blocks(batch: int, *, keep: bool, threads: int) -> list[Rows]:
     """The rows of a batch in blocks of nearly the same size.
 
     Args:
         batch: Number of rows.
         keep: Whether there is a way back. Blocks are then the same whatever the number of threads, as sums of
             gradients depend on them; a row's states do not.
+        threads: Blocks that run side by side.
     """
-    fitting = (size for size in _LARGE_BLOCKS if batch >= size * torch.get_num_threads())
+    fitting = (size for size in _LARGE_BLOCKS if batch >= size * threads)
     count = -(-batch // (_BLOCK if keep else next(fitting, _BLOCK)))
     room = up(-(-batch // count), ROWS)
     return [Rows(first, min(first + room, batch), room) for first in range(0, batch, room)]
@@ -46,9 +45,9 @@ def lanes(count: int) -> list[range]:
     return [range(run * count // runs, (run + 1) * count // runs) for run in range(runs)]
 
 
-def in_threads(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-    """`work` on each item, in as many threads as torch uses, results in order."""
-    threads = min(torch.get_num_threads(), len(items))
+def in_threads(work: Callable[[Any], Any], items: Sequence[Any], threads: int) -> list[Any]:
+    """`work` on each item, in so many threads at most, results in order."""
+    threads = min(threads, len(items))
     if threads <= 1:
         return [work(item) for item in items]
     return list(_pool(threads).map(work, items))

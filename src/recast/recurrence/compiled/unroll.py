@@ -29,6 +29,7 @@ class Task:
         truth: Closed loop: true values (batch, time, targets), or None where none is fed.
         mask: Closed loop: where they are fed, (batch, leads), or None.
         base: Closed loop: what the readout adds to, (batch, time, targets).
+        threads: Blocks of rows that run side by side.
         detach: Whether the gradient stops at values fed back.
     """
 
@@ -37,6 +38,7 @@ class Task:
     inputs: np.ndarray
     states: Sequence[Sequence[np.ndarray]]
     drop: list[np.ndarray]
+    threads: int
     truth: np.ndarray | None = None
     mask: np.ndarray | None = None
     base: np.ndarray | None = None
@@ -147,7 +149,9 @@ def advance(task: Task, asked: Asked, kernels: Kernels, *, keep: bool) -> Passag
                 whole[own] = chosen[layer, field, :, :, : whole.shape[2]].swapaxes(0, 1)
         return block if keep else None
 
-    return Passage(first, states, [block for block in in_threads(run, blocks(batch, keep=keep)) if block is not None])
+    rows = blocks(batch, keep=keep, threads=task.threads)
+    done = in_threads(run, rows, task.threads)
+    return Passage(first, states, [block for block in done if block is not None])
 
 
 def _advance(task: Task, rows: Rows, kernels: Kernels) -> tuple[Block, np.ndarray]:
@@ -184,7 +188,6 @@ def _advance(task: Task, rows: Rows, kernels: Kernels) -> tuple[Block, np.ndarra
         mask.reshape(-1),
         base.reshape(-1),
         values.reshape(-1),
-        np.empty(plan.planes * room * plan.units, dtype),
         np.empty(room * plan.units, dtype),
         np.empty(room * plan.columns, dtype),
     )
@@ -222,7 +225,7 @@ def go_back(task: Task, done: list[Block], slopes: Slopes, kernels: Kernels, *, 
                 base[rows.first : rows.stop] = values[:, :count, : plan.targets].transpose(1, 0, 2)
         return total
 
-    totals = in_threads(run, lanes(len(done)))
+    totals = in_threads(run, lanes(len(done)), task.threads)
     whole = totals[0]
     # Gradients that are too large for their type are the optimiser's matter.
     with np.errstate(over="ignore", invalid="ignore"):

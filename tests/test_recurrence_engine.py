@@ -251,11 +251,33 @@ def test_one_engine_is_used_for_a_while():
     use(before)
 
 
-@pytest.mark.parametrize("options", [{"implementation": "fast"}, {"implementation": None}, {"cache_dir": 3}])
+@pytest.mark.parametrize(
+    "options", [{"implementation": "fast"}, {"implementation": None}, {"cache_dir": 3}, {"threads": 0}]
+)
 def test_options_are_checked(options):
     (name,) = options
     with pytest.raises(ConfigurationError, match=f"Engine: {name}="):
         Engine(**options)
+
+
+# Threads
+
+
+@needs_numba
+@pytest.mark.parametrize(
+    ("implementation", "threads", "expected"),
+    [("auto", 3, 1), ("numba", 3, 1), ("autograd", 3, 3), ("plain", 3, 3), ("auto", None, 1), ("plain", None, 2)],
+)
+def test_torch_has_one_thread_where_compiled_recurrences_have_the_cores(implementation, threads, expected, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert Engine(implementation=implementation, threads=threads).torch_threads == expected
+
+
+@needs_numba
+def test_the_cores_go_to_blocks_of_rows(lines):
+    request = OpenCase(batch=40).request()
+    Engine(implementation="numba", threads=2).sequence(request)
+    assert lines() == ["recurrence, open loop: numba, 3 blocks of rows on 2 threads"]
 
 
 # Without Numba

@@ -48,7 +48,9 @@ class Engine:
     """
 
     @checked
-    def __init__(self, *, implementation: Name = "auto", cache_dir: str | None = None, threads: PositiveInt | None = None) -> None:
+    def __init__(
+        self, *, implementation: Name = "auto", cache_dir: str | None = None, threads: PositiveInt | None = None
+    ) -> None:
         self._folder = None if cache_dir is None else _writable(Path(cache_dir))
         self._implementation = implementation
         self._threads = threads
@@ -70,7 +72,7 @@ class Engine:
 
     @property
     def torch_threads(self) -> int:
-        """Threads that torch's own operations are best given: one where compiled recurrences use the cores. [threads]"""
+        """Threads that torch's own operations are best given: one where compiled recurrences have the cores."""
         compiled = self._implementation in {"auto", "numba"} and importlib.util.find_spec("numba") is not None
         return 1 if compiled else self._threads or torch.get_num_threads()
 

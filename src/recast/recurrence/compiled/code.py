@@ -6,7 +6,7 @@ from llvmlite import ir
 
 from recast.recurrence.compiled.vectors import vector_bytes
 
-INDEX = ir.IntType(64)
+_INDEX = ir.IntType(64)
 _LANE = ir.IntType(32)
 # Products and sums may be fused; nothing else is changed. NaN and infinity stay what they are.
 _FLAGS = ("contract", "nsz")
@@ -31,7 +31,7 @@ class Vector:
     # Numbers of NumPy leave arithmetic to it.
     __array_ufunc__ = None
 
-    def __init__(self, builder: Any, value: ir.Value) -> None:
+    def __init__(self, builder: Any, value: Any) -> None:
         self.builder = builder
         self.value = value
 
@@ -40,11 +40,11 @@ class Vector:
         """Whether its numbers are float32."""
         return isinstance(self.value.type.element, ir.FloatType)
 
-    def with_value(self, value: ir.Value) -> Self:
+    def with_value(self, value: Any) -> Self:
         """Another one in the same code."""
         return type(self)(self.builder, value)
 
-    def value_of(self, other: Any) -> ir.Value:
+    def value_of(self, other: Any) -> Any:
         """The register of a vector; one full of a number."""
         if isinstance(other, Vector):
             return other.value
@@ -113,19 +113,15 @@ class Code:
         self.lanes = vector_bytes() // size
         self.vector = ir.VectorType(scalar, self.lanes)
 
-    def index(self, number: int) -> ir.Value:
-        """An integer."""
-        return INDEX(number)
-
     def at(self, base: ir.Value, *terms: ir.Value | int) -> ir.Value:
         """A sum of offsets, integers among them."""
         for term in terms:
-            base = self.builder.add(base, INDEX(term) if isinstance(term, int) else term)
+            base = self.builder.add(base, _INDEX(term) if isinstance(term, int) else term)
         return base
 
     def times(self, stride: ir.Value, number: int) -> ir.Value:
         """A multiple of a stride."""
-        return self.builder.mul(stride, INDEX(number))
+        return self.builder.mul(stride, _INDEX(number))
 
     def _place(self, array: ir.Value, offset: ir.Value) -> ir.Value:
         return self.builder.bitcast(self.builder.gep(array, [offset]), self.vector.as_pointer())
@@ -159,16 +155,16 @@ class Code:
         builder = self.builder
         entry = builder.block
         body, end = builder.append_basic_block("depth"), builder.append_basic_block("done")
-        builder.cbranch(builder.icmp_signed("<", INDEX(0), depth), body, end)
+        builder.cbranch(builder.icmp_signed("<", _INDEX(0), depth), body, end)
         builder.position_at_end(body)
-        step = builder.phi(INDEX)
+        step = builder.phi(_INDEX)
         before = [builder.phi(self.vector) for _ in sums]
         after = [
             (Vector(builder, total) + one * other).value
             for total, (one, other) in zip(before, terms(step), strict=True)
         ]
-        following = builder.add(step, INDEX(1))
-        step.add_incoming(INDEX(0), entry)
+        following = builder.add(step, _INDEX(1))
+        step.add_incoming(_INDEX(0), entry)
         step.add_incoming(following, body)
         builder.cbranch(builder.icmp_signed("<", following, depth), body, end)
         builder.position_at_end(end)

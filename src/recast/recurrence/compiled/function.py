@@ -15,8 +15,8 @@ from recast.recurrence.compiled.unroll import Asked, Block, Slopes, Task, advanc
 class Call(NamedTuple):
     """What a loop is made of besides the tensors that have gradients.
 
-    keep: whether gradients are enabled, which `Unroll` cannot see; threads: blocks of rows that run side by side; at, outputs_from: as in `OpenLoop`; drop: factors
-    between layers; mask, detach: as in `ClosedLoop`.
+    keep: whether gradients are enabled, which `Unroll` cannot see; threads: blocks of rows that run side by side; at,
+    outputs_from: as in `OpenLoop`; drop: factors between layers; mask, detach: as in `ClosedLoop`.
     """
 
     plan: Plan

@@ -37,7 +37,10 @@ def _floor(x):
 
 @overload(_floor, jit_options=OPTIONS)
 def _floor_of_a_number(x):
-    return lambda x: np.floor(x)
+    def floor(x):
+        return np.floor(x)
+
+    return floor
 
 
 def _two_to(k):
@@ -132,11 +135,9 @@ def sigmoid(x):
 
 @overload(tanh, jit_options=OPTIONS)
 def _tanh(x):
-    chosen = _tanh32 if x == float32 else _tanh64
-    return lambda x: chosen(x)
+    return _tanh32 if x == float32 else _tanh64
 
 
 @overload(sigmoid, jit_options=OPTIONS)
 def _sigmoid(x):
-    chosen = _sigmoid32 if x == float32 else _sigmoid64
-    return lambda x: chosen(x)
+    return _sigmoid32 if x == float32 else _sigmoid64

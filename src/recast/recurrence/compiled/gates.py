@@ -1,4 +1,4 @@
-"""A step of a layer in registers: sums of a few rows and columns for all gates at once, and what the cell makes of them.
+"""A step of a layer in registers: sums of all gates for a few rows and columns, and what the cell makes of them.
 
 Sums go through no memory, and a tile's divisions and polynomials run beside the products of the next one. The weights
 of 16 columns lie together, those of all gates for one depth side by side, so that they are read in a line:
@@ -19,51 +19,49 @@ BIAS, INPUT, HIDDEN, HIDDEN_BACK, INPUT_BACK = range(5)
 
 
 def _make_tile(kind, rows, *, activate):
-    """`rows` x one vector of what `advance` or `activate` compute."""
-    planes, fields = cells.PLANES[kind], cells.FIELDS[kind]
+    """`rows` x one vector of what `ADVANCE` or `ACTIVATE` compute, at a column."""
+    fields = cells.FIELDS[kind]
     from_inputs, from_hidden = range(*cells.INPUT_PLANES[kind]), range(*cells.HIDDEN_PLANES[kind])
 
     @intrinsic
-    def tile(
-        typing, out, o, apart, weights, bias, inputs, hidden, states, s, line, column, units, left, l, ls, depth
-    ):
+    def tile(typing, out, o, apart, weights, bias, inputs, hidden, states, s, line, column, units, left, l, ls, depth):
         n = types.intp
         signature = types.void(out, n, n, weights, n, n, n, states, n, n, n, n, left, n, n, n)
 
         def generate(context, builder, sig, args):
             code, values = lowered(context, builder, sig, args)
             out, o, apart, weights, bias, inputs, hidden, states, s, line, column, units, left, l, ls, depth = values
-            sums = [
-                code.load(weights, code.at(bias, code.times(units, plane), column))
-                for plane in range(planes)
-                for _ in range(rows)
-            ]
 
-            def add(reading, array, place, stride, matrix, first, depth):
+            def sums_of(planes, sums, array, place, stride, matrix, depth):
+                """`sums`, one list a plane, and what the rows of an array add to some planes."""
                 starts = [code.at(place, code.times(stride, row)) for row in range(rows)]
 
                 def terms(step):
-                    line = code.at(first, builder.mul(step, code.index(len(reading) * COLUMNS)))
-                    spread = [code.spread(array, code.at(start, step)) for start in starts]
-                    found = [code.load(matrix, code.at(line, number * COLUMNS)) for number in range(len(reading))]
-                    return [(one, other) for other in found for one in spread]
+                    first = code.at(matrix, code.times(step, len(planes) * COLUMNS))
+                    own = [code.spread(array, code.at(start, step)) for start in starts]
+                    found = [code.load(weights, code.at(first, number * COLUMNS)) for number in range(len(planes))]
+                    return [(weight, number) for weight in found for number in own]
 
-                own = slice(reading.start * rows, reading.stop * rows)
-                sums[own] = code.gather(sums[own], depth, terms)
+                gathered = iter(code.gather([total for plane in planes for total in sums[plane]], depth, terms))
+                return [
+                    [next(gathered) for _ in sums[plane]] if plane in planes else sums[plane]
+                    for plane in range(len(sums))
+                ]
 
-            add(from_hidden, states, s, units, weights, hidden, units)
-            add(from_inputs, left, l, ls, weights, inputs, depth)
-            for row in range(rows):
-                here = code.times(units, row)
-                gates = cells.GATES[kind](*sums[row::rows])
-                results = gates
+            sums = [
+                [code.load(weights, code.at(bias, code.times(units, plane), column))] * rows
+                for plane in range(cells.PLANES[kind])
+            ]
+            sums = sums_of(from_hidden, sums, states, s, units, hidden, units)
+            sums = sums_of(from_inputs, sums, left, l, ls, inputs, depth)
+            for row, sums_of_row in enumerate(zip(*sums, strict=True)):
+                here = code.at(column, code.times(units, row))
+                results = cells.GATES[kind](*sums_of_row)
                 if not activate:
-                    old = [
-                        code.load(states, code.at(s, code.times(line, field), here, column)) for field in range(fields)
-                    ]
-                    results = cells.STATES[kind](gates, old)
+                    old = [code.load(states, code.at(s, code.times(line, field), here)) for field in range(fields)]
+                    results = cells.STATES[kind](results, old)
                 for number, result in enumerate(results):
-                    code.store(result, out, code.at(o, code.times(apart, number), here, column))
+                    code.store(result, out, code.at(o, code.times(apart, number), here))
             return context.get_dummy_value()
 
         return signature, generate
@@ -71,47 +69,54 @@ def _make_tile(kind, rows, *, activate):
     return tile
 
 
-def _of_all_tiles(kind, *, activate):
-    def run_tiles(weights, at, layer, states, s, line, left, l, ls, depth, out, o, apart, rows, units):
+def _over_all_tiles(kind, *, activate):
+    """What `ADVANCE` or `ACTIVATE` have for a kind of cell."""
+
+    def run_tiles(out, o, apart, weights, at, layer, states, s, line, left, l, ls, depth, rows, units):
         raise NotImplementedError  # compiled code calls what `_run_tiles` gives
 
     @overload(run_tiles, jit_options=OPTIONS)
-    def _run_tiles(weights, at, layer, states, s, line, left, l, ls, depth, out, o, apart, rows, units):
+    def _run_tiles(out, o, apart, weights, at, layer, states, s, line, left, l, ls, depth, rows, units):
         lanes = vector_bytes() // (out.dtype.bitwidth // 8)
-        sums = 16 if vector_bytes() == 64 else 8
-        tall = min(ROWS * 4, sums // cells.PLANES[kind])
+        # 16 sums in 32 registers, or 8 in 16: enough to hide how long a product takes, with room for its factors.
+        tall = (16 if vector_bytes() == 64 else 8) // cells.PLANES[kind]
         short = min(ROWS, tall)
-        begin, end = cells.HIDDEN_PLANES[kind]
-        first, stop = cells.INPUT_PLANES[kind]
-        of_hidden, of_inputs = (end - begin) * COLUMNS, (stop - first) * COLUMNS
         tall_tile, short_tile = (_make_tile(kind, count, activate=activate) for count in (tall, short))
+        per_input, per_unit = (
+            COLUMNS * (stop - first) for first, stop in (cells.INPUT_PLANES[kind], cells.HIDDEN_PLANES[kind])
+        )
 
-        def run(weights, at, layer, states, s, line, left, l, ls, depth, out, o, apart, rows, units):
+        def run(out, o, apart, weights, at, layer, states, s, line, left, l, ls, depth, rows, units):
             bias = at[layer, BIAS]
-            for panel in range(units // COLUMNS):
-                for part in range(0, COLUMNS, lanes):
-                    inputs = at[layer, INPUT] + panel * depth * of_inputs + part
-                    hidden = at[layer, HIDDEN] + panel * units * of_hidden + part
-                    column = panel * COLUMNS + part
-                    i = 0
-                    while i < rows:
-                        if rows - i >= tall:
-                            tall_tile(
-                                out, o + i * units, apart, weights, bias, inputs, hidden, states, s + i * units, line,
-                                column, units, left, l + i * ls, ls, depth,
-                            )  # fmt: skip
-                            i += tall
-                        else:
-                            short_tile(
-                                out, o + i * units, apart, weights, bias, inputs, hidden, states, s + i * units, line,
-                                column, units, left, l + i * ls, ls, depth,
-                            )  # fmt: skip
-                            i += short
+            for column in range(0, units, lanes):
+                panel, part = column // COLUMNS, column % COLUMNS
+                inputs = at[layer, INPUT] + panel * depth * per_input + part
+                hidden = at[layer, HIDDEN] + panel * units * per_unit + part
+                i = 0
+                while i + tall <= rows:
+                    tall_tile(
+                        out, o + i * units, apart, weights, bias, inputs, hidden, states, s + i * units, line, column,
+                        units, left, l + i * ls, ls, depth,
+                    )  # fmt: skip
+                    i += tall
+                while i < rows:
+                    short_tile(
+                        out, o + i * units, apart, weights, bias, inputs, hidden, states, s + i * units, line, column,
+                        units, left, l + i * ls, ls, depth,
+                    )  # fmt: skip
+                    i += short
 
         return run
 
     return run_tiles
 
 
-ADVANCE = tuple(_of_all_tiles(kind, activate=False) for kind in (cells.RNN, cells.GRU, cells.LSTM))
-ACTIVATE = tuple(_of_all_tiles(kind, activate=True) for kind in (cells.RNN, cells.GRU, cells.LSTM))
+# For each kind of cell a function of compiled code: what `rows` rows of a layer become,
+#
+#     run(out, o, apart, weights, at, layer, states, s, line, left, l, ls, depth, rows, units)
+#
+# given its old state, at place `s` and one `line` further each field, and what it reads, `left` at `l`, `ls` from row
+# to row, `depth` numbers each. `ADVANCE` writes the fields of the new state, `ACTIVATE` the gates' values, to place `o` of
+# `out` and one `apart` further each.
+ADVANCE = tuple(_over_all_tiles(kind, activate=False) for kind in (cells.RNN, cells.GRU, cells.LSTM))
+ACTIVATE = tuple(_over_all_tiles(kind, activate=True) for kind in (cells.RNN, cells.GRU, cells.LSTM))

@@ -37,11 +37,11 @@ def _advance(kind, weights, at, layer, states, before, line, left, l, ls, depth,
     """The states of a layer one step after those at `before`, from inputs `left` at `l`."""
     after = before + rows * units
     if kind == RNN:
-        _advance_rnn(weights, at, layer, states, before, line, left, l, ls, depth, states, after, line, rows, units)
+        _advance_rnn(states, after, line, weights, at, layer, states, before, line, left, l, ls, depth, rows, units)
     elif kind == GRU:
-        _advance_gru(weights, at, layer, states, before, line, left, l, ls, depth, states, after, line, rows, units)
+        _advance_gru(states, after, line, weights, at, layer, states, before, line, left, l, ls, depth, rows, units)
     else:
-        _advance_lstm(weights, at, layer, states, before, line, left, l, ls, depth, states, after, line, rows, units)
+        _advance_lstm(states, after, line, weights, at, layer, states, before, line, left, l, ls, depth, rows, units)
 
 
 @jit
@@ -156,12 +156,12 @@ def backward(
                 source, place, stride_, depth = states, before - fields * line + block, units, units
             if kind == GRU:
                 _activate_gru(
-                    weights, at, layer, states, before, line, source, place, stride_, depth, g, 0, wide,
+                    g, 0, wide, weights, at, layer, states, before, line, source, place, stride_, depth,
                     count * rows, units,
                 )  # fmt: skip
             else:
                 _activate_lstm(
-                    weights, at, layer, states, before, line, source, place, stride_, depth, g, 0, wide,
+                    g, 0, wide, weights, at, layer, states, before, line, source, place, stride_, depth,
                     count * rows, units,
                 )  # fmt: skip
         for t in range(high - 1, low - 1, -1):

@@ -181,11 +181,11 @@ class Plan:
 
     def _candidate_first(self, gates: np.ndarray) -> np.ndarray:
         """From torch's order of a GRU's gates r, z, n to n, r, z."""
-        return np.roll(gates, 1, axis=0) if self.kind == "gru" else gates
+        return gates[[2, 0, 1]] if self.kind == "gru" else gates
 
     def _candidate_last(self, gates: np.ndarray) -> np.ndarray:
         """The inverse."""
-        return np.roll(gates, -1, axis=0) if self.kind == "gru" else gates
+        return gates[[1, 2, 0]] if self.kind == "gru" else gates
 
 
 def _into_panels(panels: np.ndarray, gates: np.ndarray) -> None:

@@ -20,8 +20,7 @@ ROWS = 4
 
 
 def lowered(context, builder, signature, args):
-    """How to write code for numbers like those of the first argument, an array; and the arguments: arrays as
-    addresses."""
+    """How to write code for numbers like those in the first array, and the arguments, arrays as addresses."""
     values = [
         make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
         for kind, value in zip(signature.args, args, strict=True)

@@ -116,7 +116,7 @@ def _over_all_tiles(kind, *, activate):
 #     run(out, o, apart, weights, at, layer, states, s, line, left, l, ls, depth, rows, units)
 #
 # given its old state, at place `s` and one `line` further each field, and what it reads, `left` at `l`, `ls` from row
-# to row, `depth` numbers each. `ADVANCE` writes the fields of the new state, `ACTIVATE` the gates' values, to place `o` of
-# `out` and one `apart` further each.
+# to row, `depth` numbers each. `ADVANCE` writes the fields of the new state, `ACTIVATE` the gates' values, to place `o`
+# of `out` and one `apart` further each.
 ADVANCE = tuple(_over_all_tiles(kind, activate=False) for kind in (cells.RNN, cells.GRU, cells.LSTM))
 ACTIVATE = tuple(_over_all_tiles(kind, activate=True) for kind in (cells.RNN, cells.GRU, cells.LSTM))

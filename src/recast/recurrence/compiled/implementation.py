@@ -82,7 +82,7 @@ class Numba(Implementation):
     def decode(self, request: ClosedLoop) -> Rollout:
         """Runs a closed loop."""
         first = functional.pad(request.first.unsqueeze(1), (0, 0, 0, request.known.shape[1] - 1))
-        inputs = torch.cat([first, request.known], dim=-1)
+        inputs = torch.cat([first, request.known], dim=-1) if request.known.shape[2] else first
         call = Call(
             _plan(request.layers, inputs.shape[2], request.first.shape[1]),
             compiled(_dtype(inputs), self.cache_dir),

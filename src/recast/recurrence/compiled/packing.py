@@ -191,9 +191,11 @@ class Plan:
 def _into_panels(panels: np.ndarray, gates: np.ndarray) -> None:
     """Weights (gates, units, depth) into panels (units / 16, depth, gates, 16), which may have room for more."""
     count, units, depth = gates.shape
-    wide = np.zeros((count, depth, panels.shape[0] * COLUMNS), gates.dtype)
-    wide[:, :, :units] = gates.transpose(0, 2, 1)
-    panels[:, :depth] = wide.reshape(count, depth, -1, COLUMNS).transpose(2, 1, 0, 3)
+    full, rest = divmod(units, COLUMNS)
+    whole = gates[:, : units - rest].reshape(count, full, COLUMNS, depth)
+    panels[:full, :depth] = whole.transpose(1, 3, 0, 2)
+    if rest:
+        panels[full, :depth, :, :rest] = gates[:, units - rest :].transpose(2, 0, 1)
 
 
 def _lengths(shapes: list[list[tuple[int, ...]]]) -> list[int]:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
 
 from recast.recurrence.compiled.packing import up
@@ -46,11 +46,24 @@ def lanes(count: int) -> list[range]:
 
 
 def in_threads(work: Callable[[Any], Any], items: Sequence[Any], threads: int) -> list[Any]:
-    """`work` on each item, in so many threads at most, results in order."""
-    threads = min(threads, len(items))
-    if threads <= 1:
-        return [work(item) for item in items]
-    return list(_pool(threads).map(work, items))
+    """`work` on each item, in so many threads at most, this one among them; results in order."""
+    results: list[Any] = [None] * len(items)
+    waiting = iter(range(len(items)))
+
+    def run() -> None:
+        for index in waiting:
+            results[index] = work(items[index])
+
+    others = min(threads, len(items)) - 1
+    helpers = [_pool(others).submit(run) for _ in range(others)]
+    try:
+        run()
+    finally:
+        # Nothing goes on in the background when an error is reported.
+        wait(helpers)
+    for helper in helpers:
+        helper.result()
+    return results
 
 
 _pools: dict[int, ThreadPoolExecutor] = {}

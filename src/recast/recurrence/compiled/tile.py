@@ -75,22 +75,26 @@ def product(out, o, so, start, s, ss, left, l, sl, dl, right, r, dr, rows, colum
 def _product(out, o, so, start, s, ss, left, l, sl, dl, right, r, dr, rows, columns, depth):
     lanes = vector_bytes() // (out.dtype.bitwidth // 8)
     # 16 sums in 32 registers, or 8 in 16: enough to hide how long a product takes, with room for its factors.
-    widest = 4 if vector_bytes() == 64 else 2
-    wide, half, narrow = (_make_tile(ROWS, vectors) for vectors in (widest, 2, 1))
+    widest, tall = (4, 16) if vector_bytes() == 64 else (2, 8)
+    wide, half, narrow, column = (_make_tile(*shape) for shape in ((ROWS, widest), (ROWS, 2), (ROWS, 1), (tall, 1)))
     wide_columns, half_columns = widest * lanes, 2 * lanes
 
     def run(out, o, so, start, s, ss, left, l, sl, dl, right, r, dr, rows, columns, depth):
         j = 0
         while j < columns:
-            over = columns - j
-            for i in range(0, rows, ROWS):
+            over, i = columns - j, 0
+            while i < rows:
                 a, b, c = o + i * so + j, s + i * ss + j, l + i * sl
                 if over >= wide_columns:
                     wide(out, a, so, start, b, ss, left, c, sl, dl, right, r + j, dr, depth)
                 elif over >= half_columns:
                     half(out, a, so, start, b, ss, left, c, sl, dl, right, r + j, dr, depth)
-                else:
+                elif rows - i < tall:
                     narrow(out, a, so, start, b, ss, left, c, sl, dl, right, r + j, dr, depth)
+                else:
+                    column(out, a, so, start, b, ss, left, c, sl, dl, right, r + j, dr, depth)
+                    i += tall - ROWS
+                i += ROWS
             j += wide_columns if over >= wide_columns else half_columns if over >= half_columns else lanes
 
     return run

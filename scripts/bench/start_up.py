@@ -86,7 +86,7 @@ def sheet(result: dict[str, Any]) -> Sheet:
     shown = Sheet(
         "Start-up: seconds from the command on, compiled kernels kept from an earlier run",
         *("to the end of", "seconds"),
-        note="recast-train data=tide model/cell=gru. Baselines are fitted and scored before training.",
+        note="recast-train data=tide model/cell=gru. Baselines are scored after training.",
     )
     for name, values in result["seconds"].items():
         shown.add(name, short(values, 2))

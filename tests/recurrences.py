@@ -269,7 +269,9 @@ def compare(implementation: Implementation, request: OpenLoop | ClosedLoop, tole
     largest = max(float(gradient.abs().max()) for gradient in expected.gradients.values() if gradient.numel())
     single = expected.values[0].dtype == torch.float32
     for name, gradient in expected.gradients.items():
-        assert_close(found.gradients[name], gradient, tolerance, f"gradient of {name}", largest if single else largest / 10)
+        assert_close(
+            found.gradients[name], gradient, tolerance, f"gradient of {name}", largest if single else largest / 10
+        )
 
 
 def gradcheck_of(implementation: Implementation, request: OpenLoop | ClosedLoop) -> None:

@@ -248,6 +248,11 @@ def run(implementation: Implementation, request: OpenLoop | ClosedLoop) -> Ran:
     return Ran([part.detach() for part in values], gradients)
 
 
+def squares(implementation: Implementation, request: OpenLoop | ClosedLoop) -> Tensor:
+    """A loss of all results."""
+    return torch.stack([part.square().sum() for part in results(implementation, request)]).sum()
+
+
 def assert_close(found: Tensor, expected: Tensor, tolerance: float, what: str, least: float = 0) -> None:
     """They differ by at most `tolerance` of the largest entry, or of `least` where that is larger."""
     assert found.shape == expected.shape, what

@@ -13,30 +13,21 @@ from recurrences import (
     closed_cases,
     compare,
     gradcheck_of,
-    leaves,
     open_cases,
     results,
-    run,
-    runs_twice_the_same,
 )
-from torch import Tensor, nn
+from torch import nn
 
 from recast.cells.gru import GRU
 from recast.cells.layer_norm_gru import LayerNormGRU
 from recast.cells.lstm import LSTM
 from recast.cells.rnn import RNN
 from recast.recurrence.autograd import Autograd
-from recast.recurrence.plain import Plain
-from recast.recurrence.request import ClosedLoop, OpenLoop
 
 every_kind = pytest.mark.parametrize("kind", CELLS)
 LONG_OPEN = OpenCase(time=40, at=(3, 40), hidden=(4, 3), inputs=2, dropout=True)
 LONG_CLOSED = ClosedCase(horizon=40, hidden=(4, 3), targets=2, known=1, teaching=0.5, dropout=True)
 every_loop = pytest.mark.parametrize("case", [LONG_OPEN, LONG_CLOSED], ids=["open", "closed"])
-
-
-def scalar(request: OpenLoop | ClosedLoop) -> Tensor:
-    return torch.stack([part.square().sum() for part in results(Autograd(), request)]).sum()
 
 
 @settings(max_examples=60, deadline=None)
@@ -68,13 +59,6 @@ def test_gradients_are_finite_differences(kind):
     gradcheck_of(Autograd(), case.request())
 
 
-@every_kind
-@pytest.mark.parametrize("dtype", TOLERANCE)
-def test_runs_agree_in_every_bit(kind, dtype):
-    runs_twice_the_same(Autograd(), replace(LONG_OPEN, kind=kind, dtype=dtype).request())
-    runs_twice_the_same(Autograd(), replace(LONG_CLOSED, kind=kind, dtype=dtype).request())
-
-
 @every_loop
 @pytest.mark.parametrize("without_gradient", [torch.no_grad, torch.inference_mode])
 def test_values_without_gradients(case, without_gradient):
@@ -87,101 +71,12 @@ def test_values_without_gradients(case, without_gradient):
         assert torch.equal(one, other)
 
 
-@every_loop
-def test_a_request_built_in_inference_mode(case):
-    with torch.inference_mode():
-        request = case.request()
-        found, expected = results(Autograd(), request), results(Plain(), request)
-    for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, other)
-
-
-@every_loop
-def test_a_second_way_back_needs_the_graph_to_be_retained(case):
-    request = case.request()
-    wanted = list(leaves(request).values())
-    total = scalar(request)
-    once = torch.autograd.grad(total, wanted, retain_graph=True)
-    twice = torch.autograd.grad(total, wanted)
-    assert all(torch.equal(*pair) for pair in zip(once, twice, strict=True))
-    with pytest.raises(RuntimeError, match="backward through the graph a second time"):
-        torch.autograd.grad(total, wanted)
-
-
-@every_loop
-def test_there_are_no_second_derivatives(case):
-    request = case.request()
-    first, *_ = torch.autograd.grad(scalar(request), list(leaves(request).values()), create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        first.sum().backward()
-
-
-@every_loop
-@pytest.mark.parametrize("number", range(4))
-def test_weights_changed_between_forward_and_back_are_noticed(case, number):
-    request = case.request()
-    total = scalar(request)
-    with torch.no_grad():
-        request.layers[0].weights[number].add_(1)
-    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
-        total.backward()
-
-
 def test_outputs_changed_in_place_do_not_spoil_the_gradients():
     """Outputs lie in the memory that the way back reads."""
     request = LONG_OPEN.request()
     outputs = Autograd().sequence(request).outputs
     with pytest.raises(RuntimeError, match="inplace"):
         outputs.mul_(2).sum().backward()
-
-
-@every_loop
-@pytest.mark.parametrize("number", range(4))
-def test_a_frozen_weight_has_no_gradient_and_the_others_have_theirs(case, number):
-    request = case.request()
-    expected = run(Autograd(), request).gradients
-    for layer in request.layers:
-        layer.weights[number].requires_grad_(False)
-    frozen = {name for name in expected if name not in leaves(request)}
-    assert len(frozen) == len(request.layers)
-    found = run(Autograd(), request).gradients
-    assert found.keys() == expected.keys() - frozen
-    assert all(torch.equal(found[name], expected[name]) for name in found)
-
-
-@every_loop
-def test_weights_that_are_all_frozen(case):
-    request = replace(case, inputs_learn=True).request()
-    expected = run(Autograd(), request).gradients
-    for layer in request.layers:
-        layer.requires_grad_(False)
-    found = run(Autograd(), request).gradients
-    assert "inputs" in found or "known" in found
-    assert all(torch.equal(found[name], expected[name]) for name in found)
-
-
-@every_loop
-def test_gradients_of_two_passes_add_up(case):
-    request, other = case.request(), replace(case, seed=1).request()
-    other = replace(other, layers=request.layers)
-    weights = request.layers[0].weights
-    one, two = (torch.autograd.grad(scalar(part), weights) for part in (request, other))
-    # Both passes first, then both ways back.
-    (scalar(request) + scalar(other)).backward()
-    for weight, *parts in zip(weights, one, two, strict=True):
-        torch.testing.assert_close(weight.grad, sum(parts))
-
-
-def test_only_some_of_the_results_are_used():
-    request = OpenCase(kind="lstm", time=5, at=(2, 5)).request()
-    wanted = list(leaves(request).values())
-    gradients = []
-    for implementation in (Autograd(), Plain()):
-        # Neither the outputs nor the cell's content after the last step.
-        state = implementation.sequence(request).states[0]
-        gradients.append(torch.autograd.grad(state.hidden[:, 1].sum() + state.cell[:, 0].sum(), wanted))
-    for one, other in zip(*gradients, strict=True):
-        torch.testing.assert_close(one, other)
 
 
 OPEN = OpenCase(time=20, at=(20,), hidden=(3, 3), dtype=torch.float32)

@@ -29,8 +29,8 @@ from recurrences import (
     precisions,
     results,
     run,
-    runs_twice_the_same,
     seeds,
+    squares,
 )
 from test_task import trainer_of
 from torch import Tensor
@@ -163,21 +163,6 @@ def test_gradients_are_finite_differences(kind):
     gradcheck_of(fast(), case.request())
 
 
-@every_kind
-def test_only_some_of_the_results_are_used(kind):
-    case = OpenCase(kind=kind, time=13, at=(2, 9, 13), hidden=(5, 4), inputs=2, batch=3, start="given")
-    request = case.request()
-    number = len(results(Plain(), request))
-    wanted = list(leaves(request).values())
-    for place in range(number):
-        one, other = (
-            torch.autograd.grad(results(part, request)[place].square().sum(), wanted, allow_unused=True)
-            for part in (fast(), Plain())
-        )
-        for name, left, right in zip(leaves(request), one, other, strict=True):
-            assert_close(left, torch.zeros_like(left) if right is None else right, 1e-10, name)
-
-
 def test_gradients_come_through_the_parameters_too():
     request = CLOSED.request()
     only = torch.autograd.grad(fast().decode(request).parameters.square().sum(), request.readout.weight)
@@ -198,13 +183,6 @@ def test_truths_that_are_not_fed_do_not_matter():
 
 
 # The same in every bit
-
-
-@every_kind
-@every_precision
-@every_loop
-def test_runs_agree_in_every_bit(case, kind, dtype):
-    runs_twice_the_same(fast(), replace(case, kind=kind, dtype=dtype).request())
 
 
 @pytest.fixture
@@ -250,41 +228,6 @@ def test_rows_do_not_know_of_each_other():
 # Autograd's manners
 
 
-def scalar(request: OpenLoop | ClosedLoop) -> Tensor:
-    return torch.stack([part.square().sum() for part in results(fast(), request)]).sum()
-
-
-@every_loop
-def test_a_second_way_back_needs_the_graph_to_be_retained(case):
-    request = case.request()
-    wanted = list(leaves(request).values())
-    total = scalar(request)
-    once = torch.autograd.grad(total, wanted, retain_graph=True)
-    twice = torch.autograd.grad(total, wanted)
-    assert all(torch.equal(*pair) for pair in zip(once, twice, strict=True))
-    with pytest.raises(RuntimeError, match="backward through the graph a second time"):
-        torch.autograd.grad(total, wanted)
-
-
-@every_loop
-def test_there_are_no_second_derivatives(case):
-    request = case.request()
-    first, *_ = torch.autograd.grad(scalar(request), list(leaves(request).values()), create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        first.sum().backward()
-
-
-@every_loop
-@pytest.mark.parametrize("number", range(4))
-def test_weights_changed_between_forward_and_back_are_noticed(case, number):
-    request = case.request()
-    total = scalar(request)
-    with torch.no_grad():
-        request.layers[0].weights[number].add_(1)
-    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
-        total.backward()
-
-
 def test_a_readout_changed_between_forward_and_back_is_noticed():
     request = CLOSED.request()
     total = fast().decode(request).values.sum()
@@ -299,8 +242,8 @@ def test_data_changed_after_the_way_forth_do_not_matter(case):
     """As batches that a loader fills again."""
     request = replace(case, inputs_learn=False).request()
     weights = request.layers[0].weights
-    expected = torch.autograd.grad(scalar(request), weights)
-    total = scalar(request)
+    expected = torch.autograd.grad(squares(fast(), request), weights)
+    total = squares(fast(), request)
     data = [request.inputs] if isinstance(request, OpenLoop) else [request.known, request.base, request.truth]
     for part in (*data, *request.dropout):
         part.fill_(7)
@@ -350,15 +293,6 @@ def test_states_are_kept_for_a_way_back_only(case, mode, monkeypatch):
     assert kept == [3 if mode is torch.enable_grad else 0]
 
 
-@every_loop
-def test_a_request_built_in_inference_mode(case):
-    with torch.inference_mode():
-        request = case.request()
-        found, expected = results(fast(), request), results(Plain(), request)
-    for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, other)
-
-
 class Box:
     """Something that autograd keeps."""
 
@@ -385,48 +319,6 @@ def test_what_is_kept_is_freed_by_the_way_back(case):
     assert all(box() is not None for box in kept)
     value.backward(slope)
     assert all(box() is None for box in kept)
-
-
-@every_loop
-@pytest.mark.parametrize("number", range(4))
-def test_a_frozen_weight_has_no_gradient_and_the_others_have_theirs(case, number):
-    request = case.request()
-    expected = run(fast(), request).gradients
-    for layer in request.layers:
-        layer.weights[number].requires_grad_(False)
-    frozen = {name for name in expected if name not in leaves(request)}
-    assert len(frozen) == len(request.layers)
-    found = run(fast(), request).gradients
-    assert found.keys() == expected.keys() - frozen
-    assert all(torch.equal(found[name], expected[name]) for name in found)
-    scalar(request).backward()
-    assert all(layer.weights[number].grad is None for layer in request.layers)
-    assert all(layer.weights[number - 1].grad is not None for layer in request.layers)
-
-
-@every_loop
-def test_weights_that_are_all_frozen(case):
-    request = case.request()
-    expected = run(fast(), request).gradients
-    for layer in request.layers:
-        layer.requires_grad_(False)
-    found = run(fast(), request).gradients
-    assert "inputs" in found or "known" in found
-    assert all(torch.equal(found[name], expected[name]) for name in found)
-
-
-@every_loop
-def test_gradients_of_two_passes_add_up(case):
-    request, other = case.request(), replace(case, seed=1).request()
-    other = replace(other, layers=request.layers)
-    weights = request.layers[0].weights
-    one, two = (torch.autograd.grad(scalar(part), weights) for part in (request, other))
-    # Both passes first, then both ways back.
-    totals = scalar(request), scalar(other)
-    for total in totals:
-        total.backward()
-    for weight, *parts in zip(weights, one, two, strict=True):
-        assert torch.equal(weight.grad, sum(parts))
 
 
 @every_precision
@@ -512,7 +404,7 @@ def spoilt(case: OpenCase | ClosedCase, name: str, value: float) -> OpenLoop | C
 def test_a_loss_shows_what_is_not_a_number(case, kind, dtype, hidden):
     case = replace(case, kind=kind, dtype=dtype, hidden=hidden, dropout=False, batch=18)
     for name in places_of(case.request()):
-        assert scalar(spoilt(case, name, math.nan)).isnan(), name
+        assert squares(fast(), spoilt(case, name, math.nan)).isnan(), name
 
 
 @every_kind
@@ -546,7 +438,7 @@ def test_weights_that_have_grown_beyond_all_bounds(kind, dtype):
             for layer in request.layers:
                 for weight in layer.weights:
                     weight.mul_(math.inf)
-        assert not scalar(request).isfinite()
+        assert not squares(fast(), request).isfinite()
 
 
 # As part of models, and of training

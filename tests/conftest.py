@@ -6,7 +6,8 @@ from jaxtyping import install_import_hook
 
 if find_spec("numba"):
     # Before the checks: Numba compiles the functions themselves, not what is wrapped around them.
-    import recast.recurrence.compiled.loops  # noqa: F401
+    import recast.recurrence.compiled.backward
+    import recast.recurrence.compiled.forward  # noqa: F401
 
 # Before anything imports recast. With the numeric tower an integer is a float, as in `recast.options`.
 install_import_hook("recast", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")

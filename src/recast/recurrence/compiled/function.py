@@ -9,7 +9,8 @@ from torch.autograd.function import once_differentiable
 
 from recast.recurrence.compiled.kernels import Kernels
 from recast.recurrence.compiled.packing import Plan
-from recast.recurrence.compiled.unroll import Asked, Block, Slopes, Task, advance, go_back
+from recast.recurrence.compiled.task import Asked, Block, Slopes, Task
+from recast.recurrence.compiled.unroll import advance, go_back
 
 
 class Call(NamedTuple):

@@ -20,7 +20,8 @@ from numba import types
 from numba.core import config
 from numba.core.caching import NullCache
 
-from recast.recurrence.compiled import loops
+from recast.recurrence.compiled.backward import backward
+from recast.recurrence.compiled.forward import forward
 
 log = logging.getLogger(__name__)
 # Numba sets its settings as attributes when it is imported, where nobody finds their types.
@@ -28,7 +29,7 @@ settings: Any = config
 
 
 class Kernels(NamedTuple):
-    """Compiled loops for one type of number; see `loops`."""
+    """Compiled loops for one type of number; see `forward` and `backward`."""
 
     forward: Callable[..., None]
     backward: Callable[..., None]
@@ -45,13 +46,13 @@ def compiled(dtype: np.dtype[Any], folder: Path | None = None) -> Kernels:
     """
     with _kept_in(folder if folder is not None else default_folder()):
         before, started = _not_on_disk(), time.perf_counter()
-        _compile(loops.forward, _forward_types(dtype))
-        _compile(loops.backward, _backward_types(dtype))
+        _compile(forward, _forward_types(dtype))
+        _compile(backward, _backward_types(dtype))
         seconds = time.perf_counter() - started
         missing = _not_on_disk() - before
     if missing:
         log.info("recurrence kernels for %s compiled in %.1f s", dtype, seconds)
-    return Kernels(loops.forward, loops.backward)
+    return Kernels(forward, backward)
 
 
 def _compile(loop: Any, signature: tuple[types.Type, ...]) -> None:
@@ -65,7 +66,7 @@ def _compile(loop: Any, signature: tuple[types.Type, ...]) -> None:
 
 def _not_on_disk() -> int:
     """Loops that this process has had to compile so far."""
-    return sum(sum(loop.stats.cache_misses.values()) for loop in (loops.forward, loops.backward))
+    return sum(sum(loop.stats.cache_misses.values()) for loop in (forward, backward))
 
 
 def default_folder() -> Path | None:
@@ -132,7 +133,7 @@ def _kept_in(folder: Path | None) -> Iterator[None]:
     with lock:
         settings.CACHE_DIR = str(place)
         try:
-            for loop in (loops.forward, loops.backward):
+            for loop in (forward, backward):
                 loop.enable_caching()
             yield
         finally:

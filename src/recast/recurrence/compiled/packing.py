@@ -49,7 +49,7 @@ class Plan:
     @property
     def fields(self) -> int:
         """Fields of a state."""
-        return 2 if self.kind == "lstm" else 1
+        return cells.FIELDS[self.number]
 
     @property
     def planes(self) -> int:

@@ -19,7 +19,7 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[fast,test,search]'
 	touch $@
 
-demo: install  ## Train on the tide simulator, compare with baselines, draw (about 2 minutes on two cores)
+demo: install  ## Train on the tide simulator, compare with baselines, draw (half a minute on two cores, once the environment is made)
 	$(BIN)/python scripts/demo.py
 
 test: install  ## Lint, check types, run the tests (under 10 minutes on two cores)

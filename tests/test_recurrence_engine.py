@@ -21,6 +21,7 @@ from recast.cells.gru import GRU
 from recast.cells.layer_norm_gru import LayerNormGRU
 from recast.cells.lstm import LSTM
 from recast.cells.min_gru import MinGRU
+from recast.configure.compose import compose
 from recast.errors import ConfigurationError
 from recast.heads.gaussian import Gaussian
 from recast.heads.point import Point
@@ -28,6 +29,7 @@ from recast.models.encoder_decoder import EncoderDecoder
 from recast.recurrence.engine import Engine, engine, use, using
 from recast.recurrence.plain import Plain
 from recast.recurrence.request import ClosedLoop, OpenLoop
+from recast.runs.machine import set_up
 from recast.schedules.linear import Linear
 
 needs_numba = pytest.mark.skipif(not find_spec("numba"), reason="numba is not installed")
@@ -277,6 +279,21 @@ def test_torch_has_one_thread_where_compiled_recurrences_have_the_cores(implemen
 def test_the_cores_go_to_blocks_of_rows(lines):
     request = OpenCase(batch=40).request()
     Engine(implementation="numba", threads=2).sequence(request)
+    assert lines() == ["recurrence, open loop: numba, 3 blocks of rows on 2 threads"]
+
+
+@needs_numba
+@pytest.mark.parametrize("command", ["train", "evaluate", "forecast", "gradients"])
+def test_the_cores_of_a_command_are_those_of_its_recurrences(command, lines):
+    config = compose(command, ["threads=2"])
+    before = engine(), torch.get_num_threads()
+    try:
+        set_up(config)
+        assert torch.get_num_threads() == 1
+        engine().sequence(OpenCase(batch=40).request())
+    finally:
+        use(before[0])
+        torch.set_num_threads(before[1])
     assert lines() == ["recurrence, open loop: numba, 3 blocks of rows on 2 threads"]
 
 

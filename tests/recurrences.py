@@ -262,21 +262,20 @@ def assert_close(found: Tensor, expected: Tensor, tolerance: float, what: str, l
         assert difference <= tolerance * max(largest, least), f"{what}: {difference} beside {largest}"
 
 
-def compare(implementation: Implementation, request: OpenLoop | ClosedLoop, tolerance: float) -> None:
+def compare(
+    implementation: Implementation, request: OpenLoop | ClosedLoop, tolerance: float, *, share: float = 0.1
+) -> None:
     """Values and all gradients are those of `Plain`, relative to the largest entry of each tensor.
 
-    A gradient is a sum in which large terms may cancel; what is left of them is compared with the largest entry of all
-    gradients, of which it has the error in the definition as well; in float64 with a tenth of it.
+    A gradient is a sum in which large terms may cancel; what is left of them is compared with a share of the largest
+    entry of all gradients, where its own entries are smaller.
     """
     expected, found = run(Plain(), request), run(implementation, request)
     for number, (one, other) in enumerate(zip(found.values, expected.values, strict=True)):
         assert_close(one, other, tolerance, f"value {number}")
-    largest = max(float(gradient.abs().max()) for gradient in expected.gradients.values() if gradient.numel())
-    single = expected.values[0].dtype == torch.float32
+    least = share * max(float(gradient.abs().max()) for gradient in expected.gradients.values() if gradient.numel())
     for name, gradient in expected.gradients.items():
-        assert_close(
-            found.gradients[name], gradient, tolerance, f"gradient of {name}", largest if single else largest / 10
-        )
+        assert_close(found.gradients[name], gradient, tolerance, f"gradient of {name}", least)
 
 
 def gradcheck_of(implementation: Implementation, request: OpenLoop | ClosedLoop) -> None:

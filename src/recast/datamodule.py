@@ -5,6 +5,7 @@ from functools import cached_property
 
 import lightning.pytorch as pl
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from recast.options import PositiveFloat, PositiveInt, Seed, checked
@@ -15,9 +16,11 @@ from recast.prepare.prepare import Prepared, prepare
 from recast.prepare.regime import Regime, ShuffledWindows
 from recast.prepare.scale import Scaler, Standard
 from recast.prepare.split import FractionSplit, Split
+from recast.prepare.storage import Storage
 from recast.prepare.windows import Windows
 from recast.series.source import Source
-from recast.types import SeriesSpec
+from recast.spec import SeriesSpec
+from recast.types import Batch
 
 
 class ForecastDataModule(pl.LightningDataModule):
@@ -68,6 +71,7 @@ class ForecastDataModule(pl.LightningDataModule):
         self.batch_size = batch_size
         self.evaluation_batch_size = evaluation_batch_size
         self.seed = seed
+        self._trained: SeriesSpec | None = None
 
     @cached_property
     def prepared(self) -> Prepared:
@@ -84,7 +88,19 @@ class ForecastDataModule(pl.LightningDataModule):
             windows=self.windows,
             periods=self.periods,
             season=self.season,
+            trained=self._trained,
         )
+
+    def adopt(self, spec: SeriesSpec, path: str | None = None) -> None:
+        """Takes the scaling and the levels of a trained model in place of fitted ones; before the data are read.
+
+        Args:
+            spec: The spec of the model's training.
+            path: Another CSV file of the same kind; none: the data of the training.
+        """
+        self._trained = spec
+        if path is not None:
+            self.source = self.source.for_file(path)
 
     @property
     def spec(self) -> SeriesSpec:
@@ -104,11 +120,16 @@ class ForecastDataModule(pl.LightningDataModule):
         return WindowLoader(
             storage=self._storage,
             starts=getattr(self.prepared.starts, part).to(self._storage.device),
-            spec=self.spec,
+            context=self.spec.context,
+            horizon=self.spec.horizon,
             batch_size=self.evaluation_batch_size,
             rank=self._rank,
             world=self._world,
         )
+
+    def windows_at(self, starts: Int[Tensor, " windows"]) -> Batch:
+        """The windows that begin at the rows `starts`, of whatever part, on the device of the storage."""
+        return self._storage.windows(starts.to(self._storage.device), self.spec.context, self.spec.horizon)
 
     @property
     def _rank(self) -> int:
@@ -119,7 +140,7 @@ class ForecastDataModule(pl.LightningDataModule):
         return self.trainer.world_size if self.trainer else 1
 
     @cached_property
-    def _storage(self) -> Tensor:
+    def _storage(self) -> Storage:
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         return self.prepared.storage.to(device)
 
@@ -131,7 +152,6 @@ class ForecastDataModule(pl.LightningDataModule):
         """
         return self.regime.loader(
             replace(self.prepared, storage=self._storage),
-            windows=self.windows,
             batch_size=self.batch_size,
             seed=self.seed,
             rank=self._rank,

@@ -9,9 +9,10 @@ from recast.options import Fraction, PositiveInt, Seed, checked
 from recast.prepare.order import Order
 from recast.prepare.scale import Scaler, Standard
 from recast.prepare.sequence_loader import SequenceLoader
-from recast.prepare.sequences import PaddedStorage, PreparedSequences, prepare_sequences
+from recast.prepare.sequences import PreparedSequences, prepare_sequences, prepare_unseen
+from recast.prepare.storage import Storage
 from recast.series.sequence_source import SequenceSource
-from recast.types import SequenceSpec
+from recast.spec import PanelSpec
 
 
 class SequenceDataModule(pl.LightningDataModule):
@@ -47,6 +48,8 @@ class SequenceDataModule(pl.LightningDataModule):
         self.batch_size = batch_size
         self.evaluation_batch_size = evaluation_batch_size
         self.seed = seed
+        self._trained: PanelSpec | None = None
+        self._path: str | None = None
 
     @cached_property
     def prepared(self) -> PreparedSequences:
@@ -55,11 +58,24 @@ class SequenceDataModule(pl.LightningDataModule):
         Raises:
             DataError: if the source or the preparation refuses the data.
         """
+        if self._path is not None and self._trained is not None:
+            return prepare_unseen(self.source.read_file(self._path, self._trained.classes), self._trained)
         train, test = self.source.read()
-        return prepare_sequences(train, test, scaler=self.scaler, validation=self.validation, seed=self.seed)
+        return prepare_sequences(
+            train, test, scaler=self.scaler, validation=self.validation, seed=self.seed, trained=self._trained
+        )
+
+    def adopt(self, spec: PanelSpec, path: str | None = None) -> None:
+        """Takes the scaling and the classes of a trained model in place of fitted ones; before the data are read.
+
+        Args:
+            spec: The spec of the model's training.
+            path: Another file, whose sequences are the test part, all of them; none: the files of the training.
+        """
+        self._trained, self._path = spec, path
 
     @property
-    def spec(self) -> SequenceSpec:
+    def spec(self) -> PanelSpec:
         """What a model must know of the data."""
         return self.prepared.spec
 
@@ -77,7 +93,7 @@ class SequenceDataModule(pl.LightningDataModule):
         """
         trainer = self.trainer if shared else None
         order = Order(
-            getattr(self.prepared.parts, part).to(self._storage.values.device),
+            getattr(self.prepared.parts, part).to(self._storage.device),
             self.batch_size if shuffle else self.evaluation_batch_size,
             shuffle=shuffle,
             seed=self.seed,
@@ -87,7 +103,7 @@ class SequenceDataModule(pl.LightningDataModule):
         return SequenceLoader(self._storage, order)
 
     @cached_property
-    def _storage(self) -> PaddedStorage:
+    def _storage(self) -> Storage:
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         return self.prepared.storage.to(device)
 

@@ -1,117 +1,12 @@
-"""The words that all floors share: series and sequences, their description, batch, forecast, progress."""
+"""The words that all floors share: batch, forecast, progress."""
 
-from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class Series:
-    """Observations over time: one long series, or many short ones one after the other (a panel).
-
-    Args:
-        times: Time stamps, `datetime64[ns]`, UTC or without zone, shape (rows,); ascending within a piece.
-        values: Observations in the data's own unit, float64, shape (rows, channels); the targets come first.
-        names: Name of each channel.
-        units: Unit of each channel; "" where there is none.
-        targets: Number of leading channels that are forecast; the others are past inputs.
-        step: Distance between rows as a pandas offset alias ("10min", "B", "h").
-        starts: First row of each piece, int64, ascending, the first is 0. One long series has one piece.
-        label: What it was read from, for messages.
-        timezone: "UTC" where the stamps carried a zone or offset, else None.
-    """
-
-    times: np.ndarray
-    values: np.ndarray
-    names: tuple[str, ...]
-    units: tuple[str, ...]
-    targets: int
-    step: str
-    starts: np.ndarray
-    label: str
-    timezone: str | None = None
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    @property
-    def is_panel(self) -> bool:
-        """Whether it holds many series side by side in time, rather than pieces of one that follow each other."""
-        return bool(np.any(self.times[1:] < self.times[:-1]))
-
-    @property
-    def pieces(self) -> list[tuple[int, int]]:
-        """Row range [first, stop) of each piece."""
-        bounds = [*self.starts.tolist(), len(self)]
-        return list(pairwise(bounds))
-
-
-@dataclass(frozen=True)
-class SeriesSpec:
-    """What a model must know of its data: names, sizes, units, scaling. It flows from data to model, never back.
-
-    Args:
-        names: Names of the observed channels, targets first.
-        units: Their units.
-        targets: Number of leading channels that are forecast.
-        step: Distance between rows, a pandas offset alias.
-        context: Observed steps that a forecast is made from. [steps]
-        horizon: Steps forecast. [steps]
-        periods: Periods of the sine and cosine inputs known for any time, past and future. [hours]
-        offset: Subtracted from each channel, in its unit.
-        scale: Divides each channel after that, in its unit; positive.
-        naive_error: Mean absolute error of the (seasonal) naive forecast on the training rows for each target,
-            in its unit: the denominator of MASE (Hyndman & Koehler 2006, section 3).
-        timezone: "UTC" where the stamps carry a zone, else None.
-    """
-
-    names: tuple[str, ...]
-    units: tuple[str, ...]
-    targets: int
-    step: str
-    context: int
-    horizon: int
-    periods: tuple[float, ...]
-    offset: tuple[float, ...]
-    scale: tuple[float, ...]
-    naive_error: tuple[float, ...]
-    timezone: str | None = None
-
-    @property
-    def known(self) -> int:
-        """Number of inputs known for future steps: a sine and a cosine for each period."""
-        return 2 * len(self.periods)
-
-    @property
-    def inputs(self) -> int:
-        """Number of inputs at each context step: the observed channels, then the known ones."""
-        return len(self.names) + self.known
-
-    @property
-    def unit(self) -> str:
-        """The unit of the targets; "mixed" where they differ."""
-        units = set(self.units[: self.targets])
-        return units.pop() if len(units) == 1 else "mixed"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain containers, fit for a checkpoint and for JSON."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "SeriesSpec":
-        """The inverse of `to_dict`.
-
-        Raises:
-            TypeError: if a field is missing or unknown.
-        """
-        fields: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
-        }
-        return cls(**fields)
 
 
 class Share(NamedTuple):
@@ -127,23 +22,95 @@ class Share(NamedTuple):
     weight: float
 
 
-class Batch(NamedTuple):
-    """Windows of the scaled series.
+class Observed(NamedTuple):
+    """Where the values of a batch were observed; the values elsewhere are zeros that mean nothing."""
 
-    context: all inputs up to the origin; target: the truth after it; known: inputs known ahead at the target's
-    steps; start: the storage row of the first context step; carried: whether the states at the end of the batch
-    before belong to the row just before this context, None where each window stands alone; share: which windows of
-    the batch of all processes they are, None for one process and in evaluation; origins: in training, the counts of
-    context steps after which forecasts are made, ascending, the last is that of all; None: after all alone.
+    history: Bool[Tensor, "batch context targets"]
+    past: Bool[Tensor, "batch context past"]
+    known: Bool[Tensor, "batch time known"]
+    target: Bool[Tensor, "batch horizon targets"]
+
+
+class Categories(NamedTuple):
+    """The levels of the categories of a batch, as indices."""
+
+    past: Int[Tensor, "batch context past"]
+    known: Int[Tensor, "batch time known"]
+    static: Int[Tensor, "batch static"]
+
+
+class Batch(NamedTuple):
+    """Windows of a scaled panel, or whole sequences of it side by side.
+
+    The origin of a window is its last context step. A sequence has no origin: it is all context, padded with zeros
+    behind its end.
+
+    history: the targets up to the origin; past: the inputs observed up to it; known: the inputs known ahead, at the
+    steps of the context and then of the horizon; static: one value for each window; target: the truth after the origin;
+    start: the storage row of the first context step; item: the item of the panel; observed: masks, None where
+    everything was observed; categories: None where there are none; lengths: the steps of each sequence, None where
+    all have that of the context; label: what is to be predicted of the item, -1 if unknown; carried: whether the states
+    at the end of the batch before belong to the row just before this context, None where each window stands alone;
+    share: which windows of the batch of all processes they are, None for one process and in evaluation; origins: in
+    training, the counts of context steps after which forecasts are made, ascending, the last is that of all; None: after
+    all alone.
     """
 
-    context: Float[Tensor, "batch context inputs"]
+    history: Float[Tensor, "batch context targets"]
+    past: Float[Tensor, "batch context past"]
+    known: Float[Tensor, "batch time known"]
+    static: Float[Tensor, "batch static"]
     target: Float[Tensor, "batch horizon targets"]
-    known: Float[Tensor, "batch horizon known"]
     start: Int[Tensor, " batch"]
+    item: Int[Tensor, " batch"]
+    observed: Observed | None = None
+    categories: Categories | None = None
+    lengths: Int[Tensor, " batch"] | None = None
+    label: Int[Tensor, " batch"] | None = None
     carried: Bool[Tensor, " batch"] | None = None
     share: Share | None = None
     origins: tuple[int, ...] | None = None
+
+    @property
+    def context(self) -> int:
+        """Steps before the horizon."""
+        return self.history.shape[1]
+
+    @property
+    def known_before(self) -> Float[Tensor, "batch context known"]:
+        """The inputs known ahead at the steps of the context."""
+        return self.known[:, : self.context]
+
+    @property
+    def known_ahead(self) -> Float[Tensor, "batch horizon known"]:
+        """The inputs known ahead at the steps of the horizon."""
+        return self.known[:, self.context :]
+
+    @property
+    def target_observed(self) -> Bool[Tensor, "batch horizon targets"] | None:
+        """Where the truth was observed; None where it was everywhere."""
+        return None if self.observed is None else self.observed.target
+
+    def to_precision(self, dtype: torch.dtype) -> "Batch":
+        """The same with its numbers in another precision."""
+        numbers = {name: getattr(self, name).to(dtype) for name in ("history", "past", "known", "static", "target")}
+        return self._replace(**numbers)
+
+    def take(self, which: Tensor | slice) -> "Batch":
+        """Some of its windows, each standing for itself."""
+
+        def taken(part: Tensor | None) -> Tensor | None:
+            return None if part is None else part[which]
+
+        def group(parts: tuple[Tensor, ...] | None) -> Any:
+            return None if parts is None else type(parts)(*(part[which] for part in parts))
+
+        singles = ("history", "past", "known", "static", "target", "start", "item", "lengths", "label")
+        return Batch(
+            **{name: taken(getattr(self, name)) for name in singles},  # pyright: ignore[reportArgumentType]
+            observed=group(self.observed),
+            categories=group(self.categories),
+        )
 
 
 class Forecast(NamedTuple):
@@ -175,94 +142,3 @@ class Origins:
     context: np.ndarray
     context_hours: np.ndarray
     future_hours: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Sequences:
-    """Sequences of different lengths with a class each, one after the other in one storage.
-
-    Args:
-        values: Observations in the data's own unit, float64, shape (rows, channels).
-        starts: First row of each sequence, and behind them the number of rows, int64, shape (sequences + 1,).
-        labels: Class of each sequence as an index into `classes`, int64, shape (sequences,); -1 where it is unknown.
-        classes: Names of the classes.
-        names: Name of each channel.
-        units: Unit of each channel; "" where there is none.
-        label: What they were read from, for messages.
-    """
-
-    values: np.ndarray
-    starts: np.ndarray
-    labels: np.ndarray
-    classes: tuple[str, ...]
-    names: tuple[str, ...]
-    units: tuple[str, ...]
-    label: str
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Steps of each sequence, int64, shape (sequences,)."""
-        return np.diff(self.starts)
-
-    @property
-    def labelled(self) -> bool:
-        """Whether the class of every sequence is known."""
-        return bool((self.labels >= 0).all())
-
-    def take(self, which: np.ndarray) -> "Sequences":
-        """Some of the sequences, in the order of their indices `which`."""
-        lengths = self.lengths[which]
-        starts = np.concatenate([[0], np.cumsum(lengths)])
-        # Row r of the new storage lies as far from its sequence's first row as in the old one.
-        rows = np.arange(starts[-1]) + np.repeat(self.starts[which] - starts[:-1], lengths)
-        return replace(self, values=self.values[rows], starts=starts, labels=self.labels[which])
-
-
-@dataclass(frozen=True)
-class SequenceSpec:
-    """What a classifier must know of its data: names, units, classes, scaling. It flows from data to model.
-
-    No length is in it: a sequence may be longer than any of those trained on.
-
-    Args:
-        names: Names of the channels.
-        units: Their units.
-        classes: Names of the classes.
-        offset: Subtracted from each channel, in its unit.
-        scale: Divides each channel after that, in its unit; positive.
-    """
-
-    names: tuple[str, ...]
-    units: tuple[str, ...]
-    classes: tuple[str, ...]
-    offset: tuple[float, ...]
-    scale: tuple[float, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain containers, fit for a checkpoint and for JSON."""
-        return {key: list(value) for key, value in asdict(self).items()}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "SequenceSpec":
-        """The inverse of `to_dict`.
-
-        Raises:
-            TypeError: if a field is missing or unknown.
-        """
-        return cls(**{key: tuple(value) for key, value in values.items()})
-
-
-class SequenceBatch(NamedTuple):
-    """Scaled sequences side by side.
-
-    values: the steps of each sequence, then zeros; lengths: the steps of each; label: its class, -1 if unknown; share:
-    which sequences of the batch of all processes they are, None for one process and in evaluation.
-    """
-
-    values: Float[Tensor, "batch time channels"]
-    lengths: Int[Tensor, " batch"]
-    label: Int[Tensor, " batch"]
-    share: Share | None = None

@@ -1,40 +1,30 @@
-"""What loaders of windows have in common: one gather a batch."""
+"""What loaders of windows have in common: the storage that they gather from."""
 
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from recast.prepare.epochs import EpochLoader
-from recast.types import Batch, SeriesSpec
+from recast.prepare.storage import Storage
+from recast.types import Batch
 
 
 class BatchLoader(EpochLoader[Batch]):
     """Iterates over batches of windows of one storage.
 
-    A batch is one gather: no sample is touched alone, and memory is the storage plus one batch.
-
     A new loader inherits from this class and writes `__len__`, `plan` and `batch`.
 
     Args:
-        storage: All inputs of all rows, scaled, shape (rows, inputs).
-        spec: Names and sizes of the data.
+        storage: All rows.
         context: Rows of a window before its origin. [steps]
+        horizon: Rows after it. [steps]
     """
 
-    def __init__(self, *, storage: Float[Tensor, "rows inputs"], spec: SeriesSpec, context: int) -> None:
+    def __init__(self, *, storage: Storage, context: int, horizon: int) -> None:
         super().__init__()
-        self.spec = spec
+        self.storage = storage
         self.context = context
-        self.device = storage.device
-        self._windows = storage.unfold(0, context + spec.horizon, 1)
+        self.horizon = horizon
 
     def gather(self, starts: Int[Tensor, " batch"]) -> Batch:
         """The windows that begin at the rows `starts`."""
-        spec = self.spec
-        windows = self._windows[starts].transpose(1, 2)
-        ahead = windows[:, self.context :]
-        return Batch(
-            context=windows[:, : self.context],
-            target=ahead[..., : spec.targets],
-            known=ahead[..., len(spec.names) :],
-            start=starts,
-        )
+        return self.storage.windows(starts, self.context, self.horizon)

@@ -1,64 +1,84 @@
-"""What to do with a series whose rows are not regular in time."""
+"""What to do with a panel whose rows are not regular in time."""
 
 import logging
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 
 from recast.errors import DataError
 from recast.options import PositiveInt, checked
+from recast.panel import Panel
 from recast.prepare.lattice import Lattice, find_lattice, is_regular
-from recast.types import Series
 
 log = logging.getLogger(__name__)
 
 
 class Grid(ABC):
-    """Makes each piece of a series regular: every row one step after the row before.
+    """Makes each piece of a panel regular: every row one step after the row before.
 
-    The grid of a piece has the series' step and the phase that most of its rows have ("10min": all at :03, :13, ...
-    is as good as :00, :10, ...). Nothing is dropped or filled without a log line that counts it.
+    The grid of a piece has the panel's step and the phase that most of its rows have ("10min": all at :03, :13, ...
+    is as good as :00, :10, ...). Nothing is dropped or filled without a log line that counts it. Rows in which a value
+    was not observed are left out first, unless the policy keeps them.
+
+    A new policy inherits from this class and writes `regular`.
+
+    Attributes:
+        masks: Whether values that were not observed are kept as such, for models that read masks.
     """
 
-    @abstractmethod
-    def apply(self, series: Series) -> Series:
-        """The series on its grid.
+    masks: ClassVar[bool] = False
+
+    def apply(self, panel: Panel) -> Panel:
+        """The panel on its grid.
 
         Args:
-            series: Its pieces are treated one by one.
+            panel: Its pieces are treated one by one.
 
         Raises:
-            DataError: if the series is not fit for this policy.
-            ConfigurationError: if the series' step is unknown.
+            DataError: if the panel is not fit for this policy.
+            ConfigurationError: if the panel's step is unknown.
         """
+        dropped = np.isnan(panel.values).any(axis=1)
+        if self.masks or not dropped.any():
+            return self.regular(panel)
+        log.info("%s: %d of %d rows dropped: a value was not observed", panel.label, dropped.sum(), len(panel))
+        if dropped.all():
+            raise DataError(f"{panel.label}: no row has all of its values observed; use fewer columns, or data/grid=mask")
+        return self.regular(panel.without(dropped))
+
+    @abstractmethod
+    def regular(self, panel: Panel) -> Panel:
+        """The panel on its grid, all of its values observed unless the policy keeps others; see `apply`."""
 
 
 @final
 class ErrorGrid(Grid):
     """Accepts regular series only: a missing stamp or a row off the grid is an error."""
 
-    def apply(self, series: Series) -> Series:
-        """The series as it is.
+    def regular(self, panel: Panel) -> Panel:
+        """The panel as it is.
 
         Raises:
             DataError: if it is not regular; names the first offending stamp, and counts them.
         """
-        if is_regular(series.times, series.starts, series.step):
-            return series
+        times = panel.clock
+        if is_regular(times, panel.starts, panel.step):
+            return panel
         missing, off, first = 0, 0, None
-        for start, stop in series.pieces:
-            lattice = find_lattice(series.times[start:stop], series.step)
+        for start, stop in panel.pieces:
+            lattice = find_lattice(times[start:stop], panel.step)
             missing += lattice.missing
             off += lattice.off
-            first = first or _first_offence(series.times[start:stop], lattice)
+            first = first or _first_offence(times[start:stop], lattice)
         if first is None:
-            return series
+            return panel
         raise DataError(
-            f"{series.label}: not regular: {missing} stamps of the {series.step} grid are missing and {off} rows lie "
+            f"{panel.label}: not regular: {missing} stamps of the {panel.step} grid are missing and {off} rows lie "
             f"off it; the first offence is {first}; expected a row at each step. Choose what to do with them by "
-            "another grid: split (cut there), interpolate (fill short gaps), rows (ignore time); or state another step"
+            "another grid: split (cut there), interpolate (fill short gaps), mask (keep them as not observed), rows "
+            "(ignore time); or state another step"
         )
 
 
@@ -66,13 +86,13 @@ class ErrorGrid(Grid):
 class SplitGrid(Grid):
     """Drops rows off the grid, then cuts the series into pieces where stamps are missing: observations only."""
 
-    def apply(self, series: Series) -> Series:
+    def regular(self, panel: Panel) -> Panel:
         """The rows on the grid, in pieces without a gap.
 
         Raises:
             DataError: if no row lies on the grid.
         """
-        return _put_on_grid(series, longest=0)
+        return _put_on_grid(panel, longest=0)
 
 
 @final
@@ -90,13 +110,38 @@ class InterpolateGrid(Grid):
     def __init__(self, *, max_steps: PositiveInt) -> None:
         self.max_steps = max_steps
 
-    def apply(self, series: Series) -> Series:
+    def regular(self, panel: Panel) -> Panel:
         """The rows on the grid and those filled in between, in pieces without a gap.
 
         Raises:
             DataError: if no row lies on the grid.
         """
-        return _put_on_grid(series, longest=self.max_steps)
+        return _put_on_grid(panel, longest=self.max_steps)
+
+
+@final
+class MaskGrid(Grid):
+    """Keeps missing stamps as rows without observations, for models that read masks; cuts at long gaps.
+
+    Rows off the grid are dropped. A value that was not observed in a row of others stays missing alone.
+
+    Args:
+        max_steps: Longest run of missing stamps that is kept; none: any. [steps]
+    """
+
+    masks: ClassVar[bool] = True
+
+    @checked
+    def __init__(self, *, max_steps: PositiveInt | None = None) -> None:
+        self.max_steps = max_steps
+
+    def regular(self, panel: Panel) -> Panel:
+        """The rows on the grid and empty ones in between, in pieces without a longer gap.
+
+        Raises:
+            DataError: if no row lies on the grid.
+        """
+        return _put_on_grid(panel, longest=self.max_steps or np.iinfo(np.int64).max, fill=False)
 
 
 @final
@@ -107,9 +152,9 @@ class RowsGrid(Grid):
     obtained so.
     """
 
-    def apply(self, series: Series) -> Series:
-        """The series as it is."""
-        return series
+    def regular(self, panel: Panel) -> Panel:
+        """The panel as it is."""
+        return panel
 
 
 def _first_offence(times: np.ndarray, lattice: Lattice) -> str | None:
@@ -126,30 +171,50 @@ def _text(stamp: np.datetime64) -> str:
     return str(stamp).replace("T", " ").removesuffix("000000000").removesuffix(".")
 
 
-def _put_on_grid(series: Series, longest: int) -> Series:
-    """Drops rows off the grid, fills runs of at most `longest` missing stamps, cuts at longer ones, and logs it."""
-    if is_regular(series.times, series.starts, series.step):
-        log.info("%s: %d rows, regular: %d piece(s)", series.label, len(series), len(series.starts))
-        return series
-    times, values, starts, missing, off, rows = [], [], [], 0, 0, 0
-    for start, stop in series.pieces:
-        lattice = find_lattice(series.times[start:stop], series.step)
+def _put_on_grid(panel: Panel, longest: int, *, fill: bool = True) -> Panel:
+    """Drops rows off the grid, makes rows of at most `longest` missing stamps, cuts at longer runs, and logs it.
+
+    Args:
+        panel: The panel.
+        longest: Longest run of missing stamps that becomes rows. [steps]
+        fill: Whether these rows lie on straight lines between observations; else nothing was observed there.
+    """
+    stamps_before = panel.clock
+    if is_regular(stamps_before, panel.starts, panel.step):
+        log.info("%s: %d rows, regular: %d piece(s)", panel.label, len(panel), len(panel.starts))
+        return panel
+    held = [place for place, column in enumerate(panel.columns) if column.is_category]
+    times, values, starts, items, missing, off, rows = [], [], [], [], 0, 0, 0
+    for (start, stop), item in zip(panel.pieces, panel.items, strict=True):
+        lattice = find_lattice(stamps_before[start:stop], panel.step)
         places, parts = _fill_places(lattice, longest)
         stamps = lattice.stamps(places)
+        piece = panel.values[start:stop]
+        found = _at(stamps_before[start:stop], piece, lattice.on, stamps)
+        if fill:
+            _interpolate(found, stamps, stamps_before[start:stop], piece, held)
         times.append(stamps)
-        values.append(_interpolate(series.times[start:stop], series.values[start:stop], lattice.on, stamps))
+        values.append(found)
         starts.append(parts + rows)
+        items.append(np.full(len(parts), item))
         rows += len(places)
         missing += lattice.missing
         off += lattice.off
     if not rows:
         raise DataError(
-            f"{series.label}: no row lies on the grid of the step {series.step!r}; state the step the file has"
+            f"{panel.label}: no row lies on the grid of the step {panel.step!r}; state the step the file has"
         )
-    result = replace(series, times=np.concatenate(times), values=np.concatenate(values), starts=np.concatenate(starts))
+    result = replace(
+        panel,
+        times=np.concatenate(times),
+        values=np.concatenate(values),
+        starts=np.concatenate(starts),
+        items=np.concatenate(items),
+    )
     log.info(
-        "%s: %d rows, %d stamps missing, %d rows off the grid: %d rows dropped, %d stamps filled, %d piece(s)",
-        *(series.label, len(series), missing, off, off, rows - (len(series) - off), len(result.starts)),
+        "%s: %d rows, %d stamps missing, %d rows off the grid: %d rows dropped, %d stamps %s, %d piece(s)",
+        *(panel.label, len(panel), missing, off, off, rows - (len(panel) - off), "filled" if fill else "masked"),
+        len(result.starts),
     )
     return result
 
@@ -166,14 +231,23 @@ def _fill_places(lattice: Lattice, longest: int) -> tuple[np.ndarray, np.ndarray
     return places, np.append(0, ends[:-1][gaps > longest])
 
 
-def _interpolate(times: np.ndarray, values: np.ndarray, on: np.ndarray, stamps: np.ndarray) -> np.ndarray:
-    """Values at `stamps`: those observed where `times` has the stamp, else on the line between its neighbours."""
-    result = np.empty((len(stamps), values.shape[1]))
-    observed = np.isin(stamps, times[on])
-    result[observed] = values[on]
-    if not observed.all():
-        # Since the first row: the float64 of a stamp in nanoseconds since 1970 is too coarse.
-        wanted, known = ((moments - times[0]).astype(float) for moments in (stamps[~observed], times))
-        for channel in range(values.shape[1]):
-            result[~observed, channel] = np.interp(wanted, known, values[:, channel])
+def _at(times: np.ndarray, values: np.ndarray, on: np.ndarray, stamps: np.ndarray) -> np.ndarray:
+    """The values observed at `stamps`, NaN where `times` lacks the stamp."""
+    result = np.full((len(stamps), values.shape[1]), np.nan)
+    result[np.isin(stamps, times[on])] = values[on]
     return result
+
+
+def _interpolate(
+    found: np.ndarray, stamps: np.ndarray, times: np.ndarray, values: np.ndarray, held: list[int]
+) -> None:
+    """Puts the rows of `found` without a value on the line between their neighbours; categories hold the last one."""
+    empty = np.isnan(found).all(axis=1)
+    if not empty.any():
+        return
+    # Since the first row: the float64 of a stamp in nanoseconds since 1970 is too coarse.
+    wanted, known = ((moments - times[0]).astype(float) for moments in (stamps[empty], times))
+    last = np.searchsorted(known, wanted, side="right") - 1
+    for channel in range(values.shape[1]):
+        column = values[:, channel]
+        found[empty, channel] = column[last] if channel in held else np.interp(wanted, known, column)

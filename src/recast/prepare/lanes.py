@@ -1,13 +1,14 @@
 """Batches of consecutive chunks, so that recurrent states may go on from batch to batch."""
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from recast.errors import ConfigurationError
 from recast.prepare.batches import BatchLoader
 from recast.prepare.epochs import epoch_generator
-from recast.types import Batch, SeriesSpec, Share
+from recast.prepare.storage import Storage
+from recast.types import Batch, Share
 
 
 class LaneLoader(BatchLoader):
@@ -22,9 +23,9 @@ class LaneLoader(BatchLoader):
     each range) lies at random places between the lanes, different ones in each epoch.
 
     Args:
-        storage: All inputs of all rows, scaled, shape (rows, inputs).
+        storage: All rows.
         ranges: Row ranges [first, stop) without a gap, ascending; context and target of a chunk lie in one of them.
-        spec: Names and sizes of the data.
+        horizon: Rows after a chunk, which are forecast. [steps]
         chunk: Rows of a chunk: the context of its forecast. [steps]
         origins: Counts of a chunk's steps after which forecasts are made; none: after all. [steps]
         lanes: Lanes of this process: the chunks of every batch. [lanes]
@@ -40,9 +41,9 @@ class LaneLoader(BatchLoader):
     def __init__(
         self,
         *,
-        storage: Float[Tensor, "rows inputs"],
+        storage: Storage,
         ranges: list[tuple[int, int]],
-        spec: SeriesSpec,
+        horizon: int,
         chunk: int,
         lanes: int,
         origins: tuple[int, ...] | None = None,
@@ -56,14 +57,14 @@ class LaneLoader(BatchLoader):
         self.rank = rank
         self.world = world
         bounds = torch.tensor(ranges, dtype=torch.int64).reshape(-1, 2)
-        rows = bounds[:, 1] - bounds[:, 0] - spec.horizon
+        rows = bounds[:, 1] - bounds[:, 0] - horizon
         fits = rows >= chunk
         self._first, self._rows = bounds[fits, 0], rows[fits]
         self._phases = (self._rows - chunk + 1).clamp(max=chunk)
         self._batches = int(((self._rows - self._phases + 1) // chunk).sum()) // (lanes * world)
         if self._batches < 2:
-            raise ConfigurationError(_too_few(ranges, spec.horizon, chunk, lanes, world))
-        super().__init__(storage=storage, spec=spec, context=chunk)
+            raise ConfigurationError(_too_few(ranges, horizon, chunk, lanes, world))
+        super().__init__(storage=storage, context=chunk, horizon=horizon)
 
     def __len__(self) -> int:
         """Batches in an epoch: chunks in a lane."""
@@ -85,13 +86,13 @@ class LaneLoader(BatchLoader):
         skipped = torch.randint(spare + 1, (lanes,), generator=epoch_generator(self.seed, epoch)).sort().values
         heads = self._batches * torch.arange(lanes) + skipped
         own = heads[self.rank * self.lanes : (self.rank + 1) * self.lanes]
-        return chunks[torch.arange(self._batches)[:, None] + own].to(self.device)
+        return chunks[torch.arange(self._batches)[:, None] + own].to(self.storage.device)
 
     def batch(self, plan: Int[Tensor, "batches lanes"], number: int) -> Batch:
         """One chunk of each lane; it is carried where it begins at the row where the lane's last one ended."""
         carried: Bool[Tensor, " lanes"]
         if number == 0:
-            carried = torch.zeros(self.lanes, dtype=torch.bool, device=self.device)
+            carried = torch.zeros(self.lanes, dtype=torch.bool, device=self.storage.device)
         else:
             carried = plan[number] == plan[number - 1] + self.context
         share = None

@@ -1,40 +1,43 @@
 """Batches of windows that stand alone, in order or shuffled."""
 
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from recast.prepare.batches import BatchLoader
 from recast.prepare.order import Order
-from recast.types import Batch, SeriesSpec
+from recast.prepare.storage import Storage
+from recast.types import Batch
 
 
 class WindowLoader(BatchLoader):
     """Each window once in an epoch; the order of epoch k is a function of (seed, k) alone.
 
     Args:
-        storage: All inputs of all rows, scaled, shape (rows, inputs).
+        storage: All rows.
         starts: First row of each window, shape (windows,).
-        spec: Names and sizes of the data.
+        context: Rows of a window before its origin. [steps]
+        horizon: Rows after it. [steps]
         batch_size: Windows in a batch of one process; the last batch of an epoch may have fewer. [windows]
         shuffle: Whether each epoch has an order of its own.
         seed: Seed of that order.
         rank: This process's number, 0 <= rank < world.
-        world: Number of processes that share the windows; how, says `Order`.
+        world: Number of processes that share the windows; see `Order`.
     """
 
     def __init__(
         self,
         *,
-        storage: Float[Tensor, "rows inputs"],
+        storage: Storage,
         starts: Int[Tensor, " windows"],
-        spec: SeriesSpec,
+        context: int,
+        horizon: int,
         batch_size: int,
         shuffle: bool = False,
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        super().__init__(storage=storage, spec=spec, context=spec.context)
+        super().__init__(storage=storage, context=context, horizon=horizon)
         self.order = Order(starts, batch_size, shuffle=shuffle, seed=seed, rank=rank, world=world)
 
     @property

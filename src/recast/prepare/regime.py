@@ -4,8 +4,6 @@ import logging
 from abc import ABC, abstractmethod
 from typing import final
 
-import torch
-
 from recast.errors import ConfigurationError
 from recast.options import PositiveInt, checked
 from recast.prepare.batches import BatchLoader
@@ -13,7 +11,6 @@ from recast.prepare.lanes import LaneLoader, contiguous_ranges
 from recast.prepare.loader import WindowLoader
 from recast.prepare.prepare import Prepared
 from recast.prepare.segments import SegmentLoader
-from recast.prepare.windows import Windows
 
 log = logging.getLogger(__name__)
 
@@ -23,13 +20,12 @@ class Regime(ABC):
 
     @abstractmethod
     def loader(
-        self, prepared: Prepared, *, windows: Windows, batch_size: int, seed: int, rank: int = 0, world: int = 1
+        self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1
     ) -> BatchLoader:
         """Batches of the training part, on the device of the prepared storage.
 
         Args:
             prepared: The series, its parts and its windows.
-            windows: The windows that were prepared.
             batch_size: Windows in a batch of this process. [windows]
             seed: Seed of the order.
             rank: This process's number, 0 <= rank < world.
@@ -45,13 +41,14 @@ class ShuffledWindows(Regime):
     """Every training window once in an epoch, in an order that is new in each; recurrent states start anew in each."""
 
     def loader(
-        self, prepared: Prepared, *, windows: Windows, batch_size: int, seed: int, rank: int = 0, world: int = 1
+        self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1
     ) -> WindowLoader:
         """See `Regime.loader`."""
         return WindowLoader(
             storage=prepared.storage,
             starts=prepared.starts.train.to(prepared.storage.device),
-            spec=prepared.spec,
+            context=prepared.spec.context,
+            horizon=prepared.spec.horizon,
             batch_size=batch_size,
             shuffle=True,
             seed=seed,
@@ -87,25 +84,25 @@ class MultiOrigin(Regime):
         self.apart = apart
 
     def loader(
-        self, prepared: Prepared, *, windows: Windows, batch_size: int, seed: int, rank: int = 0, world: int = 1
+        self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1
     ) -> SegmentLoader:
         """See `Regime.loader`; `batch_size` is the number of segments of this process."""
         first = prepared.spec.context
         origins = tuple(range(first, first + self.origins * self.apart, self.apart))
-        whole = Windows(context=origins[-1], horizon=prepared.spec.horizon, stride=windows.stride)
-        starts = torch.from_numpy(whole.starts(prepared.series.pieces, prepared.parts.train, training=True))
+        starts = prepared.training_starts(origins[-1])
         if not len(starts):
-            ranges = contiguous_ranges(prepared.series.pieces, prepared.parts.train)
+            ranges = contiguous_ranges(prepared.panel.pieces, prepared.parts.train)
             longest = max(stop - start for start, stop in ranges)
+            needed = origins[-1] + prepared.spec.horizon
             raise ConfigurationError(
-                f"MultiOrigin: a segment of {self.origins} origins {self.apart} steps apart takes {whole.length} rows, "
+                f"MultiOrigin: a segment of {self.origins} origins {self.apart} steps apart takes {needed} rows, "
                 f"but the longest range of training rows without a gap has {longest}; give a smaller "
                 "data.regime.origins or data.regime.apart, or fill short gaps (data/grid=interpolate)"
             )
         return SegmentLoader(
             storage=prepared.storage,
             starts=starts.to(prepared.storage.device),
-            spec=prepared.spec,
+            horizon=prepared.spec.horizon,
             origins=origins,
             segments=max(len(prepared.starts.train) // self.origins, 1),
             batch_size=batch_size,
@@ -146,19 +143,20 @@ class StatefulLanes(Regime):
         self.origins = tuple((number + 1) * chunk // origins for number in range(origins)) if origins > 1 else None
 
     def loader(
-        self, prepared: Prepared, *, windows: Windows, batch_size: int, seed: int, rank: int = 0, world: int = 1
+        self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1
     ) -> LaneLoader:
         """See `Regime.loader`; `batch_size` is the number of lanes of this process."""
-        if windows.stride != 1:
+        stride = prepared.windows.stride
+        if stride != 1:
             raise ConfigurationError(
-                f"StatefulLanes: data.windows.stride={windows.stride}, but its training windows lie data.regime.chunk="
+                f"StatefulLanes: data.windows.stride={stride}, but its training windows lie data.regime.chunk="
                 f"{self.chunk} steps apart; give data.windows.stride=1"
             )
         first, stop = prepared.parts.train
         loader = LaneLoader(
             storage=prepared.storage,
-            ranges=contiguous_ranges(prepared.series.pieces, (first, stop)),
-            spec=prepared.spec,
+            ranges=contiguous_ranges(prepared.panel.pieces, (first, stop)),
+            horizon=prepared.spec.horizon,
             chunk=self.chunk,
             origins=self.origins,
             lanes=batch_size,

@@ -30,21 +30,34 @@ class Scaler(ABC):
         """Offset and scale of each channel in its unit.
 
         Args:
-            values: The rows that it is fitted on, shape (rows, channels).
+            values: The rows that it is fitted on, NaN where nothing was observed, shape (rows, channels).
             names: Channel names, for messages.
 
         Raises:
-            DataError: if a channel is constant on these rows.
+            DataError: if a channel is constant on these rows, or nothing of it was observed.
         """
-        offset, scale = self.measure(values)
-        for name, size, first in zip(names, scale, values[0], strict=True):
+        offset, scale = self._measure_observed(values, names)
+        for name, size, column in zip(names, scale, values.T, strict=True):
             # Rounding leaves a spread of some units in the last place in a constant channel.
+            first = column[0] if np.isfinite(column[0]) else column[np.isfinite(column)][0]
             if not size > 8 * np.finfo(np.float64).eps * abs(first):
                 raise DataError(
                     f"column {name}: it is constant ({first:g}) on all {len(values)} training rows, so it cannot be "
                     "scaled and holds nothing to learn; leave it out, or use scaler NoScaling"
                 )
         return tuple(offset.tolist()), tuple(scale.tolist())
+
+    def _measure_observed(self, values: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """`measure` over the values that were observed of each channel."""
+        observed = ~np.isnan(values)
+        if observed.all():
+            return self.measure(values)
+        for name, seen in zip(names, observed.T, strict=True):
+            if not seen.any():
+                raise DataError(f"column {name}: nothing was observed on all {len(values)} training rows; leave it out")
+        channels = [self.measure(column[seen, None]) for column, seen in zip(values.T, observed.T, strict=True)]
+        offset, scale = (np.concatenate(numbers) for numbers in zip(*channels, strict=True))
+        return offset, scale
 
 
 class Standard(Scaler):
@@ -101,5 +114,5 @@ class NoScaling(Scaler):
 
     def fit(self, values: np.ndarray, names: tuple[str, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """See the base class; a constant channel is no obstacle here."""
-        offset, scale = self.measure(values)
+        offset, scale = self._measure_observed(values, names)
         return tuple(offset.tolist()), tuple(scale.tolist())

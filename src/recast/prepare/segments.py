@@ -2,35 +2,36 @@
 
 import math
 
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from recast.prepare.batches import BatchLoader
 from recast.prepare.order import Order
-from recast.types import Batch, SeriesSpec
+from recast.prepare.storage import Storage
+from recast.types import Batch
 
 
 class SegmentLoader(BatchLoader):
     """Random segments, others in each epoch; epoch k is a function of (seed, k) alone.
 
     Args:
-        storage: All inputs of all rows, scaled, shape (rows, inputs).
+        storage: All rows.
         starts: First rows that a segment may have, shape (starts,).
-        spec: Names and sizes of the data.
+        horizon: Rows of a segment after its last origin. [steps]
         origins: Counts of a segment's steps after which forecasts are made, ascending. [steps]
         segments: Segments of all processes in an epoch, as far as there are so many starts.
         batch_size: Segments in a batch of one process; the last batch of an epoch may have fewer. [segments]
         seed: Seed of their choice.
         rank: This process's number, 0 <= rank < world.
-        world: Number of processes that share the segments; how, says `Order`.
+        world: Number of processes that share the segments; see `Order`.
     """
 
     def __init__(
         self,
         *,
-        storage: Float[Tensor, "rows inputs"],
+        storage: Storage,
         starts: Int[Tensor, " starts"],
-        spec: SeriesSpec,
+        horizon: int,
         origins: tuple[int, ...],
         segments: int,
         batch_size: int,
@@ -38,7 +39,7 @@ class SegmentLoader(BatchLoader):
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        super().__init__(storage=storage, spec=spec, context=origins[-1])
+        super().__init__(storage=storage, context=origins[-1], horizon=horizon)
         self.order = Order(starts, batch_size, shuffle=True, seed=seed, rank=rank, world=world)
         self.origins = origins
         self.segments = min(segments, len(starts))

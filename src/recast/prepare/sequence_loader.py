@@ -1,16 +1,15 @@
 """Batches of sequences of different lengths, each gathered whole from one storage."""
 
-import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from recast.prepare.epochs import EpochLoader
 from recast.prepare.order import Order
-from recast.prepare.sequences import PaddedStorage
-from recast.types import SequenceBatch
+from recast.prepare.storage import Storage
+from recast.types import Batch
 
 
-class SequenceLoader(EpochLoader[SequenceBatch]):
+class SequenceLoader(EpochLoader[Batch]):
     """Each sequence of a part once in an epoch, in batches as long as their longest sequence.
 
     A batch is one gather: no sample is touched alone, and memory is the storage plus one batch.
@@ -20,7 +19,7 @@ class SequenceLoader(EpochLoader[SequenceBatch]):
         order: Those of the part, by their index, and how they are ordered and cut into batches.
     """
 
-    def __init__(self, storage: PaddedStorage, order: Order) -> None:
+    def __init__(self, storage: Storage, order: Order) -> None:
         super().__init__()
         self.storage = storage
         self.order = order
@@ -33,17 +32,11 @@ class SequenceLoader(EpochLoader[SequenceBatch]):
         """Indices of the sequences of all processes in the epoch's order."""
         return self.order.of(epoch)
 
-    def batch(self, plan: Int[Tensor, " sequences"], number: int) -> SequenceBatch:
+    def batch(self, plan: Int[Tensor, " sequences"], number: int) -> Batch:
         """The sequences of one batch of this process."""
         which, share = self.order.cut(plan, number)
         return self.gather(which)._replace(share=share)
 
-    def gather(self, which: Int[Tensor, " batch"]) -> SequenceBatch:
+    def gather(self, which: Int[Tensor, " batch"]) -> Batch:
         """The sequences with the indices `which`, padded with zeros."""
-        storage = self.storage
-        lengths = storage.lengths[which]
-        steps = torch.arange(int(lengths.max()) if len(which) else 0, device=lengths.device)
-        rows = storage.starts[which].unsqueeze(1) + steps
-        # Beyond a sequence's end stands the row of zeros.
-        rows = rows.where(steps < lengths.unsqueeze(1), len(storage.values) - 1)
-        return SequenceBatch(storage.values[rows], lengths, storage.labels[which])
+        return self.storage.sequences(which)

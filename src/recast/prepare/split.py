@@ -8,7 +8,7 @@ import pandas as pd
 
 from recast.errors import ConfigurationError, DataError
 from recast.options import Fraction, checked
-from recast.types import Series
+from recast.panel import Panel
 
 Range = tuple[int, int]
 
@@ -25,11 +25,11 @@ class Split(ABC):
     """Decides which rows are for training, validation and test. Parts never share a row."""
 
     @abstractmethod
-    def parts(self, series: Series) -> Parts:
-        """The row ranges of the parts of `series`.
+    def parts(self, panel: Panel) -> Parts:
+        """The row ranges of the parts of `panel`.
 
         Raises:
-            DataError: if the split does not fit the series.
+            DataError: if the split does not fit the panel.
         """
 
 
@@ -51,9 +51,9 @@ class FractionSplit(Split):
         self.validation = validation
         self.test = test
 
-    def parts(self, series: Series) -> Parts:
+    def parts(self, panel: Panel) -> Parts:
         """See the class."""
-        rows = len(series)
+        rows = len(panel)
         test = round(rows * (1 - self.test))
         train = round(rows * (1 - self.test - self.validation))
         return Parts((0, train), (train, test), (test, rows))
@@ -75,19 +75,20 @@ class TimeSplit(Split):
         self.validation = _date("validation", validation) if isinstance(validation, str) else validation
         self.end = None if end is None else _date("end", end)
 
-    def parts(self, series: Series) -> Parts:
+    def parts(self, panel: Panel) -> Parts:
         """See the class."""
-        if series.is_panel:
-            raise DataError(f"{series.label}: a split by time needs one series in order of time; use FractionSplit")
-        test = int(np.searchsorted(series.times, self.test))
-        stop = len(series) if self.end is None else int(np.searchsorted(series.times, self.end))
+        if not panel.is_single:
+            raise DataError(f"{panel.label}: a split by time needs one series in order of time; use FractionSplit")
+        times = panel.clock
+        test = int(np.searchsorted(times, self.test))
+        stop = len(panel) if self.end is None else int(np.searchsorted(times, self.end))
         if isinstance(self.validation, np.datetime64):
-            train = int(np.searchsorted(series.times, self.validation))
+            train = int(np.searchsorted(times, self.validation))
         else:
             train = test - round(test * self.validation)
         if not train <= test <= stop:
             raise DataError(
-                f"{series.label}: the parts are out of order: validation begins at row {train}, the test at row "
+                f"{panel.label}: the parts are out of order: validation begins at row {train}, the test at row "
                 f"{test}, the end is row {stop}; give ascending dates"
             )
         return Parts((0, train), (train, test), (test, stop))

@@ -1,8 +1,10 @@
 """Which windows a series has: a window is a start row."""
 
 import numpy as np
+from jaxtyping import Int
 
 from recast.options import PositiveInt, checked
+from recast.panel import Panel
 
 
 class Windows:
@@ -42,24 +44,38 @@ class Windows:
         """Rows of one window."""
         return self.context + self.horizon
 
-    def starts(self, pieces: list[tuple[int, int]], part: tuple[int, int], *, training: bool) -> np.ndarray:
+    def starts(
+        self, panel: Panel, part: tuple[int, int], *, training: bool, context: int | None = None
+    ) -> Int[np.ndarray, " windows"]:
         """First rows of all windows of a part, int64, ascending.
 
+        No window crosses from one piece into the next; where values may be missing, none is without any observed target
+        in its context or in its horizon.
+
         Args:
-            pieces: Row ranges [first, stop) of contiguous pieces; no window crosses from one into the next.
+            panel: The panel on its grid.
             part: Row range [first, stop) of the part.
             training: Whether `stride` applies, or `evaluation_stride`.
+            context: Another number of context steps than that of the option. [steps]
         """
+        context = context or self.context
+        length = context + self.horizon
         stride = self.stride if training else self.evaluation_stride
-        earliest = part[0] - self.context if self.reach_back else part[0]
+        earliest = part[0] - context if self.reach_back else part[0]
         ranges = [
             np.arange(
                 max(first, earliest),
-                min(stop, part[1]) - self.length + (0 if self.exclude_last else 1),
+                min(stop, part[1]) - length + (0 if self.exclude_last else 1),
                 stride,
                 dtype=np.int64,
             )
-            for first, stop in pieces
+            for first, stop in panel.pieces
             if stop > earliest and first < part[1]
         ]
-        return np.concatenate(ranges) if ranges else np.empty(0, dtype=np.int64)
+        starts = np.concatenate(ranges) if ranges else np.empty(0, dtype=np.int64)
+        missing = np.isnan(panel.targets)
+        if not missing.any():
+            return starts
+        seen = np.concatenate([[0], np.cumsum(~missing.all(axis=1))])
+        origin = starts + context
+        return starts[(seen[origin] > seen[starts]) & (seen[starts + length] > seen[origin])]

@@ -6,9 +6,9 @@ import numpy as np
 from annotated_types import Ge
 
 from recast.options import NonNegativeInt, PositiveInt, checked
+from recast.panel import Panel, columns_of
 from recast.series.csv_file import CsvSource
 from recast.series.source import Source
-from recast.types import Series
 
 STEP = "s"
 TARGET, PAST = "sum", ("value", "marker")
@@ -43,7 +43,7 @@ class Adding(Source):
         self.length = length
         self.seed = seed
 
-    def read(self) -> Series:
+    def read(self) -> Panel:
         """The panel: a piece of `length` + 1 rows for each series; the target is "sum"."""
         rng = np.random.default_rng(self.seed)
         rows, half, each = self.length + 1, self.length // 2, np.arange(self.series)
@@ -55,14 +55,13 @@ class Adding(Source):
             marker[each, place] = 1
             total[:, -1] += value[each, place]
         stamps = np.datetime64("2000-01-01", "ns") + np.arange(rows) * np.timedelta64(1, "s")
-        return Series(
+        return Panel(
             times=np.tile(stamps.astype("datetime64[ns]"), self.series),
             values=panel.reshape(-1, 3),
-            names=(TARGET, *PAST),
-            units=("", "", ""),
-            targets=1,
+            columns=columns_of(targets=[TARGET], past=PAST),
             step=STEP,
             starts=each.astype(np.int64) * rows,
+            items=each.astype(np.int64),
             label=f"Adding(series={self.series}, length={self.length}, seed={self.seed})",
         )
 

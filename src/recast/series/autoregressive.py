@@ -6,10 +6,10 @@ import numpy as np
 
 from recast.errors import ConfigurationError
 from recast.options import NonNegativeInt, PositiveFloat, PositiveInt, checked
+from recast.panel import Panel, columns_of
 from recast.series.autoregression import is_stationary, stationary_path, variance_ratio
 from recast.series.csv_file import CsvSource
 from recast.series.source import Source
-from recast.types import Series
 
 STEP = "h"
 
@@ -55,17 +55,15 @@ class AR2(Source):
         self.sigma = sigma
         self.seed = seed
 
-    def read(self) -> Series:
+    def read(self) -> Panel:
         """A path of the process, one channel, as one piece."""
         std = self.sigma * float(np.sqrt(variance_ratio(self.phi1, self.phi2)))
         path = stationary_path(np.random.default_rng(self.seed), self.rows, self.phi1, self.phi2, std)
         hours = np.arange(self.rows) * np.timedelta64(1, "h")
-        return Series(
+        return Panel(
             times=(np.datetime64("2000-01-01", "ns") + hours).astype("datetime64[ns]"),
             values=path[:, None],
-            names=("value",),
-            units=("",),
-            targets=1,
+            columns=columns_of(targets=["value"]),
             step=STEP,
             starts=np.zeros(1, dtype=np.int64),
             label=f"AR2(phi1={self.phi1}, phi2={self.phi2}, seed={self.seed})",

@@ -10,12 +10,12 @@ from annotated_types import MinLen
 
 from recast.errors import ConfigurationError, DataError
 from recast.options import AnyFloat, checked
+from recast.panel import Column, Panel, columns_of
 from recast.series.csv_text import CsvText, load_csv
 from recast.series.sentinels import find_sentinel
 from recast.series.source import Source
 from recast.series.stamps import parse_stamps
 from recast.series.step import infer_step, parse_step
-from recast.types import Series
 
 log = logging.getLogger(__name__)
 
@@ -35,16 +35,20 @@ class CsvSource(Source):
         path: The file.
         time: Name of the time column.
         targets: Columns to forecast.
-        past: Columns that are inputs only, known up to the origin. None: no such columns.
+        past: Columns that are inputs only, observed up to the origin. None: no such columns.
+        known: Columns that are inputs known ahead, also for the steps that are forecast. None: no such columns.
+        static: Columns with one value for the whole file that are inputs. None: no such columns.
+        categories: Those of the inputs whose values are names of levels, not numbers. None: all are numbers.
         units: Unit of each column, by its name; "" for those not named.
         step: Distance between rows, a pandas offset alias ("10min", "h", "D", "B"). None: the most frequent
             difference of stamps.
-        missing: Values that mean "not observed", such as -9999 (nan, in yaml .nan: an empty field); rows that
-            have one in a column used are dropped, and a log line says how many. None: no such values. []: no such
-            values either, and none is looked for.
+        missing: Values that mean "not observed", such as -9999 (nan, in yaml .nan: an empty field); what becomes of
+            rows that have one in a column used is up to the grid, and a log line says how many there are. None: no
+            such values. []: no such values either, and none is looked for.
 
     Raises:
-        ConfigurationError: if a column is named twice, a unit belongs to no column, or the step is unknown.
+        ConfigurationError: if a column is named twice, a unit or a category belongs to no column, a target is a
+            category, or the step is unknown.
     """
 
     @checked
@@ -55,6 +59,9 @@ class CsvSource(Source):
         time: str,
         targets: Annotated[list[str], MinLen(1)],
         past: list[str] | None = None,
+        known: list[str] | None = None,
+        static: list[str] | None = None,
+        categories: list[str] | None = None,
         units: dict[str, str] | None = None,
         step: str | None = None,
         missing: list[AnyFloat] | None = None,
@@ -62,24 +69,36 @@ class CsvSource(Source):
         self.path = path
         self.time = time
         self.targets = targets
-        self.names = [*targets, *(past or [])]
+        self.past = past or []
+        self.known = known or []
+        self.static = static or []
+        self.categories = categories or []
         self.units = units or {}
         self.step = step
         self.missing = missing
-        columns = [time, *self.names]
-        for name in columns:
-            if columns.count(name) > 1:
-                raise ConfigurationError(f"CsvSource: the column {name!r} is named twice in time, targets and past")
-        for name in self.units:
-            if name not in self.names:
-                near = get_close_matches(name, self.names, n=1)
-                hint = f"did you mean {near[0]!r}? " if near else ""
-                raise ConfigurationError(f"CsvSource: units names {name!r}; {hint}the columns are {self.names}")
+        self._check_names()
         if step is not None:
             parse_step(step)
 
-    def read(self) -> Series:
-        """The series: targets, then past inputs, as one piece.
+    def _check_names(self) -> None:
+        inputs = [*self.past, *self.known, *self.static]
+        columns = [self.time, *self.targets, *inputs]
+        for name in columns:
+            if columns.count(name) > 1:
+                raise ConfigurationError(
+                    f"CsvSource: the column {name!r} is named twice in time, targets, past, known and static"
+                )
+        for option, names, known in (("units", self.units, columns[1:]), ("categories", self.categories, inputs)):
+            for name in names:
+                if option == "categories" and name in self.targets:
+                    raise ConfigurationError(f"CsvSource: the target {name!r} is a category; forecasts are numbers")
+                if name not in known:
+                    near = get_close_matches(name, known, n=1)
+                    hint = f"did you mean {near[0]!r}? " if near else ""
+                    raise ConfigurationError(f"CsvSource: {option} names {name!r}; {hint}the columns are {known}")
+
+    def read(self) -> Panel:
+        """The series as one piece.
 
         Raises:
             DataError: for whatever is wrong with the file; the message names the file, line, column, what was found,
@@ -87,32 +106,58 @@ class CsvSource(Source):
         """
         return self.read_with_lines()[0]
 
-    def read_with_lines(self) -> tuple[Series, np.ndarray]:
+    def read_with_lines(self) -> tuple[Panel, np.ndarray]:
         """The series and the line in the file of each of its rows.
 
         Raises:
             DataError: as `read`.
         """
+        columns = [*self.targets, *self.past, *self.known]
         text = load_csv(self.path)
-        table = text.read([self.time, *self.names])
+        table = text.read([self.time, *columns, *self.static])
         times, timezone = parse_stamps(text, self.time, table[self.time])
-        values = np.column_stack([_numbers(text, name, table[name]) for name in self.names])
-        rows = self._observed(text, values)
-        for channel, name in enumerate(self.names):
-            self._refuse_unusable(text, name, rows, values[rows, channel])
-        times = times[rows]
-        series = Series(
-            times=times,
-            values=values[rows],
-            names=tuple(self.names),
-            units=tuple(self.units.get(name, "") for name in self.names),
-            targets=len(self.targets),
-            step=self.step or infer_step(times, self.path),
+        levels = {
+            name: _levels(table[name], text, name) for name in [*columns, *self.static] if name in self.categories
+        }
+        values = self._values(text, table, columns, levels)
+        self._log_missing(text, values)
+        series = Panel(
+            columns=columns_of(
+                targets=self.targets, past=self.past, known=self.known, units=self.units, levels=levels
+            ),
+            values=values,
             starts=np.zeros(1, dtype=np.int64),
             label=self.path,
+            times=times,
+            step=self.step or self._step(times, values),
+            timezone=timezone,
+            static=tuple(Column(name, self.units.get(name, ""), "static", levels.get(name)) for name in self.static),
+            static_values=self._constants(text, self._values(text, table, self.static, levels)),
+        )
+        return series, text.lines
+
+    def read_known(self, path: str) -> Panel:
+        """The inputs known ahead alone, from another file with the time column and theirs.
+
+        Args:
+            path: The file; it may begin and end at any time.
+
+        Raises:
+            DataError: as `read`.
+        """
+        text = load_csv(path)
+        table = text.read([self.time, *self.known])
+        times, timezone = parse_stamps(text, self.time, table[self.time])
+        levels = {name: _levels(table[name], text, name) for name in self.known if name in self.categories}
+        return Panel(
+            columns=columns_of(known=self.known, units=self.units, levels=levels),
+            values=self._values(text, table, self.known, levels),
+            starts=np.zeros(1, dtype=np.int64),
+            label=path,
+            times=times,
+            step=self.step or "",
             timezone=timezone,
         )
-        return series, text.lines[rows]
 
     def for_file(self, path: str) -> "CsvSource":
         """The source that reads the same columns from another file."""
@@ -120,39 +165,73 @@ class CsvSource(Source):
             path=path,
             time=self.time,
             targets=self.targets,
-            past=self.names[len(self.targets) :],
+            past=self.past,
+            known=self.known,
+            static=self.static,
+            categories=self.categories,
             units=self.units,
             step=self.step,
             missing=self.missing,
         )
 
-    def _observed(self, text: CsvText, values: np.ndarray) -> np.ndarray:
-        """The rows without a value of `missing`."""
+    def _values(
+        self, text: CsvText, table: dict[str, pd.Series], names: list[str], levels: dict[str, tuple[str, ...]]
+    ) -> np.ndarray:
+        """The columns as numbers, NaN where nothing was observed, shape (rows, columns)."""
+        values = np.empty((len(text.lines), len(names)))
+        for place, name in enumerate(names):
+            if name in levels:
+                codes = pd.Categorical(table[name].str.strip(), categories=list(levels[name])).codes
+                values[:, place] = np.where(codes < 0, np.nan, codes)
+                continue
+            numbers = _numbers(text, name, table[name])
+            missing = self._is_missing(numbers)
+            self._refuse_unusable(text, name, np.flatnonzero(~missing), numbers[~missing])
+            values[:, place] = np.where(missing, np.nan, numbers)
+        return values
+
+    def _is_missing(self, numbers: np.ndarray) -> np.ndarray:
+        """Where a value of `missing` stands."""
         if not self.missing:
-            return np.arange(len(values))
-        sentinel = np.isin(values, self.missing)
-        if np.isnan(self.missing).any():
-            sentinel |= np.isnan(values)
-        dropped = sentinel.any(axis=1)
+            return np.zeros(len(numbers), dtype=bool)
+        missing = np.isin(numbers, self.missing)
+        return missing | np.isnan(numbers) if np.isnan(self.missing).any() else missing
+
+    def _log_missing(self, text: CsvText, values: np.ndarray) -> None:
+        if not self.missing:
+            return
+        missing = np.isnan(values)
         log.info(
-            "%s: %d of %d rows dropped: not observed by missing=%s",
-            text.label,
-            dropped.sum(),
-            len(values),
-            self.missing,
+            "%s: %d of %d rows have a value not observed by missing=%s",
+            *(text.label, missing.any(axis=1).sum(), len(values), self.missing),
         )
-        if dropped.all():
-            raise DataError(f"{text.label}: no row is left without a value of missing={self.missing} in {self.names}")
-        return np.flatnonzero(~dropped)
+        if missing[:, : len(self.targets)].any(axis=1).all():
+            raise DataError(f"{text.label}: no row has all targets {self.targets} observed by missing={self.missing}")
+
+    def _step(self, times: np.ndarray, values: np.ndarray) -> str:
+        return infer_step(times[~np.isnan(values[:, : len(self.targets)]).any(axis=1)], self.path)
+
+    def _constants(self, text: CsvText, values: np.ndarray) -> np.ndarray:
+        """The one value of each static column, shape (1, columns)."""
+        for place, name in enumerate(self.static):
+            differs = values[:, place] != values[0, place]
+            if differs.any() and not np.isnan(values[:, place]).all():
+                row = int(differs.argmax())
+                raise DataError(
+                    f"{text.where(row, name)}: found {text.found(row, name)!r}, but {text.found(0, name)!r} in the first "
+                    "row; expected one value throughout for a static column; name it in data.source.past or "
+                    "data.source.known"
+                )
+        return values[:1]
 
     def _refuse_unusable(self, text: CsvText, name: str, rows: np.ndarray, values: np.ndarray) -> None:
         wrong = ~np.isfinite(values)
         if wrong.any():
             row = int(rows[wrong.argmax()])
             remedy = (
-                "mend the value"
+                "correct the value"
                 if np.isinf(values[wrong.argmax()])
-                else "delete such rows, or let them be dropped: data.source.missing=[nan]"
+                else "delete such rows, or say that they were not observed: data.source.missing=[nan]"
             )
             raise DataError(
                 f"{text.where(row, name)}: found {text.found(row, name)!r}; expected a finite number "
@@ -168,6 +247,14 @@ class CsvSource(Source):
             )
 
 
+def _levels(words: pd.Series, text: CsvText, name: str) -> tuple[str, ...]:
+    """The levels of a category, in order of their names."""
+    levels = tuple(sorted(words.dropna().str.strip().unique()))
+    if not levels:
+        raise DataError(f"{text.label}, column {name!r}: a category without any level; leave the column out")
+    return levels
+
+
 def _numbers(text: CsvText, column: str, words: pd.Series) -> np.ndarray:
     """The column as float64, each the nearest to its decimal digits."""
     try:
@@ -180,7 +267,7 @@ def _numbers(text: CsvText, column: str, words: pd.Series) -> np.ndarray:
             row = int(bad.argmax())
             raise DataError(
                 f"{text.where(row, column)}: found {text.found(row, column)!r}; expected a number with a decimal point "
-                f"({bad.sum()} row(s) have none); mend the value, or choose another column"
+                f"({bad.sum()} row(s) have none); correct the value, or choose another column"
             )
     return words.to_numpy(dtype=np.float64) if numbers is None else numbers
 

@@ -1,43 +1,33 @@
-"""A short name for the exact content of a series, or of sequences."""
+"""A short name for the exact content of panels."""
 
 import hashlib
 import json
-from typing import Any
 
 import numpy as np
 
-from recast.types import Sequences, Series
+from recast.panel import Panel
 
 
-def fingerprint(series: Series) -> str:
-    """SHA-256, as 64 hexadecimal digits, over names, times, values and starts of `series`.
+def fingerprint(*panels: Panel) -> str:
+    """SHA-256, as 64 hexadecimal digits, over columns, times, values, pieces, items and static values of `panels`.
 
     Equal on every machine for equal content; labels, units and step do not count.
     """
-    head = {"names": series.names, "shape": series.values.shape, "pieces": len(series.starts)}
-    return _digest(head, (series.times.astype("datetime64[ns]"), "<i8"), (series.values, "<f8"), (series.starts, "<i8"))
-
-
-def sequences_fingerprint(sequences: Sequences, train: int) -> str:
-    """SHA-256, as 64 hexadecimal digits, over names, classes, values, starts and labels of `sequences`.
-
-    Args:
-        sequences: All sequences that were read.
-        train: How many of them, from the first on, were read for training.
-    """
-    head = {
-        "names": sequences.names,
-        "classes": sequences.classes,
-        "shape": sequences.values.shape,
-        "sequences": len(sequences),
-        "train": train,
-    }
-    return _digest(head, (sequences.values, "<f8"), (sequences.starts, "<i8"), (sequences.labels, "<i8"))
-
-
-def _digest(head: dict[str, Any], *arrays: tuple[np.ndarray, str]) -> str:
-    """SHA-256 over a head and arrays in a given layout."""
-    digest = hashlib.sha256(json.dumps(head).encode())
-    for array, layout in arrays:
-        digest.update(np.ascontiguousarray(array.astype(layout)).tobytes())
+    digest = hashlib.sha256()
+    for panel in panels:
+        head = {
+            "columns": [(column.name, column.role, column.levels) for column in (*panel.columns, *panel.static)],
+            "shape": panel.values.shape,
+            "ids": panel.ids,
+        }
+        digest.update(json.dumps(head).encode())
+        times = np.empty(0) if panel.times is None else panel.times.astype("datetime64[ns]")
+        for array, layout in (
+            (times, "<i8"),
+            (panel.values, "<f8"),
+            (panel.starts, "<i8"),
+            (panel.items, "<i8"),
+            (panel.static_values, "<f8"),
+        ):
+            digest.update(np.ascontiguousarray(array.astype(layout)).tobytes())
     return digest.hexdigest()

@@ -3,9 +3,9 @@
 from typing import final
 
 from recast.options import AnyFloat, checked
+from recast.panel import Panel
 from recast.series.csv_file import CsvSource
 from recast.series.source import Source
-from recast.types import Series
 
 
 @final
@@ -37,7 +37,7 @@ class SeaLevelSource(Source):
     ) -> None:
         self.csv = CsvSource(path=path, time=time, targets=[column], units={column: unit}, step=step, missing=missing)
 
-    def read(self) -> Series:
+    def read(self) -> Panel:
         """The heights, one channel, as one piece.
 
         Raises:

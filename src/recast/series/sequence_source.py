@@ -2,14 +2,14 @@
 
 from abc import ABC, abstractmethod
 
-from recast.types import Sequences
+from recast.panel import Panel
 
 
 class SequenceSource(ABC):
     """Gives labelled sequences for training and for the test, and reads more of the same kind."""
 
     @abstractmethod
-    def read(self) -> tuple[Sequences, Sequences]:
+    def read(self) -> tuple[Panel, Panel]:
         """The sequences to train on, and those to test on. Reading twice gives the same ones.
 
         Raises:
@@ -17,7 +17,7 @@ class SequenceSource(ABC):
         """
 
     @abstractmethod
-    def read_file(self, path: str, classes: tuple[str, ...]) -> Sequences:
+    def read_file(self, path: str, classes: tuple[str, ...]) -> Panel:
         """The sequences of another file, which need not tell their classes.
 
         Args:

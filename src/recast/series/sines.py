@@ -5,9 +5,9 @@ from typing import final
 import numpy as np
 
 from recast.options import NonNegativeFloat, NonNegativeInt, PositiveInt, checked
+from recast.panel import Panel, columns_of
 from recast.series.csv_file import CsvSource
 from recast.series.source import Source
-from recast.types import Series
 
 STEP = "s"
 
@@ -50,7 +50,7 @@ class TwoSines(Source):
         """Variance of the noise, noise^2 / 12: no forecast has a smaller mean squared error."""
         return self.noise**2 / 12
 
-    def read(self) -> Series:
+    def read(self) -> Panel:
         """The panel: a piece for each series."""
         rng = np.random.default_rng(self.seed)
         frequency1, frequency2, offset1, offset2 = rng.random((4, self.series, 1))
@@ -59,14 +59,13 @@ class TwoSines(Source):
         panel += 0.2 * np.sin((t - offset2) * (20 * frequency2 + 20))
         panel += self.noise * (rng.random(panel.shape) - 0.5)
         stamps = np.datetime64("2000-01-01", "ns") + np.arange(self.length) * np.timedelta64(1, "s")
-        return Series(
+        return Panel(
             times=np.tile(stamps.astype("datetime64[ns]"), self.series),
             values=panel.reshape(-1, 1),
-            names=("value",),
-            units=("",),
-            targets=1,
+            columns=columns_of(targets=["value"]),
             step=STEP,
             starts=np.arange(self.series, dtype=np.int64) * self.length,
+            items=np.arange(self.series, dtype=np.int64),
             label=f"TwoSines(series={self.series}, length={self.length}, seed={self.seed})",
         )
 

@@ -2,14 +2,15 @@
 
 from abc import ABC, abstractmethod
 
-from recast.types import Series
+from recast.errors import ConfigurationError
+from recast.panel import Panel
 
 
 class Source(ABC):
-    """Gives a `Series`: reads a file or evaluates a formula."""
+    """Gives a `Panel`: reads a file or evaluates a formula."""
 
     @abstractmethod
-    def read(self) -> Series:
+    def read(self) -> Panel:
         """The series. Reading twice gives the same series.
 
         Raises:
@@ -26,3 +27,15 @@ class Source(ABC):
             path: A CSV file with the same columns. A simulator, which has no file, expects the columns
                 "datetime" and its own channels.
         """
+
+    def read_known(self, path: str) -> Panel:
+        """The inputs known ahead alone, from a CSV file with a time column and theirs.
+
+        Args:
+            path: The file; it may begin and end at any time.
+
+        Raises:
+            ConfigurationError: if this source has no such inputs.
+            DataError: if the file cannot be used as it stands.
+        """
+        raise ConfigurationError(f"known={path}: {type(self).__name__} has no inputs known ahead; leave it out")

@@ -7,9 +7,9 @@ import numpy as np
 
 from recast.errors import DataError
 from recast.options import AnyFloat, checked
+from recast.panel import Panel, columns_of
 from recast.series.csv_file import CsvSource
 from recast.series.source import Source
-from recast.types import Series
 
 
 @final
@@ -54,7 +54,7 @@ class StockSource(Source):
         unit = "shares" if column == "Volume" else currency
         self.csv = CsvSource(path=path, time=time, targets=[column], units={column: unit}, step=step, missing=missing)
 
-    def read(self) -> Series:
+    def read(self) -> Panel:
         """The column or its log return, one channel, as one piece.
 
         Raises:
@@ -75,7 +75,9 @@ class StockSource(Source):
             missing=self.missing,
         )
 
-    def _log_return(self, series: Series, lines: np.ndarray) -> Series:
+    def _log_return(self, series: Panel, lines: np.ndarray) -> Panel:
+        dropped = np.isnan(series.values[:, 0])
+        series, lines = series.without(dropped), lines[~dropped]
         if len(series) < 2:
             raise DataError(f"{series.label}: one row; a log return needs two at least")
         bad = np.flatnonzero(series.values[:, 0] <= 0)
@@ -87,8 +89,7 @@ class StockSource(Source):
             )
         return replace(
             series,
-            times=series.times[1:],
+            times=series.clock[1:],
             values=np.diff(np.log(series.values), axis=0),
-            names=(f"log_return_{self.column}",),
-            units=("",),
+            columns=columns_of(targets=[f"log_return_{self.column}"]),
         )

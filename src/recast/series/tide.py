@@ -6,10 +6,10 @@ import numpy as np
 
 from recast.errors import ConfigurationError
 from recast.options import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, checked
+from recast.panel import Panel, columns_of
 from recast.series.autoregression import stationary_path
 from recast.series.csv_file import CsvSource
 from recast.series.source import Source
-from recast.types import Series
 
 CONSTITUENTS = {
     "M2": (12.4206012, 0.356, 170.1),
@@ -104,7 +104,7 @@ class TideSimulator(Source):
         """Distance between rows as a pandas alias."""
         return f"{self.step_minutes}min"
 
-    def read(self) -> Series:
+    def read(self) -> Panel:
         """The record, one channel, as one piece; with gaps, its rows are not regular."""
         rng = np.random.default_rng(self.seed)
         level = self.mean_level + self.tide(np.arange(self.rows) * self.step_minutes / 60)
@@ -117,12 +117,10 @@ class TideSimulator(Source):
             kept, late = self._draw_gaps(rng)
         seconds = np.arange(self.rows) * 60 * self.step_minutes + late
         level = np.interp(seconds, np.arange(self.rows) * 60 * self.step_minutes, level) + noise
-        return Series(
+        return Panel(
             times=(START + seconds.astype("timedelta64[s]")).astype("datetime64[ns]")[kept],
             values=np.round(level, 2)[kept, None],
-            names=("ssh",),
-            units=("m",),
-            targets=1,
+            columns=columns_of(targets=["ssh"], units={"ssh": "m"}),
             step=self.step,
             starts=np.zeros(1, dtype=np.int64),
             label=f"TideSimulator(seed={self.seed})",

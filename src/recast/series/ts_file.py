@@ -6,12 +6,13 @@ import numpy as np
 
 from recast.errors import DataError
 from recast.options import checked
+from recast.panel import Column, Panel
 from recast.series.sequence_source import SequenceSource
 from recast.series.ts_text import TsText, load_ts
-from recast.types import Sequences
 
-Missing = Literal["error", "hold"]
-UNKNOWN = -1
+Missing = Literal["error", "hold", "mask"]
+LABEL = "class"
+"""Name of the column that is to be predicted."""
 
 
 @final
@@ -28,7 +29,8 @@ class TsSource(SequenceSource):
         names: Names of the dimensions; none: dim1, dim2, ...
         units: Units of the dimensions; none: they have none.
         missing: What a missing value ("?" or NaN) is: an "error", or filled with the last value before it ("hold";
-            before the first one, with that). A dimension without any value remains an error.
+            before the first one, with that; a dimension without any value remains an error), or left out, for a model
+            that reads masks ("mask").
     """
 
     @checked
@@ -47,7 +49,7 @@ class TsSource(SequenceSource):
         self.units = units
         self.missing: Missing = missing
 
-    def read(self) -> tuple[Sequences, Sequences]:
+    def read(self) -> tuple[Panel, Panel]:
         """See the base class.
 
         Raises:
@@ -69,7 +71,7 @@ class TsSource(SequenceSource):
             )
         return train, test
 
-    def read_file(self, path: str, classes: tuple[str, ...]) -> Sequences:
+    def read_file(self, path: str, classes: tuple[str, ...]) -> Panel:
         """See the base class."""
         text = load_ts(path)
         unknown = sorted(set(text.classes or ()) - set(classes))
@@ -79,7 +81,7 @@ class TsSource(SequenceSource):
             )
         return self._sequences(text, classes)
 
-    def _sequences(self, text: TsText, classes: tuple[str, ...]) -> Sequences:
+    def _sequences(self, text: TsText, classes: tuple[str, ...]) -> Panel:
         labelled = text.classes is not None
         numbers = {name: index for index, name in enumerate(classes)}
         expected = text.dimensions
@@ -104,14 +106,16 @@ class TsSource(SequenceSource):
                 )
             sequences.append(_values(where, dimensions, self.missing))
         lengths = [len(sequence) for sequence in sequences]
-        return Sequences(
+        names = self._words("names", self.names, expected or 0, text.label, "dim{}")
+        units = self._words("units", self.units, expected or 0, text.label, "")
+        return Panel(
+            columns=tuple(Column(name, unit, "past") for name, unit in zip(names, units, strict=True)),
             values=np.concatenate(sequences),
-            starts=np.concatenate([[0], np.cumsum(lengths)]),
-            labels=np.array(labels if labelled else [UNKNOWN] * len(sequences), dtype=np.int64),
-            classes=classes,
-            names=self._words("names", self.names, expected or 0, text.label, "dim{}"),
-            units=self._words("units", self.units, expected or 0, text.label, ""),
+            starts=np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64),
             label=text.label,
+            items=np.arange(len(sequences), dtype=np.int64),
+            static=(Column(LABEL, role="target", levels=classes),),
+            static_values=np.array(labels if labelled else [np.nan] * len(sequences), dtype=np.float64)[:, None],
         )
 
     @staticmethod
@@ -133,12 +137,13 @@ def _values(where: str, dimensions: list[str], missing: Missing) -> np.ndarray:
                 "equally many"
             )
     values = np.column_stack(columns)
-    if np.isnan(values).any():
+    if np.isnan(values).any() and missing != "mask":
         step, dimension = np.argwhere(np.isnan(values))[0]
         place = f"{where}, dimension {dimension + 1}"
         if missing == "error":
             raise DataError(
-                f"{place}: value {step + 1} is missing; to fill it with the value before it: data.source.missing=hold"
+                f"{place}: value {step + 1} is missing; to fill it with the value before it: data.source.missing=hold; to "
+                "leave it out, for a model that reads masks: data.source.missing=mask"
             )
         if np.isnan(values).all(axis=0).any():
             raise DataError(f"{where}: a dimension without any value cannot be filled; leave the sequence out")

@@ -22,9 +22,9 @@ class Numba(Implementation):
     """A loop over time in machine code, with back-propagation through time written by hand.
 
     A block of up to 16 rows of the batch goes through all layers and all steps on one core, so that nobody waits for
-    anybody at each step; blocks run side by side. A step's products stay in vector
-    registers. Only the states are kept for the way back; gates are computed again from them, 8 steps at a time, and
-    weight gradients are products over these. Results do not depend on the number of threads.
+    anybody at each step; blocks run side by side. A step's sums stay in vector registers until they are its states.
+    Only these are kept for the way back; gates are computed again from them, 8 steps at a time, and weight gradients
+    are products over these. Results do not depend on the number of threads.
 
     Args:
         cache_dir: Where compiled kernels are kept; none: the user's cache folder. [folder]

@@ -1,0 +1,237 @@
+"""The data contract: columns with a role and a kind, and a panel of one or many items over time."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+
+Role = Literal["target", "past", "known", "static"]
+ORDER: tuple[Role, ...] = ("target", "past", "known")
+"""How the columns over time are ordered."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a panel: what it is called, what it is for, and what its values are.
+
+    Args:
+        name: Its name.
+        unit: Unit of a real column; "" where there is none.
+        role: "target": to be forecast or predicted; "past": observed up to the forecast origin; "known": known ahead,
+            such as a calendar, a plan, or a forecast by others; "static": one value for each item.
+        levels: Names of the levels of a category, whose values are indices into them; None: real numbers.
+    """
+
+    name: str
+    unit: str = ""
+    role: Role = "target"
+    levels: tuple[str, ...] | None = None
+
+    @property
+    def is_category(self) -> bool:
+        """Whether its values are levels, not numbers."""
+        return self.levels is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers, fit for a checkpoint and for JSON."""
+        levels = None if self.levels is None else list(self.levels)
+        return {"name": self.name, "unit": self.unit, "role": self.role, "levels": levels}
+
+
+def columns_of(
+    *,
+    targets: Iterable[str] = (),
+    past: Iterable[str] = (),
+    known: Iterable[str] = (),
+    units: dict[str, str] | None = None,
+    levels: dict[str, tuple[str, ...]] | None = None,
+) -> tuple[Column, ...]:
+    """Columns over time in their order, by the names of each role.
+
+    Args:
+        targets: Names of the targets.
+        past: Names of the inputs observed up to the origin.
+        known: Names of the inputs known ahead.
+        units: Unit of each column, by name; "" for those not named.
+        levels: Levels of each category, by name; the others are real.
+    """
+    units, levels = units or {}, levels or {}
+    return tuple(
+        Column(name, units.get(name, ""), role, levels.get(name))
+        for role, names in zip(ORDER, (targets, past, known), strict=True)
+        for name in names
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Observations of one or many items over time; a single series is a panel of one item.
+
+    Rows lie item after item in one storage, cut into pieces: runs of rows of one item that follow each other without a
+    gap. A panel without a clock (labelled sequences) has no times and no step.
+
+    Args:
+        columns: The columns over time: targets, then past, then known ones.
+        values: Their observations in the data's own unit, float64, shape (rows, columns); of a category the index of
+            its level; NaN where nothing was observed.
+        starts: First row of each piece, int64, ascending, the first is 0.
+        label: What it was read from, for messages.
+        times: Time stamps, `datetime64[ns]`, UTC or without zone, shape (rows,); ascending within a piece. None: no
+            clock.
+        step: Distance between rows as a pandas offset alias ("10min", "B", "h"); "" without a clock.
+        timezone: "UTC" where the stamps carried a zone or offset, else None.
+        items: Item of each piece as an index into `ids`, int64, ascending; none: all pieces are of one item.
+        ids: Name of each item; none: their numbers from 1.
+        static: Columns with one value for each item; with the role "target" what is to be predicted of an item.
+        static_values: Their values, as `values`, shape (items, static columns); none: there are none.
+    """
+
+    columns: tuple[Column, ...]
+    values: np.ndarray
+    starts: np.ndarray
+    label: str
+    times: np.ndarray | None = None
+    step: str = ""
+    timezone: str | None = None
+    items: np.ndarray = None  # pyright: ignore[reportAssignmentType] filled in below
+    ids: tuple[str, ...] = ()
+    static: tuple[Column, ...] = ()
+    static_values: np.ndarray = None  # pyright: ignore[reportAssignmentType] filled in below
+
+    def __post_init__(self) -> None:
+        items = np.zeros(len(self.starts), dtype=np.int64) if self.items is None else self.items
+        count = int(items[-1]) + 1 if len(items) else 0
+        ids = self.ids or tuple(str(number) for number in range(1, count + 1))
+        static_values = np.empty((len(ids), 0)) if self.static_values is None else self.static_values
+        for name, value in (("items", items), ("ids", ids), ("static_values", static_values)):
+            object.__setattr__(self, name, value)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of each column over time."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """First row of each piece, and behind them the number of rows, int64, shape (pieces + 1,)."""
+        return np.append(self.starts, len(self)).astype(np.int64)
+
+    @property
+    def pieces(self) -> list[tuple[int, int]]:
+        """Row range [first, stop) of each piece."""
+        return list(pairwise(self.bounds.tolist()))
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Rows of each piece, int64, shape (pieces,)."""
+        return np.diff(self.bounds)
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it holds one item: a series, perhaps in pieces that follow each other in time."""
+        return len(self.ids) == 1
+
+    @property
+    def clock(self) -> np.ndarray:
+        """The time stamps of a panel that has a clock.
+
+        Raises:
+            ValueError: if it has none.
+        """
+        if self.times is None:
+            raise ValueError(f"{self.label}: a panel without a clock")
+        return self.times
+
+    @property
+    def observed(self) -> np.ndarray:
+        """Where a value was observed, bool, shape (rows, columns)."""
+        return ~np.isnan(self.values)
+
+    def of(self, *roles: Role) -> list[int]:
+        """The places of the columns over time that have one of the roles."""
+        return [place for place, column in enumerate(self.columns) if column.role in roles]
+
+    def role(self, role: Role) -> np.ndarray:
+        """The values of the columns over time with a role, shape (rows, columns of the role)."""
+        return self.values[:, self.of(role)]
+
+    @property
+    def targets(self) -> np.ndarray:
+        """The values of the targets, shape (rows, targets)."""
+        return self.role("target")
+
+    @property
+    def label_column(self) -> Column | None:
+        """The static column that is to be predicted; None where there is none."""
+        return next((column for column in self.static if column.role == "target"), None)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The level of that column for each item, int64, shape (items,); -1 where it is unknown."""
+        place = next(place for place, column in enumerate(self.static) if column.role == "target")
+        return np.nan_to_num(self.static_values[:, place], nan=-1.0).astype(np.int64)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether what is to be predicted is known of every item."""
+        return bool((self.labels >= 0).all())
+
+    def take(self, which: np.ndarray) -> "Panel":
+        """Some of the items, in the order of their indices `which`."""
+        place = np.full(len(self.ids), -1, dtype=np.int64)
+        place[which] = np.arange(len(which))
+        new = place[self.items]
+        order = np.argsort(new, kind="stable")
+        kept = order[new[order] >= 0]
+        lengths = self.lengths[kept]
+        bounds = np.concatenate([[0], np.cumsum(lengths)])
+        # Row r of the new storage lies as far from its piece's first row as in the old one.
+        rows = np.arange(bounds[-1]) + np.repeat(self.starts[kept] - bounds[:-1], lengths)
+        return replace(
+            self,
+            values=self.values[rows],
+            starts=bounds[:-1],
+            times=None if self.times is None else self.times[rows],
+            items=new[kept],
+            ids=tuple(self.ids[item] for item in which),
+            static_values=self.static_values[which],
+        )
+
+    def without(self, dropped: np.ndarray) -> "Panel":
+        """The panel without some of its rows; what then stands apart in time is left in one piece.
+
+        Args:
+            dropped: Whether a row is left out, bool, shape (rows,).
+        """
+        kept = np.concatenate([[0], np.cumsum(~dropped)])
+        bounds = kept[self.bounds]
+        full = np.diff(bounds) > 0
+        return replace(
+            self,
+            values=self.values[~dropped],
+            starts=bounds[:-1][full],
+            times=None if self.times is None else self.times[~dropped],
+            items=self.items[full],
+        )
+
+
+def joined(first: Panel, second: Panel) -> Panel:
+    """Two panels of the same columns, the items of the second after those of the first."""
+    times = None
+    if first.times is not None and second.times is not None:
+        times = np.concatenate([first.times, second.times])
+    return replace(
+        first,
+        values=np.concatenate([first.values, second.values]),
+        starts=np.concatenate([first.starts, len(first) + second.starts]),
+        label=f"{first.label}, {second.label}",
+        times=times,
+        items=np.concatenate([first.items, len(first.ids) + second.items]),
+        ids=(*first.ids, *second.ids),
+        static_values=np.concatenate([first.static_values, second.static_values]),
+    )

@@ -33,7 +33,7 @@ seeds = st.integers(0, 2**32 - 1)
 def draw(head: Head, *shape: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     """Raw parameters and a truth, float64."""
     generator = torch.Generator().manual_seed(seed)
-    parameters = torch.randn(*shape, head.parameters_per_target, generator=generator, dtype=torch.float64) * 2
+    parameters = torch.randn(*shape, head.size, generator=generator, dtype=torch.float64) * 2
     return parameters, torch.randn(*shape, generator=generator, dtype=torch.float64) * 2
 
 
@@ -126,14 +126,90 @@ def test_gradients_flow_through_feedback(head):
     parameters.requires_grad_()
     (gradient,) = torch.autograd.grad(head.feedback(parameters, seeded(0)).sum(), parameters)
     assert torch.equal(gradient[..., 0], torch.ones(4, 3, 2, dtype=torch.float64))
-    assert gradient.all()
+    # What is drawn depends on the spread, too.
+    assert gradient[..., 1:].all() == head.stochastic or head.size == 1
+
+
+@every_head
+def test_with_every_truth_observed_a_mask_changes_nothing(head):
+    parameters, target = draw(head, 4, 3, 2)
+    parameters.requires_grad_()
+    everything = torch.ones(4, 3, 2, dtype=torch.bool)
+    losses = head.losses(parameters, target)
+    assert losses.shape == target.shape
+    whole, masked = head.loss(parameters, target), head.loss(parameters, target, everything)
+    torch.testing.assert_close(masked, whole, rtol=1e-14, atol=0)
+    torch.testing.assert_close(losses.mean(), whole, rtol=1e-14, atol=0)
+    torch.testing.assert_close(
+        torch.autograd.grad(masked, parameters), torch.autograd.grad(whole, parameters), rtol=1e-13, atol=1e-16
+    )
+
+
+@every_head
+def test_the_loss_counts_observed_truths_alone(head):
+    parameters, target = draw(head, 4, 3, 2)
+    parameters.requires_grad_()
+    mask = torch.rand(4, 3, 2, generator=seeded(1)) < 0.6
+    loss = head.loss(parameters, target.where(mask, math.nan), mask)
+    expected = head.losses(parameters, target)[mask].mean()
+    torch.testing.assert_close(loss, expected, rtol=1e-13, atol=0)
+    (gradient,) = torch.autograd.grad(loss, parameters)
+    (wanted,) = torch.autograd.grad(expected, parameters)
+    torch.testing.assert_close(gradient, wanted, rtol=1e-13, atol=1e-16)
+    assert not gradient[~mask].any()
+
+
+@every_head
+def test_without_any_truth_the_loss_is_zero_and_so_is_its_gradient(head):
+    parameters, target = draw(head, 4, 3, 2)
+    parameters.requires_grad_()
+    nothing = torch.zeros(4, 3, 2, dtype=torch.bool)
+    loss = head.loss(parameters, torch.full_like(target, math.nan), nothing)
+    assert loss.item() == 0
+    (gradient,) = torch.autograd.grad(loss, parameters)
+    assert torch.equal(gradient, torch.zeros_like(gradient))
+
+
+@every_head
+def test_a_forecast_holds_the_parts_that_the_head_names(head):
+    parameters, _ = draw(head, 4, 3, 2)
+    forecast = head.forecast(parameters)
+    assert torch.equal(forecast.mean, head.mean(parameters))
+    assert (forecast.quantiles is not None) == ("quantiles" in head.parts)
+    assert ("samples" in head.parts) == head.stochastic
+    assert forecast.levels == head.levels
+    if forecast.quantiles is not None:
+        assert forecast.quantiles.shape == (len(head.levels), 4, 3, 2)
+
+
+def test_a_point_has_no_quantiles():
+    parameters, _ = draw(Point(), 4, 3, 2)
+    forecast = Point().forecast(parameters, levels=(0.1, 0.9))
+    assert forecast.quantiles is None
+    assert forecast.levels == ()
+    assert forecast.interval(0.8) is None
+
+
+def test_gaussian_quantiles_equal_another_library():
+    head = Gaussian(min_std=0.1)
+    parameters, _ = draw(head, 4, 3, 2)
+    levels = (0.001, 0.05, 0.5, 0.975)
+    forecast = head.forecast(parameters, levels)
+    mean, std = parameters[..., 0].numpy(), head.std(parameters).numpy()
+    assert forecast.levels == levels
+    assert forecast.quantiles is not None
+    for level, found in zip(levels, forecast.quantiles, strict=True):
+        np.testing.assert_allclose(found.numpy(), scipy.stats.norm.ppf(level, mean, std), rtol=1e-12)
+    by = torch.full((4, 1, 2), 3.5, dtype=torch.float64)
+    moved = head.quantiles(head.shift(parameters, by), levels)
+    torch.testing.assert_close(moved, forecast.quantiles + by, rtol=1e-13, atol=1e-13)
 
 
 @every_head
 @pytest.mark.parametrize("location", [-1e9, 0.0, 1e9])
 @pytest.mark.parametrize("other", [-1e30, -100.0, 0.0, 100.0, 1e30])
 def test_finite_for_huge_raw_values(head, location, other):
-    parameters = torch.full((2, 3, 1, head.parameters_per_target), other)
+    parameters = torch.full((2, 3, 1, head.size), other)
     parameters[..., 0] = location
     parameters.requires_grad_()
     loss = head.loss(parameters, torch.zeros(2, 3, 1))

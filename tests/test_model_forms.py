@@ -122,7 +122,7 @@ def test_shapes(model, cell):
     for head, anchor in pairs:
         built = model_of(model, cell, head, anchor)
         batch = batch_of(built.spec)
-        shape = (BATCH, HORIZON, TARGETS, built.head.parameters_per_target)
+        shape = (BATCH, HORIZON, TARGETS, built.head.size)
         assert built(batch).shape == shape
         forced = built.teacher_forced(batch)
         assert forced is None or forced.shape == shape

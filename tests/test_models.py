@@ -190,7 +190,7 @@ def assert_equal(one: Tensor, other: Tensor) -> None:
 def test_shapes(cell, head, anchor, feedback):
     model = model_of(cell, head, anchor=anchor, feedback=feedback)
     batch = batch_of(model.spec)
-    shape = (BATCH, HORIZON, TARGETS, model.head.parameters_per_target)
+    shape = (BATCH, HORIZON, TARGETS, model.head.size)
     assert model(batch).shape == shape
     assert model.teacher_forced(batch).shape == shape
     assert model.training_forecast(batch, HALFWAY).parameters.shape == shape
@@ -224,7 +224,7 @@ def test_every_form_sees_every_step_of_the_context(form, head):
     batch = batch_of(model.spec)
     context = batch.context.requires_grad_()
     for outputs in (model(batch), model.teacher_forced(batch)):
-        assert outputs.shape == (BATCH, HORIZON, TARGETS, model.head.parameters_per_target)
+        assert outputs.shape == (BATCH, HORIZON, TARGETS, model.head.size)
         for lead, target in product(range(HORIZON), range(TARGETS)):
             total = model.head.mean(outputs)[:, lead, target].sum()
             (gradient,) = torch.autograd.grad(total, context, retain_graph=True)

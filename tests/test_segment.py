@@ -182,7 +182,7 @@ def test_parallel_segments_are_drawn_independently():
 def test_shapes(cell, head, decoding):
     model = model_of(cell, head, decoding=decoding, layers=2)
     batch = batch_of(model.spec)
-    shape = (BATCH, HORIZON, TARGETS, model.head.parameters_per_target)
+    shape = (BATCH, HORIZON, TARGETS, model.head.size)
     assert model(batch).shape == shape
     trained = model.training_forecast(batch, HALFWAY)
     assert trained.parameters.shape == shape

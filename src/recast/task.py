@@ -95,8 +95,7 @@ class ForecastTask(TrainingTask):
             seed: Seed of those trajectories.
         """
         scaled = self.model.forecast(self._as_precise(batch), samples=samples or self.samples["test"], seed=seed)
-        drawn = None if scaled.samples is None else self.in_unit(scaled.samples)
-        return Forecast(self.in_unit(scaled.mean), drawn)
+        return scaled.in_unit(self.offset, self.scale)
 
     def _as_precise(self, batch: Batch) -> Batch:
         """The batch in the model's precision; outside of the trainer it comes in that of the storage."""

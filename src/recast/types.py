@@ -1,5 +1,7 @@
 """The words that all floors share: batch, forecast, progress."""
 
+from bisect import bisect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -7,6 +9,8 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+SAME_LEVEL = 1e-9
 
 
 class Share(NamedTuple):
@@ -114,10 +118,89 @@ class Batch(NamedTuple):
 
 
 class Forecast(NamedTuple):
-    """A forecast: its mean, and the sample trajectories it was made from where the model is probabilistic."""
+    """A forecast: its mean, and whatever else is known of what may come.
+
+    mean: the point forecast; samples: trajectories, equally probable; quantiles: at `levels`, which ascend and lie
+    between 0 and 1; probabilities: that of each class, where the targets are categories.
+    """
 
     mean: Float[Tensor, "batch horizon targets"]
     samples: Float[Tensor, "samples batch horizon targets"] | None = None
+    quantiles: Float[Tensor, "levels batch horizon targets"] | None = None
+    levels: tuple[float, ...] = ()
+    probabilities: Float[Tensor, "batch horizon targets classes"] | None = None
+
+    def values(self, change: Callable[[Tensor], Tensor]) -> "Forecast":
+        """The same forecast with mean, samples and quantiles changed alike; `change` keeps their order."""
+        return self._replace(
+            mean=change(self.mean),
+            samples=None if self.samples is None else change(self.samples),
+            quantiles=None if self.quantiles is None else change(self.quantiles),
+        )
+
+    def in_unit(self, offset: Float[Tensor, " targets"], scale: Float[Tensor, " targets"]) -> "Forecast":
+        """A forecast of scaled values in the data's own unit.
+
+        Args:
+            offset: What was subtracted from each target, in its unit.
+            scale: What each was divided by after that, in its unit; positive.
+        """
+        return self.values(lambda scaled: scaled * scale + offset)
+
+    def quantiles_at(self, levels: Sequence[float]) -> Float[Tensor, "levels batch horizon targets"] | None:
+        """The quantiles at any levels, as far as the forecast knows them; None where it does not.
+
+        Known quantiles are joined linearly; beyond the outermost level nothing is known. Without quantiles they are
+        those of the m samples: that at p lies at rank p (m + 1), linear between ranks (Hyndman & Fan 1996, "Sample
+        quantiles in statistical packages", The American Statistician 50, definition 6). A truth drawn like the
+        samples falls into each of the m + 1 parts that they cut the axis into with equal probability, so that bands
+        hold what they promise however few the samples; below rank 1 and above rank m nothing is known.
+
+        Args:
+            levels: Probabilities between 0 and 1.
+        """
+        if self.quantiles is not None:
+            known, ordered = list(self.levels), self.quantiles
+            places = [_place(known, level) for level in levels]
+        elif self.samples is not None:
+            ordered = self.samples.sort(dim=0).values
+            ranks = [float(rank) for rank in range(1, len(ordered) + 1)]
+            places = [_place(ranks, level * (len(ordered) + 1)) for level in levels]
+        else:
+            return None
+        if None in places:
+            return None
+        found = [_at(ordered, *place) for place in places if place is not None]
+        return ordered.new_empty((0, *self.mean.shape)) if not found else torch.stack(found)
+
+    def interval(self, level: float) -> tuple[Tensor, Tensor] | None:
+        """Lower and upper end of the central interval that holds the truth with probability `level`.
+
+        Each of shape (batch, horizon, targets): the quantiles at (1 - level)/2 and (1 + level)/2; None where the
+        forecast does not know them.
+        """
+        ends = self.quantiles_at([(1 - level) / 2, 1 - (1 - level) / 2])
+        return None if ends is None else (ends[0], ends[1])
+
+
+def _place(known: Sequence[float], wanted: float) -> tuple[int, float] | None:
+    """The index of the last of ascending numbers that is not above `wanted`, and the share of the way to the next.
+
+    None outside of them.
+    """
+    # (1 - 0.9)/2 is 0.05 but for the last digit; whole but for rounding means whole, else the ends would be missed.
+    near = [index for index, value in enumerate(known) if abs(value - wanted) < SAME_LEVEL]
+    if near:
+        return near[0], 0.0
+    above = bisect(known, wanted)
+    if above in (0, len(known)):
+        return None
+    below = known[above - 1]
+    return above - 1, (wanted - below) / (known[above] - below)
+
+
+def _at(ordered: Tensor, index: int, share: float) -> Tensor:
+    return ordered[index].lerp(ordered[index + 1], share) if share else ordered[index]
 
 
 class Progress(NamedTuple):

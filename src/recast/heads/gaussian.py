@@ -1,6 +1,7 @@
 """A forecast of a normal distribution."""
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -11,6 +12,8 @@ from torch.nn import functional
 from recast.heads.head import Head
 from recast.options import PositiveFloat, checked
 from recast.types import Share
+
+CONSTANT = math.log(2 * math.pi) / 2
 
 
 class Gaussian(Head):
@@ -33,7 +36,6 @@ class Gaussian(Head):
         ConfigurationError: if an option has the wrong type or lies out of range.
     """
 
-    parameters_per_target: ClassVar[int] = 2
     stochastic: ClassVar[bool] = True
 
     @checked
@@ -41,20 +43,45 @@ class Gaussian(Head):
         super().__init__()
         self.min_std = min_std
 
-    def loss(
+    @property
+    def size(self) -> int:
+        """Two: location and spread."""
+        return 2
+
+    def losses(
+        self,
+        parameters: Float[Tensor, "batch horizon targets parameters"],
+        target: Float[Tensor, "batch horizon targets"],
+    ) -> Float[Tensor, "batch horizon targets"]:
+        """The negative log-likelihood, in nats."""
+        return self._without_constant(parameters, target) + CONSTANT
+
+    def mean_loss(
         self,
         parameters: Float[Tensor, "batch horizon targets parameters"],
         target: Float[Tensor, "batch horizon targets"],
     ) -> Float[Tensor, ""]:
         """The mean negative log-likelihood, in nats."""
+        return self._without_constant(parameters, target).mean() + CONSTANT
+
+    def _without_constant(self, parameters: Tensor, target: Tensor) -> Tensor:
         std = self.std(parameters)
         # Divided before it is squared: std² would overflow or vanish where std does not.
         error = (target - self.mean(parameters)) / std
-        return (error.square() / 2 + std.log()).mean() + math.log(2 * math.pi) / 2
+        return error.square() / 2 + std.log()
 
     def mean(self, parameters: Float[Tensor, "*shape targets parameters"]) -> Float[Tensor, "*shape targets"]:
         """The location."""
         return parameters[..., 0]
+
+    def quantiles(
+        self, parameters: Float[Tensor, "*shape targets parameters"], levels: Sequence[float]
+    ) -> Float[Tensor, "levels *shape targets"]:
+        """Those of the normal distribution."""
+        location = self.mean(parameters)
+        normal = torch.special.ndtri(torch.tensor(levels, dtype=torch.float64, device=location.device))
+        normal = normal.to(location.dtype).reshape(-1, *(1,) * location.dim())
+        return location + self.std(parameters) * normal
 
     def std(self, parameters: Float[Tensor, "*shape targets parameters"]) -> Float[Tensor, "*shape targets"]:
         """The standard deviation."""

@@ -1,44 +1,108 @@
 """What a head is: the meaning of the numbers that a model's readout gives for each target."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recast.types import Share
+from recast.types import Forecast, Share
 
 
 class Head(nn.Module, ABC):
-    """Reads a model's raw output as a forecast: its loss, its best value, what is fed back.
+    """Reads a model's raw output as a forecast: its loss, what it says of the future, what is fed back.
 
-    A head has no weights; the model's linear readout gives `parameters_per_target` real numbers for each target. The
-    first of them is the location. All values are scaled ones. A new head inherits from this class and writes `loss`,
-    `mean` and `feedback`.
+    A head has no weights; the model's linear readout gives `size` real numbers for each target. The first of them is
+    the location. All values are scaled ones. A new head inherits from this class and writes `size`, `losses`, `mean`
+    and `feedback`; one that knows more than a point also writes `quantiles`.
 
     Attributes:
-        parameters_per_target: Numbers that the readout gives for each target.
         stochastic: Whether `feedback` draws at random, so that repeated forecasts differ.
         is_value: Whether its one parameter is itself what is fed back.
+        levels: Levels of the quantiles that its forecasts carry, ascending, between 0 and 1.
     """
 
-    parameters_per_target: ClassVar[int]
     stochastic: ClassVar[bool]
     is_value: ClassVar[bool] = False
+    levels: tuple[float, ...] = ()
 
+    @property
     @abstractmethod
+    def size(self) -> int:
+        """Numbers that the readout gives for each target."""
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """The parts of `Forecast` that a model's forecasts have."""
+        drawn = {"samples"} if self.stochastic else {"quantiles"} if self.levels else set()
+        return frozenset({"mean"} | drawn)
+
     def loss(
         self,
         parameters: Float[Tensor, "batch horizon targets parameters"],
         target: Float[Tensor, "batch horizon targets"],
+        mask: Bool[Tensor, "batch horizon targets"] | None = None,
     ) -> Float[Tensor, ""]:
-        """What training minimises, averaged over batch, horizon and targets."""
+        """What training minimises, averaged over batch, horizon and targets: over observed truths alone.
+
+        Args:
+            parameters: Raw output.
+            target: The truth; any value, or NaN, where it was not observed.
+            mask: True where it was observed; None: everywhere. Where nothing was, the loss is 0 with zero gradient.
+        """
+        if mask is None:
+            return self.mean_loss(parameters, target)
+        # A gradient of zero times a NaN of the truth would be NaN. The mean has a loss whatever the head.
+        truth = torch.where(mask, target, self.mean(parameters).detach())
+        losses = self.losses(parameters, truth).where(mask, 0.0)
+        return losses.sum() / mask.sum().clamp(min=1)
+
+    @abstractmethod
+    def losses(
+        self,
+        parameters: Float[Tensor, "batch horizon targets parameters"],
+        target: Float[Tensor, "batch horizon targets"],
+    ) -> Float[Tensor, "batch horizon targets"]:
+        """The loss of each window, lead and target."""
+
+    def mean_loss(
+        self,
+        parameters: Float[Tensor, "batch horizon targets parameters"],
+        target: Float[Tensor, "batch horizon targets"],
+    ) -> Float[Tensor, ""]:
+        """The mean of `losses`; a head that has it in fewer operations overrides this."""
+        return self.losses(parameters, target).mean()
 
     @abstractmethod
     def mean(self, parameters: Float[Tensor, "*shape targets parameters"]) -> Float[Tensor, "*shape targets"]:
         """The point forecast."""
+
+    def quantiles(
+        self, parameters: Float[Tensor, "*shape targets parameters"], levels: Sequence[float]
+    ) -> Float[Tensor, "levels *shape targets"] | None:
+        """The quantiles at some levels, in closed form; None where the head does not know one of them.
+
+        Args:
+            parameters: Raw output.
+            levels: Probabilities between 0 and 1.
+        """
+        return None
+
+    def forecast(
+        self, parameters: Float[Tensor, "batch horizon targets parameters"], levels: Sequence[float] | None = None
+    ) -> Forecast:
+        """What the head knows without drawing: the mean, and quantiles.
+
+        Args:
+            parameters: Raw output.
+            levels: Levels of the quantiles; None: those of the head.
+        """
+        levels = self.levels if levels is None else tuple(levels)
+        found = self.quantiles(parameters, levels) if levels else None
+        return Forecast(self.mean(parameters), quantiles=found, levels=() if found is None else levels)
 
     @abstractmethod
     def feedback(

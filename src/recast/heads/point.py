@@ -32,7 +32,6 @@ class Point(Head):
         ConfigurationError: if an option has the wrong type or lies out of range.
     """
 
-    parameters_per_target: ClassVar[int] = 1
     stochastic: ClassVar[bool] = False
     is_value: ClassVar[bool] = True
 
@@ -42,20 +41,36 @@ class Point(Head):
         self.loss_name: LossName = loss
         self.delta = delta
 
-    def loss(
+    @property
+    def size(self) -> int:
+        """One: the value."""
+        return 1
+
+    def losses(
+        self,
+        parameters: Float[Tensor, "batch horizon targets parameters"],
+        target: Float[Tensor, "batch horizon targets"],
+    ) -> Float[Tensor, "batch horizon targets"]:
+        """The loss of the chosen kind."""
+        return self._loss(parameters, target, "none")
+
+    def mean_loss(
         self,
         parameters: Float[Tensor, "batch horizon targets parameters"],
         target: Float[Tensor, "batch horizon targets"],
     ) -> Float[Tensor, ""]:
         """The mean loss of the chosen kind."""
+        return self._loss(parameters, target, "mean")
+
+    def _loss(self, parameters: Tensor, target: Tensor, reduction: str) -> Tensor:
         location = self.mean(parameters)
         match self.loss_name:
             case "mse":
-                return functional.mse_loss(location, target)
+                return functional.mse_loss(location, target, reduction=reduction)
             case "mae":
-                return functional.l1_loss(location, target)
+                return functional.l1_loss(location, target, reduction=reduction)
             case "huber":
-                return functional.huber_loss(location, target, delta=self.delta)
+                return functional.huber_loss(location, target, reduction=reduction, delta=self.delta)
 
     def mean(self, parameters: Float[Tensor, "*shape targets parameters"]) -> Float[Tensor, "*shape targets"]:
         """The value itself."""

@@ -47,7 +47,7 @@ class Decoder(nn.Module):
         self.targets = targets
         self.feedback = feedback
         self.detach_feedback = detach_feedback
-        self.readout = nn.Linear(stack.hidden_size, targets * head.parameters_per_target)
+        self.readout = nn.Linear(stack.hidden_size, targets * head.size)
 
     def open_loop(
         self,
@@ -144,5 +144,5 @@ class Decoder(nn.Module):
     def _head_parameters(
         self, outputs: Float[Tensor, "*steps hidden"], base: Float[Tensor, "*steps targets"]
     ) -> Float[Tensor, "*steps targets parameters"]:
-        raw = self.readout(outputs).unflatten(-1, (self.targets, self.head.parameters_per_target))
+        raw = self.readout(outputs).unflatten(-1, (self.targets, self.head.size))
         return self.head.shift(raw, base)

@@ -57,7 +57,7 @@ class Direct(ForecastModel):
         anchor: AnchorFactory = LastAnchor,
     ) -> None:
         super().__init__(spec=spec, head=head, anchor=anchor)
-        shape = (spec.horizon, spec.targets, head.parameters_per_target)
+        shape = (spec.horizon, spec.targets, head.size)
         self.shape = shape
         if readout == "recurrent":
             _check_recurrent(spec)
@@ -77,7 +77,7 @@ class Direct(ForecastModel):
             known=spec.known,
             leads=spec.horizon,
             targets=spec.targets,
-            parameters=head.parameters_per_target,
+            parameters=head.size,
         )
 
     @property

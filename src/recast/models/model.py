@@ -87,7 +87,7 @@ class ForecastModel(nn.Module, ABC):
             seed: Seed of those draws.
         """
         if not self.head.stochastic:
-            return Forecast(self.head.mean(self(batch)))
+            return self.head.forecast(self(batch))
         drawn = self.trajectories(batch, samples, torch.Generator().manual_seed(seed))
         return Forecast(drawn.mean(dim=0), drawn)
 

@@ -65,7 +65,7 @@ class PerStep(ForecastModel):
             known=spec.known,
             leads=spec.horizon,
             targets=spec.targets,
-            parameters=head.parameters_per_target,
+            parameters=head.size,
         )
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:

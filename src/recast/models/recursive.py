@@ -67,7 +67,7 @@ class Recursive(ForecastModel):
             known=spec.known,
             leads=1,
             targets=spec.targets,
-            parameters=head.parameters_per_target,
+            parameters=head.size,
         )
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:

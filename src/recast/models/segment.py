@@ -91,7 +91,7 @@ class Segment(ForecastModel):
         size = embedding or cell(input_size=1).hidden_size
         self.embedding = SegmentEmbedding(segment=segment, size=size, covariates=segment * (len(past) + spec.known))
         self.stack = Stack(cell=cell, input_size=size, layers=layers, dropout=dropout)
-        self.readout = nn.Linear(self.stack.hidden_size, segment * head.parameters_per_target)
+        self.readout = nn.Linear(self.stack.hidden_size, segment * head.size)
         if decoding == "parallel":
             self.position = nn.Parameter(torch.randn(self.future, size - size // 2))
             self.channel = nn.Parameter(torch.randn(spec.targets, size // 2))
@@ -182,7 +182,7 @@ class Segment(ForecastModel):
 
     def _read(self, output: Float[Tensor, "series hidden"]) -> Float[Tensor, "series segment parameters"]:
         raw = self.readout(functional.dropout(output, self.dropout, self.training))
-        return raw.unflatten(-1, (self.segment, self.head.parameters_per_target))
+        return raw.unflatten(-1, (self.segment, self.head.size))
 
     def _known(self, batch: Batch) -> Float[Tensor, "batch segments known"]:
         """Known inputs of the segments of context and horizon; zero after the horizon."""

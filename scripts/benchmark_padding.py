@@ -25,7 +25,8 @@ from recast.cells.lstm import LSTM
 from recast.cells.rnn import RNN
 from recast.models.classifier import Classifier, Pooling, Route
 from recast.models.stack import CellFactory
-from recast.types import SequenceBatch, SequenceSpec
+from recast.spec import PanelSpec
+from recast.types import Batch
 
 CLASSES = 9
 ROUTES: tuple[Route, ...] = ("padded", "packed")
@@ -34,7 +35,7 @@ LENGTHS = {"7 to 29, even": (7, 29, False), "10 to 800, very uneven": (10, 800, 
 CELLS: dict[str, type] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 
 
-def batch_of(low: int, high: int, *, uneven: bool, size: int, channels: int, seed: int) -> SequenceBatch:
+def batch_of(low: int, high: int, *, uneven: bool, size: int, channels: int, seed: int) -> Batch:
     """Noise of random lengths, zeros behind it."""
     random = torch.Generator().manual_seed(seed)
     share = torch.rand(size, generator=random)
@@ -43,14 +44,14 @@ def batch_of(low: int, high: int, *, uneven: bool, size: int, channels: int, see
     values = torch.randn(size, int(lengths.max()), channels, generator=random)
     inside = torch.arange(values.shape[1]) < lengths.unsqueeze(1)
     label = torch.randint(CLASSES, (size,), generator=random)
-    return SequenceBatch(values.where(inside.unsqueeze(2), 0.0), lengths, label)
+    return Batch(values.where(inside.unsqueeze(2), 0.0), lengths, label)
 
 
 def classifiers(cell: CellFactory, channels: int, pooling: Pooling) -> dict[Route, Classifier]:
     """The same classifier by both routes."""
     names = tuple(f"c{index}" for index in range(channels))
     ones = (1.0,) * channels
-    spec = SequenceSpec(names, ("",) * channels, tuple(map(str, range(CLASSES))), ones, ones)
+    spec = PanelSpec(names, ("",) * channels, tuple(map(str, range(CLASSES))), ones, ones)
     found: dict[Route, Classifier] = {}
     for route in ROUTES:
         torch.manual_seed(0)
@@ -58,7 +59,7 @@ def classifiers(cell: CellFactory, channels: int, pooling: Pooling) -> dict[Rout
     return found
 
 
-def check_equal(models: dict[Route, Classifier], batch: SequenceBatch) -> float:
+def check_equal(models: dict[Route, Classifier], batch: Batch) -> float:
     """The largest difference of loss and gradients between the routes in float64; raises where it is no rounding."""
     found = []
     for model in models.values():
@@ -72,7 +73,7 @@ def check_equal(models: dict[Route, Classifier], batch: SequenceBatch) -> float:
     return difference
 
 
-def seconds(model: nn.Module, optimizer: torch.optim.Optimizer, batches: list[SequenceBatch]) -> float:
+def seconds(model: nn.Module, optimizer: torch.optim.Optimizer, batches: list[Batch]) -> float:
     """Seconds a training step, over some batches."""
     started = time.perf_counter()
     for batch in batches:

@@ -3,38 +3,99 @@
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from recast.types import Batch, SeriesSpec
+from recast.panel import Column
+from recast.spec import SeriesSpec
+from recast.types import Batch, Categories, Observed
+
+LEVELS = ("low", "middle", "high")
 
 Model = TypeVar("Model", bound=nn.Module)
 
 
-def spec_of(*, targets: int, context: int, horizon: int, past: int = 0, periods: int = 0) -> SeriesSpec:
-    """Channels in metres, not scaled; the first period is a day, the others its fractions."""
-    channels = targets + past
+def spec_of(
+    *,
+    targets: int,
+    context: int,
+    horizon: int,
+    past: int = 0,
+    known: int = 0,
+    static: int = 0,
+    categories: bool = False,
+    periods: int = 0,
+    masked: bool = False,
+) -> SeriesSpec:
+    """Channels in metres, not scaled; the first period is a day, the others its fractions.
+
+    With `categories` there is one more past, known and static column each, of three levels.
+    """
+    names = iter("abcdefghijklmnopqrstuvw")
+    columns = [
+        Column(next(names), "m", role)
+        for role, count in (("target", targets), ("past", past), ("known", known))
+        for _ in range(count)
+    ]
+    statics = [Column(f"static {number}", "m", "static") for number in range(static)]
+    if categories:
+        columns.insert(targets + past, Column("past level", role="past", levels=LEVELS))
+        columns.append(Column("known level", role="known", levels=LEVELS))
+        statics.append(Column("static level", role="static", levels=LEVELS))
     return SeriesSpec(
-        names=tuple("abcd"[:channels]),
-        units=("m",) * channels,
-        targets=targets,
+        columns=tuple(columns),
+        offset=(0.0,) * len(columns),
+        scale=(1.0,) * len(columns),
+        static=tuple(statics),
+        static_offset=(0.0,) * len(statics),
+        static_scale=(1.0,) * len(statics),
+        masked=masked,
         step="h",
         context=context,
         horizon=horizon,
-        periods=tuple(24.0 / (1 + period) for period in range(periods)),
-        offset=(0.0,) * channels,
-        scale=(1.0,) * channels,
         naive_error=(1.0,) * targets,
+        periods=tuple(24.0 / (1 + period) for period in range(periods)),
     )
 
 
-def batch_of(spec: SeriesSpec, batch: int = 3) -> Batch:
-    """Normal float64 numbers from torch's generator."""
-    return Batch(
-        context=torch.randn(batch, spec.context, spec.inputs, dtype=torch.float64),
-        target=torch.randn(batch, spec.horizon, spec.targets, dtype=torch.float64),
-        known=torch.randn(batch, spec.horizon, spec.known, dtype=torch.float64),
+def batch_of(spec: SeriesSpec, batch: int = 3, context: int | None = None) -> Batch:
+    """Normal float64 numbers from torch's generator, random levels, and masks with a fifth of the values missing.
+
+    The last step of the context is always observed.
+    """
+    context = context or spec.context
+
+    def numbers(*shape: int) -> Tensor:
+        return torch.randn(batch, *shape, dtype=torch.float64)
+
+    def mask(*shape: int) -> Tensor:
+        return torch.rand(batch, *shape) < 0.8
+
+    def levels(*shape: int) -> Tensor:
+        return torch.randint(len(LEVELS) + 1, (batch, *shape))
+
+    past, time = len(spec.reals("past")), context + spec.horizon
+    statics = [column for column in spec.static_inputs if not column.is_category]
+    made = Batch(
+        history=numbers(context, spec.targets),
+        past=numbers(context, past),
+        target=numbers(spec.horizon, spec.targets),
+        known=numbers(time, spec.known_reals),
+        static=numbers(len(statics)),
         start=torch.arange(batch),
+        item=torch.zeros(batch, dtype=torch.int64),
     )
+    if spec.categories("past"):
+        made = made._replace(categories=Categories(past=levels(context, 1), known=levels(time, 1), static=levels(1)))
+    if spec.masked:
+        observed = Observed(
+            history=mask(context, spec.targets),
+            past=mask(context, past),
+            known=mask(time, spec.known_reals),
+            target=mask(spec.horizon, spec.targets),
+        )
+        observed.history[:, -1] = True
+        made = made._replace(observed=observed)
+    return made
 
 
 def with_weights(model: Model) -> Model:

@@ -21,7 +21,8 @@ from recast.errors import ConfigurationError
 from recast.heads.point import Point
 from recast.models.encoder_decoder import EncoderDecoder
 from recast.schedules.never import Never
-from recast.types import Batch, Progress, SeriesSpec
+from recast.spec import SeriesSpec
+from recast.types import Batch, Progress
 
 ANCHORS = concrete_classes(recast.anchors, Anchor)
 every_anchor = pytest.mark.parametrize("anchor_class", ANCHORS, ids=lambda value: value.__name__)

@@ -17,7 +17,8 @@ from recast.models import bidirectional_encoder
 from recast.models.bidirectional_encoder import BidirectionalEncoder
 from recast.models.encoder_decoder import EncoderDecoder
 from recast.schedules.never import Never
-from recast.types import Batch, SeriesSpec
+from recast.spec import SeriesSpec
+from recast.types import Batch
 
 TWINS = [
     pytest.param(RNN, nn.RNN, id="RNN"),

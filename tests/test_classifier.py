@@ -26,17 +26,16 @@ from recast.learning_rates.one_cycle import OneCycle
 from recast.models.classifier import Classifier
 from recast.sequence_datamodule import SequenceDataModule
 from recast.series.ts_file import TsSource
-from recast.types import SequenceBatch, SequenceSpec
+from recast.spec import PanelSpec
+from recast.types import Batch
 
 CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 POOLINGS = ("last", "mean")
 CLASSES = 4
 
 
-def spec_of(channels: int) -> SequenceSpec:
-    return SequenceSpec(
-        tuple("uvwxyz"[:channels]), ("",) * channels, tuple("abcd"), (0.0,) * channels, (1.0,) * channels
-    )
+def spec_of(channels: int) -> PanelSpec:
+    return PanelSpec(tuple("uvwxyz"[:channels]), ("",) * channels, tuple("abcd"), (0.0,) * channels, (1.0,) * channels)
 
 
 def model_of(cell: str | type[Cell] = "gru", *, channels: int = 3, hidden: int = 5, seed: int = 0, **options):
@@ -45,16 +44,16 @@ def model_of(cell: str | type[Cell] = "gru", *, channels: int = 3, hidden: int =
     return Classifier(spec=spec_of(channels), cell=built, **options).double()
 
 
-def batch_of(lengths: list[int], *, channels: int = 3, seed: int = 0, extra: int = 0) -> SequenceBatch:
+def batch_of(lengths: list[int], *, channels: int = 3, seed: int = 0, extra: int = 0) -> Batch:
     random = torch.Generator().manual_seed(seed)
     values = torch.zeros(len(lengths), max(lengths) + extra, channels, dtype=torch.float64)
     for row, length in enumerate(lengths):
         values[row, :length] = torch.randn(length, channels, dtype=torch.float64, generator=random)
     label = torch.randint(CLASSES, (len(lengths),), generator=random)
-    return SequenceBatch(values, torch.tensor(lengths), label)
+    return Batch(values, torch.tensor(lengths), label)
 
 
-def results_of(model: nn.Module, batch: SequenceBatch) -> list[torch.Tensor]:
+def results_of(model: nn.Module, batch: Batch) -> list[torch.Tensor]:
     """Scores and the gradients of the loss."""
     model.zero_grad()
     scores = model(batch)
@@ -96,9 +95,7 @@ def test_a_sequence_has_its_scores_in_any_company_and_order(cell, pooling, route
     scores = model(batch)
     order = data.draw(st.permutations(range(len(lengths))))
     some = torch.tensor(order[: data.draw(st.integers(1, len(order)))])
-    torch.testing.assert_close(
-        model(SequenceBatch(*(part[some] for part in batch[:3]))), scores[some], rtol=1e-10, atol=1e-10
-    )
+    torch.testing.assert_close(model(Batch(*(part[some] for part in batch[:3]))), scores[some], rtol=1e-10, atol=1e-10)
 
 
 @settings(max_examples=40, deadline=None)
@@ -187,9 +184,7 @@ def test_the_noise_has_the_size_asked_for(route):
         model.linear.weight.fill_(1e3)
         model.linear.bias.zero_()
     count = 4000
-    batch = SequenceBatch(
-        torch.ones(count, 1, 1).double(), torch.ones(count, dtype=torch.int64), torch.zeros(count).long()
-    )
+    batch = Batch(torch.ones(count, 1, 1).double(), torch.ones(count, dtype=torch.int64), torch.zeros(count).long())
     scores = model(batch)[:, 0]
     assert scores.mean().item() == pytest.approx(1, abs=0.02)
     assert scores.std().item() == pytest.approx(0.2, rel=0.06)

@@ -36,7 +36,7 @@ from recast.options import (
 )
 from recast.schedules.linear import Linear
 from recast.schedules.schedule import Schedule
-from recast.types import SeriesSpec
+from recast.spec import SeriesSpec
 
 HERE = __name__
 FirstWord = Literal["a"]

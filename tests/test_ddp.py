@@ -48,8 +48,9 @@ from recast.runs.trainer import check_strategy
 from recast.schedules.always import Always
 from recast.schedules.linear import Linear
 from recast.schedules.never import Never
+from recast.spec import PanelSpec
 from recast.task import ForecastTask
-from recast.types import Batch, SequenceBatch, SequenceSpec, Share
+from recast.types import Batch, Share
 
 counts = st.integers(1, 40)
 worlds = st.integers(1, 5)
@@ -125,7 +126,7 @@ def test_where_there_is_nothing_to_evaluate_nobody_gets_a_batch():
 @settings(deadline=None)
 @given(count=counts, world=st.integers(2, 4), batch_size=sizes, shuffle=st.booleans())
 def test_sequences_are_shared_as_windows_are(count, world, batch_size, shuffle):
-    spec = SequenceSpec(("x",), ("",), tuple("abc"), (0.0,), (1.0,))
+    spec = PanelSpec(("x",), ("",), tuple("abc"), (0.0,), (1.0,))
     prepared = prepare_unseen(sequences_of([1 + index % 3 for index in range(count)], channels=1), spec)
 
     def loader(size: int, rank: int = 0, world: int = 1) -> SequenceLoader:
@@ -259,7 +260,7 @@ def test_the_mean_gradient_of_a_classifier_is_that_of_one_process(smoothing):
 
     def gradients(first: int, stop: int, share: Share | None) -> list[torch.Tensor]:
         batch = sequence_batch_of(lengths)
-        scores = task.model(SequenceBatch(*(values[first:stop] for values in batch[:3])))
+        scores = task.model(Batch(*(values[first:stop] for values in batch[:3])))
         loss = functional.cross_entropy(scores, batch.label[first:stop], label_smoothing=smoothing)
         return list(torch.autograd.grad(task.weighted(loss, share), list(task.model.parameters())))
 

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recast.errors import ConfigurationError, DataError
+from recast.panel import Panel
 from recast.prepare.future import future_times
 from recast.prepare.grid import ErrorGrid, InterpolateGrid, RowsGrid, SplitGrid
 from recast.prepare.lattice import find_lattice, is_regular
 from recast.series.sea_level import SeaLevelSource
 from recast.series.sines import TwoSines
-from recast.types import Series
 
 MINUTE = np.timedelta64(60, "s").astype("timedelta64[ns]")
 POLICIES = [ErrorGrid(), SplitGrid(), InterpolateGrid(max_steps=2), RowsGrid()]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader, Dataset
 
 from recast.prepare.loader import WindowLoader
-from recast.types import SeriesSpec
+from recast.spec import SeriesSpec
 
 
 def spec_of(context: int, horizon: int, *, channels: int = 1, targets: int = 1, periods: int = 0) -> SeriesSpec:
@@ -143,7 +143,7 @@ MEMORY = """
     import json, resource
     import torch
     from recast.prepare.loader import WindowLoader
-    from recast.types import SeriesSpec
+    from recast.spec import SeriesSpec
 
     spec = SeriesSpec(names=("a",), units=("m",), targets=1, step="h", context=800, horizon=100, periods=(),
                       offset=(0.0,), scale=(1.0,), naive_error=(1.0,))

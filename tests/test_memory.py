@@ -47,8 +47,9 @@ from recast.options import option_hints
 from recast.prepare.windows import Windows
 from recast.schedules.never import Never
 from recast.series.autoregressive import AR2
+from recast.spec import SeriesSpec
 from recast.task import ForecastTask
-from recast.types import Batch, SeriesSpec
+from recast.types import Batch
 
 CONTEXT, HORIZON = 6, 4
 MODELS = [model for model in concrete_classes(recast.models, ForecastModel) if model is not VectorToSequence]

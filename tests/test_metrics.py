@@ -30,7 +30,8 @@ from recast.metrics.mse import MSE
 from recast.metrics.rmse import RMSE
 from recast.metrics.skill import skill
 from recast.metrics.smape import SMAPE
-from recast.types import Forecast, SeriesSpec
+from recast.spec import SeriesSpec
+from recast.types import Forecast
 
 HORIZON, TARGETS = 5, 2
 SPEC = SeriesSpec(

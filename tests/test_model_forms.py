@@ -38,8 +38,9 @@ from recast.prepare.windows import Windows
 from recast.schedules.always import Always
 from recast.schedules.never import Never
 from recast.series.autoregressive import AR2
+from recast.spec import SeriesSpec
 from recast.task import ForecastTask
-from recast.types import Batch, Progress, SeriesSpec
+from recast.types import Batch, Progress
 
 GROUP = conf_folder() / "model"
 HALFWAY = Progress(step=5, total_steps=10, epoch=0, total_epochs=1)

@@ -40,8 +40,9 @@ from recast.schedules.constant import Constant
 from recast.schedules.horizon_curriculum import HorizonCurriculum
 from recast.schedules.never import Never
 from recast.series.autoregressive import AR2
+from recast.spec import SeriesSpec
 from recast.task import ForecastTask
-from recast.types import Batch, Progress, SeriesSpec
+from recast.types import Batch, Progress
 
 CELLS = sorted(path.stem for path in (conf_folder() / "model" / "cell").glob("*.yaml"))
 HEADS = sorted(path.stem for path in (conf_folder() / "model" / "head").glob("*.yaml"))

@@ -34,7 +34,8 @@ from recast.prepare.windows import Windows
 from recast.schedules.always import Always
 from recast.schedules.constant import Constant
 from recast.schedules.never import Never
-from recast.types import Batch, Progress, SeriesSpec
+from recast.spec import SeriesSpec
+from recast.types import Batch, Progress
 
 START = Progress(step=0, total_steps=10, epoch=0, total_epochs=1)
 CHANNELS, TARGETS, HORIZON = 3, 2, 4

@@ -29,8 +29,8 @@ from recast.models.encoder_decoder import EncoderDecoder
 from recast.models.model import ForecastModel
 from recast.prepare.regime import Regime
 from recast.schedules.linear import Linear
+from recast.spec import SeriesSpec
 from recast.task import ForecastTask
-from recast.types import SeriesSpec
 
 CELLS = concrete_classes(recast.cells, Cell)
 

@@ -17,7 +17,8 @@ from recast.datamodule import ForecastDataModule
 from recast.metrics.mse import MSE
 from recast.metrics.scaled_mse import ScaledMSE
 from recast.runs.scores import fit_baselines, score_baselines
-from recast.types import Forecast, SeriesSpec
+from recast.spec import SeriesSpec
+from recast.types import Forecast
 
 HORIZON, TARGETS = 5, 2
 SPEC = SeriesSpec(

@@ -7,7 +7,8 @@ import torch
 from recast.metrics.mse import MSE
 from recast.metrics.rmse import RMSE
 from recast.runs.local_metrics import local_metrics
-from recast.types import Forecast, SeriesSpec
+from recast.spec import SeriesSpec
+from recast.types import Forecast
 
 SPEC = SeriesSpec(
     names=("a",),

@@ -20,7 +20,8 @@ from recast.configure.compose import compose, conf_folder
 from recast.errors import ConfigurationError
 from recast.models.segment import Segment
 from recast.series.autoregressive import AR2
-from recast.types import Batch, Progress, SeriesSpec
+from recast.spec import SeriesSpec
+from recast.types import Batch, Progress
 
 CELLS = sorted(path.stem for path in (conf_folder() / "model" / "cell").glob("*.yaml"))
 HEADS = sorted(path.stem for path in (conf_folder() / "model" / "head").glob("*.yaml"))

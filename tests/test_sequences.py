@@ -17,6 +17,7 @@ from recast.baselines.summary_ridge import SummaryRidge, summary
 from recast.errors import ConfigurationError, DataError
 from recast.metrics.accuracy import Accuracy
 from recast.metrics.macro_f1 import MacroF1
+from recast.panel import Panel
 from recast.prepare.order import Order
 from recast.prepare.scale import MinMax, NoScaling
 from recast.prepare.sequence_loader import SequenceLoader
@@ -26,7 +27,7 @@ from recast.runs.class_scores import class_scores
 from recast.runs.predictions import Predictions
 from recast.sequence_datamodule import SequenceDataModule
 from recast.series.ts_file import TsSource
-from recast.types import Sequences, SequenceSpec
+from recast.spec import PanelSpec
 
 VOWELS = Path(os.environ.get("RECAST_DATA_DIR", "data")) / "JapaneseVowels_TRAIN.ts"
 HEAD = "@problemName x\n@dimensions 2\n@classLabel true a b\n@data\n"
@@ -305,7 +306,7 @@ def test_new_sequences_are_scaled_as_in_training(files):
     (theirs,) = list(data.test_dataloader())
     assert all(part.equal(other) for part, other in zip(next(iter(ours))[:3], theirs[:3], strict=True))
     with pytest.raises(DataError, match=r"2 dimension\(s\), but the model was trained on 3"):
-        prepare_unseen(unseen, SequenceSpec(*(("",) * 3,) * 2, CLASSES, (0.0,) * 3, (1.0,) * 3))
+        prepare_unseen(unseen, PanelSpec(*(("",) * 3,) * 2, CLASSES, (0.0,) * 3, (1.0,) * 3))
 
 
 @pytest.mark.parametrize(
@@ -319,7 +320,7 @@ def test_impossible_options_are_refused(files, option, value):
 
 def test_the_spec_survives_a_checkpoint(files):
     spec = SequenceDataModule(source=source_of(*files)).spec
-    assert SequenceSpec.from_dict(spec.to_dict()) == spec
+    assert PanelSpec.from_dict(spec.to_dict()) == spec
 
 
 # Batches
@@ -329,7 +330,7 @@ def test_the_spec_survives_a_checkpoint(files):
 @given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=12), data=st.data())
 def test_gathered_batches_are_the_sequences_and_zeros(lengths, data):
     sequences = sequences_of(lengths)
-    spec = SequenceSpec(sequences.names, sequences.units, sequences.classes, (-1.0,) * 2, (1.0,) * 2)
+    spec = PanelSpec(sequences.names, sequences.units, sequences.classes, (-1.0,) * 2, (1.0,) * 2)
     prepared = prepare_unseen(sequences, spec)
     loader = SequenceLoader(prepared.storage, Order(prepared.parts.test, 4))
     which = torch.tensor(data.draw(st.lists(st.integers(0, len(lengths) - 1), min_size=1, max_size=6)))
@@ -347,7 +348,7 @@ def test_gathered_batches_are_the_sequences_and_zeros(lengths, data):
 @given(count=st.integers(1, 30), batch_size=st.integers(1, 12), world=st.integers(1, 3), seed=st.integers(0, 99))
 def test_each_epoch_has_every_sequence_once(count, batch_size, world, seed):
     prepared = prepare_unseen(
-        sequences_of([1] * count, channels=1), SequenceSpec(("x",), ("",), tuple("abc"), (0.0,), (1.0,))
+        sequences_of([1] * count, channels=1), PanelSpec(("x",), ("",), tuple("abc"), (0.0,), (1.0,))
     )
     seen = []
     for rank in range(world):
@@ -380,7 +381,7 @@ def test_a_restored_loader_goes_on_in_mid_epoch(files):
 @given(classes=st.integers(2, 6), count=st.integers(1, 60), batch=st.integers(1, 20), seed=st.integers(0, 999))
 def test_metrics_agree_with_scikit_learn(classes, count, batch, seed):
     random = np.random.default_rng(seed)
-    spec = SequenceSpec(("x",), ("",), tuple("abcdef"[:classes]), (0.0,), (1.0,))
+    spec = PanelSpec(("x",), ("",), tuple("abcdef"[:classes]), (0.0,), (1.0,))
     probabilities = random.dirichlet(np.ones(classes), size=count)
     labels = random.integers(0, classes, count)
     metrics = {"accuracy": Accuracy(spec=spec), "macro_f1": MacroF1(spec=spec)}

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recast.errors import DataError
+from recast.panel import Panel
 from recast.series.csv_file import CsvSource
 from recast.series.fingerprint import fingerprint
 from recast.series.sines import TwoSines
 from recast.series.tide import TideSimulator
 from recast.series.writer import write_csv
-from recast.types import Series
 
 
 def small(values=((0.1, 2.0), (1 / 3, -4.0)), **changes):

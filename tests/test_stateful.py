@@ -43,8 +43,9 @@ from recast.prepare.windows import Windows
 from recast.runs import fit
 from recast.schedules.linear import Linear
 from recast.series.tide import TideSimulator
+from recast.spec import SeriesSpec
 from recast.task import ForecastTask
-from recast.types import Batch, Progress, SeriesSpec
+from recast.types import Batch, Progress
 
 CELLS = concrete_classes(recast.cells, Cell)
 every_cell = pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.__name__)

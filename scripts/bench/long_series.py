@@ -54,7 +54,7 @@ def _series(rows: int) -> Any:
     import numpy as np
     from peers.series import STEP, tide
 
-    from recast.types import Series
+    from recast.panel import Panel
 
     return Series(
         times=np.datetime64("2000-01-01", "ns") + np.arange(rows) * np.timedelta64(STEP, "m"),

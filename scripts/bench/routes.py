@@ -21,7 +21,8 @@ from recast.models.encoder import Encoder
 from recast.models.encoder_decoder import EncoderDecoder
 from recast.recurrence.engine import Engine, Name, using
 from recast.schedules.constant import Constant
-from recast.types import Batch, Progress, SeriesSpec
+from recast.spec import SeriesSpec
+from recast.types import Batch, Progress
 
 from .naive import Naive
 

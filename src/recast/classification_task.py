@@ -18,7 +18,7 @@ from recast.metrics.macro_f1 import MacroF1
 from recast.models.classifier import Classifier
 from recast.options import Fraction, checked
 from recast.training_task import TrainingTask
-from recast.types import SequenceBatch
+from recast.types import Batch
 
 ClassMetricFactory = Callable[..., ClassMetric]
 
@@ -70,11 +70,11 @@ class ClassificationTask(TrainingTask):
         """The metrics of "validation" or "test" by name."""
         return dict(self.scores[part].items())  # pyright: ignore[reportCallIssue] ModuleDict is untyped
 
-    def probabilities(self, batch: SequenceBatch) -> Float[Tensor, "batch classes"]:
+    def probabilities(self, batch: Batch) -> Float[Tensor, "batch classes"]:
         """The probability of each class."""
         return self.model(batch).softmax(dim=1)
 
-    def training_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The smoothed cross-entropy."""
         scores = self.model(batch)
         loss = functional.cross_entropy(scores, batch.label, label_smoothing=self.label_smoothing)
@@ -91,19 +91,19 @@ class ClassificationTask(TrainingTask):
             log_curves(self.trainer, {"loss/train": mean.item(), "accuracy/train": accuracy.item()})
         return self.weighted(loss, batch.share)
 
-    def validation_step(self, batch: SequenceBatch, batch_idx: int) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Scores a batch."""
         self._score("validation", batch)
 
-    def test_step(self, batch: SequenceBatch, batch_idx: int) -> None:
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Scores a batch."""
         self._score("test", batch)
 
-    def predict_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The probability of each class."""
         return self.probabilities(batch)
 
-    def _score(self, part: str, batch: SequenceBatch) -> None:
+    def _score(self, part: str, batch: Batch) -> None:
         if not len(batch.label):
             return
         scores = self.model(batch)

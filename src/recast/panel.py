@@ -171,6 +171,12 @@ class Panel:
         return next((column for column in self.static if column.role == "target"), None)
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The levels of that column; () where there is none."""
+        column = self.label_column
+        return () if column is None else column.levels or ()
+
+    @property
     def labels(self) -> np.ndarray:
         """The level of that column for each item, int64, shape (items,); -1 where it is unknown."""
         place = next(place for place, column in enumerate(self.static) if column.role == "target")

@@ -1,9 +1,12 @@
 """What a model must know of its data. It flows from data to model, never back."""
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 from recast.panel import Column, Role
+
+Feature = Literal["past", "known", "static", "categories", "masks"]
+"""What a panel may have beside real targets that are always observed; a model states which of it it reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +86,22 @@ class PanelSpec:
         label = next((column for column in self.static if column.role == "target"), None)
         return () if label is None else label.levels or ()
 
+    @property
+    def features(self) -> dict[Feature, str]:
+        """What the panel has beside real targets that are always observed, with the names of its columns."""
+        inputs = [*self.of("past", "known"), *self.static_inputs]
+        found: dict[Feature, list[str]] = {
+            "past": [column.name for column in self.of("past")],
+            "known": self._known_names(),
+            "static": [column.name for column in self.static_inputs],
+            "categories": [column.name for column in inputs if column.is_category],
+            "masks": ["values not observed"] if self.masked else [],
+        }
+        return {feature: ", ".join(names) for feature, names in found.items() if names}
+
+    def _known_names(self) -> list[str]:
+        return [column.name for column in self.of("known")]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain containers, fit for a checkpoint and for JSON."""
         return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
@@ -113,6 +132,9 @@ class SeriesSpec(PanelSpec):
     def known_reals(self) -> int:
         """Numbers known ahead at each step: the known columns, then a sine and a cosine for each period."""
         return super().known_reals + 2 * len(self.periods)
+
+    def _known_names(self) -> list[str]:
+        return [*super()._known_names(), *(f"a period of {period:g} h" for period in self.periods)]
 
 
 def _plain(value: Any) -> Any:

@@ -5,16 +5,16 @@ from abc import ABC, abstractmethod
 import numpy as np
 from jaxtyping import Float
 
-from recast.types import Sequences
+from recast.panel import Panel
 
 
 class ClassBaseline(ABC):
     """A classifier without a network: fitted on the training sequences, in the data's own unit."""
 
     @abstractmethod
-    def fit(self, sequences: Sequences) -> None:
+    def fit(self, sequences: Panel) -> None:
         """Learns from the training sequences; must come before `probabilities`. A second call starts afresh."""
 
     @abstractmethod
-    def probabilities(self, sequences: Sequences) -> Float[np.ndarray, "sequences classes"]:
+    def probabilities(self, sequences: Panel) -> Float[np.ndarray, "sequences classes"]:
         """The probability of each class for each sequence, whose label is not looked at."""

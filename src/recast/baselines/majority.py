@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from recast.baselines.class_baseline import ClassBaseline
 from recast.options import checked
-from recast.types import Sequences
+from recast.panel import Panel
 
 
 @final
@@ -22,11 +22,11 @@ class Majority(ClassBaseline):
     def __init__(self) -> None:
         pass
 
-    def fit(self, sequences: Sequences) -> None:
+    def fit(self, sequences: Panel) -> None:
         """See the base class."""
         counts = np.bincount(sequences.labels, minlength=len(sequences.classes))
         self._frequencies = (counts + 1) / (counts + 1).sum()
 
-    def probabilities(self, sequences: Sequences) -> Float[np.ndarray, "sequences classes"]:
+    def probabilities(self, sequences: Panel) -> Float[np.ndarray, "sequences classes"]:
         """See the base class."""
-        return np.tile(self._frequencies, (len(sequences), 1))
+        return np.tile(self._frequencies, (len(sequences.ids), 1))

@@ -9,7 +9,7 @@ from scipy.special import softmax
 from recast.baselines.class_baseline import ClassBaseline
 from recast.errors import DataError
 from recast.options import PositiveFloat, checked
-from recast.types import Sequences
+from recast.panel import Panel
 
 
 @final
@@ -32,13 +32,13 @@ class SummaryRidge(ClassBaseline):
     def __init__(self, *, penalty: PositiveFloat = 1.0) -> None:
         self.penalty = penalty
 
-    def fit(self, sequences: Sequences) -> None:
+    def fit(self, sequences: Panel) -> None:
         """See the base class.
 
         Raises:
             DataError: if there is no sequence.
         """
-        if not len(sequences):
+        if not len(sequences.ids):
             raise DataError("SummaryRidge: the training part has no sequence")
         features = summary(sequences)
         self._offset, spread = features.mean(axis=0), features.std(axis=0)
@@ -49,16 +49,16 @@ class SummaryRidge(ClassBaseline):
         gram = x.T @ x + self.penalty * np.eye(x.shape[1])
         self._weights = np.linalg.solve(gram, x.T @ (y - self._intercept))
 
-    def probabilities(self, sequences: Sequences) -> Float[np.ndarray, "sequences classes"]:
+    def probabilities(self, sequences: Panel) -> Float[np.ndarray, "sequences classes"]:
         """See the base class."""
         x = (summary(sequences) - self._offset) / self._scale
         return softmax(x @ self._weights + self._intercept, axis=1)
 
 
-def summary(sequences: Sequences) -> Float[np.ndarray, "sequences features"]:
+def summary(sequences: Panel) -> Float[np.ndarray, "sequences features"]:
     """Mean, (population) standard deviation, first and last value of each channel of each sequence."""
-    lengths, first = sequences.lengths[:, None], sequences.starts[:-1]
+    lengths, first = sequences.lengths[:, None], sequences.starts
     mean = np.add.reduceat(sequences.values, first) / lengths
     centred = sequences.values - np.repeat(mean, sequences.lengths, axis=0)
     std = np.sqrt(np.add.reduceat(centred**2, first) / lengths)
-    return np.concatenate([mean, std, sequences.values[first], sequences.values[sequences.starts[1:] - 1]], axis=1)
+    return np.concatenate([mean, std, sequences.values[first], sequences.values[sequences.bounds[1:] - 1]], axis=1)

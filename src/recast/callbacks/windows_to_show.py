@@ -9,8 +9,8 @@ from torch import Tensor
 
 from recast.datamodule import ForecastDataModule
 from recast.figures.panel import Panel
+from recast.panel import Panel
 from recast.task import ForecastTask
-from recast.types import Series
 
 LEVEL = 0.9  # of the band
 

@@ -21,8 +21,8 @@ from recast.datamodule import ForecastDataModule
 from recast.errors import CheckpointError, ConfigurationError
 from recast.prepare.prepare import Prepared
 from recast.prepare.sequences import PreparedSequences
+from recast.spec import SeriesSpec
 from recast.task import ForecastTask
-from recast.types import SeriesSpec
 
 FORMAT = 2
 PARTS = ("data", "model", "task", "metrics")

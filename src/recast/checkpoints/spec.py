@@ -8,7 +8,7 @@ from annotated_types import MinLen
 from recast.errors import ConfigurationError
 from recast.options import NonNegativeFloat, PositiveFloat, PositiveInt, check_values
 from recast.series.step import parse_step
-from recast.types import SequenceSpec, SeriesSpec
+from recast.spec import PanelSpec, SeriesSpec
 
 FIELDS: dict[str, Any] = {
     "names": Annotated[list[str], MinLen(1)],
@@ -52,13 +52,13 @@ SEQUENCE_FIELDS: dict[str, Any] = {
 }
 
 
-def checked_sequence_spec(values: object) -> SequenceSpec:
-    """The inverse of `SequenceSpec.to_dict` for values of unknown origin.
+def checked_sequence_spec(values: object) -> PanelSpec:
+    """The inverse of `PanelSpec.to_dict` for values of unknown origin.
 
     Raises:
         ConfigurationError: if a field is missing, unknown, of the wrong type or out of range, or the fields disagree.
     """
-    spec = SequenceSpec.from_dict(_fields(values, SEQUENCE_FIELDS))
+    spec = PanelSpec.from_dict(_fields(values, SEQUENCE_FIELDS))
     lengths = [len(numbers) for numbers in (spec.units, spec.offset, spec.scale)]
     if lengths != [len(spec.names)] * 3:
         raise ConfigurationError(

@@ -6,7 +6,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from recast.metrics.class_metric import ClassMetric
 from recast.options import checked
-from recast.types import SequenceSpec
+from recast.spec import PanelSpec
 
 
 @final
@@ -18,5 +18,5 @@ class Accuracy(ClassMetric, MulticlassAccuracy):
     """
 
     @checked
-    def __init__(self, *, spec: SequenceSpec) -> None:
+    def __init__(self, *, spec: PanelSpec) -> None:
         super().__init__(num_classes=len(spec.classes), average="micro")

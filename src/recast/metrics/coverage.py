@@ -8,7 +8,8 @@ from torch import Tensor
 from recast.errors import ConfigurationError
 from recast.metrics.lead_metric import LeadMetric
 from recast.options import Fraction, checked
-from recast.types import Forecast, SeriesSpec
+from recast.spec import SeriesSpec
+from recast.types import Forecast
 
 
 @final

@@ -9,7 +9,8 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from recast.options import checked
-from recast.types import Forecast, SeriesSpec
+from recast.spec import SeriesSpec
+from recast.types import Forecast
 
 
 class LeadMetric(Metric, ABC):

@@ -6,7 +6,7 @@ from torchmetrics.classification import MulticlassF1Score
 
 from recast.metrics.class_metric import ClassMetric
 from recast.options import checked
-from recast.types import SequenceSpec
+from recast.spec import PanelSpec
 
 
 @final
@@ -21,5 +21,5 @@ class MacroF1(ClassMetric, MulticlassF1Score):
     """
 
     @checked
-    def __init__(self, *, spec: SequenceSpec) -> None:
+    def __init__(self, *, spec: PanelSpec) -> None:
         super().__init__(num_classes=len(spec.classes), average="macro")

@@ -7,7 +7,8 @@ from torch import Tensor
 from recast.errors import ConfigurationError
 from recast.metrics.lead_metric import LeadMetric
 from recast.options import checked
-from recast.types import Forecast, SeriesSpec
+from recast.spec import SeriesSpec
+from recast.types import Forecast
 
 
 @final

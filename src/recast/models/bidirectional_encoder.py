@@ -64,12 +64,13 @@ class BidirectionalEncoder(nn.Module):
             yield from cast("Cell[Any]", cells[-1]).output_weights()
 
     def forward(
-        self, batch: Batch, *, last: int | None = None
+        self, batch: Batch, inputs: Float[Tensor, "batch context inputs"], *, last: int | None = None
     ) -> tuple[Float[Tensor, "batch steps hidden"], list[Any]]:
         """Outputs of the top layer, forward direction first, and a state for each layer.
 
         Args:
             batch: Windows.
+            inputs: What is read at each step of their context.
             last: How many of the last steps' outputs are wanted; none: all.
 
         Raises:
@@ -80,7 +81,7 @@ class BidirectionalEncoder(nn.Module):
                 "EncoderDecoder: bidirectional=True cannot carry states over from batch to batch, as the backward "
                 "direction begins at the end of the context; use bidirectional=False or training without carried states"
             )
-        outputs = batch.context
+        outputs = inputs
         states = []
         for layer in range(len(self.ahead)):
             if layer:

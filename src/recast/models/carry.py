@@ -51,7 +51,7 @@ class Carry(nn.Module):
     def keep(self, batch: Batch, states: list[Any]) -> None:
         """Remembers the state of each layer after the last step of the batch."""
         self._kept = torch.cat([part.detach() for state in states for part in state], dim=-1)
-        self._rows = batch.start + batch.context.shape[1]
+        self._rows = batch.start + batch.context
 
     def get_extra_state(self) -> Float[Tensor, "windows numbers"]:
         """For each window the row that its state belongs before, and the state; called by torch.

@@ -1,6 +1,6 @@
 """A recurrent classifier of sequences of different lengths."""
 
-from typing import Any, Literal, cast, final
+from typing import Any, ClassVar, Literal, cast, final
 
 import torch
 from jaxtyping import Float, Int
@@ -10,9 +10,12 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from recast.cells.torch_cell import TorchCell
 from recast.errors import ConfigurationError
+from recast.models.inputs import Inputs
+from recast.models.reads import EVERYTHING, require
 from recast.models.stack import CellFactory, Stack
 from recast.options import Fraction, NonNegativeFloat, PositiveInt, checked
-from recast.types import SequenceBatch, SequenceSpec
+from recast.spec import Feature, PanelSpec
+from recast.types import Batch
 
 Pooling = Literal["last", "mean"]
 Route = Literal["padded", "packed"]
@@ -45,11 +48,13 @@ class Classifier(nn.Module):
         ConfigurationError: if an option has the wrong type or lies out of range, or the cell cannot run packed.
     """
 
+    reads: ClassVar[frozenset[Feature]] = EVERYTHING
+
     @checked
     def __init__(
         self,
         *,
-        spec: SequenceSpec,
+        spec: PanelSpec,
         cell: CellFactory,
         layers: PositiveInt = 1,
         dropout: Fraction = 0.0,
@@ -58,8 +63,10 @@ class Classifier(nn.Module):
         route: Route = "padded",
     ) -> None:
         super().__init__()
+        require("Classifier", spec, self.reads)
         self.spec = spec
-        self.stack = Stack(cell=cell, input_size=len(spec.names), layers=layers, dropout=dropout)
+        self.inputs = Inputs(spec)
+        self.stack = Stack(cell=cell, input_size=self.inputs.context_size, layers=layers, dropout=dropout)
         self.linear = nn.Linear(self.stack.hidden_size, len(spec.classes))
         self.noise = noise
         self.pooling = pooling
@@ -72,17 +79,19 @@ class Classifier(nn.Module):
                         f"{type(layer).__name__} is not; use route=padded, which gives the same results"
                     )
 
-    def forward(self, batch: SequenceBatch) -> Float[Tensor, "batch classes"]:
+    def forward(self, batch: Batch) -> Float[Tensor, "batch classes"]:
         """The scores of each class, before the softmax."""
         run = self._packed if self.route == "packed" else self._padded
-        pooled = run(batch.values, batch.lengths)
+        inputs = self.inputs.context(batch)
+        lengths = batch.start.new_full((len(inputs),), inputs.shape[1]) if batch.lengths is None else batch.lengths
+        pooled = run(inputs, lengths)
         return self.linear(functional.dropout(pooled, self.stack.dropout, self.training))
 
     def _noisy(self, values: Tensor) -> Tensor:
         return values + self.noise * torch.randn_like(values) if self.training and self.noise else values
 
     def _padded(
-        self, values: Float[Tensor, "batch time channels"], lengths: Int[Tensor, " batch"]
+        self, values: Float[Tensor, "batch time inputs"], lengths: Int[Tensor, " batch"]
     ) -> Float[Tensor, "batch hidden"]:
         inside = (torch.arange(values.shape[1], device=lengths.device) < lengths.unsqueeze(1)).unsqueeze(2)
         # A gradient of zero times a NaN of the padding would be NaN.
@@ -92,7 +101,7 @@ class Classifier(nn.Module):
         return outputs[torch.arange(len(lengths), device=lengths.device), lengths - 1]
 
     def _packed(
-        self, values: Float[Tensor, "batch time channels"], lengths: Int[Tensor, " batch"]
+        self, values: Float[Tensor, "batch time inputs"], lengths: Int[Tensor, " batch"]
     ) -> Float[Tensor, "batch hidden"]:
         packed = pack_padded_sequence(values, lengths.cpu(), batch_first=True, enforce_sorted=False)
         packed = _replaced(packed, self._noisy(packed.data))

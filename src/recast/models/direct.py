@@ -1,6 +1,6 @@
 """Sequence to vector: all leads at once from the end of the context."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from jaxtyping import Float
 from torch import Tensor
@@ -12,11 +12,17 @@ from recast.models.encoder import Encoder
 from recast.models.horizon_readout import HorizonReadout
 from recast.models.model import AnchorFactory, ForecastModel, TrainingForecast
 from recast.models.origins import seen_from_origins
+from recast.models.reads import EVERYTHING
 from recast.models.stack import CellFactory
 from recast.options import Fraction, NonNegativeInt, checked
-from recast.types import Batch, Progress, SeriesSpec
+from recast.spec import Feature, SeriesSpec
+from recast.types import Batch, Progress
 
 Readout = Literal["linear", "recurrent"]
+READS_CONTEXT = (
+    "readout=recurrent reads the context only",
+    "use readout=linear or data without inputs known ahead (data.source.known=null, data.periods=null)",
+)
 
 
 class Direct(ForecastModel):
@@ -44,6 +50,8 @@ class Direct(ForecastModel):
             readout is asked for where there are inputs known ahead, which it has no place for.
     """
 
+    reads: ClassVar[frozenset[Feature]] = EVERYTHING
+
     @checked
     def __init__(
         self,
@@ -56,13 +64,18 @@ class Direct(ForecastModel):
         readout: Readout = "linear",
         anchor: AnchorFactory = LastAnchor,
     ) -> None:
-        super().__init__(spec=spec, head=head, anchor=anchor)
+        super().__init__(
+            spec=spec, head=head, anchor=anchor, but={"known": READS_CONTEXT} if readout == "recurrent" else None
+        )
         shape = (spec.horizon, spec.targets, head.size)
         self.shape = shape
         if readout == "recurrent":
-            _check_recurrent(spec)
             self.encoder = Encoder(
-                cell=cell, input_size=spec.inputs, layers=layers, dropout=dropout, top=shape[0] * shape[1] * shape[2]
+                cell=cell,
+                input_size=self.inputs.context_size,
+                layers=layers,
+                dropout=dropout,
+                top=shape[0] * shape[1] * shape[2],
             )
             self.readout = None
             return
@@ -71,10 +84,10 @@ class Direct(ForecastModel):
                 "Direct: layers=0 with readout=linear is a linear map of the last input alone, without memory; "
                 "use layers=1 or more, or readout=recurrent"
             )
-        self.encoder = Encoder(cell=cell, input_size=spec.inputs, layers=layers, dropout=dropout)
+        self.encoder = Encoder(cell=cell, input_size=self.inputs.context_size, layers=layers, dropout=dropout)
         self.readout = HorizonReadout(
             hidden_size=self.encoder.hidden_size,
-            known=spec.known,
+            known=self.inputs.ahead_size,
             leads=spec.horizon,
             targets=spec.targets,
             parameters=head.size,
@@ -88,7 +101,7 @@ class Direct(ForecastModel):
     def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
         """The forecasts from each origin."""
         seen = seen_from_origins(batch, self.anchor.reach)
-        return TrainingForecast(self._read(batch, seen), seen.target)
+        return TrainingForecast(self._read(batch, seen), seen.target, seen.target_observed)
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
         """Head parameters of all leads."""
@@ -96,15 +109,7 @@ class Direct(ForecastModel):
 
     def _read(self, batch: Batch, seen: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
         """Head parameters for the windows `seen` from the origins of a batch."""
-        _, states = self.encoder(batch, last=0)
+        _, states = self.encoder(batch, self.inputs.context(batch), last=0)
         last = states[-1].hidden
-        raw = last.unflatten(-1, self.shape) if self.readout is None else self.readout(last, seen.known)
+        raw = last.unflatten(-1, self.shape) if self.readout is None else self.readout(last, self.inputs.ahead(seen))
         return self.head.shift(raw, self.base(seen))
-
-
-def _check_recurrent(spec: SeriesSpec) -> None:
-    if spec.known:
-        raise ConfigurationError(
-            f"Direct: readout=recurrent reads the context only, but the data have {spec.known} inputs known ahead "
-            "(data.periods); use readout=linear or data.periods=null"
-        )

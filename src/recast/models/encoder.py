@@ -41,7 +41,7 @@ class Encoder(nn.Module):
         return self.stack.layers[-1].output_weights()
 
     def forward(
-        self, batch: Batch, *, last: int | None = None
+        self, batch: Batch, inputs: Float[Tensor, "batch context inputs"], *, last: int | None = None
     ) -> tuple[Float[Tensor, "batch steps hidden"], list[Any]]:
         """Outputs of the top layer, and the last state of each layer.
 
@@ -49,17 +49,18 @@ class Encoder(nn.Module):
 
         Args:
             batch: Windows.
+            inputs: What is read at each step of their context.
             last: How many of the last steps' outputs are wanted; none: all. The fewer, the faster.
         """
-        steps = batch.context.shape[1]
+        steps = inputs.shape[1]
         first = 0 if last is None else max(steps - last, 0)
         carries = batch.carried is not None and self.training
-        start = self.carry.start(batch, self._initial_states(batch.context)) if carries else None
+        start = self.carry.start(batch, self._initial_states(inputs)) if carries else None
         origins = batch.origins or (steps,)
-        outputs, states = self.stack.unroll(batch.context, start, outputs_from=first, at=origins)
+        outputs, states = self.stack.unroll(inputs, start, outputs_from=first, at=origins)
         if carries:
             self.carry.keep(batch, last_of(states))
         return outputs, [type(state)(*(field.flatten(0, 1) for field in state)) for state in states]
 
-    def _initial_states(self, context: Float[Tensor, "batch context inputs"]) -> list[Any]:
-        return [cell.initial_state(len(context), context) for cell in self.stack.layers]
+    def _initial_states(self, inputs: Float[Tensor, "batch context inputs"]) -> list[Any]:
+        return [cell.initial_state(len(inputs), inputs) for cell in self.stack.layers]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from recast.anchors.last import LastAnchor
 from recast.attention.attention import Attention, Memory
@@ -14,19 +14,25 @@ from recast.models.coins import Coin, Coins
 from recast.models.decoder import Decoder, Feedback
 from recast.models.encoder import Encoder
 from recast.models.model import AnchorFactory
+from recast.models.reads import EVERYTHING
 from recast.models.stack import CellFactory, Stack, given_start
 from recast.models.unrolling import UnrollingModel
 from recast.options import Fraction, PositiveInt, checked
 from recast.schedules.schedule import Schedule
-from recast.types import Batch, SeriesSpec
+from recast.spec import Feature, SeriesSpec
+from recast.types import Batch
 
 AttentionFactory = Callable[..., Attention]
+SHARED = (
+    "tied=True shares one stack of cells, so that the encoder reads nothing that the decoder cannot know",
+    "use tied=False or data without them",
+)
 
 
 class EncoderDecoder(UnrollingModel):
     """A recurrent encoder reads the context; a recurrent decoder starts from its state and unrolls the horizon.
 
-    What the decoder is fed, and how `schedule` decides on it, says `UnrollingModel`. The encoder-decoder is that of Cho
+    See `UnrollingModel` for what the decoder is fed, and how `schedule` decides on it. The encoder-decoder is that of Cho
     et al. 2014 (arXiv 1406.1078) and Sutskever et al. 2014 (arXiv 1409.3215), with the last observation as first input.
 
     Args:
@@ -53,6 +59,8 @@ class EncoderDecoder(UnrollingModel):
         ConfigurationError: if an option is out of range, or `tied` does not fit the data or the encoder.
     """
 
+    reads: ClassVar[frozenset[Feature]] = EVERYTHING
+
     @checked
     def __init__(
         self,
@@ -71,13 +79,9 @@ class EncoderDecoder(UnrollingModel):
         detach_feedback: bool = False,
         coin: Coin = "step",
     ) -> None:
-        super().__init__(spec=spec, head=head, anchor=anchor)
-        if tied and spec.inputs != spec.targets + spec.known:
-            past = ", ".join(spec.names[spec.targets :])
-            raise ConfigurationError(
-                f"EncoderDecoder: tied=True shares one stack of cells, but the encoder also reads past inputs ({past}) "
-                "that the decoder cannot know; use tied=False or a source without past inputs"
-            )
+        super().__init__(
+            spec=spec, head=head, anchor=anchor, but=dict.fromkeys(("past", "masks"), SHARED) if tied else None
+        )
         if tied and bidirectional:
             raise ConfigurationError(
                 "EncoderDecoder: tied=True shares one stack of cells, but with bidirectional=True the encoder has two, "
@@ -85,15 +89,23 @@ class EncoderDecoder(UnrollingModel):
             )
         self.schedule = schedule
         decoder_stack = partial(
-            Stack, cell=given_start(cell), input_size=spec.targets + spec.known, layers=layers, dropout=dropout
+            Stack,
+            cell=given_start(cell),
+            input_size=spec.targets + self.inputs.ahead_size,
+            layers=layers,
+            dropout=dropout,
         )
         if bidirectional:
             stack = decoder_stack()
             self.encoder = BidirectionalEncoder(
-                cell=cell, input_size=spec.inputs, layers=layers, dropout=dropout, state_sizes=stack.state_sizes
+                cell=cell,
+                input_size=self.inputs.context_size,
+                layers=layers,
+                dropout=dropout,
+                state_sizes=stack.state_sizes,
             )
         else:
-            encoder = Encoder(cell=cell, input_size=spec.inputs, layers=layers, dropout=dropout)
+            encoder = Encoder(cell=cell, input_size=self.inputs.context_size, layers=layers, dropout=dropout)
             stack = encoder.stack if tied else decoder_stack()
             self.encoder = encoder
         self.decoder = Decoder(
@@ -117,5 +129,6 @@ class EncoderDecoder(UnrollingModel):
 
     def start(self, batch: Batch) -> tuple[list[Any], Memory]:
         """What the decoder starts from, and what it may look back at."""
-        outputs, states = self.encoder(batch, last=None if self.decoder.attention.looks_back else 0)
+        last = None if self.decoder.attention.looks_back else 0
+        outputs, states = self.encoder(batch, self.inputs.context(batch), last=last)
         return states, self.decoder.attention.memorise(outputs)

@@ -1,11 +1,11 @@
 """What every forecasting model offers: a free-running forecast, and what training optimises."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import ClassVar, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from recast.anchors.anchor import Anchor
@@ -13,16 +13,24 @@ from recast.anchors.last import LastAnchor
 from recast.errors import ConfigurationError
 from recast.heads.head import Head
 from recast.models.carry import Carry
-from recast.types import Batch, Forecast, Progress, SeriesSpec
+from recast.models.history import held_history
+from recast.models.inputs import Inputs
+from recast.models.reads import require
+from recast.spec import Feature, SeriesSpec
+from recast.types import Batch, Forecast, Progress
 
 AnchorFactory = Callable[..., Anchor]
 
 
 class TrainingForecast(NamedTuple):
-    """Forecasts that the loss compares with the truth, from one or several origins of each window."""
+    """Forecasts that the loss compares with the truth, from one or several origins of each window.
+
+    observed: where there is a truth to compare with; None: everywhere.
+    """
 
     parameters: Float[Tensor, "origins horizon targets parameters"]
     target: Float[Tensor, "origins horizon targets"]
+    observed: Bool[Tensor, "origins horizon targets"] | None = None
 
 
 class ForecastModel(nn.Module, ABC):
@@ -33,16 +41,30 @@ class ForecastModel(nn.Module, ABC):
         head: What is forecast (a point, a distribution) and how it is scored in training.
         anchor: Builds the base forecast that the network's output is added to.
         leads: Leads of that base forecast; none: the horizon. [steps]
+        but: What it does not read as its options stand: why, and the remedy.
+
+    Attributes:
+        reads: What of the data it can read beside real targets that are always observed.
 
     Raises:
-        ConfigurationError: if the anchor reads more than the context.
+        ConfigurationError: if the anchor reads more than the context, or the data have what the model does not read.
     """
 
+    reads: ClassVar[frozenset[Feature]]
+
     def __init__(
-        self, *, spec: SeriesSpec, head: Head, anchor: AnchorFactory = LastAnchor, leads: int | None = None
+        self,
+        *,
+        spec: SeriesSpec,
+        head: Head,
+        anchor: AnchorFactory = LastAnchor,
+        leads: int | None = None,
+        but: Mapping[Feature, tuple[str, str]] | None = None,
     ) -> None:
         super().__init__()
+        require(type(self).__name__, spec, self.reads, but)
         self.spec = spec
+        self.inputs = Inputs(spec)
         self.head = head
         self.anchor = anchor(targets=spec.targets, leads=leads or spec.horizon)
         if self.anchor.reach > spec.context:
@@ -57,7 +79,7 @@ class ForecastModel(nn.Module, ABC):
 
     def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
         """What the loss is taken of, under the model's training regime; that of `forward` unless it has one."""
-        return TrainingForecast(self(batch), batch.target)
+        return TrainingForecast(self(batch), batch.target, batch.target_observed)
 
     def teacher_forced(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"] | None:
         """Head parameters when each step is fed the truth; None for a model that feeds nothing back."""
@@ -104,13 +126,13 @@ class ForecastModel(nn.Module, ABC):
         Raises:
             ConfigurationError: if the anchor reads more than the context of this batch.
         """
-        if self.anchor.reach > batch.context.shape[1]:
+        if self.anchor.reach > batch.context:
             raise ConfigurationError(
                 f"{type(self.anchor).__name__} reads the last {self.anchor.reach} steps, but a training window has "
-                f"{batch.context.shape[1]}; give it fewer, or a longer data.regime.chunk"
+                f"{batch.context}; give it fewer, or a longer data.regime.chunk"
             )
-        return self.anchor(batch.context[:, -self.anchor.reach :, : self.spec.targets])
+        return self.anchor(held_history(batch)[:, -self.anchor.reach :])
 
     def last(self, batch: Batch) -> Float[Tensor, "batch targets"]:
         """The last observation of the targets."""
-        return batch.context[:, -1, : self.spec.targets]
+        return held_history(batch)[:, -1]

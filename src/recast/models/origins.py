@@ -1,9 +1,10 @@
 """A batch with several forecast origins in each window, seen from each of them."""
 
 import torch
+from torch import Tensor
 
 from recast.errors import ConfigurationError
-from recast.types import Batch, Share
+from recast.types import Batch, Categories, Observed, Share
 
 
 def seen_from_origins(batch: Batch, reach: int) -> Batch:
@@ -23,17 +24,45 @@ def seen_from_origins(batch: Batch, reach: int) -> Batch:
             f"the anchor reads the last {reach} steps, but the first forecast origin lies after {batch.origins[0]}; "
             "give it fewer, or a longer data.regime.chunk with fewer data.regime.origins"
         )
-    horizon, targets, known = batch.target.shape[1], batch.target.shape[2], batch.known.shape[2]
-    observed = batch.context.shape[2] - known
-    at = torch.tensor(batch.origins, device=batch.context.device)
-    context = batch.context.unfold(1, reach, 1)[:, at - reach]
-    truth = torch.cat([batch.context[..., :targets], batch.target], dim=1).unfold(1, horizon, 1)[:, at]
-    ahead = torch.cat([batch.context[..., observed:], batch.known], dim=1).unfold(1, horizon, 1)[:, at]
-    share = batch.share
+    horizon = batch.target.shape[1]
+    at = torch.tensor(batch.origins, device=batch.start.device)
+
+    def before(values: Tensor) -> Tensor:
+        return _from(values, at - reach, reach)
+
+    def around(values: Tensor) -> Tensor:
+        return _from(values, at - reach, reach + horizon)
+
+    def after(past: Tensor, future: Tensor) -> Tensor:
+        return _from(torch.cat([past, future], dim=1), at, horizon)
+
+    def repeated(values: Tensor) -> Tensor:
+        return values.repeat_interleave(len(at), dim=0)
+
+    share, observed, categories = batch.share, batch.observed, batch.categories
     return Batch(
-        context=context.transpose(-1, -2).flatten(0, 1),
-        target=truth.transpose(-1, -2).flatten(0, 1),
-        known=ahead.transpose(-1, -2).flatten(0, 1),
+        history=before(batch.history),
+        past=before(batch.past),
+        known=around(batch.known),
+        static=repeated(batch.static),
+        target=after(batch.history, batch.target),
         start=(batch.start.unsqueeze(1) + at - reach).flatten(),
-        share=None if share is None else Share(share.total * len(at), share.first * len(at), share.weight),
+        item=repeated(batch.item),
+        observed=observed
+        and Observed(
+            history=before(observed.history),
+            past=before(observed.past),
+            known=around(observed.known),
+            target=after(observed.history, observed.target),
+        ),
+        categories=categories
+        and Categories(
+            past=before(categories.past), known=around(categories.known), static=repeated(categories.static)
+        ),
+        share=share and Share(share.total * len(at), share.first * len(at), share.weight),
     )
+
+
+def _from(values: Tensor, first: Tensor, length: int) -> Tensor:
+    """`length` steps from each of the steps `first`, one window after the other."""
+    return values.unfold(1, length, 1)[:, first].transpose(-1, -2).flatten(0, 1)

@@ -1,19 +1,24 @@
 """Sequence to sequence: at every step of the context a forecast of what follows it."""
 
+from typing import ClassVar
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from recast.anchors.last import LastAnchor
 from recast.errors import ConfigurationError
 from recast.heads.head import Head
 from recast.models.encoder import Encoder
+from recast.models.history import held_history, observed_truth
 from recast.models.horizon_readout import HorizonReadout
 from recast.models.model import AnchorFactory, ForecastModel, TrainingForecast
+from recast.models.reads import EVERYTHING
 from recast.models.rolling import rolling
 from recast.models.stack import CellFactory
 from recast.options import Fraction, PositiveInt, checked
-from recast.types import Batch, Progress, SeriesSpec
+from recast.spec import Feature, SeriesSpec
+from recast.types import Batch, Progress
 
 
 class PerStep(ForecastModel):
@@ -41,6 +46,8 @@ class PerStep(ForecastModel):
         ConfigurationError: if an option is out of range, or `origins` exceeds the context.
     """
 
+    reads: ClassVar[frozenset[Feature]] = EVERYTHING
+
     @checked
     def __init__(
         self,
@@ -59,10 +66,10 @@ class PerStep(ForecastModel):
                 f"PerStep: origins={origins}, but the context has {spec.context} steps; use fewer, or null for all"
             )
         self.origins = origins
-        self.encoder = Encoder(cell=cell, input_size=spec.inputs, layers=layers, dropout=dropout)
+        self.encoder = Encoder(cell=cell, input_size=self.inputs.context_size, layers=layers, dropout=dropout)
         self.readout = HorizonReadout(
             hidden_size=self.encoder.hidden_size,
-            known=spec.known,
+            known=self.inputs.ahead_size,
             leads=spec.horizon,
             targets=spec.targets,
             parameters=head.size,
@@ -70,23 +77,23 @@ class PerStep(ForecastModel):
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
         """Head parameters of the forecast from the last step."""
-        outputs, _ = self.encoder(batch, last=1)
-        return self.head.shift(self.readout(outputs[:, -1], batch.known), self.base(batch))
+        outputs, _ = self.encoder(batch, self.inputs.context(batch), last=1)
+        return self.head.shift(self.readout(outputs[:, -1], self.inputs.ahead(batch)), self.base(batch))
 
     def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
         """The forecasts from the last `origins` steps, window by window, beside what followed each."""
-        outputs, _ = self.encoder(batch, last=self.origins)
-        observed = batch.context[..., : self.spec.targets]
-        known = batch.context[..., len(self.spec.names) :]
+        outputs, _ = self.encoder(batch, self.inputs.context(batch), last=self.origins)
         # The context of a training window may be shorter than that of the data's description.
-        first = observed.shape[1] - outputs.shape[1]
-        raw = self.readout(outputs, self._following(known[:, first:], batch.known))
-        base = self.anchor(rolling(observed, self.anchor.reach)[:, first:])
-        truth = self._following(observed[:, first:], batch.target)
-        return TrainingForecast(self.head.shift(raw, base).flatten(0, 1), truth.flatten(0, 1))
+        first = batch.context - outputs.shape[1]
+        known = self.inputs.known(batch, slice(first + 1, None))
+        raw = self.readout(outputs, self._windows(known))
+        base = self.anchor(rolling(held_history(batch), self.anchor.reach)[:, first:])
+        truth = self._windows(torch.cat([batch.history[:, first + 1 :], batch.target], dim=1))
+        observed = observed_truth(batch)
+        if observed is not None:
+            observed = self._windows(observed[:, first + 1 :]).flatten(0, 1)
+        return TrainingForecast(self.head.shift(raw, base).flatten(0, 1), truth.flatten(0, 1), observed)
 
-    def _following(
-        self, past: Float[Tensor, "batch steps channels"], future: Float[Tensor, "batch horizon channels"]
-    ) -> Float[Tensor, "batch steps horizon channels"]:
-        """The `horizon` values after each step of `past`, a view."""
-        return torch.cat([past[:, 1:], future], dim=1).unfold(1, self.spec.horizon, 1).transpose(-1, -2)
+    def _windows(self, values: Shaped[Tensor, "batch time channels"]) -> Shaped[Tensor, "batch steps horizon channels"]:
+        """Each `horizon` values that follow one another, a view."""
+        return values.unfold(1, self.spec.horizon, 1).transpose(-1, -2)

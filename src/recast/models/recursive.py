@@ -15,7 +15,8 @@ from recast.models.model import AnchorFactory, ForecastModel, TrainingForecast
 from recast.models.rolling import rolling
 from recast.models.stack import CellFactory
 from recast.options import Fraction, PositiveInt, checked
-from recast.types import Batch, Progress, SeriesSpec
+from recast.spec import SeriesSpec
+from recast.types import Batch, Progress
 
 
 class Recursive(ForecastModel):

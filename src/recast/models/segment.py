@@ -16,7 +16,8 @@ from recast.models.segment_embedding import SegmentEmbedding, cut
 from recast.models.stack import CellFactory, Stack
 from recast.options import Fraction, PositiveInt, checked
 from recast.recurrence.request import Rollout
-from recast.types import Batch, SeriesSpec, Share
+from recast.spec import SeriesSpec
+from recast.types import Batch, Share
 
 Decoding = Literal["parallel", "recurrent"]
 

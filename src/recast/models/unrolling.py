@@ -10,6 +10,7 @@ from torch import Tensor
 from recast.attention.attention import Memory
 from recast.models.coins import Coins
 from recast.models.decoder import Decoder
+from recast.models.history import held_truth
 from recast.models.model import ForecastModel, TrainingForecast
 from recast.models.origins import seen_from_origins
 from recast.schedules.schedule import Schedule
@@ -43,22 +44,27 @@ class UnrollingModel(ForecastModel):
     def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
         """Head parameters of the free-running forecast."""
         states, memory = self.start(batch)
-        return self.decoder.closed_loop(states, self.last(batch), batch.known, self.base(batch), memory).parameters
+        ahead = self.inputs.ahead(batch)
+        return self.decoder.closed_loop(states, self.last(batch), ahead, self.base(batch), memory).parameters
 
     def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
         """The forecast with the truth fed by the schedule's coins."""
         probabilities = self.schedule.probabilities(progress, self.spec.horizon)
         states, memory = self.start(batch)
         batch = seen_from_origins(batch, self.anchor.reach)
-        if all(probability == 1 for probability in probabilities):
+        observed = batch.target_observed
+        if all(probability == 1 for probability in probabilities) and observed is None:
             return TrainingForecast(self._fed_the_truth(states, memory, batch), batch.target)
         mask = None
         if any(probability > 0 for probability in probabilities):
             mask = self.coins.toss(probabilities, len(batch.start), batch.share).to(batch.target.device)
+            if observed is not None:
+                # Where a truth is missing the model's own output stands in.
+                mask = mask & observed[:, : mask.shape[1]].all(dim=-1)
         rollout = self.decoder.closed_loop(
             states,
             self.last(batch),
-            batch.known,
+            self.inputs.ahead(batch),
             self.base(batch),
             memory,
             truth=batch.target,
@@ -66,7 +72,7 @@ class UnrollingModel(ForecastModel):
             generator=self.coins.generator,
             share=batch.share,
         )
-        return TrainingForecast(rollout.parameters, batch.target)
+        return TrainingForecast(rollout.parameters, batch.target, observed)
 
     def teacher_forced(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
         """Head parameters when every lead is fed the truth before it: one open-loop pass."""
@@ -75,8 +81,8 @@ class UnrollingModel(ForecastModel):
     def _fed_the_truth(
         self, states: list[Any], memory: Memory, batch: Batch
     ) -> Float[Tensor, "batch horizon targets parameters"]:
-        previous = torch.cat([self.last(batch).unsqueeze(1), batch.target[:, :-1]], dim=1)
-        return self.decoder.open_loop(states, previous, batch.known, self.base(batch), memory)
+        previous = held_truth(batch)[:, batch.context - 1 : -1]
+        return self.decoder.open_loop(states, previous, self.inputs.ahead(batch), self.base(batch), memory)
 
     def diagnostics(self, progress: Progress) -> dict[str, float]:
         """The teacher-forcing probability."""
@@ -88,8 +94,7 @@ class UnrollingModel(ForecastModel):
         """Draws in closed loop: each lead is drawn given the lead drawn before it."""
         states, memory = self.start(batch)
         states = [type(state)(*(part.repeat(samples, 1) for part in state)) for state in states]
-        first, known, base = (
-            part.repeat(samples, *(1,) * (part.dim() - 1)) for part in (self.last(batch), batch.known, self.base(batch))
-        )
-        values = self.decoder.closed_loop(states, first, known, base, memory, generator=generator).values
+        parts = (self.last(batch), self.inputs.ahead(batch), self.base(batch))
+        first, ahead, base = (part.repeat(samples, *(1,) * (part.dim() - 1)) for part in parts)
+        values = self.decoder.closed_loop(states, first, ahead, base, memory, generator=generator).values
         return values.unflatten(0, (samples, -1))

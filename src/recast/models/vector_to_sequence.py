@@ -1,6 +1,6 @@
 """Vector to sequence: a recurrent decoder that starts from a linear map of the context."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from recast.anchors.last import LastAnchor
 from recast.attention.attention import Memory
@@ -9,12 +9,14 @@ from recast.heads.head import Head
 from recast.models.coins import Coin, Coins
 from recast.models.decoder import Decoder, Feedback
 from recast.models.model import AnchorFactory
+from recast.models.reads import EVERYTHING
 from recast.models.stack import CellFactory, Stack, given_start
 from recast.models.unrolling import UnrollingModel
 from recast.models.vector_encoder import Bound, VectorEncoder
 from recast.options import Fraction, PositiveInt, checked
 from recast.schedules.schedule import Schedule
-from recast.types import Batch, SeriesSpec
+from recast.spec import Feature, SeriesSpec
+from recast.types import Batch
 
 
 class VectorToSequence(UnrollingModel):
@@ -23,7 +25,7 @@ class VectorToSequence(UnrollingModel):
     The vector is the whole context, its steps side by side, without order or recurrence. With a context of one step it
     is a state of the world at one moment, and the decoder learns the motion from there: the one-to-many form of
     Karpathy 2015, "The unreasonable effectiveness of recurrent neural networks", as image captioning uses it (Vinyals
-    et al. 2015, arXiv 1411.4555). What the decoder is fed, and how `schedule` decides on it, says `UnrollingModel`.
+    et al. 2015, arXiv 1411.4555). See `UnrollingModel` for what the decoder is fed, and how `schedule` decides on it.
 
     Args:
         spec: Names and sizes of the data; given by the program.
@@ -45,6 +47,8 @@ class VectorToSequence(UnrollingModel):
         ConfigurationError: if an option has the wrong type or lies out of range.
     """
 
+    reads: ClassVar[frozenset[Feature]] = EVERYTHING
+
     @checked
     def __init__(
         self,
@@ -62,11 +66,14 @@ class VectorToSequence(UnrollingModel):
         coin: Coin = "step",
     ) -> None:
         super().__init__(spec=spec, head=head, anchor=anchor)
-        stack = Stack(cell=given_start(cell), input_size=spec.targets + spec.known, layers=layers, dropout=dropout)
-        self.encoder = VectorEncoder(cells=list(stack.cells), input_size=spec.context * spec.inputs, bound=bound)
+        size = spec.targets + self.inputs.ahead_size
+        stack = Stack(cell=given_start(cell), input_size=size, layers=layers, dropout=dropout)
+        self.encoder = VectorEncoder(
+            cells=list(stack.cells), input_size=spec.context * self.inputs.context_size, bound=bound
+        )
         self.decoder = Decoder(
             stack=stack,
-            attention=NoAttention(query_size=stack.hidden_size, memory_size=spec.inputs),
+            attention=NoAttention(query_size=stack.hidden_size, memory_size=self.inputs.context_size),
             head=head,
             targets=spec.targets,
             feedback=feedback,
@@ -77,4 +84,5 @@ class VectorToSequence(UnrollingModel):
 
     def start(self, batch: Batch) -> tuple[list[Any], Memory]:
         """The states that the context is mapped to; there is nothing further to look back at."""
-        return self.encoder(batch.context.flatten(1)), self.decoder.attention.memorise(batch.context)
+        inputs = self.inputs.context(batch)
+        return self.encoder(inputs.flatten(1)), self.decoder.attention.memorise(inputs)

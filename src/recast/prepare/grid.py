@@ -45,7 +45,9 @@ class Grid(ABC):
             return self.regular(panel)
         log.info("%s: %d of %d rows dropped: a value was not observed", panel.label, dropped.sum(), len(panel))
         if dropped.all():
-            raise DataError(f"{panel.label}: no row has all of its values observed; use fewer columns, or data/grid=mask")
+            raise DataError(
+                f"{panel.label}: no row has all of its values observed; use fewer columns, or data/grid=mask"
+            )
         return self.regular(panel.without(dropped))
 
     @abstractmethod
@@ -238,9 +240,7 @@ def _at(times: np.ndarray, values: np.ndarray, on: np.ndarray, stamps: np.ndarra
     return result
 
 
-def _interpolate(
-    found: np.ndarray, stamps: np.ndarray, times: np.ndarray, values: np.ndarray, held: list[int]
-) -> None:
+def _interpolate(found: np.ndarray, stamps: np.ndarray, times: np.ndarray, values: np.ndarray, held: list[int]) -> None:
     """Puts the rows of `found` without a value on the line between their neighbours; categories hold the last one."""
     empty = np.isnan(found).all(axis=1)
     if not empty.any():

@@ -19,9 +19,7 @@ class Regime(ABC):
     """Makes the training batches of a prepared series. Validation and test know no regime."""
 
     @abstractmethod
-    def loader(
-        self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1
-    ) -> BatchLoader:
+    def loader(self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> BatchLoader:
         """Batches of the training part, on the device of the prepared storage.
 
         Args:
@@ -40,9 +38,7 @@ class Regime(ABC):
 class ShuffledWindows(Regime):
     """Every training window once in an epoch, in an order that is new in each; recurrent states start anew in each."""
 
-    def loader(
-        self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1
-    ) -> WindowLoader:
+    def loader(self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> WindowLoader:
         """See `Regime.loader`."""
         return WindowLoader(
             storage=prepared.storage,
@@ -83,9 +79,7 @@ class MultiOrigin(Regime):
         self.origins = origins
         self.apart = apart
 
-    def loader(
-        self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1
-    ) -> SegmentLoader:
+    def loader(self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> SegmentLoader:
         """See `Regime.loader`; `batch_size` is the number of segments of this process."""
         first = prepared.spec.context
         origins = tuple(range(first, first + self.origins * self.apart, self.apart))
@@ -142,9 +136,7 @@ class StatefulLanes(Regime):
         self.chunk = chunk
         self.origins = tuple((number + 1) * chunk // origins for number in range(origins)) if origins > 1 else None
 
-    def loader(
-        self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1
-    ) -> LaneLoader:
+    def loader(self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> LaneLoader:
         """See `Regime.loader`; `batch_size` is the number of lanes of this process."""
         stride = prepared.windows.stride
         if stride != 1:

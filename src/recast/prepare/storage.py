@@ -170,7 +170,9 @@ def stored(panel: Panel, spec: PanelSpec) -> Storage:
         values[:-1, len(reals) : layout.reals] = torch.from_numpy(periodic(panel.clock, spec.periods))
     for role, place in (("past", layout.past_categories), ("known", layout.known_categories)):
         columns = [place for place in panel.of(role) if spec.columns[place].is_category]
-        values[:-1, place] = torch.from_numpy(_codes(panel.values[:, columns], [spec.columns[c].levels for c in columns]))
+        values[:-1, place] = torch.from_numpy(
+            _codes(panel.values[:, columns], [spec.columns[c].levels for c in columns])
+        )
     static, categories = _static(panel, spec)
     return Storage(
         spec=spec,

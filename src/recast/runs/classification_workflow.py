@@ -18,9 +18,9 @@ from recast.runs.classification_results import ClassificationResults
 from recast.runs.predictions import predict
 from recast.runs.workflow import Workflow
 from recast.sequence_datamodule import SequenceDataModule
-from recast.types import SequenceSpec
+from recast.spec import PanelSpec
 
-RestoredClassifier = RestoredTask[ClassificationTask, SequenceDataModule, SequenceSpec]
+RestoredClassifier = RestoredTask[ClassificationTask, SequenceDataModule, PanelSpec]
 
 
 class ClassificationWorkflow(Workflow[ClassificationTask, SequenceDataModule, ClassificationResults]):

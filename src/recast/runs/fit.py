@@ -27,8 +27,8 @@ from recast.runs.resume import check_same_data, state_to_resume
 from recast.runs.run_results import RunResults
 from recast.runs.trainer import build_trainer, check_clipping, check_monitors, check_optimizer, check_strategy
 from recast.runs.workflows import WORKFLOWS
+from recast.spec import PanelSpec, SeriesSpec
 from recast.training_task import TrainingTask
-from recast.types import SequenceSpec, SeriesSpec
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
     seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started
 
 
-def build_task(config: dict[str, Any], spec: SeriesSpec | SequenceSpec) -> TrainingTask:
+def build_task(config: dict[str, Any], spec: SeriesSpec | PanelSpec) -> TrainingTask:
     """The untrained task that a configuration describes, with its model.
 
     Args:

@@ -13,10 +13,11 @@ from recast.figures.panel import Panel
 from recast.figures.panels import forecast_panels
 from recast.figures.png import save
 from recast.files import write_text
+from recast.panel import Panel
 from recast.prepare.future import future_times
 from recast.prepare.prepare import check_channels, scaled_storage
 from recast.runs.machine import set_up
-from recast.types import Batch, Forecast, Series
+from recast.types import Batch, Forecast
 
 
 def forecast_file(config: dict[str, Any]) -> Path:

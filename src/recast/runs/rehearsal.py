@@ -7,14 +7,14 @@ from recast.configure.build import build
 from recast.configure.kinds import kind_of
 from recast.runs.fit import build_task
 from recast.runs.trainer import check_clipping, check_optimizer, check_strategy
-from recast.types import SequenceSpec, SeriesSpec
+from recast.spec import PanelSpec, SeriesSpec
 
 
 class Rehearsal:
     """Builds data, model and task of configurations without training; data that several share are read once."""
 
     def __init__(self) -> None:
-        self._specs: dict[str, SeriesSpec | SequenceSpec] = {}
+        self._specs: dict[str, SeriesSpec | PanelSpec] = {}
 
     def rehearse(self, config: dict[str, Any]) -> None:
         """Builds what a run would build.

@@ -122,9 +122,7 @@ class CsvSource(Source):
         values = self._values(text, table, columns, levels)
         self._log_missing(text, values)
         series = Panel(
-            columns=columns_of(
-                targets=self.targets, past=self.past, known=self.known, units=self.units, levels=levels
-            ),
+            columns=columns_of(targets=self.targets, past=self.past, known=self.known, units=self.units, levels=levels),
             values=values,
             starts=np.zeros(1, dtype=np.int64),
             label=self.path,

@@ -13,15 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recast.errors import ConfigurationError, DataError
-from recast.panel import Panel
+from recast.panel import Panel, columns_of
 from recast.prepare.future import future_times
-from recast.prepare.grid import ErrorGrid, InterpolateGrid, RowsGrid, SplitGrid
+from recast.prepare.grid import ErrorGrid, InterpolateGrid, MaskGrid, RowsGrid, SplitGrid
 from recast.prepare.lattice import find_lattice, is_regular
 from recast.series.sea_level import SeaLevelSource
 from recast.series.sines import TwoSines
 
 MINUTE = np.timedelta64(60, "s").astype("timedelta64[ns]")
-POLICIES = [ErrorGrid(), SplitGrid(), InterpolateGrid(max_steps=2), RowsGrid()]
+POLICIES = [ErrorGrid(), SplitGrid(), InterpolateGrid(max_steps=2), MaskGrid(max_steps=2), MaskGrid(), RowsGrid()]
 
 
 def stamps(*words):
@@ -30,12 +30,10 @@ def stamps(*words):
 
 def series_at(times, values=None, step="10min", starts=(0,)):
     values = np.arange(len(times), dtype=float) if values is None else np.asarray(values, dtype=float)
-    return Series(
-        times=times,
+    return Panel(
+        columns=columns_of(targets=["a"], past=["b"], units={"a": "m", "b": "m"}),
         values=np.column_stack([values, -2 * values]),
-        names=("a", "b"),
-        units=("m", "m"),
-        targets=1,
+        times=times,
         step=step,
         starts=np.array(starts, dtype=np.int64),
         label="gauge.csv",
@@ -136,7 +134,8 @@ def test_error_names_the_first_offence_and_the_other_policies(times, offence):
         ErrorGrid().apply(series_at(times))
     assert str(error.value).startswith("gauge.csv: not regular: ")
     assert offence in str(error.value)
-    assert "split (cut there), interpolate (fill short gaps), rows (ignore time)" in str(error.value)
+    others = "split (cut there), interpolate (fill short gaps), mask (keep them as not observed), rows (ignore time)"
+    assert others in str(error.value)
 
 
 def test_split_drops_rows_off_the_grid_then_cuts():
@@ -213,7 +212,7 @@ def test_a_multiple_of_a_calendar_step_has_the_most_frequent_phase():
     assert series.starts.tolist() == [0]
 
 
-@pytest.mark.parametrize("policy", [SplitGrid(), InterpolateGrid(max_steps=3)])
+@pytest.mark.parametrize("policy", [SplitGrid(), InterpolateGrid(max_steps=3), MaskGrid()])
 def test_a_series_without_a_row_on_its_grid_is_refused(policy):
     days = np.array(["2020-01-15", "2020-02-15", "2020-03-15"], "datetime64[ns]")
     for step in ("MS", "2MS"):

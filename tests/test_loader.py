@@ -5,36 +5,48 @@ import subprocess
 import sys
 import textwrap
 import time
+from operator import attrgetter
 
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, Dataset
 
+from recast.panel import columns_of
 from recast.prepare.loader import WindowLoader
+from recast.prepare.storage import Storage
 from recast.spec import SeriesSpec
 
 
-def spec_of(context: int, horizon: int, *, channels: int = 1, targets: int = 1, periods: int = 0) -> SeriesSpec:
-    return SeriesSpec(
-        names=tuple("abcdefgh"[:channels]),
-        units=("m",) * channels,
-        targets=targets,
+def storage_of(values: torch.Tensor, *, targets: int = 1, past: int = 0, periods: int = 0) -> Storage:
+    """The storage of one piece whose scaled rows are `values`; the last columns are those of the periods."""
+    names = "abcdefgh"[: targets + past]
+    spec = SeriesSpec(
+        columns=columns_of(targets=names[:targets], past=names[targets:]),
+        offset=(0.0,) * len(names),
+        scale=(1.0,) * len(names),
         step="h",
-        context=context,
-        horizon=horizon,
-        periods=(24.0,) * periods,
-        offset=(0.0,) * channels,
-        scale=(1.0,) * channels,
+        context=1,
+        horizon=1,
         naive_error=(1.0,) * targets,
+        periods=(24.0,) * periods,
+    )
+    return Storage(
+        spec=spec,
+        values=torch.cat([values, torch.zeros(1, values.shape[1])]),
+        starts=torch.zeros(1, dtype=torch.int64),
+        lengths=torch.tensor([len(values)]),
+        items=torch.zeros(1, dtype=torch.int64),
+        static=torch.empty(1, 0),
+        static_categories=torch.empty(1, 0, dtype=torch.int64),
     )
 
 
 def loader_of(windows: int, batch_size: int, **options) -> WindowLoader:
     """Windows of four rows, the starts two rows apart; row r holds the value r."""
-    storage = torch.arange(2.0 * windows + 4).unsqueeze(1)
+    storage = storage_of(torch.arange(2.0 * windows + 4).unsqueeze(1))
     starts = 2 * torch.arange(windows)
-    return WindowLoader(storage=storage, starts=starts, spec=spec_of(3, 1), batch_size=batch_size, **options)
+    return WindowLoader(storage=storage, starts=starts, context=3, horizon=1, batch_size=batch_size, **options)
 
 
 def starts_of(batches) -> list[int]:
@@ -56,28 +68,33 @@ seeds = st.integers(0, 2**32 - 2)
 )
 def test_gathered_windows_are_slices_of_the_storage(context, horizon, channels, periods, data):
     targets = data.draw(st.integers(1, channels))
-    spec = spec_of(context, horizon, channels=channels, targets=targets, periods=periods)
-    rows = context + horizon + 10
-    storage = torch.randn(rows, spec.inputs)
+    rows = torch.randn(context + horizon + 10, channels + 2 * periods)
+    storage = storage_of(rows, targets=targets, past=channels - targets, periods=periods)
     starts = torch.tensor(data.draw(st.lists(st.integers(0, 10), min_size=1, max_size=8)))
-    loader = WindowLoader(storage=storage, starts=starts, spec=spec, batch_size=3)
+    loader = WindowLoader(storage=storage, starts=starts, context=context, horizon=horizon, batch_size=3)
     batch = loader.gather(starts)
     assert batch.start.equal(starts)
+    assert batch.context == context
+    assert not batch.item.any()
+    assert batch.observed is batch.categories is batch.lengths is batch.label is None
     for window, start in enumerate(starts.tolist()):
         origin = start + context
-        ahead = storage[origin : origin + horizon]
-        assert batch.context[window].equal(storage[start:origin])
+        before, ahead = rows[start:origin], rows[origin : origin + horizon]
+        assert batch.history[window].equal(before[:, :targets])
+        assert batch.past[window].equal(before[:, targets:channels])
         assert batch.target[window].equal(ahead[:, :targets])
-        assert batch.known[window].equal(ahead[:, channels:])
+        assert batch.known_before[window].equal(before[:, channels:])
+        assert batch.known_ahead[window].equal(ahead[:, channels:])
+        assert batch.known[window].equal(rows[start : origin + horizon, channels:])
 
 
 def test_iterated_batches_hold_the_windows_of_their_starts():
     loader = loader_of(10, 4, shuffle=True)
     for batch in loader:
         expected = loader.gather(batch.start)
-        assert all(part.equal(other) for part, other in zip(batch[:4], expected[:4], strict=True))
+        assert all(part.equal(other) for part, other in zip(batch[:7], expected[:7], strict=True))
         assert batch.carried is None
-        assert batch.context[:, 0, 0].long().equal(batch.start)
+        assert batch.history[:, 0, 0].long().equal(batch.start)
 
 
 @given(windows=counts, batch_size=sizes, shuffle=st.booleans(), seed=seeds)
@@ -141,18 +158,24 @@ def test_an_epoch_cut_short_is_followed_by_a_new_one(windows, batch_size, data):
 
 MEMORY = """
     import json, resource
+    import numpy as np
     import torch
+    from recast.panel import Panel, columns_of
     from recast.prepare.loader import WindowLoader
+    from recast.prepare.storage import stored
     from recast.spec import SeriesSpec
 
-    spec = SeriesSpec(names=("a",), units=("m",), targets=1, step="h", context=800, horizon=100, periods=(),
-                      offset=(0.0,), scale=(1.0,), naive_error=(1.0,))
-    storage = torch.randn(1_000_000, 1)
+    columns = columns_of(targets=["a"])
+    spec = SeriesSpec(columns=columns, offset=(0.0,), scale=(1.0,), step="h", context=800, horizon=100,
+                      naive_error=(1.0,))
+    values = np.random.default_rng(0).normal(size=(1_000_000, 1))
+    storage = stored(Panel(columns=columns, values=values, starts=np.zeros(1, dtype=np.int64), label="noise"), spec)
     starts = torch.arange(1_000_000 - 899)
     torch.randn(8, 8) @ torch.randn(8, 8)
     peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     before = peak()
-    loader = WindowLoader(storage=storage, starts=starts, spec=spec, batch_size=32, shuffle=True)
+    loader = WindowLoader(storage=storage, starts=starts, context=800, horizon=100, batch_size=32,
+                          shuffle=True)
     total = 0.0
     for number, batch in enumerate(loader):
         total += batch.target.sum().item()
@@ -184,21 +207,20 @@ class OneByOne(Dataset):
     def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
         start = int(self.starts[index])
         window = self.storage[start : start + 110]
-        return window[:100], window[100:, :1], window[100:, 1:], self.starts[index]
+        return window[:100, :1], window[:, 1:], window[100:, :1], self.starts[index]
 
 
 def test_batches_come_faster_than_sample_by_sample():
-    storage, starts = torch.randn(8000, 3), torch.arange(6400)
-    spec = spec_of(100, 10, periods=1)
-    fast = WindowLoader(storage=storage, starts=starts, spec=spec, batch_size=64)
-    slow = DataLoader(OneByOne(storage, starts), batch_size=64)
+    rows, starts = torch.randn(8000, 3), torch.arange(6400)
+    fast = WindowLoader(storage=storage_of(rows, periods=1), starts=starts, context=100, horizon=10, batch_size=64)
+    slow = DataLoader(OneByOne(rows, starts), batch_size=64)
     seconds = []
-    for loader in (fast, slow):
+    for loader, parts in ((fast, attrgetter("history", "known", "target", "start")), (slow, tuple)):
         rounds = []
         for _ in range(3):
             begun = time.perf_counter()
-            shapes = {tuple(part.shape for part in batch[:4]) for batch in loader}
+            shapes = {tuple(part.shape for part in parts(batch)) for batch in loader}
             rounds.append(time.perf_counter() - begun)
         seconds.append(min(rounds))
-        assert shapes == {((64, 100, 3), (64, 10, 1), (64, 10, 2), (64,))}
+        assert shapes == {((64, 100, 1), (64, 110, 2), (64, 10, 1), (64,))}
     assert seconds[1] > 3 * seconds[0]

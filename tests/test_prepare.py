@@ -10,29 +10,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recast.errors import ConfigurationError, DataError
-from recast.panel import Panel
-from recast.prepare.grid import ErrorGrid, RowsGrid
-from recast.prepare.prepare import Prepared, check_channels, hours, periodic, prepare, rescale
+from recast.panel import Column, Panel, columns_of
+from recast.prepare.describe import check_columns
+from recast.prepare.grid import ErrorGrid, MaskGrid, RowsGrid
+from recast.prepare.prepare import Prepared, prepare
 from recast.prepare.scale import MinMax, NoScaling, Scaler, Standard
 from recast.prepare.split import FractionSplit, Parts, Split, TimeSplit
+from recast.prepare.storage import hours, periodic
 from recast.prepare.windows import Windows
+from recast.spec import SeriesSpec
 
 
 def series_of(
     values: np.ndarray, *, starts: tuple[int, ...] = (0,), targets: int = 1, first: str = "2020-01-01"
-) -> Series:
+) -> Panel:
     """Hourly rows; every piece goes on where the one before it ended."""
     values = np.asarray(values, dtype=float).reshape(len(values), -1)
-    channels = values.shape[1]
-    return Series(
-        times=(np.datetime64(first, "ns") + np.arange(len(values)) * np.timedelta64(3_600_000_000_000, "ns")),
+    names = "abcdef"[: values.shape[1]]
+    return Panel(
+        columns=columns_of(targets=names[:targets], past=names[targets:], units=dict.fromkeys(names, "m")),
         values=values,
-        names=tuple("abcdef"[:channels]),
-        units=("m",) * channels,
-        targets=targets,
-        step="h",
         starts=np.array(starts, dtype=np.int64),
         label="series",
+        times=(np.datetime64(first, "ns") + np.arange(len(values)) * np.timedelta64(3_600_000_000_000, "ns")),
+        step="h",
     )
 
 
@@ -41,13 +42,14 @@ def walk(rows: int, channels: int = 1, seed: int = 0) -> np.ndarray:
 
 
 def prepared_from(
-    series: Series,
+    series: Panel,
     *,
     split: Split | None = None,
     scaler: Scaler | None = None,
     windows: Windows | None = None,
     periods: tuple[float, ...] = (),
     season: int = 1,
+    trained: SeriesSpec | None = None,
 ) -> Prepared:
     return prepare(
         series,
@@ -57,6 +59,7 @@ def prepared_from(
         windows=windows or Windows(context=4, horizon=2),
         periods=periods,
         season=season,
+        trained=trained,
     )
 
 
@@ -122,9 +125,9 @@ def test_no_date_at_all_is_refused(option, text):
         TimeSplit(**({"test": "2020-01-01"} | {option: text}))
 
 
-def test_a_panel_whose_pieces_share_their_times_cannot_be_split_by_time():
+def test_a_panel_of_several_items_cannot_be_split_by_time():
     series = series_of(np.arange(20), starts=(0, 10))
-    panel = replace(series, times=np.tile(series.times[:10], 2))
+    panel = replace(series, times=np.tile(series.times[:10], 2), items=np.arange(2), ids=())
     with pytest.raises(DataError, match="needs one series in order of time; use FractionSplit"):
         TimeSplit(test="2020-01-01 05:00").parts(panel)
 
@@ -134,7 +137,7 @@ def test_a_panel_whose_pieces_share_their_times_cannot_be_split_by_time():
 
 @st.composite
 def layouts(draw):
-    """Pieces, parts and windows of any kind."""
+    """First rows of pieces, parts and windows of any kind."""
     lengths = draw(st.lists(st.integers(1, 40), min_size=1, max_size=5))
     bounds = np.cumsum([0, *lengths]).tolist()
     rows = bounds[-1]
@@ -147,7 +150,7 @@ def layouts(draw):
         reach_back=draw(st.booleans()),
         exclude_last=draw(st.booleans()),
     )
-    return list(pairwise(bounds)), Parts((0, train), (train, test), (test, rows)), windows
+    return bounds[:-1], Parts((0, train), (train, test), (test, rows)), windows
 
 
 def rows_of(starts: np.ndarray, first: int, stop: int) -> set[int]:
@@ -157,10 +160,9 @@ def rows_of(starts: np.ndarray, first: int, stop: int) -> set[int]:
 @settings(max_examples=300, deadline=None)
 @given(layout=layouts())
 def test_no_training_window_shares_a_row_with_validation_or_test(layout):
-    pieces, parts, windows = layout
-    train, *held_out = (
-        windows.starts(pieces, part, training=name == "train") for name, part in parts._asdict().items()
-    )
+    first_rows, parts, windows = layout
+    panel = series_of(np.arange(parts.test[1]), starts=first_rows)
+    train, *held_out = (windows.starts(panel, part, training=name == "train") for name, part in parts._asdict().items())
     seen = rows_of(train, 0, windows.length)
     assert all(row < parts.train[1] for row in seen)
     for starts in held_out:
@@ -177,11 +179,12 @@ def test_no_training_window_shares_a_row_with_validation_or_test(layout):
 @given(layout=layouts())
 def test_windows_are_all_that_fit_and_no_others(layout):
     """Against the definition, window by window."""
-    pieces, parts, windows = layout
+    first_rows, parts, windows = layout
+    panel = series_of(np.arange(parts.test[1]), starts=first_rows)
     for name, (first, stop) in parts._asdict().items():
         stride = windows.stride if name == "train" else windows.evaluation_stride
         expected = []
-        for begin, end in pieces:
+        for begin, end in panel.pieces:
             fits = [
                 start
                 for start in range(begin, end)
@@ -191,7 +194,7 @@ def test_windows_are_all_that_fit_and_no_others(layout):
             if windows.exclude_last:
                 fits = fits[:-1]
             expected += fits[::stride]
-        found = windows.starts(pieces, (first, stop), training=name == "train")
+        found = windows.starts(panel, (first, stop), training=name == "train")
         assert found.dtype == np.int64
         assert found.tolist() == expected, name
 
@@ -243,7 +246,7 @@ def test_scaling_is_fitted_on_training_rows_only(scaler):
     changed[70:] = 1e6 * walk(30, channels=2, seed=1)
     before, after = (prepared_from(series_of(rows), scaler=scaler) for rows in (values, changed))
     assert before.spec == after.spec
-    assert before.storage[:70].equal(after.storage[:70])
+    assert before.storage.values[:70].equal(after.storage.values[:70])
     assert before.fingerprint != after.fingerprint
 
 
@@ -252,21 +255,23 @@ def test_storage_is_the_scaled_channels(scaler):
     values = 100 + walk(100, channels=3)
     prepared = prepared_from(series_of(values, targets=2), scaler=scaler)
     spec = prepared.spec
-    assert prepared.storage.shape == (100, 3)
-    back = prepared.storage.double().numpy() * np.array(spec.scale) + np.array(spec.offset)
+    assert prepared.storage.values.shape == (101, 3)
+    assert not prepared.storage.values[-1].any()
+    back = prepared.storage.values[:-1].double().numpy() * np.array(spec.scale) + np.array(spec.offset)
     np.testing.assert_allclose(back, values, rtol=1e-6, atol=1e-5)
-    assert (spec.names, spec.targets, spec.inputs, spec.known) == (("a", "b", "c"), 2, 3, 0)
+    assert (spec.names, spec.targets, spec.units, spec.known_reals) == (("a", "b", "c"), 2, ("m",) * 3, 0)
+    assert (spec.of("target"), spec.of("past"), spec.masked) == (spec.columns[:2], spec.columns[2:], False)
 
 
 def test_standard_gives_mean_0_and_spread_1_on_training_rows():
-    training = prepared_from(series_of(50 + walk(1000, channels=2))).storage[:700].double()
+    training = prepared_from(series_of(50 + walk(1000, channels=2))).storage.values[:700].double()
     np.testing.assert_allclose(training.mean(dim=0), 0, atol=1e-6)
     np.testing.assert_allclose(training.std(dim=0, correction=0), 1, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("low", "high"), [(-1.0, 1.0), (0.0, 1.0), (2.0, 2.5)])
 def test_minmax_maps_training_rows_to_its_range(low, high):
-    training = prepared_from(series_of(walk(100, channels=2)), scaler=MinMax(low=low, high=high)).storage[:70]
+    training = prepared_from(series_of(walk(100, channels=2)), scaler=MinMax(low=low, high=high)).storage.values[:70]
     np.testing.assert_allclose(training.amin(dim=0), low, atol=1e-6)
     np.testing.assert_allclose(training.amax(dim=0), high, atol=1e-6)
 
@@ -304,8 +309,8 @@ def test_without_scaling_a_constant_channel_is_no_obstacle():
 
 def test_a_small_signal_on_a_large_offset_keeps_its_digits():
     signal = walk(100)
-    small = prepared_from(series_of(signal)).storage
-    large = prepared_from(series_of(signal + 1e7)).storage
+    small = prepared_from(series_of(signal)).storage.values
+    large = prepared_from(series_of(signal + 1e7)).storage.values
     np.testing.assert_allclose(large, small, atol=1e-6)
 
 
@@ -316,8 +321,8 @@ def test_periodic_inputs_are_sine_and_cosine_of_the_time():
     prepared = prepared_from(series_of(walk(100), first="2020-03-01"), periods=(24.0, 12.4206012))
     since = np.array([18_322 * 24 + hour for hour in range(100)])
     columns = [function(2 * math.pi * since / period) for period in (24.0, 12.4206012) for function in (np.sin, np.cos)]
-    np.testing.assert_allclose(prepared.storage[:, 1:], np.stack(columns, axis=1), atol=1e-6)
-    assert (prepared.spec.known, prepared.spec.inputs) == (4, 5)
+    np.testing.assert_allclose(prepared.storage.values[:-1, 1:], np.stack(columns, axis=1), atol=1e-6)
+    assert (prepared.spec.known_reals, prepared.storage.values.shape[1]) == (4, 5)
 
 
 @given(shift=st.integers(0, 10**6), period=st.floats(0.5, 1000))
@@ -355,31 +360,38 @@ def test_a_season_longer_than_the_pieces_is_an_error():
 # A trained model's scaling
 
 
-def test_rescale_takes_over_the_scaling_and_nothing_else():
+def test_a_trained_spec_gives_its_scaling_and_nothing_else():
     trained = prepared_from(series_of(walk(100)), periods=(24.0,))
-    new = prepared_from(series_of(10 + walk(100, seed=1)), periods=(24.0,))
-    result = rescale(new, trained.spec)
-    assert result.spec == trained.spec
-    expected = (new.series.values[:, 0] - trained.spec.offset[0]) / trained.spec.scale[0]
-    np.testing.assert_allclose(result.storage[:, 0], expected, rtol=1e-5)
-    assert result.storage[:, 1:].equal(new.storage[:, 1:])
-    assert result.starts is new.starts
+    series = series_of(10 + walk(100, seed=1))
+    new = prepared_from(series, periods=(24.0,))
+    result = prepared_from(series, trained=trained.spec)
+    assert result.spec == trained.spec != new.spec
+    expected = (series.values[:, 0] - trained.spec.offset[0]) / trained.spec.scale[0]
+    np.testing.assert_allclose(result.storage.values[:-1, 0], expected, rtol=1e-5)
+    assert result.storage.values[:, 1:].equal(new.storage.values[:, 1:])
+    assert all(one.equal(other) for one, other in zip(result.starts, new.starts, strict=True))
+    assert result.fingerprint == new.fingerprint
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"names": ("x",)}, r"series: columns \('x',\), but the model was trained on \('a',\)"),
-        ({"targets": 0}, "targets 0, but the model was trained on 1"),
+        ({"columns": (Column("x"),)}, r"series: columns \[\('x', .*\], but the model was trained on \[\('a', "),
+        ({"columns": (Column("a", role="past"),)}, r"columns \[\('a', 'past', .* trained on \[\('a', 'target', "),
+        ({"columns": (Column("a", levels=("0",)),)}, r"'category'\)\], but the model was trained on .*'real'\)\]"),
+        ({"static": (Column("s", role="static"),), "static_values": np.zeros((1, 1))}, r"static columns \[\('s', "),
         ({"step": "10min"}, "step '10min', but the model was trained on 'h'"),
+        ({"values": np.where(np.arange(100) == 7, np.nan, walk(100)[:, 0])[:, None]}, "reads no masks"),
     ],
 )
-def test_a_series_of_another_kind_is_refused(change, message):
+def test_a_panel_of_another_kind_is_refused(change, message):
     trained = prepared_from(series_of(walk(100)))
+    other = replace(trained.panel, **change)
     with pytest.raises(DataError, match=message):
-        check_channels(replace(trained.series, **change), trained.spec)
+        check_columns(other, trained.spec)
+    options = {"split": FractionSplit(), "scaler": Standard(), "windows": Windows(context=4, horizon=2)}
     with pytest.raises(DataError, match=message):
-        rescale(replace(trained, series=replace(trained.series, **change)), trained.spec)
+        prepare(other, grid=MaskGrid(), trained=trained.spec, **options)
 
 
 def test_prepare_asks_the_grid_first():

@@ -117,6 +117,11 @@ class Panel:
         return tuple(column.name for column in self.columns)
 
     @property
+    def units(self) -> tuple[str, ...]:
+        """Unit of each column over time."""
+        return tuple(column.unit for column in self.columns)
+
+    @property
     def bounds(self) -> np.ndarray:
         """First row of each piece, and behind them the number of rows, int64, shape (pieces + 1,)."""
         return np.append(self.starts, len(self)).astype(np.int64)
@@ -188,22 +193,17 @@ class Panel:
         return bool((self.labels >= 0).all())
 
     def take(self, which: np.ndarray) -> "Panel":
-        """Some of the items, in the order of their indices `which`."""
-        place = np.full(len(self.ids), -1, dtype=np.int64)
-        place[which] = np.arange(len(which))
-        new = place[self.items]
-        order = np.argsort(new, kind="stable")
-        kept = order[new[order] >= 0]
+        """Some of the items, in the order of their indices `which`, int64; one named twice is there twice."""
+        first, stop = (np.searchsorted(self.items, which, side=side) for side in ("left", "right"))
+        kept = _runs(first, stop - first)
         lengths = self.lengths[kept]
-        bounds = np.concatenate([[0], np.cumsum(lengths)])
-        # Row r of the new storage lies as far from its piece's first row as in the old one.
-        rows = np.arange(bounds[-1]) + np.repeat(self.starts[kept] - bounds[:-1], lengths)
+        rows = _runs(self.starts[kept], lengths)
         return replace(
             self,
             values=self.values[rows],
-            starts=bounds[:-1],
+            starts=np.cumsum(lengths) - lengths,
             times=None if self.times is None else self.times[rows],
-            items=new[kept],
+            items=np.repeat(np.arange(len(which)), stop - first),
             ids=tuple(self.ids[item] for item in which),
             static_values=self.static_values[which],
         )
@@ -241,3 +241,8 @@ def joined(first: Panel, second: Panel) -> Panel:
         ids=(*first.ids, *second.ids),
         static_values=np.concatenate([first.static_values, second.static_values]),
     )
+
+
+def _runs(first: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The numbers first, first + 1, ..., as many as `counts`, of each run, one run after the other."""
+    return np.arange(counts.sum()) + np.repeat(first - (np.cumsum(counts) - counts), counts)

@@ -1,6 +1,7 @@
 """One storage for all rows of a panel, and the one gather that makes a batch of it."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -68,6 +69,11 @@ class Storage:
     static_categories: Int[Tensor, "items categories"]
     labels: Int[Tensor, " items"] | None = None
 
+    @cached_property
+    def layout(self) -> Layout:
+        """What its columns hold."""
+        return Layout(self.spec)
+
     @property
     def device(self) -> torch.device:
         """Where it lies."""
@@ -101,7 +107,7 @@ class Storage:
         return self._batch(self.values[rows], len(steps), starts, item)._replace(lengths=lengths, label=label)
 
     def _batch(self, rows: Tensor, context: int, start: Tensor, item: Tensor) -> Batch:
-        layout = Layout(self.spec)
+        layout = self.layout
         past, future = rows[:, :context], rows[:, context:]
         observed = categories = None
         if layout.masks is not None:

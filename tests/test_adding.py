@@ -63,9 +63,11 @@ def test_to_answer_one_has_a_squared_error_of_a_sixth():
 
 def test_the_panel_is_regular_and_its_seed_determines_it():
     series = Adding(series=7, length=5).read()
-    assert (series.names, series.units, series.targets, series.step) == (("sum", "value", "marker"), ("",) * 3, 1, "s")
+    assert (series.names, series.units, series.step) == (("sum", "value", "marker"), ("",) * 3, "s")
+    assert [column.role for column in series.columns] == ["target", "past", "past"]
     assert series.starts.tolist() == list(range(0, 42, 6))
-    assert series.is_panel
+    assert series.items.tolist() == list(range(7))
+    assert not series.is_single
     assert ErrorGrid().apply(series) is series
     prints = [fingerprint(Adding(series=7, length=5, seed=seed).read()) for seed in (0, 1)]
     assert prints[0] == fingerprint(series) != prints[1]
@@ -76,7 +78,7 @@ def test_for_file_reads_its_own_columns(tmp_path):
     path.write_text("datetime,marker,sum,value\n2020-01-01 00:00:00,1,0,0.5\n2020-01-01 00:00:01,0,0.5,0\n")
     source = Adding(series=2, length=3)
     again, own = source.for_file(str(path)).read(), source.read()
-    assert (again.names, again.targets, again.step) == (own.names, own.targets, own.step)
+    assert (again.columns, again.step) == (own.columns, own.step)
     assert again.values.tolist() == [[0, 0.5, 1], [0.5, 0, 0]]
 
 

@@ -1,6 +1,8 @@
 """Labelled sequences: read strictly, split by class, scaled on training rows, gathered right."""
 
+import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +16,11 @@ from ts_files import CLASSES, ts_text, turning, write_turning
 
 from recast.baselines.majority import Majority
 from recast.baselines.summary_ridge import SummaryRidge, summary
+from recast.checkpoints.spec import checked_sequence_spec
 from recast.errors import ConfigurationError, DataError
 from recast.metrics.accuracy import Accuracy
 from recast.metrics.macro_f1 import MacroF1
-from recast.panel import Panel
+from recast.panel import Column, Panel, columns_of
 from recast.prepare.order import Order
 from recast.prepare.scale import MinMax, NoScaling
 from recast.prepare.sequence_loader import SequenceLoader
@@ -28,6 +31,7 @@ from recast.runs.predictions import Predictions
 from recast.sequence_datamodule import SequenceDataModule
 from recast.series.ts_file import TsSource
 from recast.spec import PanelSpec
+from recast.types import Batch
 
 VOWELS = Path(os.environ.get("RECAST_DATA_DIR", "data")) / "JapaneseVowels_TRAIN.ts"
 HEAD = "@problemName x\n@dimensions 2\n@classLabel true a b\n@data\n"
@@ -42,24 +46,46 @@ def source_of(train: Path, test: Path, **options) -> TsSource:
     return TsSource(path=str(train), test_path=str(test), **options)
 
 
-def read_text(tmp_path: Path, text: str, **options) -> Sequences:
+def read_text(tmp_path: Path, text: str, **options) -> Panel:
     path = tmp_path / "file.ts"
     path.write_text(text)
     return source_of(path, path, **options).read()[0]
 
 
-def sequences_of(lengths: list[int], channels: int = 2, classes: int = 3) -> Sequences:
+def sequences_of(lengths: list[int], channels: int = 2, classes: int = 3) -> Panel:
     """Row r of the storage holds r, r + 0.5, ..."""
     rows = sum(lengths)
-    return Sequences(
+    return Panel(
+        columns=columns_of(past="xyzuvw"[:channels]),
         values=np.arange(rows)[:, None] + np.linspace(0, 0.5, channels),
-        starts=np.concatenate([[0], np.cumsum(lengths)]),
-        labels=np.arange(len(lengths)) % classes,
-        classes=tuple("abcdefgh"[:classes]),
-        names=tuple("xyzuvw"[:channels]),
-        units=("",) * channels,
+        starts=np.cumsum([0, *lengths])[:-1],
         label="made up",
+        items=np.arange(len(lengths)),
+        static=(label_of(classes),),
+        static_values=(np.arange(len(lengths)) % classes)[:, None].astype(float),
     )
+
+
+def label_of(classes: int) -> Column:
+    return Column("class", role="target", levels=tuple("abcdefgh"[:classes]))
+
+
+def spec_of(channels: int, *, offset: float = 0.0, classes: int = 3) -> PanelSpec:
+    """Of the sequences above."""
+    return PanelSpec(
+        columns=columns_of(past="xyzuvw"[:channels]),
+        offset=(offset,) * channels,
+        scale=(1.0,) * channels,
+        static=(label_of(classes),),
+        static_offset=(0.0,),
+        static_scale=(1.0,),
+    )
+
+
+def values_of(batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    assert batch.lengths is not None
+    assert batch.label is not None
+    return batch.past, batch.lengths, batch.label
 
 
 # Reading
@@ -80,10 +106,10 @@ def test_the_real_file():
     if not VOWELS.exists():
         pytest.skip(f"{VOWELS.name} is absent")
     train, test = source_of(VOWELS, VOWELS.with_name("JapaneseVowels_TEST.ts")).read()
-    assert (len(train), len(test), len(train.names)) == (270, 370, 12)
+    assert (len(train.ids), len(test.ids), len(train.names)) == (270, 370, 12)
     assert (train.lengths.min(), train.lengths.max(), test.lengths.min(), test.lengths.max()) == (7, 26, 7, 29)
     assert np.bincount(train.labels).tolist() == [30] * 9
-    assert np.bincount(test.labels).max() / len(test) == pytest.approx(0.238, abs=5e-4)
+    assert np.bincount(test.labels).max() / len(test.ids) == pytest.approx(0.238, abs=5e-4)
     assert train.values[:3, 0].tolist() == [1.860936, 1.891651, 1.939205]
 
 
@@ -202,9 +228,11 @@ def test_taken_sequences_are_those_asked_for(lengths, data):
     taken = sequences.take(which)
     assert taken.lengths.tolist() == [lengths[index] for index in which]
     for place, index in enumerate(which):
-        first, stop = sequences.starts[index : index + 2]
-        assert np.array_equal(taken.values[taken.starts[place] : taken.starts[place + 1]], sequences.values[first:stop])
+        values = sequences.values[slice(*sequences.pieces[index])]
+        assert np.array_equal(taken.values[slice(*taken.pieces[place])], values)
         assert taken.labels[place] == sequences.labels[index]
+        assert taken.ids[place] == sequences.ids[index]
+    assert taken.items.tolist() == list(range(len(which)))
 
 
 # Splitting
@@ -304,9 +332,54 @@ def test_new_sequences_are_scaled_as_in_training(files):
     prepared = prepare_unseen(unseen, data.spec)
     ours = SequenceLoader(prepared.storage, Order(prepared.parts.test, 100))
     (theirs,) = list(data.test_dataloader())
-    assert all(part.equal(other) for part, other in zip(next(iter(ours))[:3], theirs[:3], strict=True))
+    assert all(part.equal(other) for part, other in zip(values_of(next(iter(ours))), values_of(theirs), strict=True))
     with pytest.raises(DataError, match=r"2 dimension\(s\), but the model was trained on 3"):
-        prepare_unseen(unseen, PanelSpec(*(("",) * 3,) * 2, CLASSES, (0.0,) * 3, (1.0,) * 3))
+        prepare_unseen(unseen, spec_of(3))
+    with pytest.raises(DataError, match=r"columns .*'dim1'.*, but the model was trained on .*'x'"):
+        prepare_unseen(unseen, spec_of(2))
+
+
+def test_new_sequences_with_gaps_are_refused_by_a_model_that_read_none(tmp_path, files):
+    source = source_of(*files, missing="mask")
+    gappy = tmp_path / "gappy.ts"
+    gappy.write_text(ts_text([np.array([[1.0, 2.0], [np.nan, 3.0]])], None, CLASSES))
+    unseen = source.read_file(str(gappy), CLASSES)
+    data = SequenceDataModule(source=source)
+    assert not data.spec.masked
+    with pytest.raises(DataError, match="some values were not observed, but the model was trained on complete rows"):
+        prepare_unseen(unseen, data.spec)
+
+
+def test_missing_values_become_masks(tmp_path):
+    path = tmp_path / "gappy.ts"
+    path.write_text(HEAD + "?,1,2:5,6,?:a\n7,9:8,8:b\n")
+    data = SequenceDataModule(source=source_of(path, path, missing="mask"), validation=0)
+    (batch,) = list(data.test_dataloader())
+    assert data.spec.masked
+    assert batch.observed.past.tolist() == [
+        [[False, True], [True, True], [True, False]],
+        [[True, True], [True, True], [False, False]],
+    ]
+    # Padding is zero, and so is what was not observed.
+    assert not batch.past[~batch.observed.past].any()
+    # Fitted on what was observed: 1, 2, 7, 9 and 5, 6, 8, 8.
+    assert data.spec.offset == pytest.approx((19 / 4, 27 / 4))
+    assert batch.past[0, 1].tolist() == pytest.approx(
+        [(1 - 19 / 4) / np.std([1, 2, 7, 9]), (6 - 27 / 4) / np.std([5, 6, 8, 8])]
+    )
+
+
+@pytest.mark.parametrize("path", [True, False], ids=["another file", "the same files"])
+def test_a_module_adopts_the_scaling_of_a_trained_model(files, path):
+    trained = SequenceDataModule(source=source_of(*files)).spec
+    other = SequenceDataModule(source=source_of(*files[::-1]))
+    own = SequenceDataModule(source=source_of(*files[::-1])).spec
+    other.adopt(trained, str(files[1]) if path else None)
+    assert other.spec == trained != own
+    assert [len(part) for part in other.prepared.parts] == ([0, 0, 30] if path else [24, 6, 60])
+    values = other.prepared.part("test").values
+    scaled = (values - trained.offset) / trained.scale
+    assert other.prepared.storage.values[-1 - len(values) : -1].numpy() == pytest.approx(scaled, rel=1e-5, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -320,7 +393,7 @@ def test_impossible_options_are_refused(files, option, value):
 
 def test_the_spec_survives_a_checkpoint(files):
     spec = SequenceDataModule(source=source_of(*files)).spec
-    assert PanelSpec.from_dict(spec.to_dict()) == spec
+    assert checked_sequence_spec(json.loads(json.dumps(spec.to_dict()))) == spec
 
 
 # Batches
@@ -330,40 +403,36 @@ def test_the_spec_survives_a_checkpoint(files):
 @given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=12), data=st.data())
 def test_gathered_batches_are_the_sequences_and_zeros(lengths, data):
     sequences = sequences_of(lengths)
-    spec = PanelSpec(sequences.names, sequences.units, sequences.classes, (-1.0,) * 2, (1.0,) * 2)
-    prepared = prepare_unseen(sequences, spec)
+    prepared = prepare_unseen(sequences, spec_of(2, offset=-1.0))
     loader = SequenceLoader(prepared.storage, Order(prepared.parts.test, 4))
     which = torch.tensor(data.draw(st.lists(st.integers(0, len(lengths) - 1), min_size=1, max_size=6)))
     batch = loader.gather(which)
-    assert batch.values.shape == (len(which), max(lengths[index] for index in which), 2)
+    assert batch.past.shape == (len(which), max(lengths[index] for index in which), 2)
     assert batch.lengths.tolist() == [lengths[index] for index in which]
     for row, index in enumerate(which.tolist()):
-        first, stop = sequences.starts[index : index + 2]
-        expected = torch.from_numpy(sequences.values[first:stop] + 1).float()
-        assert batch.values[row, : lengths[index]].equal(expected)
-        assert not batch.values[row, lengths[index] :].any()
+        expected = torch.from_numpy(sequences.values[slice(*sequences.pieces[index])] + 1).float()
+        assert batch.past[row, : lengths[index]].equal(expected)
+        assert not batch.past[row, lengths[index] :].any()
         assert batch.label[row] == sequences.labels[index]
 
 
 @given(count=st.integers(1, 30), batch_size=st.integers(1, 12), world=st.integers(1, 3), seed=st.integers(0, 99))
 def test_each_epoch_has_every_sequence_once(count, batch_size, world, seed):
-    prepared = prepare_unseen(
-        sequences_of([1] * count, channels=1), PanelSpec(("x",), ("",), tuple("abc"), (0.0,), (1.0,))
-    )
+    prepared = prepare_unseen(sequences_of([1] * count, channels=1), spec_of(1))
     seen = []
     for rank in range(world):
         order = Order(prepared.parts.test, batch_size, seed=seed, rank=rank, world=world)
         loader = SequenceLoader(prepared.storage, order)
         batches = list(loader)
         assert len(batches) == len(loader)
-        seen += [row for batch in batches if len(batch.label) for row in batch.values[:, 0, 0].tolist()]
+        seen += [row for batch in batches if len(batch.label) for row in batch.past[:, 0, 0].tolist()]
     assert sorted(seen) == list(range(count))
 
 
 def test_a_restored_loader_goes_on_in_mid_epoch(files):
     data = SequenceDataModule(source=source_of(*files), batch_size=7)
     loader = data.train_dataloader()
-    epochs = [[batch.values for batch in loader] for _ in range(2)]
+    epochs = [[batch.past for batch in loader] for _ in range(2)]
     assert not all(ours.equal(theirs) for ours, theirs in zip(*epochs, strict=True) if ours.shape == theirs.shape)
     interrupted = data.train_dataloader()
     list(interrupted)
@@ -371,7 +440,7 @@ def test_a_restored_loader_goes_on_in_mid_epoch(files):
     next(batches), next(batches)
     resumed = data.train_dataloader()
     resumed.load_state_dict(interrupted.state_dict())
-    assert all(ours.equal(theirs.values) for ours, theirs in zip(epochs[1][2:], resumed, strict=True))
+    assert all(ours.equal(theirs.past) for ours, theirs in zip(epochs[1][2:], resumed, strict=True))
 
 
 # Scores
@@ -381,7 +450,7 @@ def test_a_restored_loader_goes_on_in_mid_epoch(files):
 @given(classes=st.integers(2, 6), count=st.integers(1, 60), batch=st.integers(1, 20), seed=st.integers(0, 999))
 def test_metrics_agree_with_scikit_learn(classes, count, batch, seed):
     random = np.random.default_rng(seed)
-    spec = PanelSpec(("x",), ("",), tuple("abcdef"[:classes]), (0.0,), (1.0,))
+    spec = spec_of(1, classes=classes)
     probabilities = random.dirichlet(np.ones(classes), size=count)
     labels = random.integers(0, classes, count)
     metrics = {"accuracy": Accuracy(spec=spec), "macro_f1": MacroF1(spec=spec)}
@@ -430,12 +499,25 @@ def test_the_majority_is_that_of_the_training_part():
 
 def test_the_summary_is_that_of_each_sequence():
     sequences = sequences_of([1, 4, 2])
-    for row, (first, stop) in zip(
-        summary(sequences), zip(sequences.starts[:-1], sequences.starts[1:], strict=True), strict=True
-    ):
+    for row, (first, stop) in zip(summary(sequences), sequences.pieces, strict=True):
         values = sequences.values[first:stop]
         expected = np.concatenate([values.mean(axis=0), values.std(axis=0), values[0], values[-1]])
         assert row == pytest.approx(expected)
+
+
+def test_the_summary_is_that_of_what_was_observed():
+    sequences = sequences_of([5, 4, 2])
+    gappy = np.full((5 + 4 + 2, 2), np.nan)
+    gappy[[0, 2, 4]] = sequences.values[[0, 2, 4]]
+    gappy[6:8, 0] = [3, 5]
+    gappy[9:] = sequences.values[9:]
+    found = summary(replace(sequences, values=gappy))
+    every_other = sequences.values[[0, 2, 4]]
+    expected = [every_other.mean(axis=0), every_other.std(axis=0), every_other[0], every_other[-1]]
+    assert found[0] == pytest.approx(np.concatenate(expected))
+    # Of a channel without any value nothing is known: 0.
+    assert found[1] == pytest.approx([4, 0, 1, 0, 3, 0, 5, 0])
+    assert np.array_equal(found[2], summary(sequences)[2])
 
 
 def test_ridge_agrees_with_scikit_learn(files):

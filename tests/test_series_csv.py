@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recast.errors import ConfigurationError, DataError
+from recast.panel import Column, columns_of
+from recast.prepare.grid import ErrorGrid, InterpolateGrid, MaskGrid, RowsGrid, SplitGrid
 from recast.series.csv_file import CsvSource
 from recast.series.sentinels import find_sentinel
 from recast.series.step import fixed_step, infer_step, parse_step
@@ -33,7 +35,9 @@ def test_reads_targets_then_past_with_units(read):
     )
     assert series.names == ("v", "a")
     assert series.units == ("m", "hPa")
-    assert series.targets == 1
+    assert [column.role for column in series.columns] == ["target", "past"]
+    assert series.targets.tolist() == [[2.5], [-0.4]]
+    assert series.is_single
     assert series.values.tolist() == [[2.5, 1.0], [-0.4, 3.0]]
     assert series.values.dtype == np.float64
     assert series.times.dtype == np.dtype("datetime64[ns]")
@@ -154,14 +158,14 @@ def test_common_dialects_read_alike(read, text):
             {},
             (
                 "line 3, column 'v': found ''; expected a finite number (2 row(s) have none); delete such "
-                "rows, or let them be dropped: data.source.missing=[nan]"
+                "rows, or say that they were not observed: data.source.missing=[nan]"
             ),
         ),
         ("t,v\n2020-01-01,1\n2020-01-02,null\n", {}, "line 3, column 'v': found 'null'; expected a finite number"),
         (
             "t,v\n2020-01-01,1\n2020-01-02,-inf\n",
             {},
-            "line 3, column 'v': found '-inf'; expected a finite number (1 row(s) have none); mend the value",
+            "line 3, column 'v': found '-inf'; expected a finite number (1 row(s) have none); correct the value",
         ),
         ("t,v\n2020-01-01,1e400\n2020-01-02,1\n", {}, "line 2, column 'v': found '1e400'; expected a finite number"),
         (
@@ -178,7 +182,7 @@ def test_common_dialects_read_alike(read, text):
             "line 3, column 'v': found '0x10'; expected a number",
         ),
         ('n,t,v\n"a\nb",2020-01-01,1\nx,2020-01-02,\n', {}, "line 4, column 'v': found ''"),
-        ("t,v\n2020-01-01,5\n", {"missing": [5]}, "no row is left without a value of missing=[5] in ['v']"),
+        ("t,v\n2020-01-01,5\n", {"missing": [5]}, "no row has all targets ['v'] observed by missing=[5]"),
         ("t,v\n2020-01-01,5\n", {}, "1 row(s); a step needs two at least; state it"),
         (
             "t,v\n2020-01-01,5\n2020-02-01,5\n2020-03-01,5\n2020-04-01,5\n",
@@ -216,7 +220,7 @@ def test_unreadable_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"targets": ["v", "v"]}, "the column 'v' is named twice in time, targets and past"),
+        ({"targets": ["v", "v"]}, "the column 'v' is named twice in time, targets, past, known and static"),
         ({"targets": ["t"]}, "the column 't' is named twice"),
         ({"past": ["v"]}, "the column 'v' is named twice"),
         ({"targets": []}, "targets=[]"),
@@ -254,23 +258,47 @@ def test_a_sentinel_is_named_and_can_be_stated(read, caplog, sentinel):
     assert "data.source.missing=[]" in str(error.value)
     with caplog.at_level(logging.INFO):
         series = read(with_values(values), missing=[float(sentinel)])
-    assert len(series) == 51
-    assert series.values[-1, 0] == 1.0
-    assert "2 of 53 rows dropped: not observed by missing=[" in caplog.text
+        kept = SplitGrid().apply(series)
+    assert np.flatnonzero(np.isnan(series.values[:, 0])).tolist() == [50, 52]
+    assert len(kept) == 51
+    assert kept.values[-1, 0] == 1.0
+    assert "2 of 53 rows have a value not observed by missing=[" in caplog.text
+    assert "2 of 53 rows dropped: a value was not observed" in caplog.text
     assert len(read(with_values(values), missing=[])) == 53
 
 
-def test_rows_with_a_sentinel_in_any_used_column_are_dropped(read):
+def test_a_sentinel_in_any_used_column_is_a_value_not_observed(read, caplog):
     text = "t,v,p,other\n2020-01-01,1,-9,-9\n2020-01-02,2,5,-9\n2020-01-03,3,5,1\n2020-01-04,-9,5,1\n"
-    series = read(text, past=["p"], missing=[-9.0])
-    assert series.values.tolist() == [[2, 5], [3, 5]]
-    # The message's line counts the rows dropped too.
+    with caplog.at_level(logging.INFO):
+        series = read(text, past=["p"], missing=[-9.0])
+    np.testing.assert_array_equal(series.values, [[1, np.nan], [2, 5], [3, 5], [np.nan, 5]])
+    assert "2 of 4 rows have a value not observed by missing=[-9.0]" in caplog.text
+    for policy in (ErrorGrid(), SplitGrid(), InterpolateGrid(max_steps=1), RowsGrid()):
+        assert policy.apply(series).values.tolist() == [[2, 5], [3, 5]]
+    # The message's line counts the rows not observed too.
     with pytest.raises(DataError, match="line 4, column 'v': found 'inf'"):
         read(text.replace("03,3", "03,inf"), past=["p"], missing=[-9.0])
 
 
 def test_empty_fields_can_be_stated_as_missing(read):
-    assert read("t,v\n2020-01-01,1\n2020-01-02,\n2020-01-03,2\n", missing=[math.nan]).values[:, 0].tolist() == [1, 2]
+    series = read("t,v\n2020-01-01,1\n2020-01-02,\n2020-01-03,2\n", missing=[math.nan])
+    np.testing.assert_array_equal(series.values[:, 0], [1, np.nan, 2])
+    assert SplitGrid().apply(series).values[:, 0].tolist() == [1, 2]
+
+
+def test_the_step_is_that_of_the_rows_whose_targets_were_observed(read):
+    rows = [
+        f"2020-01-01T{hour:02}:{minute},{1 if minute == '00' else ''},5" for hour in range(5) for minute in ("00", "30")
+    ]
+    series = read("t,v,p\n" + "\n".join(rows), past=["p"], missing=[math.nan])
+    assert (len(series), series.step) == (10, "h")
+
+
+def test_a_file_whose_rows_all_lack_an_input_has_no_row_for_a_grid_without_masks(read):
+    series = read("t,v,p\n2020-01-01,1,\n2020-01-02,2,\n", past=["p"], missing=[math.nan])
+    with pytest.raises(DataError, match="no row has all of its values observed; use fewer columns, or data/grid=mask"):
+        SplitGrid().apply(series)
+    assert MaskGrid().apply(series) is series
 
 
 @pytest.mark.parametrize(
@@ -336,13 +364,9 @@ def test_for_file_keeps_all_but_the_path(tmp_path):
     other.write_text("t,v,p\n2020-01-01,1,2\n2020-01-02,-5,2\n")
     source = CsvSource(path="x.csv", time="t", targets=["v"], past=["p"], units={"p": "hPa"}, step="D", missing=[-5.0])
     series = source.for_file(str(other)).read()
-    assert (series.names, series.units, series.step, series.targets, len(series)) == (
-        ("v", "p"),
-        ("", "hPa"),
-        "D",
-        1,
-        1,
-    )
+    assert (series.names, series.units, series.step) == (("v", "p"), ("", "hPa"), "D")
+    np.testing.assert_array_equal(series.values, [[1, 2], [np.nan, 2]])
+    assert [column.role for column in series.columns] == ["target", "past"]
     assert series.label == str(other)
 
 
@@ -364,3 +388,121 @@ def test_a_big_file_reads_in_linear_time(tmp_path):
     series = CsvSource(path=str(path), time="t", targets=["v"]).read()
     assert len(series) == rows
     assert time.process_time() - begin < 5  # 0.4 s where it was written; a loop over rows takes longer
+
+
+# Inputs known ahead, static ones, categories
+
+PLAN = (
+    "t,v,wind,plan,day,gate,depth,ground\n"
+    "2020-01-01,1,7,10,wed,open,30,sand\n"
+    "2020-01-02,2,8,11,thu, shut,30,sand\n"
+    "2020-01-03,3,9,12,fri,open,30,sand\n"
+)
+OPTIONS = {
+    "past": ["wind", "gate"],
+    "known": ["day", "plan"],
+    "static": ["depth", "ground"],
+    "categories": ["day", "gate", "ground"],
+    "units": {"v": "m", "plan": "MW", "depth": "m"},
+}
+
+
+def test_columns_have_their_roles_and_kinds(read):
+    panel = read(PLAN, **OPTIONS)
+    assert panel.columns == columns_of(
+        targets=["v"],
+        past=["wind", "gate"],
+        known=["day", "plan"],
+        units={"v": "m", "plan": "MW"},
+        levels={"gate": ("open", "shut"), "day": ("fri", "thu", "wed")},
+    )
+    assert panel.values.tolist() == [[1, 7, 0, 2, 10], [2, 8, 1, 1, 11], [3, 9, 0, 0, 12]]
+    assert panel.static == (Column("depth", "m", "static"), Column("ground", "", "static", ("sand",)))
+    assert panel.static_values.tolist() == [[30, 0]]
+    assert panel.ids == ("1",)
+
+
+def test_for_file_keeps_roles_and_kinds(read, tmp_path):
+    source = CsvSource(path="nowhere.csv", time="t", targets=["v"], **OPTIONS)
+    first = read(PLAN, **OPTIONS)
+    again = source.for_file(str(tmp_path / "level.csv")).read()
+    assert (again.columns, again.static) == (first.columns, first.static)
+    assert np.array_equal(again.values, first.values)
+
+
+def test_what_is_known_ahead_is_read_from_a_file_of_its_own(tmp_path):
+    path = tmp_path / "plan.csv"
+    path.write_text("t,day,plan\n2020-01-04T00:00Z,sat,13\n2020-01-05T00:00Z,sun,14\n")
+    source = CsvSource(path="nowhere.csv", time="t", targets=["v"], step="D", **OPTIONS)
+    panel = source.read_known(str(path))
+    assert panel.columns == columns_of(known=["day", "plan"], units={"plan": "MW"}, levels={"day": ("sat", "sun")})
+    assert panel.values.tolist() == [[0, 13], [1, 14]]
+    assert panel.clock.tolist() == np.array(["2020-01-04", "2020-01-05"], "datetime64[ns]").tolist()
+    assert (panel.step, panel.timezone, panel.label) == ("D", "UTC", str(path))
+    path.write_text("t,plan\n2020-01-04,13\n")
+    with pytest.raises(DataError, match=r"plan\.csv: no column 'day'"):
+        source.read_known(str(path))
+    path.write_text("t,day,plan\n2020-01-04,sat,x\n")
+    with pytest.raises(DataError, match=r"plan\.csv, line 2, column 'plan': found 'x'; expected a number"):
+        source.read_known(str(path))
+
+
+def test_missing_values_of_inputs_are_not_observed(read):
+    text = PLAN.replace(" shut", "").replace("02,2,8,11", "02,2,-9,").replace("fri", "NA").replace(",30,", ",-9,")
+    panel = read(text, missing=[-9.0, math.nan], **OPTIONS)
+    np.testing.assert_array_equal(
+        panel.values, [[1, 7, 0, 1, 10], [2, np.nan, np.nan, 0, np.nan], [3, 9, 0, np.nan, 12]]
+    )
+    np.testing.assert_array_equal(panel.static_values, [[np.nan, 0]])
+
+
+def test_a_number_that_means_not_observed_is_no_level(read):
+    panel = read(PLAN.replace(" shut", "-9999"), missing=[-9999.0], **OPTIONS)
+    assert panel.columns[2].levels == ("open",)
+    np.testing.assert_array_equal(panel.values[:, 2], [0, np.nan, 0])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (" shut", "", "level.csv, line 3, column 'gate': found ''; expected the name of a level"),
+        (" shut", "  ", "level.csv, line 3, column 'gate': found '  '; expected the name of a level"),
+        (" shut", "NA", "level.csv, line 3, column 'gate': found 'NA'; expected the name of a level"),
+        ("11,thu", "x,thu", "level.csv, line 3, column 'plan': found 'x'; expected a number"),
+        ("12,fri", ",fri", "level.csv, line 4, column 'plan': found ''; expected a finite number"),
+        (
+            "open,30,sand\n2020-01-02",
+            "open,31,sand\n2020-01-02",
+            "level.csv, line 3, column 'depth': found '30', but '31' in the first row; expected one value throughout",
+        ),
+        ("fri,open,30,sand", "fri,open,30,mud", "line 4, column 'ground': found 'mud', but 'sand' in the first row"),
+        ("fri,open,30,sand", "fri,open,ten,sand", "line 4, column 'depth': found 'ten'; expected a number"),
+        (",plan,", ",plans,", "no column 'plan'; did you mean 'plans'?"),
+    ],
+)
+def test_what_is_wrong_with_an_input_is_named(read, old, new, expected):
+    with pytest.raises(DataError) as error:
+        read(PLAN.replace(old, new), **OPTIONS)
+    assert expected in str(error.value)
+
+
+def test_a_static_column_known_in_some_rows_only_is_named(read):
+    text = PLAN.replace("wed,open,30", "wed,open,")
+    with pytest.raises(DataError, match="line 3, column 'depth': found '30', but '' in the first row"):
+        read(text, missing=[math.nan], **OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"known": ["v"]}, "the column 'v' is named twice in time, targets, past, known and static"),
+        ({"past": ["p"], "static": ["p"]}, "the column 'p' is named twice"),
+        ({"categories": ["v"]}, "the target 'v' is a category; forecasts are numbers"),
+        ({"known": ["day"], "categories": ["days"]}, "categories names 'days'; did you mean 'day'? the columns are"),
+        ({"known": "day"}, "known='day'"),
+    ],
+)
+def test_impossible_roles_are_refused_before_the_file_is_read(options, expected):
+    with pytest.raises(ConfigurationError) as error:
+        CsvSource(path="nowhere.csv", time="t", targets=["v"], **options)
+    assert expected in str(error.value)

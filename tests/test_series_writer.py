@@ -11,22 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recast.errors import DataError
-from recast.panel import Panel
+from recast.panel import Column, Panel, columns_of
 from recast.series.csv_file import CsvSource
 from recast.series.fingerprint import fingerprint
 from recast.series.sines import TwoSines
 from recast.series.tide import TideSimulator
 from recast.series.writer import write_csv
 
+COLUMNS = columns_of(targets=["ssh"], past=["wind, east"], units={"ssh": "m", "wind, east": "m/s"})
+
 
 def small(values=((0.1, 2.0), (1 / 3, -4.0)), **changes):
     values = np.array(values, dtype=float)
-    series = Series(
-        times=np.datetime64("2020-01-01", "ns") + np.arange(len(values)) * np.timedelta64(600, "s"),
+    series = Panel(
+        columns=COLUMNS,
         values=values,
-        names=("ssh", "wind, east"),
-        units=("m", "m/s"),
-        targets=1,
+        times=np.datetime64("2020-01-01", "ns") + np.arange(len(values)) * np.timedelta64(600, "s"),
         step="10min",
         starts=np.zeros(1, dtype=np.int64),
         label="small",
@@ -82,8 +82,8 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_aside(tmp_path, monkeypa
     path = tmp_path / "level.csv"
     write_csv(small(), path)
     before = path.read_bytes()
-    with pytest.raises(DataError, match='a channel has the name "datetime"'):
-        write_csv(small(names=("ssh", "datetime")), path)
+    with pytest.raises(DataError, match='a column has the name "datetime"'):
+        write_csv(small(columns=columns_of(targets=["ssh"], past=["datetime"])), path)
     (tmp_path / "folder").mkdir()
     with pytest.raises(OSError, match="folder"):
         write_csv(small(), tmp_path / "folder")
@@ -100,9 +100,9 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_aside(tmp_path, monkeypa
 
 
 def test_fingerprint_is_stable_over_releases():
-    content = b'{"names": ["ssh", "wind, east"], "shape": [2, 2], "pieces": 1}'
+    content = b'{"columns": [["ssh", "target", null], ["wind, east", "past", null]], "shape": [2, 2], "ids": ["1"]}'
     content += struct.pack("<qq", 1_577_836_800 * 10**9, 1_577_837_400 * 10**9)
-    content += struct.pack("<dddd", 0.1, 2.0, 1 / 3, -4.0) + struct.pack("<q", 0)
+    content += struct.pack("<dddd", 0.1, 2.0, 1 / 3, -4.0) + struct.pack("<qq", 0, 0)
     assert fingerprint(small()) == hashlib.sha256(content).hexdigest()
 
 
@@ -112,8 +112,14 @@ def test_fingerprint_is_stable_over_releases():
         {"values": np.array([[0.1, 2.0], [1 / 3, -4.000001]])},
         {"values": np.array([[0.1, 1 / 3], [2.0, -4.0]])},
         {"times": np.array(["2020-01-01T00:00", "2020-01-01T00:11"], "datetime64[ns]")},
-        {"names": ("ssh", "wind")},
-        {"starts": np.array([0, 1])},
+        {"values": np.array([[0.1, 2.0], [1 / 3, np.nan]])},
+        {"columns": columns_of(targets=["ssh"], past=["wind"])},
+        {"columns": columns_of(targets=["ssh"], known=["wind, east"])},
+        {"columns": columns_of(targets=["ssh"], past=["wind, east"], levels={"wind, east": ("weak", "strong")})},
+        {"starts": np.array([0, 1]), "items": np.zeros(2, dtype=np.int64)},
+        {"starts": np.array([0, 1]), "items": np.arange(2), "ids": ("1", "2"), "static_values": np.empty((2, 0))},
+        {"ids": ("gauge",)},
+        {"static": (Column("depth", role="static"),), "static_values": np.array([[3.0]])},
     ],
 )
 def test_fingerprint_changes_with_each_part(change):
@@ -126,3 +132,24 @@ def test_fingerprint_ignores_label_layout_and_byte_order():
         label="other", values=np.asfortranarray(series.values).astype(">f8"), starts=series.starts.astype(np.int32)
     )
     assert fingerprint(same) == fingerprint(series)
+
+
+def test_values_not_observed_and_levels_survive_the_file(tmp_path):
+    columns = columns_of(targets=["ssh"], known=["gate"], levels={"gate": ("open", "shut")})
+    panel = small([[0.1, 1], [np.nan, 0], [0.3, np.nan]], columns=columns)
+    write_csv(panel, tmp_path / "a.csv")
+    assert [line.split(",")[1:] for line in (tmp_path / "a.csv").read_text().splitlines()[1:]] == [
+        ["0.1", "shut"],
+        ["", "open"],
+        ["0.3", ""],
+    ]
+    source = CsvSource(
+        path=str(tmp_path / "a.csv"),
+        time="datetime",
+        targets=["ssh"],
+        known=["gate"],
+        categories=["gate"],
+        step="10min",
+        missing=[np.nan],
+    )
+    assert fingerprint(source.read()) == fingerprint(panel)

@@ -56,9 +56,20 @@ class SummaryRidge(ClassBaseline):
 
 
 def summary(sequences: Panel) -> Float[np.ndarray, "sequences features"]:
-    """Mean, (population) standard deviation, first and last value of each channel of each sequence."""
-    lengths, first = sequences.lengths[:, None], sequences.starts
-    mean = np.add.reduceat(sequences.values, first) / lengths
-    centred = sequences.values - np.repeat(mean, sequences.lengths, axis=0)
-    std = np.sqrt(np.add.reduceat(centred**2, first) / lengths)
-    return np.concatenate([mean, std, sequences.values[first], sequences.values[sequences.bounds[1:] - 1]], axis=1)
+    """Mean, (population) standard deviation, first and last value observed of each channel of each sequence.
+
+    0 where nothing of a channel was observed.
+    """
+    values, first = sequences.values, sequences.starts
+    observed = ~np.isnan(values)
+    counts = np.maximum(np.add.reduceat(observed.astype(np.int64), first), 1)
+    mean = np.add.reduceat(np.where(observed, values, 0.0), first) / counts
+    centred = np.where(observed, values - np.repeat(mean, sequences.lengths, axis=0), 0.0)
+    std = np.sqrt(np.add.reduceat(centred**2, first) / counts)
+    rows = np.arange(len(values))[:, None]
+    # Where nothing was observed these are the row of zeros behind the others.
+    earliest = np.minimum.reduceat(np.where(observed, rows, len(values)), first)
+    latest = np.maximum.reduceat(np.where(observed, rows, -1), first) % (len(values) + 1)
+    padded = np.concatenate([values, np.zeros_like(values[:1])])
+    ends = [np.take_along_axis(padded, places, axis=0) for places in (earliest, latest)]
+    return np.concatenate([mean, std, *ends], axis=1)

@@ -91,7 +91,7 @@ def prepare_unseen(sequences: Panel, spec: PanelSpec) -> PreparedSequences:
         spec: The spec of the model's training.
 
     Raises:
-        DataError: if they have another number of channels.
+        DataError: if they have other columns or classes, or gaps where the training had none.
     """
     if len(sequences.columns) != len(spec.columns):
         raise DataError(
@@ -99,10 +99,11 @@ def prepare_unseen(sequences: Panel, spec: PanelSpec) -> PreparedSequences:
             f"{len(spec.columns)}"
         )
     none = torch.empty(0, dtype=torch.int64)
+    panel = align(sequences, spec)
     return PreparedSequences(
-        panel=sequences,
+        panel=panel,
         spec=spec,
-        storage=stored(sequences, spec),
+        storage=stored(panel, spec),
         parts=SequenceParts(none, none, torch.arange(len(sequences.ids))),
         fingerprint=fingerprint(sequences),
     )

@@ -114,11 +114,8 @@ class CsvSource(Source):
         """
         columns = [*self.targets, *self.past, *self.known]
         text = load_csv(self.path)
-        table = text.read([self.time, *columns, *self.static])
+        table, levels = self._read(text, [self.time, *columns, *self.static])
         times, timezone = parse_stamps(text, self.time, table[self.time])
-        levels = {
-            name: _levels(table[name], text, name) for name in [*columns, *self.static] if name in self.categories
-        }
         values = self._values(text, table, columns, levels)
         self._log_missing(text, values)
         series = Panel(
@@ -144,9 +141,8 @@ class CsvSource(Source):
             DataError: as `read`.
         """
         text = load_csv(path)
-        table = text.read([self.time, *self.known])
+        table, levels = self._read(text, [self.time, *self.known])
         times, timezone = parse_stamps(text, self.time, table[self.time])
-        levels = {name: _levels(table[name], text, name) for name in self.known if name in self.categories}
         return Panel(
             columns=columns_of(known=self.known, units=self.units, levels=levels),
             values=self._values(text, table, self.known, levels),
@@ -179,7 +175,7 @@ class CsvSource(Source):
         values = np.empty((len(text.lines), len(names)))
         for place, name in enumerate(names):
             if name in levels:
-                codes = pd.Categorical(table[name].str.strip(), categories=list(levels[name])).codes
+                codes = pd.Categorical(table[name], categories=list(levels[name])).codes
                 values[:, place] = np.where(codes < 0, np.nan, codes)
                 continue
             numbers = _numbers(text, name, table[name])
@@ -187,6 +183,28 @@ class CsvSource(Source):
             self._refuse_unusable(text, name, np.flatnonzero(~missing), numbers[~missing])
             values[:, place] = np.where(missing, np.nan, numbers)
         return values
+
+    def _read(self, text: CsvText, names: list[str]) -> tuple[dict[str, pd.Series], dict[str, tuple[str, ...]]]:
+        """The columns as text, and the levels of the categories among them, in order of their names."""
+        table, levels = text.read(names), {}
+        for name in filter(table.__contains__, self.categories):
+            words = table[name] = self._words(text, name, table[name])
+            levels[name] = tuple(sorted(words.dropna().unique()))
+            if not levels[name]:
+                raise DataError(f"{text.label}, column {name!r}: a category without any level; leave the column out")
+        return table, levels
+
+    def _words(self, text: CsvText, name: str, words: pd.Series) -> pd.Series:
+        """The names of a category's levels, NaN where nothing was observed."""
+        words = words.str.strip()
+        empty = (words.isna() | (words == "")).to_numpy(dtype=bool)
+        if empty.any() and not np.isnan(self.missing or []).any():
+            row = int(empty.argmax())
+            raise DataError(
+                f"{text.where(row, name)}: found {text.found(row, name)!r}; expected the name of a level "
+                f"({empty.sum()} row(s) have none); say that they were not observed: data.source.missing=[nan]"
+            )
+        return words.mask(empty | np.isin(pd.to_numeric(words, errors="coerce").to_numpy(), self.missing or []))
 
     def _is_missing(self, numbers: np.ndarray) -> np.ndarray:
         """Where a value of `missing` stands."""
@@ -212,12 +230,13 @@ class CsvSource(Source):
     def _constants(self, text: CsvText, values: np.ndarray) -> np.ndarray:
         """The one value of each static column, shape (1, columns)."""
         for place, name in enumerate(self.static):
-            differs = values[:, place] != values[0, place]
-            if differs.any() and not np.isnan(values[:, place]).all():
+            column = values[:, place]
+            differs = ~np.isclose(column, column[0], rtol=0, atol=0, equal_nan=True)
+            if differs.any():
                 row = int(differs.argmax())
                 raise DataError(
-                    f"{text.where(row, name)}: found {text.found(row, name)!r}, but {text.found(0, name)!r} in the first "
-                    "row; expected one value throughout for a static column; name it in data.source.past or "
+                    f"{text.where(row, name)}: found {text.found(row, name)!r}, but {text.found(0, name)!r} in the "
+                    "first row; expected one value throughout for a static column; name it in data.source.past or "
                     "data.source.known"
                 )
         return values[:1]
@@ -243,14 +262,6 @@ class CsvSource(Source):
                 f'from the other values (median {np.median(values):g}); if it means "not observed", say so: '
                 f"data.source.missing=[{_plain(value)}]; if it was measured: data.source.missing=[]"
             )
-
-
-def _levels(words: pd.Series, text: CsvText, name: str) -> tuple[str, ...]:
-    """The levels of a category, in order of their names."""
-    levels = tuple(sorted(words.dropna().str.strip().unique()))
-    if not levels:
-        raise DataError(f"{text.label}, column {name!r}: a category without any level; leave the column out")
-    return levels
 
 
 def _numbers(text: CsvText, column: str, words: pd.Series) -> np.ndarray:

@@ -1,5 +1,7 @@
 """One step ahead, fed back."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -9,12 +11,14 @@ from torch import Tensor
 from recast.anchors.last import LastAnchor
 from recast.errors import ConfigurationError
 from recast.heads.head import Head
+from recast.models.continued import continued
 from recast.models.encoder import Encoder
 from recast.models.horizon_readout import HorizonReadout
 from recast.models.model import AnchorFactory, ForecastModel, TrainingForecast
 from recast.models.rolling import rolling
 from recast.models.stack import CellFactory
 from recast.options import Fraction, PositiveInt, checked
+from recast.recurrence.request import Readout, Rollout
 from recast.types import Batch, Progress, SeriesSpec
 
 
@@ -74,7 +78,7 @@ class Recursive(ForecastModel):
         """Head parameters of each lead, given the values fed back before it."""
         outputs, states = self.encoder(batch, last=1)
         recent = batch.context[:, -self.anchor.reach :, : self.spec.targets]
-        return self._closed_loop(outputs[:, -1], states, recent, batch.known)[0]
+        return self._closed_loop(outputs[:, -1], states, recent, batch.known).parameters
 
     def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
         """One-step forecasts given the truth, window by window, beside the value that followed."""
@@ -100,7 +104,7 @@ class Recursive(ForecastModel):
         output, recent, known = (
             part.repeat(samples, *(1,) * (part.dim() - 1)) for part in (outputs[:, -1], recent, batch.known)
         )
-        _, values = self._closed_loop(output, states, recent, known, generator)
+        values = self._closed_loop(output, states, recent, known, generator).values
         return values.unflatten(0, (samples, -1))
 
     def _open_loop(self, batch: Batch) -> Float[Tensor, "batch steps 1 targets parameters"]:
@@ -122,8 +126,8 @@ class Recursive(ForecastModel):
         recent: Float[Tensor, "batch reach targets"],
         known: Float[Tensor, "batch horizon known"],
         generator: torch.Generator | None = None,
-    ) -> tuple[Float[Tensor, "batch horizon targets parameters"], Float[Tensor, "batch horizon targets"]]:
-        """Head parameters of each lead, and the values that were fed back.
+    ) -> Rollout:
+        """The forecast when each lead is fed the one before.
 
         Args:
             output: The top layer's output at the end of the context.
@@ -132,15 +136,29 @@ class Recursive(ForecastModel):
             known: Inputs known ahead, at each lead.
             generator: Source of random numbers of a stochastic head.
         """
-        parameters, values = [], []
-        # unbind, not [:, lead]: the backward pass of an index allocates the whole tensor at each step.
-        aheads = known.unbind(1)
-        for lead, ahead in enumerate(aheads):
-            if lead:
-                fed = torch.cat([values[-1], aheads[lead - 1]], dim=-1)
-                output, states = self.encoder.stack.step(fed, states)
-                recent = torch.cat([recent[:, 1:], values[-1].unsqueeze(1)], dim=1)
-            raw = self.readout(output, ahead.unsqueeze(1))
-            parameters.append(self.head.shift(raw, self.anchor(recent)).squeeze(1))
-            values.append(self.head.feedback(parameters[-1], generator))
-        return torch.stack(parameters, dim=1), torch.stack(values, dim=1)
+        return continued(
+            self.encoder.stack,
+            output,
+            states,
+            readout=self._step_readout(generator),
+            recent=recent.unbind(1),
+            known=known[:, :-1],
+            base=self.readout.direct(known.unsqueeze(2)).flatten(2),
+        )
+
+    def _step_readout(self, generator: torch.Generator | None) -> Readout:
+        """Reads one step ahead. Its base is what known inputs add; the anchor reads the values fed."""
+        linear = self.readout.output
+
+        def parameters(output: Tensor, base: Tensor, fed: Sequence[Tensor]) -> Tensor:
+            raw = (linear(output) + base).unflatten(-1, (self.spec.targets, -1))
+            return self.head.shift(raw, self.anchor(torch.stack(list(fed), dim=1))[:, 0])
+
+        return Readout(
+            parameters=parameters,
+            value=partial(self.head.feedback, generator=generator),
+            weight=linear.weight,
+            bias=linear.bias,
+            linear=self.head.is_value and (self.anchor.is_last or self.anchor.is_zero),
+            residual=self.anchor.is_last,
+        )

@@ -1,5 +1,7 @@
 """A recurrent network over segments of the series instead of single steps (SegRNN)."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -10,12 +12,13 @@ from torch.nn import functional
 from recast.anchors.last import LastAnchor
 from recast.errors import ConfigurationError
 from recast.heads.head import Head
+from recast.models.continued import continued
 from recast.models.draws import Draws
 from recast.models.model import AnchorFactory, ForecastModel
 from recast.models.segment_embedding import SegmentEmbedding, cut
 from recast.models.stack import CellFactory, Stack
 from recast.options import Fraction, PositiveInt, checked
-from recast.recurrence.request import Rollout
+from recast.recurrence.request import Readout, Rollout
 from recast.types import Batch, SeriesSpec, Share
 
 Decoding = Literal["parallel", "recurrent"]
@@ -170,15 +173,42 @@ class Segment(ForecastModel):
         generator: torch.Generator | None = None,
         share: Share | None = None,
     ) -> Rollout:
-        parameters, values = [], []
-        for number, anchor in enumerate(base.split(self.segment, dim=1)):
-            if number:
-                inputs = self.embedding(values[-1], ahead[:, number : number + 1])
-                output, states = self.stack.step(inputs.flatten(0, 2), states)
-            raw = self._read(output).unflatten(0, (-1, self.spec.targets))[:, :, : anchor.shape[1]].transpose(1, 2)
-            parameters.append(self.head.shift(raw, anchor))
-            values.append(self.head.feedback(parameters[-1], generator, share))
-        return Rollout(torch.cat(parameters, dim=1), torch.cat(values, dim=1))
+        """The forecast when each segment is fed the one before.
+
+        Args:
+            output: The top layer's output at the end of the context.
+            states: State of each layer there.
+            ahead: Known inputs of the segments of the horizon.
+            base: The anchor's forecast.
+            generator: Source of random numbers of a stochastic head.
+            share: Which windows of the batch of all processes these are.
+        """
+        horizon = base.shape[1]
+        beyond = self.future * self.segment - horizon
+
+        def parameters(output: Tensor, base: Tensor, _: Sequence[Tensor]) -> Tensor:
+            return self.head.shift(self._read(output).unflatten(0, (-1, self.spec.targets)).transpose(1, 2), base)
+
+        def embed(segment: Tensor, known: Tensor) -> Tensor:
+            return self.embedding(segment, known.unsqueeze(1)).flatten(0, 2)
+
+        rollout = continued(
+            self.stack,
+            output,
+            states,
+            readout=Readout(
+                parameters=parameters,
+                value=partial(self.head.feedback, generator=generator, share=share),
+                weight=self.readout.weight,
+                bias=self.readout.bias,
+                linear=False,
+            ),
+            recent=(),
+            known=ahead[:, 1:],
+            base=functional.pad(base, (0, 0, 0, beyond)).unflatten(1, (-1, self.segment)),
+            embed=embed,
+        )
+        return Rollout(*(part.flatten(1, 2)[:, :horizon] for part in rollout))
 
     def _read(self, output: Float[Tensor, "series hidden"]) -> Float[Tensor, "series segment parameters"]:
         raw = self.readout(functional.dropout(output, self.dropout, self.training))

@@ -56,8 +56,8 @@ class Batch(NamedTuple):
     all have that of the context; label: what is to be predicted of the item, -1 if unknown; carried: whether the states
     at the end of the batch before belong to the row just before this context, None where each window stands alone;
     share: which windows of the batch of all processes they are, None for one process and in evaluation; origins: in
-    training, the counts of context steps after which forecasts are made, ascending, the last is that of all; None: after
-    all alone.
+    training, the counts of context steps after which forecasts are made, ascending, the last is that of all; None:
+    after all alone.
     """
 
     history: Float[Tensor, "batch context targets"]

@@ -14,12 +14,12 @@ class Inputs(nn.Module):
 
     At each step of the context these are the targets, then what is known only up to the origin (past columns; where
     values may be missing, masks of the targets and of these; an embedding of each past category), then what is known
-    ahead (known columns, sines and cosines of time; their masks; the static columns, the same at each step; an embedding
-    of each known and static category), which is there for the steps of the horizon, too. A value that was not observed
-    is read as 0, the mean of standardised data, beside a mask of 0.
+    ahead (known columns, sines and cosines of time; their masks; the static columns, the same at each step; an
+    embedding of each known and static category), which is there for the steps of the horizon, too. A value that was not
+    observed is read as 0, the mean of standardised data, beside a mask of 0.
 
-    A category of n levels is embedded by a learnt vector of `embedding_size(n)` numbers for each level, and one more for
-    "not observed".
+    A category of n levels is embedded by a learnt vector of `embedding_size(n)` numbers for each level, and one more
+    for "not observed".
 
     Args:
         spec: The data's description.
@@ -83,7 +83,7 @@ class Inputs(nn.Module):
         return sum(table.embedding_dim for table in self._tables(role))
 
     def _tables(self, role: str) -> list[nn.Embedding]:
-        return list(self.embeddings[role])  # pyright: ignore[reportArgumentType, reportReturnType] ModuleDict is untyped
+        return list(self.embeddings[role])  # pyright: ignore[reportArgumentType] ModuleDict is untyped
 
     def _embedded(self, role: str, levels: Int[Tensor, "*steps categories"]) -> list[Tensor]:
         return [table(levels[..., place]) for place, table in enumerate(self._tables(role))]

@@ -24,9 +24,12 @@ from recast.spec import Feature, SeriesSpec
 from recast.types import Batch, Share
 
 Decoding = Literal["parallel", "recurrent"]
-READ_ALIKE = (
-    "decoding=recurrent reads each forecast segment like one of the context",
-    "use decoding=parallel or data without them",
+READ_ALIKE: dict[Feature, tuple[str, str]] = dict.fromkeys(
+    ("past", "masks"),
+    (
+        "decoding=recurrent reads each forecast segment like one of the context",
+        "use decoding=parallel or data without them",
+    ),
 )
 
 
@@ -85,7 +88,7 @@ class Segment(ForecastModel):
         subtract_last: bool = True,
         embedding: PositiveInt | None = None,
     ) -> None:
-        but = dict.fromkeys(("past", "masks"), READ_ALIKE) if decoding == "recurrent" else None
+        but = READ_ALIKE if decoding == "recurrent" else None
         super().__init__(spec=spec, head=head, anchor=anchor, but=but)
         _require_whole_segments(spec.context, segment)
         self.segment = segment

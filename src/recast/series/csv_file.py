@@ -216,8 +216,8 @@ class CsvSource(Source):
             if differs.any() and not np.isnan(values[:, place]).all():
                 row = int(differs.argmax())
                 raise DataError(
-                    f"{text.where(row, name)}: found {text.found(row, name)!r}, but {text.found(0, name)!r} in the first "
-                    "row; expected one value throughout for a static column; name it in data.source.past or "
+                    f"{text.where(row, name)}: found {text.found(row, name)!r}, but {text.found(0, name)!r} in the "
+                    "first row; expected one value throughout for a static column; name it in data.source.past or "
                     "data.source.known"
                 )
         return values[:1]

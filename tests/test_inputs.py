@@ -18,7 +18,7 @@ from recast.models.inputs import Inputs
 from recast.models.model import ForecastModel
 from recast.models.segment import Segment
 from recast.panel import Column, columns_of
-from recast.recurrence.engine import Engine, use
+from recast.recurrence.engine import Engine, using
 from recast.schedules.constant import Constant
 from recast.schedules.never import Never
 from recast.spec import PanelSpec
@@ -163,9 +163,7 @@ def test_an_observed_zero_is_not_a_missing_one(model):
 def test_a_missing_truth_is_never_fed(probability):
     spec = spec_of(masked=True)
     built = with_weights(
-        EncoderDecoder(
-            spec=spec, cell=partial(GRU, hidden_size=4), head=Point(), schedule=Constant(probability=probability)
-        )
+        EncoderDecoder(spec=spec, cell=partial(GRU, hidden_size=4), head=Point(), schedule=Constant(value=probability))
     )
     batch = batch_of(spec)
     assert batch.observed is not None
@@ -225,12 +223,8 @@ def test_all_kinds_of_inputs_run_compiled(model):
     batch = batch_of(built.spec)
     found = []
     for implementation in ("plain", "numba"):
-        before = use(Engine(implementation=implementation))
-        try:
-            with torch.no_grad():
-                found.append(built(batch))
-        finally:
-            use(before)
+        with using(Engine(implementation=implementation)), torch.no_grad():
+            found.append(built(batch))
     torch.testing.assert_close(found[0], found[1], rtol=1e-9, atol=1e-10)
 
 

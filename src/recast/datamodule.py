@@ -3,7 +3,6 @@
 from dataclasses import replace
 from functools import cached_property
 
-import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
@@ -17,10 +16,11 @@ from recast.prepare.scale import Scaler, Standard
 from recast.prepare.split import FractionSplit, Split
 from recast.prepare.windows import Windows
 from recast.series.source import Source
+from recast.training_data import TrainingData
 from recast.types import SeriesSpec
 
 
-class ForecastDataModule(pl.LightningDataModule):
+class ForecastDataModule(TrainingData):
     """Windows of one source, in batches, for training, validation and test.
 
     The series is read and prepared at the first use; the storage goes to the training device whole.
@@ -90,6 +90,11 @@ class ForecastDataModule(pl.LightningDataModule):
     def spec(self) -> SeriesSpec:
         """What a model must know of the data."""
         return self.prepared.spec
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what was prepared."""
+        return self.prepared.fingerprint
 
     def setup(self, stage: str) -> None:
         """Reads the series; called by Lightning."""

@@ -2,7 +2,6 @@
 
 from functools import cached_property
 
-import lightning.pytorch as pl
 import torch
 
 from recast.options import Fraction, PositiveInt, Seed, checked
@@ -11,10 +10,11 @@ from recast.prepare.scale import Scaler, Standard
 from recast.prepare.sequence_loader import SequenceLoader
 from recast.prepare.sequences import PaddedStorage, PreparedSequences, prepare_sequences
 from recast.series.sequence_source import SequenceSource
+from recast.training_data import TrainingData
 from recast.types import SequenceSpec
 
 
-class SequenceDataModule(pl.LightningDataModule):
+class SequenceDataModule(TrainingData):
     """Labelled sequences of different lengths, in padded batches, for training, validation and test.
 
     The files are read and prepared at the first use; the storage goes to the training device whole.
@@ -62,6 +62,11 @@ class SequenceDataModule(pl.LightningDataModule):
     def spec(self) -> SequenceSpec:
         """What a model must know of the data."""
         return self.prepared.spec
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what was prepared."""
+        return self.prepared.fingerprint
 
     def setup(self, stage: str) -> None:
         """Reads the files; called by Lightning."""

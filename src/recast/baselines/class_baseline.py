@@ -1,14 +1,15 @@
 """The base of all baselines of classification."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import numpy as np
 from jaxtyping import Float
 
+from recast.baselines.any_baseline import AnyBaseline
 from recast.types import Sequences
 
 
-class ClassBaseline(ABC):
+class ClassBaseline(AnyBaseline[Sequences]):
     """A classifier without a network: fitted on the training sequences, in the data's own unit."""
 
     @abstractmethod

@@ -31,7 +31,7 @@ def checked_spec(values: object) -> SeriesSpec:
     Raises:
         ConfigurationError: if a field is missing, unknown, of the wrong type or out of range, or the fields disagree.
     """
-    spec = SeriesSpec.from_dict(_fields(values, FIELDS))
+    spec = SeriesSpec.from_dict(checked_fields(values, FIELDS))
     parse_step(spec.step)
     lengths = [len(numbers) for numbers in (spec.units, spec.offset, spec.scale)]
     channels = len(spec.names)
@@ -58,7 +58,7 @@ def checked_sequence_spec(values: object) -> SequenceSpec:
     Raises:
         ConfigurationError: if a field is missing, unknown, of the wrong type or out of range, or the fields disagree.
     """
-    spec = SequenceSpec.from_dict(_fields(values, SEQUENCE_FIELDS))
+    spec = SequenceSpec.from_dict(checked_fields(values, SEQUENCE_FIELDS))
     lengths = [len(numbers) for numbers in (spec.units, spec.offset, spec.scale)]
     if lengths != [len(spec.names)] * 3:
         raise ConfigurationError(
@@ -69,8 +69,16 @@ def checked_sequence_spec(values: object) -> SequenceSpec:
     return spec
 
 
-def _fields(values: object, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The values, which have these fields and no others, each of its type."""
+def checked_fields(values: object, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, which have these fields and no others, each of its type.
+
+    Args:
+        values: What a checkpoint holds.
+        fields: The annotation of each field.
+
+    Raises:
+        ConfigurationError: if they are no such values.
+    """
     if not isinstance(values, Mapping) or set(values) != set(fields):
         raise ConfigurationError(f"spec: expected the fields {', '.join(fields)}")
     check_values("spec", values, fields)

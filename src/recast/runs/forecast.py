@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from recast.checkpoints.checkpoint import Restored, restore
 from recast.errors import ConfigurationError, DataError
 from recast.figures.panel import Panel
 from recast.figures.panels import forecast_panels
@@ -15,6 +14,7 @@ from recast.figures.png import save
 from recast.files import write_text
 from recast.prepare.future import future_times
 from recast.prepare.prepare import check_channels, scaled_storage
+from recast.runs.forecaster import Forecaster, restore_forecaster
 from recast.runs.machine import set_up
 from recast.types import Batch, Forecast, Series
 
@@ -38,7 +38,7 @@ def forecast_file(config: dict[str, Any]) -> Path:
     output = Path(config["output"])
     figure = Path(config["figure"] or output.with_suffix(".png"))
     _require_different(config | {"figure": str(figure)})
-    restored = restore(config["checkpoint"])
+    restored = restore_forecaster(config["checkpoint"])
     series = restored.data.grid.apply(restored.data.source.for_file(config["input"]).read())
     check_channels(series, restored.spec)
     batch = _context(series, restored)
@@ -68,7 +68,7 @@ def _require_different(config: dict[str, Any]) -> None:
         given[path] = option
 
 
-def _context(series: Series, restored: Restored) -> Batch:
+def _context(series: Series, restored: Forecaster) -> Batch:
     spec = restored.spec
     rows = len(series) - int(series.starts[-1])
     if rows < spec.context:

@@ -1,4 +1,4 @@
-"""The run of a classifier of sequences."""
+"""Classifying sequences."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,23 +8,36 @@ import lightning.pytorch as pl
 
 from recast.baselines.class_baseline import ClassBaseline
 from recast.callbacks.forecast_figures import log_figure
-from recast.checkpoints.checkpoint import RestoredTask
+from recast.checkpoints.spec import checked_sequence_spec
 from recast.classification_task import ClassificationTask
 from recast.errors import ConfigurationError, DataError
 from recast.figures.confusion import confusion_matrix
+from recast.metrics.class_metric import ClassMetric
+from recast.models.classifier import Classifier
 from recast.prepare.sequences import padded_storage, prepare_unseen
 from recast.runs.class_scores import class_scores
 from recast.runs.classification_results import ClassificationResults
 from recast.runs.predictions import predict
-from recast.runs.workflow import Workflow
 from recast.sequence_datamodule import SequenceDataModule
+from recast.tasks.task_plug import RestoredTask, TaskPlug
 from recast.types import SequenceSpec
 
 RestoredClassifier = RestoredTask[ClassificationTask, SequenceDataModule, SequenceSpec]
 
 
-class ClassificationWorkflow(Workflow[ClassificationTask, SequenceDataModule, ClassificationResults]):
+class ClassificationPlug(TaskPlug[ClassificationTask, SequenceDataModule, ClassificationResults]):
     """Labelled sequences, scores of each class, a confusion matrix."""
+
+    name = "classification"
+    task = ClassificationTask
+    data = SequenceDataModule
+    model = Classifier
+    metric = ClassMetric
+    baseline = ClassBaseline
+
+    def checked_spec(self, values: object) -> SequenceSpec:
+        """See the base class."""
+        return checked_sequence_spec(values)
 
     def counts(self, data: SequenceDataModule) -> dict[str, int]:
         """Number of sequences in each part."""

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recast.errors import ConfigurationError, DataError
-from recast.panel import Panel
 from recast.prepare.future import future_times
 from recast.prepare.grid import ErrorGrid, InterpolateGrid, RowsGrid, SplitGrid
 from recast.prepare.lattice import find_lattice, is_regular

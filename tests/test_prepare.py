@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recast.errors import ConfigurationError, DataError
-from recast.panel import Panel
 from recast.prepare.grid import ErrorGrid, RowsGrid
 from recast.prepare.prepare import Prepared, check_channels, hours, periodic, prepare, rescale
 from recast.prepare.scale import MinMax, NoScaling, Scaler, Standard

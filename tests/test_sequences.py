@@ -17,7 +17,6 @@ from recast.baselines.summary_ridge import SummaryRidge, summary
 from recast.errors import ConfigurationError, DataError
 from recast.metrics.accuracy import Accuracy
 from recast.metrics.macro_f1 import MacroF1
-from recast.panel import Panel
 from recast.prepare.order import Order
 from recast.prepare.scale import MinMax, NoScaling
 from recast.prepare.sequence_loader import SequenceLoader

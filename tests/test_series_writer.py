@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recast.errors import DataError
-from recast.panel import Panel
 from recast.series.csv_file import CsvSource
 from recast.series.fingerprint import fingerprint
 from recast.series.sines import TwoSines

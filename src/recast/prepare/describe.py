@@ -76,6 +76,16 @@ def align(panel: Panel, spec: PanelSpec) -> Panel:
     )
 
 
+def aligned_known(panel: Panel, spec: PanelSpec) -> Panel:
+    """A panel of the inputs known ahead alone, its categories as levels of a trained model's spec.
+
+    Raises:
+        DataError: if it has levels that the training had not.
+    """
+    wanted = spec.of("known")
+    return replace(panel, columns=wanted, values=_translated(panel.label, panel.values, panel.columns, wanted))
+
+
 def _translated(label: str, values: np.ndarray, found: Sequence[Column], wanted: Sequence[Column]) -> np.ndarray:
     """Values whose levels are those of the columns `wanted`."""
     changed = [place for place, (old, new) in enumerate(zip(found, wanted, strict=True)) if old.levels != new.levels]

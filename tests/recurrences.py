@@ -76,6 +76,7 @@ class ClosedCase:
     dropout: bool = False
     teaching: float | None = None
     detach: bool = False
+    residual: bool = False
     inputs_learn: bool = False
     dtype: torch.dtype = torch.float64
     seed: int = 0
@@ -101,7 +102,7 @@ class ClosedCase:
         return ClosedLoop(
             layers=[layer.to(self.device) for layer in layers],
             states=[_moved(state, self.device) for state in states],
-            readout=linear_readout(linear),
+            readout=linear_readout(linear, residual=self.residual),
             first=first.to(self.device).requires_grad_(self.inputs_learn),
             known=known.to(self.device).requires_grad_(self.inputs_learn),
             base=base.to(self.device).requires_grad_(self.inputs_learn),
@@ -112,13 +113,14 @@ class ClosedCase:
         )
 
 
-def linear_readout(linear: nn.Linear) -> Readout:
+def linear_readout(linear: nn.Linear, *, residual: bool = False) -> Readout:
     return Readout(
-        parameters=lambda output, base: (linear(output) + base).unsqueeze(-1),
+        parameters=lambda output, base, fed: (linear(output) + base + (fed[-1] if residual else 0)).unsqueeze(-1),
         value=lambda parameters: parameters.squeeze(-1),
         weight=linear.weight,
         bias=linear.bias,
         linear=True,
+        residual=residual,
     )
 
 
@@ -190,6 +192,7 @@ def closed_cases(
         dropout=draw(st.booleans()),
         teaching=draw(st.sampled_from([None, 0.0, 0.5, 1.0])),
         detach=draw(st.booleans()),
+        residual=draw(st.booleans()),
         inputs_learn=draw(st.booleans()),
         dtype=draw(dtypes),
         seed=draw(seeds),

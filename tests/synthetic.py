@@ -22,13 +22,13 @@ def spec_of(
     past: int = 0,
     known: int = 0,
     static: int = 0,
-    categories: bool = False,
+    categories: tuple[str, ...] = (),
     periods: int = 0,
     masked: bool = False,
 ) -> SeriesSpec:
     """Channels in metres, not scaled; the first period is a day, the others its fractions.
 
-    With `categories` there is one more past, known and static column each, of three levels.
+    There is one more column of three levels for each role that `categories` names.
     """
     names = iter("abcdefghijklmnopqrstuvw")
     columns = [
@@ -37,9 +37,11 @@ def spec_of(
         for _ in range(count)
     ]
     statics = [Column(f"static {number}", "m", "static") for number in range(static)]
-    if categories:
+    if "past" in categories:
         columns.insert(targets + past, Column("past level", role="past", levels=LEVELS))
+    if "known" in categories:
         columns.append(Column("known level", role="known", levels=LEVELS))
+    if "static" in categories:
         statics.append(Column("static level", role="static", levels=LEVELS))
     return SeriesSpec(
         columns=tuple(columns),
@@ -84,8 +86,13 @@ def batch_of(spec: SeriesSpec, batch: int = 3, context: int | None = None) -> Ba
         start=torch.arange(batch),
         item=torch.zeros(batch, dtype=torch.int64),
     )
-    if spec.categories("past"):
-        made = made._replace(categories=Categories(past=levels(context, 1), known=levels(time, 1), static=levels(1)))
+    counts = [len(spec.categories(role)) for role in ("past", "known", "static")]
+    if any(counts):
+        made = made._replace(
+            categories=Categories(
+                past=levels(context, counts[0]), known=levels(time, counts[1]), static=levels(counts[2])
+            )
+        )
     if spec.masked:
         observed = Observed(
             history=mask(context, spec.targets),

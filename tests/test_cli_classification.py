@@ -16,8 +16,9 @@ from PIL import Image
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 from ts_files import CLASSES, ts_text, turning, write_turning
 
-from recast.checkpoints.checkpoint import restore, restore_any
+from recast.checkpoints.checkpoint import restore
 from recast.errors import CheckpointError
+from recast.runs.forecaster import restore_forecaster
 
 VOWELS = Path(os.environ.get("RECAST_DATA_DIR", "data")) / "JapaneseVowels_TRAIN.ts"
 
@@ -351,12 +352,12 @@ def set_spec(name, value):
 def test_a_checkpoint_from_a_stranger_is_checked(change, says, moved, tmp_path):
     path = damaged(moved, tmp_path, change)
     with pytest.raises(CheckpointError) as refused:
-        restore_any(path)
+        restore(path)
     assert str(refused.value).startswith(f"{path}: ")
     assert says in str(refused.value)
 
 
 def test_a_forecast_is_not_restored_from_a_classifier(moved):
-    assert restore_any(moved).kind.name == "classification"
+    assert restore(moved).plug.name == "classification"
     with pytest.raises(CheckpointError, match="recast-evaluate scores it"):
-        restore(moved)
+        restore_forecaster(moved)

@@ -23,8 +23,6 @@ import recast.series
 from hydra_plugins import recast_plugins
 from recast.anchors.anchor import Anchor
 from recast.attention.attention import Attention
-from recast.baselines.baseline import Baseline
-from recast.baselines.class_baseline import ClassBaseline
 from recast.cells.cell import Cell
 from recast.configure import run_folder
 from recast.configure.build import build
@@ -35,18 +33,13 @@ from recast.configure.signature import REQUIRED, options_of
 from recast.configure.targets import resolve
 from recast.heads.head import Head
 from recast.learning_rates.learning_rate import LearningRate
-from recast.metrics.class_metric import ClassMetric
-from recast.metrics.lead_metric import LeadMetric
-from recast.models.classifier import Classifier
-from recast.models.model import ForecastModel
 from recast.prepare.grid import Grid
 from recast.prepare.regime import Regime
 from recast.prepare.scale import Scaler
 from recast.prepare.split import Split
 from recast.runs.fit import run
 from recast.schedules.schedule import Schedule
-from recast.series.sequence_source import SequenceSource
-from recast.series.source import Source
+from recast.tasks.find import plugs
 from recast.training_task import TrainingTask
 
 CONF = conf_folder()
@@ -71,15 +64,15 @@ GROUPS = sorted(
 CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 
 PARTS = {
-    "baselines": (recast.baselines, (Baseline, ClassBaseline)),
-    "data": (recast.series, (Source, SequenceSource)),
+    "baselines": (recast.baselines, tuple(plug.baseline for plug in plugs())),
+    "data": (recast.series, tuple(options_of(plug.data)["source"].hint for plug in plugs())),
     "data/grid": (recast.prepare, Grid),
     "data/regime": (recast.prepare, Regime),
     "data/scaler": (recast.prepare, Scaler),
     "data/split": (recast.prepare, Split),
     "learning_rate": (recast.learning_rates, LearningRate),
-    "metrics": (recast.metrics, (LeadMetric, ClassMetric)),
-    "model": (recast.models, (ForecastModel, Classifier)),
+    "metrics": (recast.metrics, tuple(plug.metric for plug in plugs())),
+    "model": (recast.models, tuple(plug.model for plug in plugs())),
     "model/anchor": (recast.anchors, Anchor),
     "model/attention": (recast.attention, Attention),
     "model/cell": (recast.cells, Cell),
@@ -95,10 +88,7 @@ def given_by_the_program(target: type) -> set[str]:
         (Anchor, {"targets", "leads"}),
         (Attention, {"query_size", "memory_size"}),
         (Cell, {"input_size"}),
-        (ForecastModel, {"spec"}),
-        (Classifier, {"spec"}),
-        (LeadMetric, {"spec"}),
-        (ClassMetric, {"spec"}),
+        *((part, {"spec"}) for plug in plugs() for part in (plug.model, plug.metric)),
         (TrainingTask, {"model", "optimizer", "learning_rate", "metrics"}),
     ):
         if issubclass(target, base):

@@ -34,6 +34,7 @@ FLOORS = {
     5: [
         "datamodule",
         "sequence_datamodule",
+        "training_data",
         "training_task",
         "task",
         "classification_task",
@@ -42,7 +43,7 @@ FLOORS = {
         "memory",
     ],
     6: ["configure"],
-    7: ["checkpoints", "runs"],
+    7: ["checkpoints", "runs", "tasks"],
     8: ["sweeps"],
     9: ["report"],
     10: ["cli"],

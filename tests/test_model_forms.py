@@ -35,6 +35,7 @@ from recast.models.recursive import Recursive
 from recast.models.rolling import rolling
 from recast.models.vector_to_sequence import VectorToSequence
 from recast.prepare.windows import Windows
+from recast.recurrence.engine import Engine, using
 from recast.schedules.always import Always
 from recast.schedules.never import Never
 from recast.series.autoregressive import AR2
@@ -456,10 +457,16 @@ def recursive_of(spec: SeriesSpec, **options: Any) -> Recursive:
     return with_weights(Recursive(spec=spec, cell=partial(LSTM, hidden_size=5), layers=2, **options))
 
 
+every_anchor = pytest.mark.parametrize(
+    "anchor", [partial(LinearAnchor, window=3), LastAnchor, NoAnchor], ids=["linear", "last", "none"]
+)
+
+
+@every_anchor
 @pytest.mark.parametrize("horizon", [1, HORIZON])
-def test_recursive_reads_the_growing_sequence_anew_for_each_lead(horizon):
+def test_recursive_reads_the_growing_sequence_anew_for_each_lead(horizon, anchor):
     spec = spec_of(horizon=horizon)
-    model = recursive_of(spec)
+    model = recursive_of(spec, anchor=anchor)
     batch = batch_of(spec)
     rows, parameters = batch.context, []
     for lead in range(horizon):
@@ -467,6 +474,25 @@ def test_recursive_reads_the_growing_sequence_anew_for_each_lead(horizon):
         fed = torch.cat([parameters[-1][..., 0], batch.known[:, lead]], dim=1)
         rows = torch.cat([rows, fed.unsqueeze(1)], dim=1)
     close(model(batch), torch.stack(parameters, dim=1))
+
+
+@every_anchor
+@pytest.mark.parametrize("periods", [0, 1])
+@pytest.mark.parametrize("implementation", ["auto", "autograd"])
+def test_recursive_forecasts_are_those_of_the_definition_whatever_runs_them(anchor, periods, implementation):
+    """Values and gradients, over more leads than torch's own calls are faster for."""
+    spec = spec_of(horizon=12, periods=periods)
+    model = recursive_of(spec, anchor=anchor)
+    batch = batch_of(spec)
+    leaves = [*model.parameters(), batch.context.requires_grad_(), batch.known.requires_grad_()]
+    found = []
+    for name in ("plain", implementation):
+        with using(Engine(implementation=name)):
+            values = model(batch)
+        gradients = torch.autograd.grad(values.square().sum(), leaves, materialize_grads=True)
+        found.append([values, *gradients])
+    for one, other in zip(*found, strict=True):
+        close(one, other)
 
 
 @pytest.mark.parametrize("horizon", [1, HORIZON])

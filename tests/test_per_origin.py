@@ -28,16 +28,16 @@ from recast.metrics.mse import MSE
 from recast.metrics.origin_errors import OriginErrors
 from recast.models.encoder_decoder import EncoderDecoder
 from recast.prepare.windows import Windows
-from recast.runs.forecast_workflow import ForecastWorkflow
 from recast.runs.per_origin import iso_stamps
 from recast.runs.ranked_forecasts import ranked_forecasts, ranks
 from recast.runs.results import Results
 from recast.schedules.never import Never
 from recast.series.sines import TwoSines
 from recast.task import ForecastTask
+from recast.tasks.forecast import ForecastPlug
 from recast.types import Forecast
 
-WORKFLOW = ForecastWorkflow()
+PLUG = ForecastPlug()
 WRITTEN = ["metrics.csv", "metrics.json", "per_horizon.csv", "per_origin.csv", "ranked_forecasts.csv"]
 
 
@@ -51,7 +51,7 @@ def task_of(data: ForecastDataModule, head: Any = None) -> ForecastTask:
 def scored(data: ForecastDataModule, task: ForecastTask, part: str = "test", **options: Any) -> Results:
     """The model untrained, two baselines beside it."""
     baselines = {"last_value": LastValue(), "mean": Mean()}
-    WORKFLOW.fit_baselines(baselines, data)
+    PLUG.fit_baselines(baselines, data)
     trainer = pl.Trainer(
         accelerator="cpu",
         logger=False,
@@ -60,9 +60,9 @@ def scored(data: ForecastDataModule, task: ForecastTask, part: str = "test", **o
         enable_model_summary=False,
         **options,
     )
-    scores = WORKFLOW.score_baselines(baselines, task, data, part)
-    WORKFLOW.test(trainer, task, data, part)
-    return WORKFLOW.results(task, data, part, baselines=scores, seconds={}, facts={})
+    scores = PLUG.score_baselines(baselines, task, data, part)
+    PLUG.test(trainer, task, data, part)
+    return PLUG.results(task, data, part, baselines=scores, seconds={}, facts={})
 
 
 # One window's errors

@@ -57,6 +57,7 @@ def test_gradients_are_finite_differences(kind):
     gradcheck_of(Autograd(), case.request())
     case = ClosedCase(kind=kind, hidden=(2, 3), targets=2, known=1, teaching=0.5, dropout=True, inputs_learn=True)
     gradcheck_of(Autograd(), case.request())
+    gradcheck_of(Autograd(), replace(case, residual=True).request())
 
 
 @every_loop

@@ -4,7 +4,7 @@ import logging
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -16,6 +16,9 @@ from conftest import small_data
 from recurrences import ClosedCase, OpenCase, results
 from torch import Tensor
 
+from recast.anchors.last import LastAnchor
+from recast.anchors.linear import LinearAnchor
+from recast.anchors.none import NoAnchor
 from recast.attention.luong import Luong
 from recast.cells.gru import GRU
 from recast.cells.layer_norm_gru import LayerNormGRU
@@ -26,6 +29,8 @@ from recast.errors import ConfigurationError
 from recast.heads.gaussian import Gaussian
 from recast.heads.point import Point
 from recast.models.encoder_decoder import EncoderDecoder
+from recast.models.recursive import Recursive
+from recast.models.segment import Segment
 from recast.recurrence.engine import Engine, engine, use, using
 from recast.recurrence.plain import Plain
 from recast.recurrence.request import ClosedLoop, OpenLoop
@@ -194,6 +199,13 @@ def test_a_readout_that_is_not_linear_runs_plain(lines):
 
 
 @needs_numba
+def test_values_that_are_embedded_run_plain(lines):
+    request = replace(CLOSED.request(), embed=lambda value, known: torch.cat([value, known], dim=-1).relu())
+    assert isinstance(Engine(implementation="numba").choose(request), Plain)
+    assert lines() == ["recurrence, closed loop: plain (numba: values are embedded before they are fed back)"]
+
+
+@needs_numba
 def test_truths_that_learn_are_no_reason_to_refuse():
     request = replace(CLOSED, teaching=0.5, inputs_learn=True).request()
     assert not isinstance(Engine(implementation="numba").choose(request), Plain)
@@ -234,6 +246,84 @@ def test_other_cells_run_plain(cell, lines):
 @pytest.mark.parametrize("options", [{"attention": Luong}, {"head": Gaussian()}], ids=["attention", "gaussian"])
 def test_what_is_fed_back_otherwise_is_plain_and_the_encoder_is_not(options, lines):
     assert choices(lines, **options) == {("open", "numba"), ("closed", "plain")}
+
+
+@needs_numba
+@pytest.mark.parametrize(
+    ("options", "closed"),
+    [
+        ({"anchor": LastAnchor}, "numba"),
+        ({"anchor": NoAnchor}, "numba"),
+        ({"anchor": partial(LinearAnchor, window=2)}, "plain"),
+        ({"head": Gaussian()}, "plain"),
+    ],
+    ids=["last", "none", "linear", "gaussian"],
+)
+def test_a_recursive_model_closes_its_loop_on_numba_where_it_feeds_back_a_sum(options, closed, lines):
+    data = small_data()
+    defaults = {"cell": partial(GRU, hidden_size=5), "head": Point()}
+    batch = data.loader("test").gather(data.loader("test").starts)
+    model = Recursive(spec=data.spec, **(defaults | options))
+    with using(Engine()):
+        model.forecast(batch, samples=2)
+    assert {re.match(r"recurrence, (\w+) loop: (\w+)", line).groups() for line in lines()} == {
+        ("open", "numba"),
+        ("closed", closed),
+    }
+
+
+@needs_numba
+def test_segments_are_fed_back_by_the_definition(lines):
+    data = small_data()
+    batch = data.loader("test").gather(data.loader("test").starts)
+    model = Segment(
+        spec=data.spec, cell=partial(GRU, hidden_size=5), head=Point(), segment=2, decoding="recurrent", layers=2
+    )
+    with using(Engine()):
+        model(batch)
+    opened, closed = lines()
+    assert opened.startswith("recurrence, open loop: numba")
+    assert closed.startswith("recurrence, closed loop: plain (numba: values are embedded before they are fed back")
+
+
+# The definition beyond what is linear
+
+
+def with_readout_of_the_last_values(case: ClosedCase) -> ClosedLoop:
+    """A readout that looks at the last three values fed, and a lowest layer that reads them squashed."""
+    request = case.request()
+    weights = torch.tensor([0.5, -0.25, 1.0], dtype=case.dtype)
+    linear = request.readout.parameters
+
+    def parameters(output: Tensor, base: Tensor, fed: Sequence[Tensor]) -> Tensor:
+        assert len(fed) == len(weights)
+        recent = sum(weight * value for weight, value in zip(weights, fed, strict=True))
+        return linear(output, base, fed) + recent.unsqueeze(-1)
+
+    return replace(
+        request,
+        readout=request.readout._replace(parameters=parameters, linear=False),
+        before=[torch.randn_like(request.first) for _ in range(2)],
+        embed=lambda value, known: torch.cat([value, known], dim=-1).tanh(),
+    )
+
+
+@pytest.mark.parametrize("teaching", [None, 0.5])
+def test_a_readout_looks_back_at_values_fed_and_true(teaching):
+    case = ClosedCase(hidden=(3,), targets=2, known=1, horizon=6, teaching=teaching, seed=2)
+    request = with_readout_of_the_last_values(case)
+    found = Engine().decode(request)
+    (layer,), (state,) = request.layers, request.states
+    history, weights = [*request.before, request.first], (0.5, -0.25, 1.0)
+    for lead in range(6):
+        state = layer.step(torch.cat([history[-1], request.known[:, lead]], dim=-1).tanh(), state)
+        value = state.hidden @ request.readout.weight.t() + request.readout.bias + request.base[:, lead]
+        value = value + sum(weight * past for weight, past in zip(weights, history[-3:], strict=True))
+        torch.testing.assert_close(found.values[:, lead], value, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(found.parameters[:, lead, :, 0], value, rtol=1e-12, atol=1e-12)
+        history.append(value)
+        if teaching is not None and lead < request.mask.shape[1]:
+            history[-1] = torch.where(request.mask[:, lead, None], request.truth[:, lead], value)
 
 
 # The engine of the process

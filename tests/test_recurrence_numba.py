@@ -112,6 +112,7 @@ closed_loops = st.builds(
     dropout=st.booleans(),
     teaching=st.sampled_from([None, 0.0, 0.5, 1.0]),
     detach=st.booleans(),
+    residual=st.booleans(),
     inputs_learn=st.booleans(),
     dtype=precisions,
     seed=seeds,
@@ -166,6 +167,7 @@ def test_gradients_are_finite_differences(kind):
         kind=kind, hidden=(2, 3), targets=2, known=1, horizon=9, teaching=0.3, dropout=True, inputs_learn=True
     )
     gradcheck_of(fast(), case.request())
+    gradcheck_of(fast(), replace(case, residual=True).request())
 
 
 def test_gradients_come_through_the_parameters_too():

@@ -102,7 +102,7 @@ def reference_of_one(model: Segment, batch: Batch, window: int, target: int, noi
         raw = (model.readout.weight @ outputs[0, -1] + model.readout.bias).reshape(width, -1)
         piece = torch.cat([raw[:, :1] + base, raw[:, 1:]], dim=1)
         if noise is not None:
-            drawn = functional.pad(noise[number][window, :, target], (0, width - noise[number].shape[1]))
+            drawn = noise[number][window, :, target]
             piece = (piece[:, 0] + (model.head.min_std + functional.softplus(piece[:, 1])) * drawn)[:, None]
         pieces.append(piece)
     forecast = torch.cat(pieces)[: spec.horizon]
@@ -157,9 +157,7 @@ def test_drawn_segments_are_fed_back(subtract_last):
     batch = batch_of(spec)
     drawn = model.forecast(batch, samples=samples, seed=seed).samples
     generator = torch.Generator().manual_seed(seed)
-    noise = [
-        torch.randn(samples * BATCH, steps, TARGETS, generator=generator, dtype=torch.float64) for steps in (2, 2, 1)
-    ]
+    noise = [torch.randn(samples * BATCH, SEGMENT, TARGETS, generator=generator, dtype=torch.float64) for _ in range(3)]
     for sample in range(samples):
         own = [part.unflatten(0, (samples, BATCH))[sample] for part in noise]
         assert_equal(drawn[sample], reference(model, batch, own)[..., 0])

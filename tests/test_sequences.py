@@ -16,7 +16,7 @@ from ts_files import CLASSES, ts_text, turning, write_turning
 
 from recast.baselines.majority import Majority
 from recast.baselines.summary_ridge import SummaryRidge, summary
-from recast.checkpoints.spec import checked_sequence_spec
+from recast.checkpoints.spec import checked_panel_spec
 from recast.errors import ConfigurationError, DataError
 from recast.metrics.accuracy import Accuracy
 from recast.metrics.macro_f1 import MacroF1
@@ -393,7 +393,7 @@ def test_impossible_options_are_refused(files, option, value):
 
 def test_the_spec_survives_a_checkpoint(files):
     spec = SequenceDataModule(source=source_of(*files)).spec
-    assert checked_sequence_spec(json.loads(json.dumps(spec.to_dict()))) == spec
+    assert checked_panel_spec(json.loads(json.dumps(spec.to_dict()))) == spec
 
 
 # Batches

@@ -77,7 +77,7 @@ class ClassificationTask(TrainingTask):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The smoothed cross-entropy."""
         scores = self.model(batch)
-        loss = functional.cross_entropy(scores, batch.label, label_smoothing=self.label_smoothing)
+        loss = functional.cross_entropy(scores, batch.labels, label_smoothing=self.label_smoothing)
         mean = self.over_processes(loss, batch.share)
         if not torch.isfinite(mean):
             raise NonFiniteLossError(
@@ -86,7 +86,7 @@ class ClassificationTask(TrainingTask):
             )
         if is_due(self.trainer):
             self.log("loss", mean, prog_bar=True, logger=False)
-            hits = (scores.argmax(dim=1) == batch.label).float()
+            hits = (scores.argmax(dim=1) == batch.labels).float()
             accuracy = self.over_processes(hits.mean(), batch.share)
             log_curves(self.trainer, {"loss/train": mean.item(), "accuracy/train": accuracy.item()})
         return self.weighted(loss, batch.share)
@@ -104,13 +104,13 @@ class ClassificationTask(TrainingTask):
         return self.probabilities(batch)
 
     def _score(self, part: str, batch: Batch) -> None:
-        if not len(batch.label):
+        if not len(batch.start):
             return
         scores = self.model(batch)
-        losses = functional.cross_entropy(scores, batch.label, reduction="none")
+        losses = functional.cross_entropy(scores, batch.labels, reduction="none")
         self.losses[part].update(losses)  # pyright: ignore[reportCallIssue] ModuleDict is untyped
         for metric in self.metrics_of(part).values():
-            metric.update(scores.softmax(dim=1), batch.label)
+            metric.update(scores.softmax(dim=1), batch.labels)
 
     def on_validation_epoch_start(self) -> None:
         """Begins the count anew."""

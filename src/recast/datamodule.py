@@ -3,7 +3,6 @@
 from dataclasses import replace
 from functools import cached_property
 
-import lightning.pytorch as pl
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -20,10 +19,11 @@ from recast.prepare.storage import Storage
 from recast.prepare.windows import Windows
 from recast.series.source import Source
 from recast.spec import SeriesSpec
+from recast.training_data import TrainingData
 from recast.types import Batch
 
 
-class ForecastDataModule(pl.LightningDataModule):
+class ForecastDataModule(TrainingData):
     """Windows of one source, in batches, for training, validation and test.
 
     The series is read and prepared at the first use; the storage goes to the training device whole.
@@ -92,7 +92,7 @@ class ForecastDataModule(pl.LightningDataModule):
         )
 
     def adopt(self, spec: SeriesSpec, path: str | None = None) -> None:
-        """Takes the scaling and the levels of a trained model in place of fitted ones; before the data are read.
+        """Takes the scaling and the levels of a trained model in place of fitted ones, and reads the data anew.
 
         Args:
             spec: The spec of the model's training.
@@ -101,11 +101,18 @@ class ForecastDataModule(pl.LightningDataModule):
         self._trained = spec
         if path is not None:
             self.source = self.source.for_file(path)
+        for read in ("prepared", "_storage"):
+            vars(self).pop(read, None)
 
     @property
     def spec(self) -> SeriesSpec:
         """What a model must know of the data."""
         return self.prepared.spec
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what was prepared."""
+        return self.prepared.fingerprint
 
     def setup(self, stage: str) -> None:
         """Reads the series; called by Lightning."""

@@ -2,7 +2,6 @@
 
 from functools import cached_property
 
-import lightning.pytorch as pl
 import torch
 
 from recast.options import Fraction, PositiveInt, Seed, checked
@@ -13,9 +12,10 @@ from recast.prepare.sequences import PreparedSequences, prepare_sequences, prepa
 from recast.prepare.storage import Storage
 from recast.series.sequence_source import SequenceSource
 from recast.spec import PanelSpec
+from recast.training_data import TrainingData
 
 
-class SequenceDataModule(pl.LightningDataModule):
+class SequenceDataModule(TrainingData):
     """Labelled sequences of different lengths, in padded batches, for training, validation and test.
 
     The files are read and prepared at the first use; the storage goes to the training device whole.
@@ -66,18 +66,25 @@ class SequenceDataModule(pl.LightningDataModule):
         )
 
     def adopt(self, spec: PanelSpec, path: str | None = None) -> None:
-        """Takes the scaling and the classes of a trained model in place of fitted ones; before the data are read.
+        """Takes the scaling and the classes of a trained model in place of fitted ones, and reads the data anew.
 
         Args:
             spec: The spec of the model's training.
             path: Another file, whose sequences are the test part, all of them; none: the files of the training.
         """
         self._trained, self._path = spec, path
+        for read in ("prepared", "_storage"):
+            vars(self).pop(read, None)
 
     @property
     def spec(self) -> PanelSpec:
         """What a model must know of the data."""
         return self.prepared.spec
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what was prepared."""
+        return self.prepared.fingerprint
 
     def setup(self, stage: str) -> None:
         """Reads the files; called by Lightning."""

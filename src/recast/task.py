@@ -100,8 +100,7 @@ class ForecastTask(TrainingTask):
     def _as_precise(self, batch: Batch) -> Batch:
         """The batch in the model's precision; outside of the trainer it comes in that of the storage."""
         for weight in self.model.parameters():
-            context, target, known = (part.to(weight.dtype) for part in batch[:3])
-            return batch._replace(context=context, target=target, known=known)
+            return batch.to_precision(weight.dtype)
         return batch
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -118,8 +117,8 @@ class ForecastTask(TrainingTask):
                 "from every step anyway; use data/regime=shuffled, or another model"
             )
         progress = self.progress
-        parameters, target = self.model.training_forecast(batch, progress)
-        loss = self.model.head.loss(parameters, target)
+        parameters, target, observed = self.model.training_forecast(batch, progress)
+        loss = self.model.head.loss(parameters, target, observed)
         mean = self.over_processes(loss, batch.share)
         if not torch.isfinite(mean):
             raise NonFiniteLossError(self._describe_non_finite(mean, batch))
@@ -133,13 +132,13 @@ class ForecastTask(TrainingTask):
 
     def _describe_non_finite(self, loss: Tensor, batch: Batch) -> str:
         rows = cast("Tensor", self.all_gather(torch.stack([batch.start.min(), batch.start.max()])))
-        rows = rows + batch.context.shape[1] - 1
+        rows = rows + batch.context - 1
         first, last = int(rows.min()), int(rows.max())
         where = f"rows {first} to {last}"
         datamodule = getattr(self.trainer, "datamodule", None)
         prepared = getattr(datamodule, "prepared", None)
         if prepared is not None:
-            where += f" ({prepared.series.times[first]} to {prepared.series.times[last]})"
+            where += f" ({prepared.panel.clock[first]} to {prepared.panel.clock[last]})"
         return (
             f"the training loss is {loss.item()} at step {self.trainer.global_step}; the batch's forecast origins lie "
             f"in {where}. The last good checkpoint is kept. Try a lower optimizer.lr or clip gradients "

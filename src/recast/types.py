@@ -56,8 +56,8 @@ class Batch(NamedTuple):
     all have that of the context; label: what is to be predicted of the item, -1 if unknown; carried: whether the states
     at the end of the batch before belong to the row just before this context, None where each window stands alone;
     share: which windows of the batch of all processes they are, None for one process and in evaluation; origins: in
-    training, the counts of context steps after which forecasts are made, ascending, the last is that of all; None: after
-    all alone.
+    training, the counts of context steps after which forecasts are made, ascending, the last is that of all; None:
+    after all alone.
     """
 
     history: Float[Tensor, "batch context targets"]
@@ -91,6 +91,17 @@ class Batch(NamedTuple):
         return self.known[:, self.context :]
 
     @property
+    def labels(self) -> Int[Tensor, " batch"]:
+        """What is to be predicted of each item.
+
+        Raises:
+            ValueError: if nothing is.
+        """
+        if self.label is None:
+            raise ValueError("a batch without labels")
+        return self.label
+
+    @property
     def target_observed(self) -> Bool[Tensor, "batch horizon targets"] | None:
         """Where the truth was observed; None where it was everywhere."""
         return None if self.observed is None else self.observed.target
@@ -100,7 +111,7 @@ class Batch(NamedTuple):
         numbers = {name: getattr(self, name).to(dtype) for name in ("history", "past", "known", "static", "target")}
         return self._replace(**numbers)
 
-    def take(self, which: Tensor | slice) -> "Batch":
+    def take(self, which: Int[Tensor, " chosen"]) -> "Batch":
         """Some of its windows, each standing for itself."""
 
         def taken(part: Tensor | None) -> Tensor | None:

@@ -1,6 +1,7 @@
 """What an anchor is: the base forecast that a network's output is added to."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -11,11 +12,18 @@ class Anchor(nn.Module, ABC):
 
     A new anchor inherits from this class and writes `forward`.
 
+    Attributes:
+        is_last: Whether the base of every lead is the last value.
+        is_zero: Whether it is zero.
+
     Args:
         targets: Number of targets; given by the model.
         leads: Number of leads; given by the model.
         reach: Values of the past that it reads. [steps]
     """
+
+    is_last: ClassVar[bool] = False
+    is_zero: ClassVar[bool] = False
 
     def __init__(self, *, targets: int, leads: int, reach: int) -> None:
         super().__init__()

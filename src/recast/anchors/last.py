@@ -1,5 +1,7 @@
 """The last observation as anchor."""
 
+from typing import ClassVar
+
 from jaxtyping import Float
 from torch import Tensor
 
@@ -19,6 +21,8 @@ class LastAnchor(Anchor):
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range.
     """
+
+    is_last: ClassVar[bool] = True
 
     @checked
     def __init__(self, *, targets: PositiveInt, leads: PositiveInt) -> None:

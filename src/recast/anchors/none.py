@@ -1,5 +1,7 @@
 """No anchor."""
 
+from typing import ClassVar
+
 from jaxtyping import Float
 from torch import Tensor
 
@@ -17,6 +19,8 @@ class NoAnchor(Anchor):
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range.
     """
+
+    is_zero: ClassVar[bool] = True
 
     @checked
     def __init__(self, *, targets: PositiveInt, leads: PositiveInt) -> None:

@@ -1,12 +1,13 @@
 """The base of all baselines, and the training part they are fitted on."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
+from recast.baselines.any_baseline import AnyBaseline
 from recast.errors import ConfigurationError, DataError, RecastError
 from recast.types import Origins
 
@@ -50,7 +51,7 @@ class History:
         return replace(self, values=self.values - values)
 
 
-class Baseline(ABC):
+class Baseline(AnyBaseline[History]):
     """A forecaster without a network: fitted on the training part, forecasting from the same windows as a model."""
 
     _history_shape: tuple[int, int, int] | None = None

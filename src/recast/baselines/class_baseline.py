@@ -1,14 +1,15 @@
 """The base of all baselines of classification."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import numpy as np
 from jaxtyping import Float
 
+from recast.baselines.any_baseline import AnyBaseline
 from recast.panel import Panel
 
 
-class ClassBaseline(ABC):
+class ClassBaseline(AnyBaseline[Panel]):
     """A classifier without a network: fitted on the training sequences, in the data's own unit."""
 
     @abstractmethod

@@ -55,15 +55,15 @@ class AgreementFigures(pl.Callback):
         if not len(starts):
             return
         forecast = self._forecasts(task, data, part)
-        series, spec = data.prepared.series, data.spec
+        panel, spec = data.prepared.panel, data.spec
         rows = starts.numpy() + spec.context + self.lead - 1
-        truth = series.values[rows, 0]
+        truth = panel.targets[rows, 0]
         unit, title = spec.units[0], f"{spec.names[0]}: {part}, {self.lead} step{'s' * (self.lead > 1)} ahead"
         step = trainer.global_step
         figure = predicted_against_true(truth, forecast, unit=unit, title=title)
         log_figure(trainer, f"{part}_predicted_against_true", figure, step)
-        if not series.is_panel:
-            times = series.times[rows]
+        if panel.is_single:
+            times = panel.clock[rows]
             figure = predicted_series(times, truth, forecast, unit=unit, title=title, timezone=spec.timezone)
             log_figure(trainer, f"{part}_predicted_series", figure, step)
 
@@ -72,5 +72,5 @@ class AgreementFigures(pl.Callback):
         """The first target's forecast at the lead from every origin of a part, in order of time."""
         loader = data.loader(part)
         # Every window once, in this process alone.
-        batches = (loader.gather(starts) for starts in loader.starts.split(loader.batch_size))
+        batches = (data.windows_at(starts) for starts in loader.starts.split(loader.batch_size))
         return np.concatenate([task.forecast(batch).mean[:, self.lead - 1, 0].cpu().numpy() for batch in batches])

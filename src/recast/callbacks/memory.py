@@ -52,8 +52,8 @@ class MemoryCurves(pl.Callback):
         shown = shown_part(trainer)
         if shown is not None:
             task, data = shown
-            loader = data.loader("validation")
-            measure(task.model, loader.gather(loader.starts[:1]), leads=[1], jacobian_windows=1, jacobian_steps=1)
+            first = data.prepared.starts.validation[:1]
+            measure(task.model, data.windows_at(first), leads=[1], jacobian_windows=1, jacobian_steps=1)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measures when it is due."""
@@ -63,10 +63,10 @@ class MemoryCurves(pl.Callback):
         if shown is None or not due or trainer.sanity_checking or not trainer.is_global_zero:
             return
         task, data = shown
-        loader = data.loader("validation")
+        starts = data.prepared.starts.validation
         layers = measure(
             task.model,
-            loader.gather(loader.starts[evenly(len(loader.starts), self.windows)]),
+            data.windows_at(starts[evenly(len(starts), self.windows)]),
             jacobian_windows=self.jacobian_windows,
             jacobian_steps=self.jacobian_steps,
         )

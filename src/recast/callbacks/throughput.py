@@ -33,7 +33,8 @@ class Throughput(pl.Callback):
     ) -> None:
         """Stops it, and logs at the interval."""
         self._seconds += time.perf_counter() - self._started
-        self._windows += len(batch[0]) if batch.share is None else batch.share.total
+        share = getattr(batch, "share", None)
+        self._windows += len(batch[0]) if share is None else share.total
         if is_due(trainer):
             log_curves(trainer, {"windows_per_second": self._windows / self._seconds})
             self._windows = 0

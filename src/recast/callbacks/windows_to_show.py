@@ -8,7 +8,7 @@ from lightning.fabric.utilities.apply_func import move_data_to_device
 from torch import Tensor
 
 from recast.datamodule import ForecastDataModule
-from recast.figures.panel import Panel
+from recast.figures.panel import Panel as Drawn
 from recast.panel import Panel
 from recast.task import ForecastTask
 
@@ -22,7 +22,7 @@ def evenly(count: int, wanted: int) -> list[int]:
     return np.linspace(0, count - 1, wanted + 2)[1:-1].round().astype(int).tolist()
 
 
-def forecast_windows(task: ForecastTask, data: ForecastDataModule, part: str, wanted: int) -> list[Panel]:
+def forecast_windows(task: ForecastTask, data: ForecastDataModule, part: str, wanted: int) -> list[Drawn]:
     """Free-running forecasts of the first target from a few origins spread over a part.
 
     Args:
@@ -37,7 +37,7 @@ def forecast_windows(task: ForecastTask, data: ForecastDataModule, part: str, wa
 
 def panels_of(
     task: ForecastTask, data: ForecastDataModule, starts: Int[Tensor, " windows"], *, tail: int
-) -> list[Panel]:
+) -> list[Drawn]:
     """Free-running forecasts of the first target from given windows.
 
     Args:
@@ -46,10 +46,10 @@ def panels_of(
         starts: First row of each window.
         tail: Steps of the context that are shown, as far as there are so many. [steps]
     """
-    loader = data.loader("test")
     spec = data.spec
-    series = data.prepared.series
-    batch = move_data_to_device(loader.gather(starts.to(loader.device)), task.device)
+    panel = data.prepared.panel
+    times, values = panel.clock, panel.targets
+    batch = move_data_to_device(data.windows_at(starts), task.device)
     training = task.training
     task.eval()
     forecast = task.forecast(batch)
@@ -65,12 +65,12 @@ def panels_of(
             lower, upper = forecast.samples[:, window, :, 0].quantile(ends, dim=0).cpu().numpy()
             band = {"lower": lower, "upper": upper, "level": LEVEL}
         panels.append(
-            Panel(
-                title=_title(series, origin - 1),
-                context_times=series.times[past],
-                context=series.values[past, 0],
-                future_times=series.times[future],
-                truth=series.values[future, 0],
+            Drawn(
+                title=_title(panel, origin - 1),
+                context_times=times[past],
+                context=values[past, 0],
+                future_times=times[future],
+                truth=values[future, 0],
                 mean=forecast.mean[window, :, 0].cpu().numpy(),
                 **band,
             )
@@ -78,11 +78,11 @@ def panels_of(
     return panels
 
 
-def _title(series: Series, row: int) -> str:
+def _title(panel: Panel, row: int) -> str:
     """Which forecast it is: by its series in a panel, else by the time of its origin."""
-    if series.is_panel:
-        return f"series {np.searchsorted(series.starts, row, side='right')}"
-    day, minute = (str(series.times[row].astype(f"datetime64[{unit}]")) for unit in "Dm")
+    if not panel.is_single:
+        return f"series {np.searchsorted(panel.starts, row, side='right')}"
+    day, minute = (str(panel.clock[row].astype(f"datetime64[{unit}]")) for unit in "Dm")
     return f"from {day if minute.endswith('T00:00') else minute.replace('T', ' ')}"
 
 

@@ -2,76 +2,40 @@
 
 import pickle
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import torch
 
 import recast
 from recast.callbacks.provenance import KEY
 from recast.checkpoints.size import no_larger_than
-from recast.checkpoints.spec import checked_sequence_spec, checked_spec
 from recast.configure.build import build
 from recast.configure.check import check
-from recast.configure.kinds import CLASSIFICATION, FORECAST, Kind, kind_of
 from recast.configure.options import CheckpointOptions
-from recast.datamodule import ForecastDataModule
 from recast.errors import CheckpointError, ConfigurationError
-from recast.prepare.prepare import Prepared
-from recast.prepare.sequences import PreparedSequences
-from recast.spec import SeriesSpec
-from recast.task import ForecastTask
+from recast.tasks.find import plug_of
+from recast.tasks.task_plug import RestoredTask
+from recast.training_data import TrainingData
 
 FORMAT = 2
 PARTS = ("data", "model", "task", "metrics")
 ALLOWED = ("recast.",)
-SPECS: dict[Kind, Callable[[object], Any]] = {FORECAST: checked_spec, CLASSIFICATION: checked_sequence_spec}
-
-Task = TypeVar("Task")
-Data = TypeVar("Data")
-Spec = TypeVar("Spec")
 
 
-@dataclass(frozen=True)
-class RestoredTask(Generic[Task, Data, Spec]):
-    """A checkpoint brought back to life.
-
-    Args:
-        kind: What kind of task it is.
-        task: The trained task, in evaluation mode, on the CPU.
-        data: The data module it was trained with, nothing read yet.
-        spec: The data's names, sizes and scaling at training.
-        fingerprint: SHA-256 of the data it was trained on.
-        config: The parts of the configuration that the checkpoint holds.
-    """
-
-    kind: Kind
-    task: Task
-    data: Data
-    spec: Spec
-    fingerprint: str
-    config: dict[str, Any]
-
-
-Restored = RestoredTask[ForecastTask, ForecastDataModule, SeriesSpec]
-"""A checkpoint of a forecasting model."""
-
-
-def describe(config: dict[str, Any], prepared: Prepared | PreparedSequences) -> dict[str, Any]:
+def describe(config: dict[str, Any], data: TrainingData) -> dict[str, Any]:
     """What every checkpoint of a run says of itself, in plain containers.
 
     Args:
         config: The run's configuration.
-        prepared: The data it is trained on.
+        data: What it is trained on.
     """
     return {
         "format": FORMAT,
         "version": recast.__version__,
         "config": {part: config[part] for part in PARTS},
-        "spec": prepared.spec.to_dict(),
-        "fingerprint": prepared.fingerprint,
+        "spec": data.spec.to_dict(),
+        "fingerprint": data.fingerprint,
     }
 
 
@@ -110,25 +74,11 @@ def read(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def restore(path: str | Path) -> Restored:
-    """The trained forecasting task of a checkpoint, with the data module it was trained with; see `restore_any`.
-
-    Raises:
-        CheckpointError: also if the checkpoint holds another kind of task.
-    """
-    restored = restore_any(path)
-    if restored.kind is not FORECAST:
-        raise CheckpointError(
-            f"{path}: it holds a model for {restored.kind.name}, which does not forecast; recast-evaluate scores it, "
-            "on other files too (path=...)"
-        )
-    return restored
-
-
-def restore_any(path: str | Path) -> RestoredTask[Any, Any, Any]:
+def restore(path: str | Path) -> RestoredTask[Any, Any, Any]:
     """The trained task of a checkpoint, with the data module it was trained with.
 
-    The configuration that it holds is checked like one from the command line, and may name classes of recast alone.
+    The configuration that it holds is checked like one from the command line, and may name classes of recast alone, and
+    of packages that are trusted.
 
     Args:
         path: A file written by a recast run.
@@ -143,8 +93,8 @@ def restore_any(path: str | Path) -> RestoredTask[Any, Any, Any]:
         if not isinstance(config, dict):
             raise ConfigurationError("it holds no configuration")
         check(config, CheckpointOptions, allowed=ALLOWED)
-        kind = kind_of(config, ALLOWED)
-        spec = SPECS[kind](description.get("spec"))
+        plug = plug_of(config, ALLOWED)
+        spec = plug.checked_spec(description.get("spec"))
         # The weights lie in the file as they are, at least in half precision.
         with no_larger_than(2 * Path(path).stat().st_size):
             model = build(config["model"], ALLOWED)(spec=spec)
@@ -154,7 +104,7 @@ def restore_any(path: str | Path) -> RestoredTask[Any, Any, Any]:
         task.load_state_dict(content["state_dict"])
     except (ConfigurationError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise CheckpointError(f"{path}: its parts do not fit each other: {error}") from error
-    return RestoredTask(kind, task.eval(), data, spec, str(description.get("fingerprint")), config)
+    return RestoredTask(plug, task.eval(), data, spec, str(description.get("fingerprint")), config)
 
 
 def _refuse_packed(path: Path) -> None:

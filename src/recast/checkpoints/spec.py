@@ -1,77 +1,110 @@
 """The data's description in a checkpoint, which may come from a stranger: checked before a model is built from it."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from annotated_types import MinLen
 
 from recast.errors import ConfigurationError
 from recast.options import NonNegativeFloat, PositiveFloat, PositiveInt, check_values
+from recast.panel import ORDER, Column, Role
 from recast.series.step import parse_step
 from recast.spec import PanelSpec, SeriesSpec
 
-FIELDS: dict[str, Any] = {
-    "names": Annotated[list[str], MinLen(1)],
-    "units": list[str],
-    "targets": PositiveInt,
+COLUMN: dict[str, Any] = {"name": str, "unit": str, "role": Role, "levels": list[str] | None}
+PANEL: dict[str, Any] = {
+    "columns": Annotated[list[Any], MinLen(1)],
+    "offset": list[float],
+    "scale": list[PositiveFloat],
+    "static": list[Any],
+    "static_offset": list[float],
+    "static_scale": list[PositiveFloat],
+    "masked": bool,
+}
+SERIES: dict[str, Any] = PANEL | {
     "step": str,
     "context": PositiveInt,
     "horizon": PositiveInt,
-    "periods": list[PositiveFloat],
-    "offset": list[float],
-    "scale": list[PositiveFloat],
     "naive_error": list[NonNegativeFloat],
+    "periods": list[PositiveFloat],
     "timezone": Literal["UTC"] | None,
 }
 
 
-def checked_spec(values: object) -> SeriesSpec:
+def checked_series_spec(values: object) -> SeriesSpec:
     """The inverse of `SeriesSpec.to_dict` for values of unknown origin.
 
     Raises:
         ConfigurationError: if a field is missing, unknown, of the wrong type or out of range, or the fields disagree.
     """
-    spec = SeriesSpec.from_dict(_fields(values, FIELDS))
+    spec = SeriesSpec(**_fields(values, SERIES))
     parse_step(spec.step)
-    lengths = [len(numbers) for numbers in (spec.units, spec.offset, spec.scale)]
-    channels = len(spec.names)
-    if lengths != [channels] * 3 or not len(spec.naive_error) == spec.targets <= channels:
+    _check_columns(spec)
+    if not spec.targets or len(spec.naive_error) != spec.targets or any(c.is_category for c in spec.of("target")):
         raise ConfigurationError(
-            f"spec: {channels} names and {spec.targets} targets do not fit the numbers of units, offsets, scales "
-            f"{lengths} and naive errors {len(spec.naive_error)}"
+            f"spec: {spec.targets} targets do not fit {len(spec.naive_error)} naive errors; expected one for "
+            "each, one target or more, none a category"
         )
     return spec
 
 
-SEQUENCE_FIELDS: dict[str, Any] = {
-    "names": Annotated[list[str], MinLen(1)],
-    "units": list[str],
-    "classes": Annotated[list[str], MinLen(2)],
-    "offset": list[float],
-    "scale": list[PositiveFloat],
-}
-
-
-def checked_sequence_spec(values: object) -> PanelSpec:
-    """The inverse of `PanelSpec.to_dict` for values of unknown origin.
+def checked_panel_spec(values: object) -> PanelSpec:
+    """The inverse of `PanelSpec.to_dict` for labelled sequences of unknown origin.
 
     Raises:
         ConfigurationError: if a field is missing, unknown, of the wrong type or out of range, or the fields disagree.
     """
-    spec = PanelSpec.from_dict(_fields(values, SEQUENCE_FIELDS))
-    lengths = [len(numbers) for numbers in (spec.units, spec.offset, spec.scale)]
-    if lengths != [len(spec.names)] * 3:
-        raise ConfigurationError(
-            f"spec: {len(spec.names)} names do not fit the numbers of units, offsets and scales {lengths}"
-        )
-    if len(set(spec.classes)) < len(spec.classes):
-        raise ConfigurationError(f"spec: a class is named twice in {', '.join(spec.classes)}")
+    spec = PanelSpec(**_fields(values, PANEL))
+    _check_columns(spec)
+    if len(spec.classes) < 2:
+        raise ConfigurationError("spec: expected a static column with the role target that names two classes or more")
     return spec
 
 
-def _fields(values: object, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The values, which have these fields and no others, each of its type."""
+def checked_fields(values: object, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, which have these fields and no others, each of its type.
+
+    Args:
+        values: What a checkpoint holds.
+        fields: The annotation of each field.
+
+    Raises:
+        ConfigurationError: if they are no such values.
+    """
     if not isinstance(values, Mapping) or set(values) != set(fields):
         raise ConfigurationError(f"spec: expected the fields {', '.join(fields)}")
     check_values("spec", values, fields)
     return dict(values)
+
+
+def _fields(values: object, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with tuples for lists, and columns for their descriptions."""
+    found = checked_fields(values, fields)
+    columns = {name: [_column(column) for column in found[name]] for name in ("columns", "static")}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in (found | columns).items()}
+
+
+def _column(values: object) -> Column:
+    fields = checked_fields(values, COLUMN)
+    levels = fields["levels"]
+    if levels is not None and not 0 < len(levels) == len(set(levels)):
+        raise ConfigurationError(
+            f"spec: the levels of the column {fields['name']!r}: expected different names, found {', '.join(levels)}"
+        )
+    return Column(fields["name"], fields["unit"], fields["role"], None if levels is None else tuple(levels))
+
+
+def _check_columns(spec: PanelSpec) -> None:
+    """Raises ConfigurationError where columns are out of order, or the numbers do not fit them."""
+    for name in ("", "static_"):
+        columns = spec.static if name else spec.columns
+        lengths = [len(getattr(spec, f"{name}{numbers}")) for numbers in ("offset", "scale")]
+        if lengths != [len(columns)] * 2:
+            raise ConfigurationError(f"spec: {len(columns)} {name}columns do not fit the offsets and scales {lengths}")
+    roles = [column.role for column in spec.columns]
+    ordered = set(roles) <= set(ORDER) and all(ORDER.index(one) <= ORDER.index(other) for one, other in pairwise(roles))
+    if not ordered or any(column.role not in ("static", "target") for column in spec.static):
+        raise ConfigurationError(
+            "spec: expected columns over time in the order of target, past, known, and static ones"
+        )

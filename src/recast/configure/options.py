@@ -1,24 +1,20 @@
 """The options of each command: what stands at the root of its configuration."""
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Gt, Lt
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger
+from torch import nn
 from torch.optim import Optimizer
+from torchmetrics import Metric
 
-from recast.baselines.baseline import Baseline
-from recast.baselines.class_baseline import ClassBaseline
-from recast.datamodule import ForecastDataModule
+from recast.baselines.any_baseline import AnyBaseline
 from recast.learning_rates.learning_rate import LearningRate
-from recast.metrics.class_metric import ClassMetric
-from recast.metrics.lead_metric import LeadMetric
-from recast.models.classifier import Classifier
-from recast.models.model import ForecastModel
 from recast.options import PositiveInt, Seed, checked
 from recast.recurrence.engine import Engine
-from recast.sequence_datamodule import SequenceDataModule
+from recast.training_data import TrainingData
 from recast.training_task import TrainingTask
 
 
@@ -49,10 +45,10 @@ class CheckpointOptions:
     def __init__(
         self,
         *,
-        data: ForecastDataModule | SequenceDataModule,
-        model: Callable[..., ForecastModel | Classifier],
+        data: TrainingData,
+        model: Callable[..., nn.Module],
         task: Callable[..., TrainingTask],
-        metrics: dict[str, Callable[..., LeadMetric | ClassMetric]],
+        metrics: dict[str, Callable[..., Metric]],
     ) -> None: ...
 
 
@@ -61,7 +57,7 @@ class TrainOptions:
 
     Args:
         data: The data module: source, split, scaling, batches, and for a series its grid and windows.
-        model: The forecasting model, or the classifier.
+        model: The model; which ones fit, the task says.
         task: How the model is trained and scored.
         optimizer: The optimiser.
         learning_rate: How the learning rate moves over training; none: it stays.
@@ -81,12 +77,12 @@ class TrainOptions:
     def __init__(
         self,
         *,
-        data: ForecastDataModule | SequenceDataModule,
-        model: Callable[..., ForecastModel | Classifier],
+        data: TrainingData,
+        model: Callable[..., nn.Module],
         task: Callable[..., TrainingTask],
         optimizer: Callable[..., Optimizer],
-        metrics: dict[str, Callable[..., LeadMetric | ClassMetric]],
-        baselines: dict[str, Baseline | ClassBaseline | None],
+        metrics: dict[str, Callable[..., Metric]],
+        baselines: dict[str, AnyBaseline[Any] | None],
         trainer: Callable[..., Trainer],
         callbacks: dict[str, Callback | None],
         logger: dict[str, Callable[..., Logger] | None],
@@ -123,7 +119,7 @@ class EvaluateOptions:
         checkpoint: str,
         paths: Paths,
         recurrence: Engine,
-        baselines: dict[str, Baseline | ClassBaseline | None],
+        baselines: dict[str, AnyBaseline[Any] | None],
         split: Literal["train", "validation", "test"] = "test",
         path: str | None = None,
         output: str | None = None,
@@ -140,6 +136,8 @@ class ForecastOptions:
         checkpoint: Checkpoint file of a run. [file]
         input: CSV file with the columns of the training data; its last rows are the context. [file]
         output: CSV file for the forecast. [file]
+        known: CSV file with the time column and the columns known ahead, for a model that reads such; it needs a row
+            for each step that is forecast. [file]
         figure: PNG file for the picture; none: the name of `output` with .png. [file]
         level: Probability that the band of a stochastic head covers.
         samples: Trajectories of a stochastic head. [trajectories]
@@ -157,6 +155,7 @@ class ForecastOptions:
         output: str,
         paths: Paths,
         recurrence: Engine,
+        known: str | None = None,
         figure: str | None = None,
         level: Annotated[float, Gt(0), Lt(1)] = 0.9,
         samples: PositiveInt = 200,

@@ -3,7 +3,8 @@
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 
 from recast.configure.wording import suggestion
@@ -22,6 +23,36 @@ ALLOWED = (
 #: Never, whatever is allowed: commands are run by people.
 REFUSED = ("recast.cli.",)
 
+_trusted: list[str] = []
+
+
+def trusted() -> tuple[str, ...]:
+    """Packages of others that may be named too, each with its dot."""
+    return tuple(_trusted)
+
+
+@contextmanager
+def trusting(*packages: str) -> Iterator[None]:
+    """Lets configurations and checkpoints name classes of other packages, and finds the kinds of task in them.
+
+    A class that is named is imported and called: trust is for who runs recast to give, never for a file.
+
+    Args:
+        packages: Packages or modules, each with a dot behind its path, such as "mine.cells.".
+
+    Raises:
+        ConfigurationError: if one is no such path.
+    """
+    for package in packages:
+        if not package.endswith(".") or not all(map(str.isidentifier, package.removesuffix(".").split("."))):
+            raise ConfigurationError(f"{package!r} is no package to trust: expected its path and a dot, as in 'mine.'")
+    before = trusted()
+    _trusted.extend(packages)
+    try:
+        yield
+    finally:
+        _trusted[:] = before
+
 
 def resolve(path: object, allowed: Sequence[str] = ALLOWED) -> type:
     """The class that `path` names.
@@ -32,11 +63,12 @@ def resolve(path: object, allowed: Sequence[str] = ALLOWED) -> type:
 
     Args:
         path: Dotted path of a class.
-        allowed: Packages, each ending in a dot, and exact classes that may be named.
+        allowed: Packages, each ending in a dot, and exact classes that may be named; so may those that are `trusted`.
 
     Raises:
         ConfigurationError: if the path is none, is not allowed, or leads to no class.
     """
+    allowed = (*allowed, *trusted())
     if not isinstance(path, str) or "." not in path or not all(map(str.isidentifier, path.split("."))):
         raise ConfigurationError(f"{path!r} is not the dotted path of a class")
     if any(name.startswith("_") for name in path.split(".")):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from lightning.fabric.utilities.apply_func import move_data_to_device
 from torch import Tensor
 
 from recast.errors import ConfigurationError
@@ -127,12 +128,9 @@ def measure(
 
 def _alone(batch: Batch, first: int, stop: int) -> Batch:
     """Some windows of a batch in float64 on the CPU, each standing for itself."""
-    context, target, known = (
-        # A copy, as what was gathered in inference mode has no place in a graph.
-        values[first:stop].to("cpu", torch.float64, copy=True)
-        for values in (batch.context, batch.target, batch.known)
-    )
-    return Batch(context=context, target=target, known=known, start=batch.start[first:stop].cpu())
+    # Taken by index, as a view of what was gathered in inference mode has no place in a graph.
+    which = torch.arange(first, stop, device=batch.start.device)
+    return move_data_to_device(batch.take(which).to_precision(torch.float64), "cpu")
 
 
 def _losses(model: ForecastModel, batch: Batch, leads: Sequence[int]) -> dict[str, Tensor]:
@@ -141,9 +139,13 @@ def _losses(model: ForecastModel, batch: Batch, leads: Sequence[int]) -> dict[st
     places = {f"lead {lead}": [lead - 1] for lead in leads}
     if model.spec.horizon > 1:
         places["all leads"] = list(range(model.spec.horizon))
+    observed = batch.target_observed
     # The head's loss is a mean over windows.
     return {
-        name: len(batch.start) * model.head.loss(parameters[:, place], batch.target[:, place])
+        name: len(batch.start)
+        * model.head.loss(
+            parameters[:, place], batch.target[:, place], None if observed is None else observed[:, place]
+        )
         for name, place in places.items()
     }
 

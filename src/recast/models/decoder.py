@@ -1,5 +1,6 @@
 """Unrolls a horizon from recurrent states, open loop or closed."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -120,7 +121,7 @@ class Decoder(nn.Module):
         )
 
     def _readout(self, memory: Memory, generator: torch.Generator | None, share: Share | None) -> Readout:
-        def parameters(output: Tensor, base: Tensor) -> Tensor:
+        def parameters(output: Tensor, base: Tensor, _: Sequence[Tensor]) -> Tensor:
             return self._head_parameters(self._completed(output.unsqueeze(1), memory).squeeze(1), base)
 
         return Readout(

@@ -23,17 +23,21 @@ from recast.spec import Feature, SeriesSpec
 from recast.types import Batch
 
 AttentionFactory = Callable[..., Attention]
-SHARED = (
-    "tied=True shares one stack of cells, so that the encoder reads nothing that the decoder cannot know",
-    "use tied=False or data without them",
+SHARED: dict[Feature, tuple[str, str]] = dict.fromkeys(
+    ("past", "masks"),
+    (
+        "tied=True shares one stack of cells, so that the encoder reads nothing that the decoder cannot know",
+        "use tied=False or data without them",
+    ),
 )
 
 
 class EncoderDecoder(UnrollingModel):
     """A recurrent encoder reads the context; a recurrent decoder starts from its state and unrolls the horizon.
 
-    See `UnrollingModel` for what the decoder is fed, and how `schedule` decides on it. The encoder-decoder is that of Cho
-    et al. 2014 (arXiv 1406.1078) and Sutskever et al. 2014 (arXiv 1409.3215), with the last observation as first input.
+    See `UnrollingModel` for what the decoder is fed, and how `schedule` decides on it. The encoder-decoder is that of
+    Cho et al. 2014 (arXiv 1406.1078) and Sutskever et al. 2014 (arXiv 1409.3215), with the last observation as first
+    input.
 
     Args:
         spec: Names and sizes of the data; given by the program.
@@ -79,9 +83,7 @@ class EncoderDecoder(UnrollingModel):
         detach_feedback: bool = False,
         coin: Coin = "step",
     ) -> None:
-        super().__init__(
-            spec=spec, head=head, anchor=anchor, but=dict.fromkeys(("past", "masks"), SHARED) if tied else None
-        )
+        super().__init__(spec=spec, head=head, anchor=anchor, but=SHARED if tied else None)
         if tied and bidirectional:
             raise ConfigurationError(
                 "EncoderDecoder: tied=True shares one stack of cells, but with bidirectional=True the encoder has two, "

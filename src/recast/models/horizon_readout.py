@@ -40,6 +40,12 @@ class HorizonReadout(nn.Module):
             known: Inputs known ahead, at each lead after it.
         """
         raw = self.output(output).unflatten(-1, self.shape)
+        return raw if self.known is None else raw + self.direct(known)
+
+    def direct(
+        self, known: Float[Tensor, "*origins leads known"]
+    ) -> Float[Tensor, "*origins leads targets parameters"]:
+        """The part of them that the known inputs add, V_k x_k; zero where there are none."""
         if self.known is None:
-            return raw
-        return raw + torch.einsum("...kc,kctp->...ktp", known, self.known)
+            return known.new_zeros(*known.shape[:-2], *self.shape)
+        return torch.einsum("...kc,kctp->...ktp", known, self.known)

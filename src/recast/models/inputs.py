@@ -12,18 +12,20 @@ from recast.types import Batch
 class Inputs(nn.Module):
     """Puts side by side what is read at a step: numbers, masks of what was observed, and embedded categories.
 
-    What is known ahead, at any step: the known columns, sines and cosines of time; where values may be missing, masks
-    of these; the static columns, the same at each step; an embedding of each known and static category. At the steps of
-    the context besides: the targets and the past columns before all that, their masks and the embeddings of past
-    categories behind it. A value that was not observed is read as 0, the mean of standardised data, beside a mask of 0.
+    At each step of the context these are the targets, then what is known only up to the origin (past columns; where
+    values may be missing, masks of the targets and of these; an embedding of each past category), then what is known
+    ahead (known columns, sines and cosines of time; their masks; the static columns, the same at each step; an
+    embedding of each known and static category), which is there for the steps of the horizon, too. A value that was not
+    observed is read as 0, the mean of standardised data, beside a mask of 0.
 
-    A category of n levels is embedded by a learnt vector of `embedding_size(n)` numbers for each level, and one more for
-    "not observed".
+    A category of n levels is embedded by a learnt vector of `embedding_size(n)` numbers for each level, and one more
+    for "not observed".
 
     Args:
         spec: The data's description.
 
     Attributes:
+        beside_size: Numbers at each step of the context that are neither targets nor known ahead.
         ahead_size: Numbers at each step that are known ahead.
         context_size: Numbers at each step of the context.
     """
@@ -36,22 +38,30 @@ class Inputs(nn.Module):
         )
         masks = int(spec.masked)
         statics = len([column for column in spec.static_inputs if not column.is_category])
+        self.beside_size = past + masks * (targets + past) + self._width("past")
         self.ahead_size = known * (1 + masks) + statics + self._width("known") + self._width("static")
-        self.context_size = (targets + past) * (1 + masks) + self.ahead_size + self._width("past")
+        self.context_size = targets + self.beside_size + self.ahead_size
 
     def context(self, batch: Batch) -> Float[Tensor, "batch context inputs"]:
         """What is read at each step of the context."""
-        parts = [batch.history, batch.past, self.known(batch, slice(0, batch.context))]
+        return side_by_side([self.history(batch), self.beside(batch), self.known(batch, slice(0, batch.context))])
+
+    def history(self, batch: Batch) -> Float[Tensor, "batch context targets"]:
+        """The targets at each step of the context."""
+        return batch.history if batch.observed is None else batch.history.where(batch.observed.history, 0.0)
+
+    def beside(self, batch: Batch) -> Float[Tensor, "batch context inputs"]:
+        """What is neither a target nor known ahead, at each step of the context."""
+        parts = [batch.past]
         if batch.observed is not None:
-            history, past = batch.observed.history, batch.observed.past
-            parts[:2] = [batch.history.where(history, 0.0), batch.past.where(past, 0.0)]
-            parts += [mask.to(batch.history.dtype) for mask in (history, past)]
+            masks = batch.observed.history, batch.observed.past
+            parts = [batch.past.where(batch.observed.past, 0.0), *(mask.to(batch.past.dtype) for mask in masks)]
         if batch.categories is not None:
             parts += self._embedded("past", batch.categories.past)
         return side_by_side(parts)
 
     def ahead(self, batch: Batch) -> Float[Tensor, "batch horizon inputs"]:
-        """What is known ahead at each step of the horizon."""
+        """What is known ahead, at each step of the horizon."""
         return self.known(batch, slice(batch.context, None))
 
     def known(self, batch: Batch, steps: slice = slice(None)) -> Float[Tensor, "batch steps inputs"]:
@@ -73,7 +83,7 @@ class Inputs(nn.Module):
         return sum(table.embedding_dim for table in self._tables(role))
 
     def _tables(self, role: str) -> list[nn.Embedding]:
-        return list(self.embeddings[role])  # pyright: ignore[reportArgumentType, reportReturnType] ModuleDict is untyped
+        return list(self.embeddings[role])  # pyright: ignore[reportArgumentType] ModuleDict is untyped
 
     def _embedded(self, role: str, levels: Int[Tensor, "*steps categories"]) -> list[Tensor]:
         return [table(levels[..., place]) for place, table in enumerate(self._tables(role))]

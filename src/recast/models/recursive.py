@@ -1,22 +1,32 @@
 """One step ahead, fed back."""
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from recast.anchors.last import LastAnchor
-from recast.errors import ConfigurationError
 from recast.heads.head import Head
+from recast.models.continued import continued
 from recast.models.encoder import Encoder
+from recast.models.history import held_history, held_truth, observed_truth
 from recast.models.horizon_readout import HorizonReadout
 from recast.models.model import AnchorFactory, ForecastModel, TrainingForecast
+from recast.models.reads import EVERYTHING
 from recast.models.rolling import rolling
 from recast.models.stack import CellFactory
 from recast.options import Fraction, PositiveInt, checked
-from recast.spec import SeriesSpec
+from recast.recurrence.request import Readout, Rollout
+from recast.spec import Feature, SeriesSpec
 from recast.types import Batch, Progress
+
+FED_BACK = (
+    "it feeds its forecasts back as inputs and does not forecast others",
+    "make them targets, use a source without past inputs, or another model",
+)
 
 
 class Recursive(ForecastModel):
@@ -42,6 +52,8 @@ class Recursive(ForecastModel):
         ConfigurationError: if an option is out of range, or the series has past inputs.
     """
 
+    reads: ClassVar[frozenset[Feature]] = EVERYTHING - {"past"}
+
     @checked
     def __init__(
         self,
@@ -54,18 +66,12 @@ class Recursive(ForecastModel):
         origins: Literal["all", "last"] = "all",
         anchor: AnchorFactory = LastAnchor,
     ) -> None:
-        super().__init__(spec=spec, head=head, anchor=anchor, leads=1)
-        if spec.inputs != spec.targets + spec.known:
-            past = ", ".join(spec.names[spec.targets :])
-            raise ConfigurationError(
-                f"Recursive: it feeds its forecasts back as inputs, but also reads past inputs ({past}) that it does "
-                "not forecast; make them targets, use a source without past inputs, or another model"
-            )
+        super().__init__(spec=spec, head=head, anchor=anchor, leads=1, but={"past": FED_BACK})
         self.origins = origins
-        self.encoder = Encoder(cell=cell, input_size=spec.inputs, layers=layers, dropout=dropout)
+        self.encoder = Encoder(cell=cell, input_size=self.inputs.context_size, layers=layers, dropout=dropout)
         self.readout = HorizonReadout(
             hidden_size=self.encoder.hidden_size,
-            known=spec.known,
+            known=self.inputs.ahead_size,
             leads=1,
             targets=spec.targets,
             parameters=head.size,
@@ -73,19 +79,23 @@ class Recursive(ForecastModel):
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
         """Head parameters of each lead, given the values fed back before it."""
-        outputs, states = self.encoder(batch, last=1)
-        recent = batch.context[:, -self.anchor.reach :, : self.spec.targets]
-        return self._closed_loop(outputs[:, -1], states, recent, batch.known)[0]
+        outputs, states = self.encoder(batch, self.inputs.context(batch), last=1)
+        recent = held_history(batch)[:, -self.anchor.reach :]
+        return self._closed_loop(outputs[:, -1], states, recent, self.inputs.ahead(batch)).parameters
 
     def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
         """One-step forecasts given the truth, window by window, beside the value that followed."""
         if self.origins == "last":
-            outputs, _ = self.encoder(batch, last=1)
-            raw = self.readout(outputs[:, -1], batch.known[:, :1])
-            return TrainingForecast(self.head.shift(raw, self.base(batch)), batch.target[:, :1])
+            outputs, _ = self.encoder(batch, self.inputs.context(batch), last=1)
+            raw = self.readout(outputs[:, -1], self.inputs.ahead(batch)[:, :1])
+            observed = batch.target_observed
+            seen = None if observed is None else observed[:, :1]
+            return TrainingForecast(self.head.shift(raw, self.base(batch)), batch.target[:, :1], seen)
         parameters = self._open_loop(batch)
-        truth = torch.cat([batch.context[:, 1:, : self.spec.targets], batch.target], dim=1)
-        return TrainingForecast(parameters.flatten(0, 1), truth.flatten(0, 1).unsqueeze(1))
+        truth = torch.cat([batch.history[:, 1:], batch.target], dim=1)
+        observed = observed_truth(batch)
+        seen = None if observed is None else observed[:, 1:].flatten(0, 1).unsqueeze(1)
+        return TrainingForecast(parameters.flatten(0, 1), truth.flatten(0, 1).unsqueeze(1), seen)
 
     def teacher_forced(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
         """Head parameters of the one-step forecasts through the horizon, given the truth before each."""
@@ -95,53 +105,78 @@ class Recursive(ForecastModel):
         self, batch: Batch, samples: int, generator: torch.Generator
     ) -> Float[Tensor, "samples batch horizon targets"]:
         """Draws in closed loop: each lead is drawn given the lead drawn before it."""
-        outputs, states = self.encoder(batch, last=1)
+        outputs, states = self.encoder(batch, self.inputs.context(batch), last=1)
         states = [type(state)(*(part.repeat(samples, 1) for part in state)) for state in states]
-        recent = batch.context[:, -self.anchor.reach :, : self.spec.targets]
-        output, recent, known = (
-            part.repeat(samples, *(1,) * (part.dim() - 1)) for part in (outputs[:, -1], recent, batch.known)
-        )
-        _, values = self._closed_loop(output, states, recent, known, generator)
+        recent = held_history(batch)[:, -self.anchor.reach :]
+        parts = (outputs[:, -1], recent, self.inputs.ahead(batch))
+        output, recent, ahead = (part.repeat(samples, *(1,) * (part.dim() - 1)) for part in parts)
+        values = self._closed_loop(output, states, recent, ahead, generator).values
         return values.unflatten(0, (samples, -1))
 
     def _open_loop(self, batch: Batch) -> Float[Tensor, "batch steps 1 targets parameters"]:
         """One-step forecasts from every step of context and horizon but the last, in one pass."""
-        outputs, states = self.encoder(batch)
-        values = torch.cat([batch.context[..., : self.spec.targets], batch.target[:, :-1]], dim=1)
-        known = torch.cat([batch.context[:, 1:, len(self.spec.names) :], batch.known], dim=1)
+        outputs, states = self.encoder(batch, self.inputs.context(batch))
+        known = self.inputs.known(batch)
         if self.spec.horizon > 1:
-            inputs = torch.cat([batch.target[:, :-1], batch.known[:, :-1]], dim=-1)
-            further, _ = self.encoder.stack(inputs, states)
+            further, _ = self.encoder.stack(self._true_inputs(batch), states)
             outputs = torch.cat([outputs, further], dim=1)
-        raw = self.readout(outputs, known.unsqueeze(2))
-        return self.head.shift(raw, self.anchor(rolling(values, self.anchor.reach)))
+        raw = self.readout(outputs, known[:, 1:].unsqueeze(2))
+        return self.head.shift(raw, self.anchor(rolling(held_truth(batch)[:, :-1], self.anchor.reach)))
+
+    def _true_inputs(self, batch: Batch) -> Float[Tensor, "batch steps inputs"]:
+        """What is read at the steps of the horizon but the last, given the truth; as at those of the context."""
+        truth, ahead, observed = batch.target[:, :-1], self.inputs.ahead(batch)[:, :-1], batch.target_observed
+        if observed is None:
+            return torch.cat([truth, ahead], dim=-1)
+        seen = observed[:, :-1]
+        return torch.cat([truth.where(seen, 0.0), seen.to(truth.dtype), ahead], dim=-1)
 
     def _closed_loop(
         self,
         output: Float[Tensor, "batch hidden"],
         states: list[Any],
         recent: Float[Tensor, "batch reach targets"],
-        known: Float[Tensor, "batch horizon known"],
+        ahead: Float[Tensor, "batch horizon ahead"],
         generator: torch.Generator | None = None,
-    ) -> tuple[Float[Tensor, "batch horizon targets parameters"], Float[Tensor, "batch horizon targets"]]:
-        """Head parameters of each lead, and the values that were fed back.
+    ) -> Rollout:
+        """The forecast when each lead is fed the one before.
 
         Args:
             output: The top layer's output at the end of the context.
             states: State of each layer there.
             recent: The last values up to there, as many as the anchor reads.
-            known: Inputs known ahead, at each lead.
+            ahead: What is known ahead, at each lead.
             generator: Source of random numbers of a stochastic head.
         """
-        parameters, values = [], []
-        # unbind, not [:, lead]: the backward pass of an index allocates the whole tensor at each step.
-        aheads = known.unbind(1)
-        for lead, ahead in enumerate(aheads):
-            if lead:
-                fed = torch.cat([values[-1], aheads[lead - 1]], dim=-1)
-                output, states = self.encoder.stack.step(fed, states)
-                recent = torch.cat([recent[:, 1:], values[-1].unsqueeze(1)], dim=1)
-            raw = self.readout(output, ahead.unsqueeze(1))
-            parameters.append(self.head.shift(raw, self.anchor(recent)).squeeze(1))
-            values.append(self.head.feedback(parameters[-1], generator))
-        return torch.stack(parameters, dim=1), torch.stack(values, dim=1)
+        return continued(
+            self.encoder.stack,
+            output,
+            states,
+            readout=self._step_readout(generator),
+            recent=recent.unbind(1),
+            known=self._beside_fed(ahead[:, :-1]),
+            base=self.readout.direct(ahead.unsqueeze(2)).flatten(2),
+        )
+
+    def _beside_fed(self, ahead: Float[Tensor, "batch steps ahead"]) -> Float[Tensor, "batch steps inputs"]:
+        """What is read beside a value fed back: a mask that takes it for observed, where there are masks."""
+        if not self.spec.masked:
+            return ahead
+        return torch.cat([ahead.new_ones(*ahead.shape[:2], self.spec.targets), ahead], dim=-1)
+
+    def _step_readout(self, generator: torch.Generator | None) -> Readout:
+        """Reads one step ahead. Its base is what known inputs add; the anchor reads the values fed."""
+        linear = self.readout.output
+
+        def parameters(output: Tensor, base: Tensor, fed: Sequence[Tensor]) -> Tensor:
+            raw = (linear(output) + base).unflatten(-1, (self.spec.targets, -1))
+            return self.head.shift(raw, self.anchor(torch.stack(list(fed), dim=1))[:, 0])
+
+        return Readout(
+            parameters=parameters,
+            value=partial(self.head.feedback, generator=generator),
+            weight=linear.weight,
+            bias=linear.bias,
+            linear=self.head.is_value and (self.anchor.is_last or self.anchor.is_zero),
+            residual=self.anchor.is_last,
+        )

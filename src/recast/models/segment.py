@@ -1,6 +1,8 @@
 """A recurrent network over segments of the series instead of single steps (SegRNN)."""
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -10,16 +12,25 @@ from torch.nn import functional
 from recast.anchors.last import LastAnchor
 from recast.errors import ConfigurationError
 from recast.heads.head import Head
+from recast.models.continued import continued
 from recast.models.draws import Draws
 from recast.models.model import AnchorFactory, ForecastModel
+from recast.models.reads import EVERYTHING
 from recast.models.segment_embedding import SegmentEmbedding, cut
 from recast.models.stack import CellFactory, Stack
 from recast.options import Fraction, PositiveInt, checked
-from recast.recurrence.request import Rollout
-from recast.spec import SeriesSpec
+from recast.recurrence.request import Readout, Rollout
+from recast.spec import Feature, SeriesSpec
 from recast.types import Batch, Share
 
 Decoding = Literal["parallel", "recurrent"]
+READ_ALIKE: dict[Feature, tuple[str, str]] = dict.fromkeys(
+    ("past", "masks"),
+    (
+        "decoding=recurrent reads each forecast segment like one of the context",
+        "use decoding=parallel or data without them",
+    ),
+)
 
 
 class Segment(ForecastModel):
@@ -60,6 +71,8 @@ class Segment(ForecastModel):
             decoding is asked for with past inputs.
     """
 
+    reads: ClassVar[frozenset[Feature]] = EVERYTHING
+
     @checked
     def __init__(
         self,
@@ -75,14 +88,9 @@ class Segment(ForecastModel):
         subtract_last: bool = True,
         embedding: PositiveInt | None = None,
     ) -> None:
-        super().__init__(spec=spec, head=head, anchor=anchor)
-        past = spec.names[spec.targets :]
+        but = READ_ALIKE if decoding == "recurrent" else None
+        super().__init__(spec=spec, head=head, anchor=anchor, but=but)
         _require_whole_segments(spec.context, segment)
-        if decoding == "recurrent" and past:
-            raise ConfigurationError(
-                f"Segment: decoding=recurrent reads each forecast segment like one of the context, but the past inputs "
-                f"({', '.join(past)}) are not known there; use decoding=parallel or a source without past inputs"
-            )
         self.segment = segment
         self.decoding: Decoding = decoding
         self.dropout = dropout
@@ -90,13 +98,14 @@ class Segment(ForecastModel):
         self.future = -(-spec.horizon // segment)
         # A cell says how large its output is only once it is built.
         size = embedding or cell(input_size=1).hidden_size
-        self.embedding = SegmentEmbedding(segment=segment, size=size, covariates=segment * (len(past) + spec.known))
+        beside, ahead = self.inputs.beside_size, self.inputs.ahead_size
+        self.embedding = SegmentEmbedding(segment=segment, size=size, covariates=segment * (beside + ahead))
         self.stack = Stack(cell=cell, input_size=size, layers=layers, dropout=dropout)
         self.readout = nn.Linear(self.stack.hidden_size, segment * head.size)
         if decoding == "parallel":
             self.position = nn.Parameter(torch.randn(self.future, size - size // 2))
             self.channel = nn.Parameter(torch.randn(spec.targets, size // 2))
-            self.ahead = nn.Linear(segment * spec.known, size, bias=False) if spec.known else None
+            self.ahead = nn.Linear(segment * ahead, size, bias=False) if ahead else None
         self.draws = Draws() if decoding == "recurrent" and head.stochastic else None
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
@@ -136,15 +145,13 @@ class Segment(ForecastModel):
 
     def _relative_to(self, level: Float[Tensor, "batch 1 targets"], batch: Batch) -> Batch:
         """The batch with `level` subtracted from the targets of its context."""
-        others = self.spec.inputs - self.spec.targets
-        return batch._replace(context=batch.context - functional.pad(level, (0, others)))
+        return batch._replace(history=batch.history - level)
 
     def _encode(self, batch: Batch) -> tuple[Float[Tensor, "series hidden"], list[Any]]:
         """Output of the top layer after the context, and the state of each layer; a series is a target of a window."""
-        spec = self.spec
-        past = cut(batch.context[..., spec.targets : len(spec.names)], self.segment)
-        known = self._known(batch)[:, 1 : past.shape[1] + 1]
-        embedded = self.embedding(batch.context[..., : spec.targets], torch.cat([past, known], dim=-1))
+        beside = cut(self.inputs.beside(batch), self.segment)
+        known = self._known(batch)[:, 1 : beside.shape[1] + 1]
+        embedded = self.embedding(self.inputs.history(batch), torch.cat([beside, known], dim=-1))
         outputs, states = self.stack(embedded.flatten(0, 1), outputs_from=embedded.shape[2] - 1)
         return outputs[:, -1], states
 
@@ -171,15 +178,42 @@ class Segment(ForecastModel):
         generator: torch.Generator | None = None,
         share: Share | None = None,
     ) -> Rollout:
-        parameters, values = [], []
-        for number, anchor in enumerate(base.split(self.segment, dim=1)):
-            if number:
-                inputs = self.embedding(values[-1], ahead[:, number : number + 1])
-                output, states = self.stack.step(inputs.flatten(0, 2), states)
-            raw = self._read(output).unflatten(0, (-1, self.spec.targets))[:, :, : anchor.shape[1]].transpose(1, 2)
-            parameters.append(self.head.shift(raw, anchor))
-            values.append(self.head.feedback(parameters[-1], generator, share))
-        return Rollout(torch.cat(parameters, dim=1), torch.cat(values, dim=1))
+        """The forecast when each segment is fed the one before.
+
+        Args:
+            output: The top layer's output at the end of the context.
+            states: State of each layer there.
+            ahead: Known inputs of the segments of the horizon.
+            base: The anchor's forecast.
+            generator: Source of random numbers of a stochastic head.
+            share: Which windows of the batch of all processes these are.
+        """
+        horizon = base.shape[1]
+        beyond = self.future * self.segment - horizon
+
+        def parameters(output: Tensor, base: Tensor, _: Sequence[Tensor]) -> Tensor:
+            return self.head.shift(self._read(output).unflatten(0, (-1, self.spec.targets)).transpose(1, 2), base)
+
+        def embed(segment: Tensor, known: Tensor) -> Tensor:
+            return self.embedding(segment, known.unsqueeze(1)).flatten(0, 2)
+
+        rollout = continued(
+            self.stack,
+            output,
+            states,
+            readout=Readout(
+                parameters=parameters,
+                value=partial(self.head.feedback, generator=generator, share=share),
+                weight=self.readout.weight,
+                bias=self.readout.bias,
+                linear=False,
+            ),
+            recent=(),
+            known=ahead[:, 1:],
+            base=functional.pad(base, (0, 0, 0, beyond)).unflatten(1, (-1, self.segment)),
+            embed=embed,
+        )
+        return Rollout(*(part.flatten(1, 2)[:, :horizon] for part in rollout))
 
     def _read(self, output: Float[Tensor, "series hidden"]) -> Float[Tensor, "series segment parameters"]:
         raw = self.readout(functional.dropout(output, self.dropout, self.training))
@@ -187,10 +221,8 @@ class Segment(ForecastModel):
 
     def _known(self, batch: Batch) -> Float[Tensor, "batch segments known"]:
         """Known inputs of the segments of context and horizon; zero after the horizon."""
-        spec = self.spec
-        beyond = self.future * self.segment - spec.horizon
-        known = torch.cat([batch.context[..., len(spec.names) :], functional.pad(batch.known, (0, 0, 0, beyond))], 1)
-        return cut(known, self.segment)
+        beyond = self.future * self.segment - self.spec.horizon
+        return cut(functional.pad(self.inputs.known(batch), (0, 0, 0, beyond)), self.segment)
 
     def _ahead(self, batch: Batch) -> Float[Tensor, "batch future known"]:
         """Known inputs of the segments of the horizon."""

@@ -1,4 +1,4 @@
-"""Describing the columns of a panel to a model: their scaling; and bringing another panel under that of a trained one."""
+"""The scaling of a panel's columns, and another panel under that of a trained model."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -55,7 +55,8 @@ def check_columns(panel: Panel, spec: PanelSpec) -> None:
             raise DataError(f"{panel.label}: {what} {found!r}, but the model was trained on {expected!r}")
     if not spec.masked and np.isnan(panel.values).any():
         raise DataError(
-            f"{panel.label}: some values were not observed, but the model was trained on complete rows and reads no masks"
+            f"{panel.label}: some values were not observed, but the model was trained on complete rows and reads no "
+            "masks; fill them, or train with data/grid=mask"
         )
 
 
@@ -75,6 +76,16 @@ def align(panel: Panel, spec: PanelSpec) -> Panel:
     )
 
 
+def aligned_known(panel: Panel, spec: PanelSpec) -> Panel:
+    """A panel of the inputs known ahead alone, its categories as levels of a trained model's spec.
+
+    Raises:
+        DataError: if it has levels that the training had not.
+    """
+    wanted = spec.of("known")
+    return replace(panel, columns=wanted, values=_translated(panel.label, panel.values, panel.columns, wanted))
+
+
 def _translated(label: str, values: np.ndarray, found: Sequence[Column], wanted: Sequence[Column]) -> np.ndarray:
     """Values whose levels are those of the columns `wanted`."""
     changed = [place for place, (old, new) in enumerate(zip(found, wanted, strict=True)) if old.levels != new.levels]
@@ -85,8 +96,8 @@ def _translated(label: str, values: np.ndarray, found: Sequence[Column], wanted:
         unknown = [name for name in levels if name not in numbers]
         if unknown:
             raise DataError(
-                f"{label}: column {wanted[place].name!r} has the level {unknown[0]!r}, which the training had not; it had "
-                f"{', '.join(numbers)}"
+                f"{label}: column {wanted[place].name!r} has the level {unknown[0]!r}, which the training had not; "
+                f"it had {', '.join(numbers)}"
             )
         table = np.array([*(numbers[name] for name in levels), np.nan])
         codes = np.nan_to_num(values[:, place], nan=len(levels)).astype(np.int64)

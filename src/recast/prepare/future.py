@@ -1,9 +1,15 @@
-"""Time stamps after the end of a series."""
+"""What follows the end of a series: its time stamps, and what is known ahead there."""
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from recast.errors import DataError
+from recast.panel import Panel
+from recast.prepare.describe import aligned_known
 from recast.series.step import fixed_step, parse_step
+from recast.spec import SeriesSpec
 
 
 def future_times(last: np.datetime64, step: str, horizon: int) -> np.ndarray:
@@ -29,3 +35,53 @@ def future_times(last: np.datetime64, step: str, horizon: int) -> np.ndarray:
     dates = pd.date_range(pd.Timestamp(last), periods=horizon + 1, freq=parse_step(step))
     times = dates.to_numpy().astype("datetime64[ns]")
     return times[times > last][:horizon]
+
+
+def beyond_end(panel: Panel, spec: SeriesSpec, known: Panel | None) -> Panel:
+    """The last context of a panel and the steps after its end, where nothing but what is known ahead was observed.
+
+    Args:
+        panel: A panel under the spec of a trained model, see `recast.prepare.describe.align`.
+        spec: That spec.
+        known: The inputs known ahead, at the steps after the end and perhaps others; None where the model has none.
+
+    Raises:
+        DataError: if fewer rows than a context follow the last gap, or a step after the end has no known inputs.
+    """
+    rows = len(panel) - int(panel.starts[-1])
+    if rows < spec.context:
+        gap = "" if len(panel.starts) == 1 else f" after the last gap, which ends at {panel.clock[panel.starts[-1]]}"
+        raise DataError(f"{panel.label}: {rows} rows{gap}; the model reads the last {spec.context} steps without a gap")
+    times = future_times(panel.clock[-1], spec.step, spec.horizon)
+    # What is not known yet is never looked at; the offset scales to 0.
+    unseen = [
+        np.nan if spec.masked or column.is_category else offset
+        for column, offset in zip(spec.columns, spec.offset, strict=True)
+    ]
+    ahead = np.tile(unseen, (spec.horizon, 1))
+    if known is not None:
+        ahead[:, panel.of("known")] = _at(aligned_known(known, spec), times)
+    return replace(
+        panel,
+        times=np.concatenate([panel.clock[-spec.context :], times]),
+        values=np.concatenate([panel.values[-spec.context :], ahead]),
+        starts=np.zeros(1, dtype=np.int64),
+        items=panel.items[-1:],
+    )
+
+
+def _at(known: Panel, times: np.ndarray) -> np.ndarray:
+    """The known inputs at each of the times."""
+    missing = ~np.isin(times, known.clock)
+    if missing.any():
+        raise DataError(
+            f"{known.label}: {missing.sum()} of the {len(times)} steps to forecast have no row, the first is "
+            f"{times[missing][0]}; expected {', '.join(known.names)} from {times[0]} to {times[-1]}"
+        )
+    found = known.values[np.searchsorted(known.clock, times)]
+    unknown = np.isnan(found).any(axis=1)
+    if unknown.any():
+        raise DataError(
+            f"{known.label}: at {times[unknown][0]} an input known ahead has no value; expected one at each step"
+        )
+    return found

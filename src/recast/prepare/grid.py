@@ -40,7 +40,7 @@ class Grid(ABC):
             DataError: if the panel is not fit for this policy.
             ConfigurationError: if the panel's step is unknown.
         """
-        dropped = np.isnan(panel.values).any(axis=1)
+        dropped = np.asarray(np.isnan(panel.values).any(axis=1))
         if self.masks or not dropped.any():
             return self.regular(panel)
         log.info("%s: %d of %d rows dropped: a value was not observed", panel.label, dropped.sum(), len(panel))

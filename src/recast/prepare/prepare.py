@@ -51,7 +51,7 @@ class Prepared:
     fingerprint: str
 
     def training_starts(self, context: int) -> Int[Tensor, " windows"]:
-        """First rows of training windows with another context. [steps]"""
+        """First rows of training windows with another context, in steps."""
         return torch.from_numpy(self.windows.starts(self.panel, self.parts.train, training=True, context=context))
 
 

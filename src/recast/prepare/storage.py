@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -11,8 +12,6 @@ from torch import Tensor
 from recast.panel import Panel, Role
 from recast.spec import PanelSpec, SeriesSpec
 from recast.types import Batch, Categories, Observed
-
-DYNAMIC: tuple[Role, ...] = ("target", "past", "known")
 
 
 class Layout:
@@ -35,7 +34,7 @@ class Layout:
         widths = [*sizes.values(), *(size * spec.masked for size in sizes.values())]
         widths += [len(spec.categories("past")), len(spec.categories("known"))]
         bounds = np.cumsum([0, *widths]).tolist()
-        slices = [slice(first, stop) for first, stop in zip(bounds, bounds[1:], strict=False)]
+        slices = [slice(first, stop) for first, stop in pairwise(bounds)]
         self.target, self.past, self.known = slices[:3]
         self.masks = slices[3:6] if spec.masked else None
         self.past_categories, self.known_categories = slices[6:]
@@ -71,7 +70,7 @@ class Storage:
 
     @cached_property
     def layout(self) -> Layout:
-        """What its columns hold."""
+        """Which columns hold what."""
         return Layout(self.spec)
 
     @property
@@ -174,7 +173,8 @@ def stored(panel: Panel, spec: PanelSpec) -> Storage:
     values[:-1, : len(reals)] = torch.from_numpy(scaled)
     if isinstance(spec, SeriesSpec) and spec.periods:
         values[:-1, len(reals) : layout.reals] = torch.from_numpy(periodic(panel.clock, spec.periods))
-    for role, place in (("past", layout.past_categories), ("known", layout.known_categories)):
+    places: tuple[tuple[Role, slice], ...] = (("past", layout.past_categories), ("known", layout.known_categories))
+    for role, place in places:
         columns = [place for place in panel.of(role) if spec.columns[place].is_category]
         values[:-1, place] = torch.from_numpy(
             _codes(panel.values[:, columns], [spec.columns[c].levels for c in columns])

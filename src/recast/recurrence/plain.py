@@ -33,7 +33,8 @@ class Plain(Implementation):
 
     def decode(self, request: ClosedLoop) -> Rollout:
         """Runs a closed loop."""
-        value = request.first
+        embed = request.embed or _side_by_side
+        fed = [*request.before, request.first]
         states = list(request.states)
         # unbind, not [:, lead]: the backward pass of an index allocates the whole tensor at each step.
         dropout = [factors.unbind(1) for factors in request.dropout]
@@ -41,18 +42,26 @@ class Plain(Implementation):
         steps = zip(request.known.unbind(1), request.base.unbind(1), strict=True)
         parameters, values = [], []
         for lead, (known, base) in enumerate(steps):
-            output = torch.cat([value, known], dim=-1)
+            output = embed(fed[-1], known)
             for number, layer in enumerate(request.layers):
                 if number and dropout:
                     output = output * dropout[number - 1][lead]
                 states[number] = layer.step(output, states[number])
                 output = states[number].hidden
-            parameters.append(request.readout.parameters(output, base))
-            values.append(request.readout.value(parameters[-1]))
-            value = values[-1].detach() if request.detach else values[-1]
+            parameter, value = request.readout.read(output, base, fed)
+            parameters.append(parameter)
+            values.append(value)
+            if request.detach:
+                value = value.detach()
             if request.mask is not None and lead < request.mask.shape[1]:
-                value = torch.where(request.mask[:, lead, None], truths[lead], value)
+                taught = request.mask[:, lead].reshape(-1, *(1,) * (value.dim() - 1))
+                value = torch.where(taught, truths[lead], value)
+            fed = [*fed[1:], value]
         return Rollout(torch.stack(parameters, dim=1), torch.stack(values, dim=1))
+
+
+def _side_by_side(value: Tensor, known: Tensor) -> Tensor:
+    return torch.cat([value, known], dim=-1)
 
 
 def _run(layer: Layer, inputs: Tensor, state: Any, at: tuple[int, ...]) -> tuple[Tensor, Any]:

@@ -25,6 +25,8 @@ def common_refusal(request: OpenLoop | ClosedLoop) -> str | None:
         return f"the layers are of different kinds ({', '.join(sorted(map(str, kinds)))})"
     if any(_is_watched(layer) for layer in request.layers):
         return "a layer has hooks, so that it must run by itself"
+    if isinstance(request, ClosedLoop) and request.embed is not None:
+        return "values are embedded before they are fed back"
     if isinstance(request, ClosedLoop) and not request.readout.linear:
         return "what is fed back is not linear in the outputs"
     return _refusal_of_numbers(request)

@@ -77,25 +77,36 @@ class Unrolled(NamedTuple):
 class Readout(NamedTuple):
     """How the top layer's output becomes a value that can be fed back.
 
-    parameters: from an output (batch, hidden) and the base forecast at its lead (batch, targets) to head parameters
-    (batch, targets, parameters); value: from those to what would be fed back, (batch, targets); weight, bias: the
-    linear map that `parameters` begins with; linear: whether value = weight @ output + bias + base and no more, so
-    that the head parameters are the value.
+    Attributes:
+        parameters: From an output (batch, hidden), the base at its lead, and the last values that were fed, the newest
+            last, to head parameters (batch, targets, parameters).
+        value: From those to what would be fed back, (batch, targets).
+        weight: Weight of the linear map that `parameters` begins with.
+        bias: Its bias.
+        linear: Whether value = weight @ output + bias + base and no more, so that the head parameters are the value.
+        residual: Whether a linear readout adds the value fed at this lead as well, so that it gives the change from it.
     """
 
-    parameters: Callable[[Tensor, Tensor], Tensor]
+    parameters: Callable[[Tensor, Tensor, Sequence[Tensor]], Tensor]
     value: Callable[[Tensor], Tensor]
     weight: Float[Tensor, "numbers hidden"]
     bias: Float[Tensor, " numbers"]
     linear: bool
+    residual: bool = False
+
+    def read(self, output: Tensor, base: Tensor, fed: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """The head parameters of one lead, and what would be fed back."""
+        parameters = self.parameters(output, base, fed)
+        return parameters, self.value(parameters)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ClosedLoop:
     """Layers one above the other over a horizon: each lead reads the value of the lead before and known inputs.
 
-    At lead k the lowest layer reads [v, known_k], where v is `first` at the first lead, the true value of lead k - 1
-    where `mask` says so, else the value that the readout gave at lead k - 1.
+    At lead k the lowest layer reads [v, known_k], or embed(v, known_k), where v is `first` at the first lead, the true
+    value of lead k - 1 where `mask` says so, else the value that the readout gave at lead k - 1. What a value is,
+    beside its batch axis, is a matter between `embed` and the readout; without `embed` it is one number a target.
 
     Args:
         layers: The layers, the lowest first; at least one.
@@ -103,27 +114,32 @@ class ClosedLoop:
         readout: From the top layer's output to a value.
         first: The value fed at the first lead.
         known: Inputs known ahead, at each lead.
-        base: Base forecast that the readout adds to.
+        base: What the readout adds to, at each lead, such as a base forecast.
         dropout: Factors between the layers, see `OpenLoop`.
         truth: True values; None where there is no mask.
         mask: True where the truth of a lead is fed to the next one; the last lead feeds none. None: never.
         detach: Whether the gradient stops at values fed back.
+        before: Values before `first`, oldest first: so many more of the last values fed does the readout look at.
+        embed: From the value fed and the known inputs of a lead to what the lowest layer reads; None: both side by
+            side.
     """
 
     layers: Sequence[Layer]
     states: Sequence[Any]
     readout: Readout
-    first: Float[Tensor, "batch targets"]
+    first: Float[Tensor, "batch ..."]
     known: Float[Tensor, "batch horizon known"]
-    base: Float[Tensor, "batch horizon targets"]
+    base: Float[Tensor, "batch horizon ..."]
     dropout: Sequence[Tensor]
-    truth: Float[Tensor, "batch horizon targets"] | None
+    truth: Float[Tensor, "batch horizon ..."] | None
     mask: Bool[Tensor, "batch leads"] | None
     detach: bool
+    before: Sequence[Tensor] = ()
+    embed: Callable[[Tensor, Tensor], Tensor] | None = None
 
 
 class Rollout(NamedTuple):
     """What a closed loop gives: head parameters, and the values that it would feed back."""
 
-    parameters: Float[Tensor, "batch horizon targets parameters"]
-    values: Float[Tensor, "batch horizon targets"]
+    parameters: Float[Tensor, "batch horizon ... parameters"]
+    values: Float[Tensor, "batch horizon ..."]

@@ -6,13 +6,12 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from recast.checkpoints.checkpoint import restore_any
+from recast.checkpoints.checkpoint import restore
 from recast.configure.build import build
-from recast.configure.kinds import fitting_baselines
 from recast.errors import ConfigurationError
 from recast.runs.machine import set_up
 from recast.runs.run_results import RunResults
-from recast.runs.workflows import WORKFLOWS
+from recast.tasks.find import fitting_baselines
 
 
 def evaluate(config: dict[str, Any]) -> RunResults:
@@ -27,15 +26,14 @@ def evaluate(config: dict[str, Any]) -> RunResults:
     set_up(config)
     if config["output"] is not None and (Path(config["output"]) / "config.yaml").exists():
         raise ConfigurationError(f"output={config['output']}: it holds a run, whose results would be overwritten")
-    restored = restore_any(config["checkpoint"])
-    workflow = WORKFLOWS[restored.kind]
-    task, data, part = restored.task, restored.data, config["split"]
+    restored = restore(config["checkpoint"])
+    plug, task, data, part = restored.plug, restored.task, restored.data, config["split"]
     scored = {}
-    if workflow.adapt(config, restored):
-        nodes = fitting_baselines(config["baselines"], restored.kind)
+    if plug.adapt(config, restored):
+        nodes = fitting_baselines(config["baselines"], plug)
         baselines = {name: build(node) for name, node in nodes.items()}
-        workflow.fit_baselines(baselines, data)
-        scored = workflow.score_baselines(baselines, task, data, part)
+        plug.fit_baselines(baselines, data)
+        scored = plug.score_baselines(baselines, task, data, part)
     started = time.perf_counter()
     trainer = pl.Trainer(
         accelerator="auto",
@@ -45,8 +43,8 @@ def evaluate(config: dict[str, Any]) -> RunResults:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    workflow.test(trainer, task, data, part)
-    return workflow.results(
+    plug.test(trainer, task, data, part)
+    return plug.results(
         task,
         data,
         part,

@@ -17,7 +17,6 @@ from recast.callbacks.last_checkpoint import FINISHED, last_checkpoint_path
 from recast.callbacks.provenance import Provenance
 from recast.checkpoints.checkpoint import describe, read
 from recast.configure.build import build
-from recast.configure.kinds import kind_of
 from recast.errors import ConfigurationError
 from recast.files import write_json, write_text
 from recast.runs.hyperparameters import log_hyperparameters
@@ -26,8 +25,7 @@ from recast.runs.provenance import provenance
 from recast.runs.resume import check_same_data, state_to_resume
 from recast.runs.run_results import RunResults
 from recast.runs.trainer import build_trainer, check_clipping, check_monitors, check_optimizer, check_strategy
-from recast.runs.workflows import WORKFLOWS
-from recast.spec import PanelSpec, SeriesSpec
+from recast.tasks.find import plug_of
 from recast.training_task import TrainingTask
 
 log = logging.getLogger(__name__)
@@ -46,7 +44,7 @@ def run(config: dict[str, Any], folder: Path) -> RunResults:
         StoppedBySignalError: if a signal came; the state is saved.
     """
     config = {"learning_rate": None, **config}
-    workflow = WORKFLOWS[kind_of(config)]
+    plug = plug_of(config)
     set_up(config)
     pl.seed_everything(config["seed"], verbose=False)
     check_optimizer(config["optimizer"])
@@ -59,23 +57,22 @@ def run(config: dict[str, Any], folder: Path) -> RunResults:
         # Lightning would share all cores out among the processes.
         os.environ.setdefault("OMP_NUM_THREADS", str(config["threads"]))
     data = build(config["data"])
-    prepared = data.prepared
-    log.info("%s", workflow.summary(data))
-    check_same_data(resumed, prepared.fingerprint)
-    described.description = describe(config, prepared)
+    log.info("%s", plug.summary(data))
+    check_same_data(resumed, data.fingerprint)
+    described.description = describe(config, data)
     if trainer.is_global_zero:
         write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False))
-        write_json(folder / "provenance.json", provenance() | {"data": workflow.data_facts(data)})
-    task = build_task(config, prepared.spec)
+        write_json(folder / "provenance.json", provenance() | {"data": plug.data_facts(data)})
+    task = build_task(config, data.spec)
     check_monitors(trainer, task)
 
     seconds: dict[str, float] = {}
     with _timed(seconds, "baselines"):
         baselines = {name: build(node) for name, node in config["baselines"].items() if node}
-        workflow.fit_baselines(baselines, data)
-        workflow.before_training(baselines, task, data)
+        plug.fit_baselines(baselines, data)
+        plug.before_training(baselines, task, data)
     with _timed(seconds, "fit"):
-        if not workflow.counts(data)["validation"]:
+        if not plug.counts(data)["validation"]:
             trainer.limit_val_batches = 0
         steps = _train(trainer, task, data, resumed)
     chosen = best_checkpoint_path(folder)
@@ -83,10 +80,10 @@ def run(config: dict[str, Any], folder: Path) -> RunResults:
     checkpoint = read(chosen)
     task.load_state_dict(checkpoint["state_dict"])
     with _timed(seconds, "baselines"):
-        scores = workflow.score_baselines(baselines, task, data, "test")
+        scores = plug.score_baselines(baselines, task, data, "test")
     with _timed(seconds, "test"):
         trainer.test(task, data, verbose=False)
-    results = workflow.results(
+    results = plug.results(
         task,
         data,
         "test",
@@ -101,7 +98,7 @@ def run(config: dict[str, Any], folder: Path) -> RunResults:
         },
     )
     if trainer.is_global_zero:
-        workflow.draw(trainer, task, data, results)
+        plug.draw(trainer, task, data, results)
         log_hyperparameters(trainer, config, results)
         results.write(folder)
     return results
@@ -114,7 +111,7 @@ def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
     seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started
 
 
-def build_task(config: dict[str, Any], spec: SeriesSpec | PanelSpec) -> TrainingTask:
+def build_task(config: dict[str, Any], spec: Any) -> TrainingTask:
     """The untrained task that a configuration describes, with its model.
 
     Args:

@@ -7,16 +7,18 @@ import numpy as np
 import pandas as pd
 import torch
 
-from recast.checkpoints.checkpoint import Restored, restore
-from recast.errors import ConfigurationError, DataError
-from recast.figures.panel import Panel
+from recast.errors import ConfigurationError
+from recast.figures.panel import Panel as Drawn
 from recast.figures.panels import forecast_panels
 from recast.figures.png import save
 from recast.files import write_text
 from recast.panel import Panel
-from recast.prepare.future import future_times
-from recast.prepare.prepare import check_channels, scaled_storage
+from recast.prepare.describe import align
+from recast.prepare.future import beyond_end, future_times
+from recast.prepare.storage import stored
+from recast.runs.forecaster import Forecaster, restore_forecaster
 from recast.runs.machine import set_up
+from recast.spec import SeriesSpec
 from recast.types import Batch, Forecast
 
 
@@ -39,18 +41,18 @@ def forecast_file(config: dict[str, Any]) -> Path:
     output = Path(config["output"])
     figure = Path(config["figure"] or output.with_suffix(".png"))
     _require_different(config | {"figure": str(figure)})
-    restored = restore(config["checkpoint"])
+    restored = restore_forecaster(config["checkpoint"])
     series = restored.data.grid.apply(restored.data.source.for_file(config["input"]).read())
-    check_channels(series, restored.spec)
-    batch = _context(series, restored)
+    series = align(series, restored.spec)
+    batch = _window(series, restored.spec, _known(config, restored))
     forecast = restored.task.forecast(batch, samples=config["samples"], seed=config["seed"])
-    times = future_times(series.times[-1], restored.spec.step, restored.spec.horizon)
+    times = future_times(series.clock[-1], restored.spec.step, restored.spec.horizon)
     band = _band(forecast, config["level"])
     write_text(output, _table(series, times, forecast, band).to_csv(index=False))
     save(
         forecast_panels(
             [_panel(series, times, forecast, band=band, level=config["level"])],
-            unit=series.units[0],
+            unit=restored.spec.units[0],
             title=f"{series.names[0]}: forecast from {Path(config['input']).name}",
             timezone=series.timezone,
         ),
@@ -62,40 +64,35 @@ def forecast_file(config: dict[str, Any]) -> Path:
 def _require_different(config: dict[str, Any]) -> None:
     """Nothing that is read, or was written before, is overwritten."""
     given: dict[Path, str] = {}
-    for option in ("checkpoint", "input", "output", "figure"):
+    for option in ("checkpoint", "input", "known", "output", "figure"):
+        if config[option] is None:
+            continue
         path = Path(config[option]).resolve()
         if path in given:
             raise ConfigurationError(f"{option}={config[option]}: the same file as {given[path]}; give another")
         given[path] = option
 
 
-def _context(series: Series, restored: Restored) -> Batch:
-    spec = restored.spec
-    rows = len(series) - int(series.starts[-1])
-    if rows < spec.context:
-        gap = "" if len(series.starts) == 1 else f" after the last gap, which ends at {series.times[series.starts[-1]]}"
-        raise DataError(
-            f"{series.label}: {rows} rows{gap}; the model reads the last {spec.context} steps without a gap"
+def _known(config: dict[str, Any], restored: Forecaster) -> Panel | None:
+    """The inputs known ahead, from the file that the configuration names; None where the model has none."""
+    columns, path = restored.spec.of("known"), config["known"]
+    if not columns:
+        if path is not None:
+            raise ConfigurationError(f"known={path}: the model reads no columns known ahead; leave it out")
+        return None
+    if path is None:
+        names = ", ".join(column.name for column in columns)
+        raise ConfigurationError(
+            f"the model reads inputs known ahead ({names}); give known=FILE, a CSV file with their values at the "
+            f"{restored.spec.horizon} steps after the last row of input={config['input']}"
         )
-    last = Series(
-        times=np.concatenate([series.times[-spec.context :], future_times(series.times[-1], spec.step, spec.horizon)]),
-        # What is not known yet is never looked at; the offset scales to 0.
-        values=np.concatenate([series.values[-spec.context :], np.tile(spec.offset, (spec.horizon, 1))]),
-        names=series.names,
-        units=series.units,
-        targets=series.targets,
-        step=series.step,
-        starts=np.zeros(1, dtype=np.int64),
-        label=series.label,
-        timezone=series.timezone,
-    )
-    storage = scaled_storage(last, spec).unsqueeze(0)
-    return Batch(
-        context=storage[:, : spec.context],
-        target=storage[:, spec.context :, : spec.targets],
-        known=storage[:, spec.context :, len(spec.names) :],
-        start=torch.zeros(1, dtype=torch.int64),
-    )
+    return restored.data.source.read_known(path)
+
+
+def _window(panel: Panel, spec: SeriesSpec, known: Panel | None) -> Batch:
+    """The one window whose origin is the last row."""
+    storage = stored(beyond_end(panel, spec, known), spec)
+    return storage.windows(torch.zeros(1, dtype=torch.int64), spec.context, spec.horizon)
 
 
 def _band(forecast: Forecast, level: float) -> np.ndarray | None:
@@ -106,22 +103,22 @@ def _band(forecast: Forecast, level: float) -> np.ndarray | None:
     return forecast.samples[:, 0].quantile(ends, dim=0).numpy()
 
 
-def _table(series: Series, times: np.ndarray, forecast: Forecast, band: np.ndarray | None) -> pd.DataFrame:
+def _table(series: Panel, times: np.ndarray, forecast: Forecast, band: np.ndarray | None) -> pd.DataFrame:
     stamps = pd.DatetimeIndex(times)
     columns: dict[str, Any] = {"datetime": stamps.tz_localize("UTC") if series.timezone else stamps}
-    for target, name in enumerate(series.names[: series.targets]):
+    for target, name in enumerate(column.name for column in series.columns if column.role == "target"):
         columns[name] = forecast.mean[0, :, target].numpy()
         if band is not None:
             columns[f"{name}_lower"], columns[f"{name}_upper"] = band[0, :, target], band[1, :, target]
     return pd.DataFrame(columns)
 
 
-def _panel(series: Series, times: np.ndarray, forecast: Forecast, *, band: np.ndarray | None, level: float) -> Panel:
+def _panel(series: Panel, times: np.ndarray, forecast: Forecast, *, band: np.ndarray | None, level: float) -> Drawn:
     tail = min(len(series) - int(series.starts[-1]), max(3 * len(times), 20))
-    return Panel(
+    return Drawn(
         title="",
-        context_times=series.times[-tail:],
-        context=series.values[-tail:, 0],
+        context_times=series.clock[-tail:],
+        context=series.targets[-tail:, 0],
         future_times=times,
         truth=None,
         mean=forecast.mean[0, :, 0].numpy(),

@@ -10,15 +10,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from recast.callbacks.windows_to_show import evenly
-from recast.checkpoints.checkpoint import restore
 from recast.errors import ConfigurationError
 from recast.figures.png import save
 from recast.files import write_json, write_text
 from recast.memory.memory import LayerMemory, measure
 from recast.memory.picture import layer_name, picture
+from recast.runs.forecaster import data_of, restore_forecaster
 from recast.runs.machine import set_up
 from recast.runs.record import window_counts
-from recast.runs.restored_data import restored_data
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +102,8 @@ def measure_gradients(config: dict[str, Any]) -> Gradients:
         InputError: if checkpoint or data cannot be used.
     """
     set_up(config)
-    restored = restore(config["checkpoint"])
-    data = restored_data(restored, config["path"])
+    restored = restore_forecaster(config["checkpoint"])
+    data = data_of(restored, config["path"])
     part = config["split"]
     loader = data.loader(part)
     if not len(loader.starts):
@@ -113,7 +112,7 @@ def measure_gradients(config: dict[str, Any]) -> Gradients:
     chosen = loader.starts[evenly(len(loader.starts), config["windows"])]
     layers = measure(
         restored.task.model,
-        loader.gather(chosen),
+        data.windows_at(chosen),
         jacobian_windows=config["jacobian_windows"],
         jacobian_steps=config["jacobian_steps"],
     )
@@ -121,7 +120,7 @@ def measure_gradients(config: dict[str, Any]) -> Gradients:
         layers=layers,
         part=part,
         windows=len(chosen),
-        target=restored.spec.names[0],
+        target=restored.spec.target_names[0],
         checkpoint=str(Path(config["checkpoint"]).resolve()),
     )
 

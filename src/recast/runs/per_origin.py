@@ -25,7 +25,7 @@ def per_origin(prepared: Prepared, part: str, scores: Mapping[str, Scores]) -> p
     errors = {
         f"{name}:{metric}": values for name, score in scores.items() for metric, values in score.per_origin.items()
     }
-    origins = iso_stamps(prepared.series.times[rows], prepared.spec.timezone)
+    origins = iso_stamps(prepared.panel.clock[rows], prepared.spec.timezone)
     return pd.DataFrame({"origin": origins, "row": rows, **errors})
 
 

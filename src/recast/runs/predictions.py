@@ -1,6 +1,7 @@
 """What a classifier says of each sequence, and what follows from it."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -86,17 +87,16 @@ def predict(task: ClassificationTask, data: SequenceDataModule, part: str) -> Pr
     found = []
     for batch in data.loader(part, shared=False):
         # Outside of the trainer it comes in the precision of the storage.
-        values = batch.values.to(task.dtype)
-        scores = task.model(move_data_to_device(batch._replace(values=values), task.device))
+        scores = task.model(move_data_to_device(batch.to_precision(cast("torch.dtype", task.dtype)), task.device))
         found.append(scores.double().softmax(dim=1).cpu())
     task.train(training)
     which = getattr(prepared.parts, part).numpy()
     # The test file's sequences stand behind those of the training file.
-    first = len(prepared.sequences) - len(prepared.parts.test) if part == "test" else 0
+    first = len(prepared.panel.ids) - len(prepared.parts.test) if part == "test" else 0
     classes = prepared.spec.classes
     return Predictions(
         probabilities=torch.cat(found).numpy() if found else np.empty((0, len(classes))),
-        labels=prepared.sequences.labels[which],
+        labels=prepared.panel.labels[which],
         classes=classes,
         numbers=which - first + 1,
     )

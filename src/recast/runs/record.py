@@ -9,8 +9,8 @@ def summary(prepared: Prepared) -> str:
     """One line: rows, pieces, windows."""
     counts = ", ".join(f"{count} {part}" for part, count in window_counts(prepared).items())
     return (
-        f"{prepared.series.label}: {len(prepared.series)} rows every {prepared.spec.step}, "
-        f"{len(prepared.series.starts)} piece(s); windows: {counts}"
+        f"{prepared.panel.label}: {len(prepared.panel)} rows every {prepared.spec.step}, "
+        f"{len(prepared.panel.starts)} piece(s); windows: {counts}"
     )
 
 
@@ -22,12 +22,12 @@ def window_counts(prepared: Prepared) -> dict[str, int]:
 def data_facts(prepared: Prepared) -> dict[str, Any]:
     """What was trained on, in plain containers."""
     return {
-        "label": prepared.series.label,
+        "label": prepared.panel.label,
         "fingerprint": prepared.fingerprint,
-        "rows": len(prepared.series),
-        "pieces": len(prepared.series.starts),
-        "first": str(prepared.series.times[0]),
-        "last": str(prepared.series.times[-1]),
+        "rows": len(prepared.panel),
+        "pieces": len(prepared.panel.starts),
+        "first": str(prepared.panel.clock.min()),
+        "last": str(prepared.panel.clock.max()),
         "spec": prepared.spec.to_dict(),
         "parts": {part: list(rows) for part, rows in prepared.parts._asdict().items()},
         "windows": window_counts(prepared),

@@ -4,17 +4,16 @@ import json
 from typing import Any
 
 from recast.configure.build import build
-from recast.configure.kinds import kind_of
 from recast.runs.fit import build_task
 from recast.runs.trainer import check_clipping, check_optimizer, check_strategy
-from recast.spec import PanelSpec, SeriesSpec
+from recast.tasks.find import plug_of
 
 
 class Rehearsal:
     """Builds data, model and task of configurations without training; data that several share are read once."""
 
     def __init__(self) -> None:
-        self._specs: dict[str, SeriesSpec | PanelSpec] = {}
+        self._specs: dict[str, Any] = {}
 
     def rehearse(self, config: dict[str, Any]) -> None:
         """Builds what a run would build.
@@ -26,7 +25,7 @@ class Rehearsal:
             InputError: if data or options do not fit.
         """
         config = {"learning_rate": None, **config}
-        kind_of(config)
+        plug_of(config)
         check_optimizer(config["optimizer"])
         check_clipping(config)
         check_strategy(config)
@@ -34,5 +33,5 @@ class Rehearsal:
         # Seeds set orders, not sizes: five of them need not read a file five times.
         key = json.dumps({name: data[name] for name in data if name != "seed"}, sort_keys=True, default=str)
         if key not in self._specs:
-            self._specs[key] = build(data).prepared.spec
+            self._specs[key] = build(data).spec
         build_task(config, self._specs[key])

@@ -9,7 +9,8 @@ import torch
 from recast.baselines.baseline import Baseline, History
 from recast.metrics.lead_metric import LeadMetric
 from recast.metrics.origin_errors import OriginErrors
-from recast.prepare.prepare import Prepared, hours
+from recast.prepare.prepare import Prepared
+from recast.prepare.storage import hours
 from recast.runs.local_metrics import local_metrics
 from recast.types import Forecast, Origins
 
@@ -54,8 +55,8 @@ def training_history(prepared: Prepared) -> History:
     """The training part as baselines see it."""
     first, stop = prepared.parts.train
     return History(
-        values=prepared.series.values[first:stop, : prepared.spec.targets],
-        hours=hours(prepared.series.times[first:stop]),
+        values=prepared.panel.targets[first:stop],
+        hours=hours(prepared.panel.clock[first:stop]),
         starts=prepared.starts.train.numpy() - first,
         context=prepared.spec.context,
         horizon=prepared.spec.horizon,
@@ -71,8 +72,8 @@ def windows(prepared: Prepared, part: str, batch: int = BATCH) -> Iterator[tuple
         batch: Windows in memory at a time.
     """
     everything = History(
-        values=prepared.series.values[:, : prepared.spec.targets],
-        hours=hours(prepared.series.times),
+        values=prepared.panel.targets,
+        hours=hours(prepared.panel.clock),
         starts=getattr(prepared.starts, part).numpy(),
         context=prepared.spec.context,
         horizon=prepared.spec.horizon,

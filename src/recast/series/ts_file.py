@@ -142,8 +142,8 @@ def _values(where: str, dimensions: list[str], missing: Missing) -> np.ndarray:
         place = f"{where}, dimension {dimension + 1}"
         if missing == "error":
             raise DataError(
-                f"{place}: value {step + 1} is missing; to fill it with the value before it: data.source.missing=hold; to "
-                "leave it out, for a model that reads masks: data.source.missing=mask"
+                f"{place}: value {step + 1} is missing; to fill it with the value before it: data.source.missing=hold; "
+                "to leave it out, for a model that reads masks: data.source.missing=mask"
             )
         if np.isnan(values).all(axis=0).any():
             raise DataError(f"{where}: a dimension without any value cannot be filled; leave the sequence out")

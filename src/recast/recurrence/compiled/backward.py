@@ -20,6 +20,7 @@ _, _activate_gru, _activate_lstm = ACTIVATE
 def backward(
     kind,
     closed,
+    residual,
     detach,
     chunk,
     size,
@@ -164,6 +165,10 @@ def backward(
                             d, o, units, d, o, units, g, gate * wide + k0, units, 1, weights, w, units, rows, units,
                             units,
                         )  # fmt: skip
+            if residual:
+                for i in range(rows):
+                    for p in range(targets):
+                        dx[(t * rows + i) * padded + p] += slopes[(t * rows + i) * room + p]
             if closed and t > 0:
                 for i in range(rows):
                     fed = mask[(t - 1) * rows + i] != 0

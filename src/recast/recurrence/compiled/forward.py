@@ -32,8 +32,10 @@ def _advance(kind, weights, at, layer, states, before, line, left, l, ls, depth,
 
 
 @jit
-def forward(kind, closed, size, weights, at, x, states, drop, truth, mask, base, values, dropped, out):
+def forward(kind, closed, residual, size, weights, at, x, states, drop, truth, mask, base, values, dropped, out):
     """Runs all layers over all steps; in a closed loop each value is fed to the next step.
+
+    residual: whether the value of a step adds the value fed there.
 
     size: T, n, H, L, I, X, P, columns of the readout (P up to a multiple of 16).
     dropped (n, H), out (n, columns): room to work in.
@@ -69,6 +71,8 @@ def forward(kind, closed, size, weights, at, x, states, drop, truth, mask, base,
                 for p in range(targets):
                     here = (t * rows + i) * targets + p
                     value = out[i * columns + p] + base[here]
+                    if residual:
+                        value += x[(t * rows + i) * stride + p]
                     values[here] = value
                     if t + 1 < steps:
                         fed = mask[t * rows + i] != 0

@@ -17,7 +17,8 @@ class Call(NamedTuple):
     """What a loop is made of besides the tensors that have gradients.
 
     keep: whether gradients are enabled, which `Unroll` cannot see; threads: blocks of rows that run side by side; at,
-    outputs_from: as in `OpenLoop`; drop: factors between layers; mask, detach: as in `ClosedLoop`.
+    outputs_from: as in `OpenLoop`; drop: factors between layers; mask, detach: as in `ClosedLoop`; residual: as in
+    `Readout`.
     """
 
     plan: Plan
@@ -29,6 +30,7 @@ class Call(NamedTuple):
     drop: tuple[Tensor, ...] = ()
     mask: Tensor | None = None
     detach: bool = False
+    residual: bool = False
 
 
 class Unroll(torch.autograd.Function):
@@ -60,6 +62,7 @@ class Unroll(torch.autograd.Function):
             mask=None if call.mask is None else _array(call.mask),
             base=None if base is None else _array(base),
             detach=call.detach,
+            residual=call.residual,
         )
         keep = call.keep and any(ctx.needs_input_grad)
         first, found, done = advance(task, Asked(call.at, call.outputs_from), call.kernels, keep=keep)

@@ -91,6 +91,7 @@ class Numba(Implementation):
             drop=tuple(request.dropout),
             mask=request.mask,
             detach=request.detach,
+            residual=request.readout.residual,
         )
         weights = [*_weights(request.layers), request.readout.weight, request.readout.bias]
         truth = None if request.mask is None else request.truth

@@ -151,7 +151,7 @@ def _version() -> str:
 def _forward_types(dtype: np.dtype[Any]) -> tuple[types.Type, ...]:
     numbers, places, bits, size = _common(dtype)
     return (
-        types.int64, types.boolean, size, numbers, places,
+        types.int64, types.boolean, types.boolean, size, numbers, places,
         *(numbers,) * 4, bits, *(numbers,) * 4,
     )  # fmt: skip
 
@@ -160,7 +160,7 @@ def _backward_types(dtype: np.dtype[Any]) -> tuple[types.Type, ...]:
     numbers, places, bits, size = _common(dtype)
     steps = types.Array(types.int64, 1, "C")
     return (
-        types.int64, types.boolean, types.boolean, types.int64, size, numbers, places, *(numbers,) * 3, bits,
+        types.int64, *(types.boolean,) * 3, types.int64, size, numbers, places, *(numbers,) * 3, bits,
         numbers, numbers, steps, numbers, steps, numbers, numbers, types.boolean, numbers, places, *(numbers,) * 3,
     )  # fmt: skip
 

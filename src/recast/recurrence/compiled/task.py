@@ -26,6 +26,7 @@ class Task:
         base: Closed loop: what the readout adds to, (batch, time, targets).
         threads: Blocks of rows that run side by side.
         detach: Whether the gradient stops at values fed back.
+        residual: Closed loop: whether the value of a step adds the value fed there.
     """
 
     plan: Plan
@@ -38,6 +39,7 @@ class Task:
     mask: np.ndarray | None = None
     base: np.ndarray | None = None
     detach: bool = False
+    residual: bool = False
 
     @property
     def steps(self) -> int:

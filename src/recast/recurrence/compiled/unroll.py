@@ -68,6 +68,7 @@ def _advance(task: Task, rows: Rows, kernels: Kernels) -> tuple[Block, np.ndarra
     kernels.forward(
         plan.number,
         task.closed,
+        task.residual,
         task.size(room),
         task.weights,
         plan.places,
@@ -154,6 +155,7 @@ def _go_back(
     kernels.backward(
         plan.number,
         task.closed,
+        task.residual,
         task.detach,
         _CHUNK,
         task.size(room),

@@ -66,12 +66,14 @@ class Plan(NamedTuple):
         layers: Number of layers.
         dropped: Whether there are factors between the layers.
         detach: Whether the gradient stops at values fed back.
+        residual: Whether the value of a lead adds the value fed there.
     """
 
     kind: Kind
     layers: int
     dropped: bool
     detach: bool
+    residual: bool
 
     @property
     def cell(self) -> Arithmetic:
@@ -111,7 +113,14 @@ def planned(request: ClosedLoop) -> tuple[Plan, Entered[Tensor]]:
         states=[list(state) for state in request.states],
         weights=[layer.weights for layer in request.layers],
     )
-    return Plan(common_kind(request.layers), len(request.layers), bool(request.dropout), request.detach), entered
+    plan = Plan(
+        kind=common_kind(request.layers),
+        layers=len(request.layers),
+        dropped=bool(request.dropout),
+        detach=request.detach,
+        residual=request.readout.residual,
+    )
+    return plan, entered
 
 
 def forward(plan: Plan, entered: Entered[Tensor]) -> tuple[Float[Tensor, "batch horizon targets"], list[Tensor]]:
@@ -138,6 +147,8 @@ def forward(plan: Plan, entered: Entered[Tensor]) -> tuple[Float[Tensor, "batch 
                 torch.mul(lower.hidden[lead + 1], factors[lead], out=upper.fed[lead])
             upper.step(lead)
         value[lead].addmm_(entered.weight, top.hidden[lead + 1])
+        if plan.residual:
+            value[lead].add_(bottom.fed[lead])
         if lead < len(masks):
             torch.where(masks[lead], truths[lead], value[lead], out=bottom.fed[lead + 1])
         else:
@@ -186,6 +197,8 @@ def backward(
             else:
                 lower.state[0].addcmul_(upper.fed, factors[lead])
             lower.step(lead)
+        if plan.residual:
+            bottom.fed.add_(of_value[lead])
     found = [gathering.gradients() for gathering in gatherings]
     known = found[0].given
     outputs = tapes[-1].field(0)[1:]

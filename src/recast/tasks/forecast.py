@@ -1,4 +1,4 @@
-"""The run of a forecasting model."""
+"""Forecasting a series."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,23 +9,38 @@ import numpy as np
 
 from recast.baselines.baseline import Baseline
 from recast.callbacks.windows_to_show import evenly
-from recast.checkpoints.checkpoint import Restored
+from recast.checkpoints.spec import checked_series_spec
 from recast.datamodule import ForecastDataModule
+from recast.metrics.lead_metric import LeadMetric
+from recast.models.model import ForecastModel
 from recast.runs import record, scores
+from recast.runs.forecaster import Forecaster, data_of
 from recast.runs.per_origin import per_origin
 from recast.runs.pictures import draw
 from recast.runs.ranked_forecasts import ranked_forecasts
-from recast.runs.restored_data import restored_data
 from recast.runs.results import Results
 from recast.runs.scores import Scores
-from recast.runs.workflow import Workflow
+from recast.spec import SeriesSpec
 from recast.task import ForecastTask
+from recast.tasks.task_plug import TaskPlug
 
 REFERENCE_WINDOWS = 4096
 
 
-class ForecastWorkflow(Workflow[ForecastTask, ForecastDataModule, Results]):
+class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
     """Windows of a series, errors at each lead, forecasts drawn beside the truth."""
+
+    name = "forecast"
+    task = ForecastTask
+    data = ForecastDataModule
+    model = ForecastModel
+    metric = LeadMetric
+    baseline = Baseline
+    forecasts = True
+
+    def checked_spec(self, values: object) -> SeriesSpec:
+        """See the base class."""
+        return checked_series_spec(values)
 
     def counts(self, data: ForecastDataModule) -> dict[str, int]:
         """Number of windows in each part."""
@@ -63,9 +78,9 @@ class ForecastWorkflow(Workflow[ForecastTask, ForecastDataModule, Results]):
                 name: np.asarray(score.per_lead["rmse"]) for name, score in found.items() if "rmse" in score.per_lead
             }
 
-    def adapt(self, config: dict[str, Any], restored: Restored) -> bool:
+    def adapt(self, config: dict[str, Any], restored: Forecaster) -> bool:
         """Reads the file that is to be scored, in the scaling of the training."""
-        data = restored_data(restored, config["path"])
+        data = data_of(restored, config["path"])
         data.evaluation_batch_size = config["batch_size"]
         restored.task.samples["test"] = config["samples"]
         return True

@@ -1,30 +1,41 @@
-"""The run of a classifier of sequences."""
+"""Classifying sequences."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import lightning.pytorch as pl
 
 from recast.baselines.class_baseline import ClassBaseline
 from recast.callbacks.forecast_figures import log_figure
-from recast.checkpoints.checkpoint import RestoredTask
+from recast.checkpoints.spec import checked_panel_spec
 from recast.classification_task import ClassificationTask
 from recast.errors import ConfigurationError, DataError
 from recast.figures.confusion import confusion_matrix
-from recast.prepare.sequences import padded_storage, prepare_unseen
+from recast.metrics.class_metric import ClassMetric
+from recast.models.classifier import Classifier
 from recast.runs.class_scores import class_scores
 from recast.runs.classification_results import ClassificationResults
 from recast.runs.predictions import predict
-from recast.runs.workflow import Workflow
 from recast.sequence_datamodule import SequenceDataModule
 from recast.spec import PanelSpec
+from recast.tasks.task_plug import RestoredTask, TaskPlug
 
 RestoredClassifier = RestoredTask[ClassificationTask, SequenceDataModule, PanelSpec]
 
 
-class ClassificationWorkflow(Workflow[ClassificationTask, SequenceDataModule, ClassificationResults]):
+class ClassificationPlug(TaskPlug[ClassificationTask, SequenceDataModule, ClassificationResults]):
     """Labelled sequences, scores of each class, a confusion matrix."""
+
+    name = "classification"
+    task = ClassificationTask
+    data = SequenceDataModule
+    model = Classifier
+    metric = ClassMetric
+    baseline = ClassBaseline
+
+    def checked_spec(self, values: object) -> PanelSpec:
+        """See the base class."""
+        return checked_panel_spec(values)
 
     def counts(self, data: SequenceDataModule) -> dict[str, int]:
         """Number of sequences in each part."""
@@ -32,22 +43,22 @@ class ClassificationWorkflow(Workflow[ClassificationTask, SequenceDataModule, Cl
 
     def summary(self, data: SequenceDataModule) -> str:
         """See the base class."""
-        sequences = data.prepared.sequences
+        panel = data.prepared.panel
         counts = ", ".join(f"{count} {part}" for part, count in self.counts(data).items())
-        lengths = sequences.lengths
+        lengths = panel.lengths
         return (
-            f"{sequences.label}: {len(sequences.classes)} classes, {len(sequences.names)} channels, lengths "
+            f"{panel.label}: {len(panel.classes)} classes, {len(panel.columns)} channels, lengths "
             f"{lengths.min()} to {lengths.max()}; sequences: {counts}"
         )
 
     def data_facts(self, data: SequenceDataModule) -> dict[str, Any]:
         """See the base class."""
         prepared = data.prepared
-        lengths = prepared.sequences.lengths
+        lengths = prepared.panel.lengths
         return {
-            "label": prepared.sequences.label,
+            "label": prepared.panel.label,
             "fingerprint": prepared.fingerprint,
-            "rows": len(prepared.sequences.values),
+            "rows": len(prepared.panel),
             "sequences": self.counts(data),
             "lengths": [int(lengths.min()), int(lengths.max())],
             "spec": prepared.spec.to_dict(),
@@ -83,15 +94,14 @@ class ClassificationWorkflow(Workflow[ClassificationTask, SequenceDataModule, Cl
                 raise ConfigurationError(
                     f"split={config['split']}: all sequences of path={path} are the test part; leave split out"
                 )
-            data.prepared = prepare_unseen(data.source.read_file(path, spec.classes), spec)
+            data.adopt(spec, path)
             return False
+        data.adopt(spec)
         if data.prepared.fingerprint != restored.fingerprint:
             raise DataError(
-                f"{data.prepared.sequences.label}: they have changed since the training, so that the parts are others "
+                f"{data.prepared.panel.label}: they have changed since the training, so that the parts are others "
                 "now; give path=FILE to score a file as it is"
             )
-        storage = padded_storage(data.prepared.sequences, spec)
-        data.prepared = replace(data.prepared, spec=spec, storage=storage)
         if not self.counts(data)[config["split"]]:
             raise ConfigurationError(f"split={config['split']}: the model was trained without such a part")
         return True

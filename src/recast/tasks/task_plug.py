@@ -1,21 +1,77 @@
-"""What differs between the kinds of task in a run; everything else is shared."""
+"""What a kind of task brings along; everything else of a run is shared."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import lightning.pytorch as pl
+from torch import nn
+from torchmetrics import Metric
 
-from recast.checkpoints.checkpoint import RestoredTask
+from recast.baselines.any_baseline import AnyBaseline
 from recast.runs.run_results import RunResults
+from recast.training_data import TrainingData
+from recast.training_task import TrainingTask
 
 TaskT = TypeVar("TaskT")
 DataT = TypeVar("DataT")
+SpecT = TypeVar("SpecT")
 ResultsT = TypeVar("ResultsT", bound=RunResults)
 
 
-class Workflow(ABC, Generic[TaskT, DataT, ResultsT]):
-    """How a kind of task describes its data, is compared, and shows its results."""
+@dataclass(frozen=True)
+class RestoredTask(Generic[TaskT, DataT, SpecT]):
+    """A checkpoint brought back to life.
+
+    Args:
+        plug: What kind of task it is.
+        task: The trained task, in evaluation mode, on the CPU.
+        data: The data module it was trained with, nothing read yet.
+        spec: The data's names, sizes and scaling at training.
+        fingerprint: SHA-256 of the data it was trained on.
+        config: The parts of the configuration that the checkpoint holds.
+    """
+
+    plug: "TaskPlug[TaskT, DataT, Any]"
+    task: TaskT
+    data: DataT
+    spec: SpecT
+    fingerprint: str
+    config: dict[str, Any]
+
+
+class TaskPlug(ABC, Generic[TaskT, DataT, ResultsT]):
+    """A kind of task: which parts belong to it, how it is compared, and how it shows its results.
+
+    A new kind of task is a module in `recast.tasks`, or in a trusted package, that defines one concrete subclass; see
+    `recast.tasks.find`.
+
+    Attributes:
+        name: Its name, the choice of the group `task`.
+        task: The class of its tasks.
+        data: The class of its data modules.
+        model: The class of its models.
+        metric: The class of its metrics.
+        baseline: The class of its baselines.
+        forecasts: Whether its models forecast a series, which some commands need.
+    """
+
+    name: str
+    task: type[TrainingTask]
+    data: type[TrainingData]
+    model: type[nn.Module]
+    metric: type[Metric]
+    baseline: type[AnyBaseline[Any]]
+    forecasts: bool = False
+
+    @abstractmethod
+    def checked_spec(self, values: object) -> Any:
+        """The inverse of the `to_dict` of its data's spec, for values of unknown origin.
+
+        Raises:
+            ConfigurationError: if they describe no data of this kind.
+        """
 
     @abstractmethod
     def counts(self, data: DataT) -> dict[str, int]:

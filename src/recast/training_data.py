@@ -1,0 +1,20 @@
+"""The base of all data modules that a task trains on."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import lightning.pytorch as pl
+
+
+class TrainingData(pl.LightningDataModule, ABC):
+    """Batches for training, validation and test, and what a model and a checkpoint must know of them."""
+
+    @property
+    @abstractmethod
+    def spec(self) -> Any:
+        """What a model must know of the data: a frozen class whose `to_dict` gives it in plain containers."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """SHA-256 of the data and of how they are prepared: equal where a run would be trained on the same."""

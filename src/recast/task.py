@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from recast.curves import is_due, log_curves
 from recast.errors import ConfigurationError, NonFiniteLossError
 from recast.learning_rates.learning_rate import LearningRate
+from recast.metrics.description import ranking
 from recast.metrics.lead_metric import LeadMetric
 from recast.metrics.mae import MAE
 from recast.metrics.mse import MSE
@@ -35,14 +36,15 @@ class ForecastTask(TrainingTask):
         model: The forecasting model.
         optimizer: Builds the optimiser from the parameters; none: Adam with rate 1e-3.
         learning_rate: How the rate moves; none: it stays.
-        metrics: Builders of the metrics by name; none: MSE, RMSE and MAE. Those of probability forecasts
-            are left out where the model forecasts points.
+        metrics: Builders of the metrics by name; none: MSE, RMSE and MAE. Those that read what the head does
+            not forecast are left out.
         samples: Trajectories drawn for a forecast where the head is stochastic. [trajectories]
         validation_samples: The same in the validation after each epoch. [trajectories]
 
     Attributes:
         origin_errors: The errors of each window of the last test.
-        references: Validation RMSE for each lead of what the model is compared with, by name, for pictures.
+        references: Validation error in the data's unit for each lead of what the model is compared with, by name, for
+            pictures.
     """
 
     model: ForecastModel
@@ -67,20 +69,24 @@ class ForecastTask(TrainingTask):
         self.register_buffer("scale", torch.tensor(spec.scale[: spec.targets], dtype=torch.float64))
         factories = metrics or {"mse": MSE, "rmse": RMSE, "mae": MAE}
         self.scores = nn.ModuleDict({part: self._metrics(factories) for part in ("validation", "test")})
-        self.teacher_forced_mse = MSE(spec=spec)
+        means = {name: metric for name, metric in self.metrics_of("validation").items() if metric.suits({"mean"})}
+        # The exposure bias is stated in the metric that ranks, among those that need no draws.
+        self.exposed = ranking({name: metric.description for name, metric in means.items()})
+        self.forced_score = None if self.exposed is None else factories[self.exposed](spec=spec)
         self.origin_errors = OriginErrors()
         self.references: dict[str, np.ndarray] = {}
 
     def _metrics(self, factories: dict[str, MetricFactory]) -> nn.ModuleDict:
         built = {name: factory(spec=self.model.spec) for name, factory in factories.items()}
-        stochastic = self.model.head.stochastic
-        return nn.ModuleDict({name: metric for name, metric in built.items() if stochastic or not metric.probabilistic})
+        head = self.model.head
+        return nn.ModuleDict({name: metric for name, metric in built.items() if metric.suits(head.parts, head.levels)})
 
     @property
     def validation_curves(self) -> list[str]:
         """The free-running errors, the teacher-forced one, and the exposure bias."""
         metrics = self.metrics_of("validation")
-        return [*(f"{name}/validation" for name in metrics), "mse/teacher_forced", "exposure_bias"]
+        bias = [] if self.exposed is None else [f"{self.exposed}/teacher_forced", "exposure_bias"]
+        return [*(f"{name}/validation" for name in metrics), *bias]
 
     def in_unit(self, scaled: Float[Tensor, "*any targets"]) -> Float[Tensor, "*any targets"]:
         """Scaled values in the data's own unit, float64."""
@@ -151,10 +157,10 @@ class ForecastTask(TrainingTask):
         if not len(batch.start):
             return
         self._score("validation", batch, batch_idx)
-        parameters = self.model.teacher_forced(batch)
-        if parameters is not None:
+        parameters = None if self.forced_score is None else self.model.teacher_forced(batch)
+        if parameters is not None and self.forced_score is not None:
             forced = Forecast(self.in_unit(self.model.head.mean(parameters)))
-            self.teacher_forced_mse.update(forced, self.in_unit(batch.target))
+            self.forced_score.update(forced, self.in_unit(batch.target))
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Scores the free-running forecast, and keeps the errors of each window."""
@@ -183,7 +189,8 @@ class ForecastTask(TrainingTask):
     def on_validation_epoch_start(self) -> None:
         """Begins the count anew."""
         self._reset("validation")
-        self.teacher_forced_mse.reset()
+        if self.forced_score is not None:
+            self.forced_score.reset()
 
     def on_test_epoch_start(self) -> None:
         """Begins the count anew."""
@@ -196,16 +203,17 @@ class ForecastTask(TrainingTask):
 
     def on_validation_epoch_end(self) -> None:
         """Logs the free-running errors, the teacher-forced one, and the exposure bias."""
-        scores = {name: metric.compute() for name, metric in self.metrics_of("validation").items()}
+        metrics = self.metrics_of("validation")
+        first = ranking({name: metric.description for name, metric in metrics.items()})
+        scores = {name: metric.compute() for name, metric in metrics.items()}
         for name, value in scores.items():
-            self.log(f"{name}/validation", value, prog_bar=name == "mse", sync_dist=True)
-        forced_somewhere = self.trainer.strategy.reduce_boolean_decision(
-            self.teacher_forced_mse.update_called, all=False
-        )
-        if forced_somewhere and "mse" in scores:
-            forced = self.teacher_forced_mse.compute()
-            self.log("mse/teacher_forced", forced, sync_dist=True)
-            self.log("exposure_bias", scores["mse"] - forced, sync_dist=True)
+            self.log(f"{name}/validation", value, prog_bar=name == first, sync_dist=True)
+        if self.exposed is None or self.forced_score is None:
+            return
+        if self.trainer.strategy.reduce_boolean_decision(self.forced_score.update_called, all=False):
+            forced = self.forced_score.compute()
+            self.log(f"{self.exposed}/teacher_forced", forced, sync_dist=True)
+            self.log("exposure_bias", scores[self.exposed] - forced, sync_dist=True)
 
     def on_test_epoch_end(self) -> None:
         """Logs the free-running errors, and gathers those of each window."""

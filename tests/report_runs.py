@@ -13,6 +13,14 @@ START = np.datetime64("2020-01-01T00:00", "m")
 STEP = np.timedelta64(10, "m")
 
 
+DESCRIPTIONS = {
+    "mse": {"unit": "m²", "higher_is_better": False, "perfect": 0.0},
+    "rmse": {"unit": "m", "higher_is_better": False, "perfect": 0.0},
+    "mae": {"unit": "m", "higher_is_better": False, "perfect": 0.0},
+    "coverage": {"unit": "", "higher_is_better": None, "perfect": 0.9},
+}
+
+
 def split(overrides: Sequence[str]) -> dict[str, str]:
     return dict(override.split("=", 1) for override in overrides)
 
@@ -47,6 +55,7 @@ def metrics(
     return {
         "windows": {"train": 200, "validation": 20, "test": windows},
         "unit": "m",
+        "metrics": DESCRIPTIONS,
         "test": scores,
         "test_per_horizon": {"mse": [None if mse is None else mse * share for share in ramp.tolist()]},
         "baselines": {name: {"mse": value, "rmse": value**0.5, "mae": value / 2} for name, value in baselines.items()},
@@ -80,6 +89,7 @@ def write_curves(folder: Path, mse: float, steps: int = 5, bias: float = 0.1) ->
     with SummaryWriter(str(folder / "tensorboard")) as writer:
         for step in range(steps):
             writer.add_scalar("mse/validation", mse * (2 - step / steps), 10 * step)
+            writer.add_scalar("mse/teacher_forced", mse * (2 - step / steps) - bias * mse * step, 10 * step)
             writer.add_scalar("loss/train", 1.0 / (1 + step), 10 * step)
             writer.add_scalar("exposure_bias", bias * mse * step, 10 * step)
 
@@ -154,6 +164,11 @@ def write_classifier(folder: Path, overrides: Sequence[str], accuracy: float) ->
     content = {
         "sequences": sequences,
         "classes": ["1", "2"],
+        "metrics": {
+            "accuracy": {"unit": "", "higher_is_better": True, "perfect": 1.0},
+            "macro_f1": {"unit": "", "higher_is_better": True, "perfect": 1.0},
+            "loss": {"unit": "nats", "higher_is_better": False, "perfect": 0.0},
+        },
         "test": {"accuracy": accuracy, "macro_f1": accuracy - 0.01, "loss": 1 - accuracy},
         "baselines": {"majority": {"accuracy": 0.1, "loss": 2.0}, "summary_ridge": {"accuracy": 0.9, "loss": 1.0}},
         "seconds": {"fit": 3.0},

@@ -18,6 +18,8 @@ from recast.errors import ConfigurationError
 from recast.heads.gaussian import Gaussian
 from recast.heads.head import Head
 from recast.heads.point import Point
+from recast.heads.quantile import Quantile
+from recast.options import LEVELS
 
 CLASSES = concrete_classes(recast.heads, Head)
 HEADS = [
@@ -25,6 +27,8 @@ HEADS = [
     pytest.param(Point(loss="mae"), id="Point mae"),
     pytest.param(Point(loss="huber", delta=0.5), id="Point huber"),
     pytest.param(Gaussian(min_std=0.5), id="Gaussian min_std"),
+    pytest.param(Quantile(levels=[0.5]), id="Quantile median"),
+    pytest.param(Quantile(levels=[0.1, 0.2, 0.5]), id="Quantile lower half"),
 ]
 every_head = pytest.mark.parametrize("head", HEADS)
 seeds = st.integers(0, 2**32 - 1)
@@ -42,7 +46,7 @@ def seeded(seed: int) -> torch.Generator:
 
 
 def test_heads_are_found():
-    assert {Point, Gaussian} <= set(CLASSES)
+    assert {Point, Gaussian, Quantile} <= set(CLASSES)
 
 
 @every_head
@@ -299,8 +303,90 @@ def test_gaussian_feedback_draws_the_same_numbers_on_cuda():
         (Point, "delta", -1.0),
         (Gaussian, "min_std", 0.0),
         (Gaussian, "min_std", "small"),
+        (Quantile, "levels", [0.5, 0.1]),
+        (Quantile, "levels", [0.1, 0.9]),
+        (Quantile, "levels", [0.0, 0.5]),
+        (Quantile, "levels", []),
     ],
 )
 def test_options_are_checked(head_class, option, value):
     with pytest.raises(ConfigurationError, match=f"^{head_class.__name__}: {option}="):
         head_class(**{option: value})
+
+
+# Quantiles
+
+
+def test_quantile_parameters_are_median_and_steps():
+    head = Quantile(levels=[0.1, 0.3, 0.5, 0.8])
+    parameters = torch.tensor([2.0, 0.3, -1.0, 0.7], dtype=torch.float64).reshape(1, 1, 1, 4)
+    near, far, up = (math.log1p(math.exp(raw)) for raw in (0.3, -1.0, 0.7))
+    expected = [2.0 - near - far, 2.0 - near, 2.0, 2.0 + up]
+    np.testing.assert_allclose(head.known_quantiles(parameters).flatten().numpy(), expected, rtol=1e-14)
+
+
+@st.composite
+def ascending(draw_from: st.DrawFn) -> list[float]:
+    others = draw_from(st.lists(st.floats(0.01, 0.99).filter(lambda level: abs(level - 0.5) > 1e-3), max_size=9))
+    return sorted({*(round(level, 3) for level in others), 0.5})
+
+
+@settings(max_examples=80, deadline=None)
+@given(levels=ascending(), seed=seeds, size=st.sampled_from([1e-3, 1.0, 30.0, 1e4]), dtype=st.sampled_from([32, 64]))
+def test_quantiles_never_cross(levels, seed, size, dtype):
+    head = Quantile(levels=levels)
+    parameters = draw(head, 4, 3, 2, seed=seed)[0].to(getattr(torch, f"float{dtype}")) * size
+    found = head.forecast(parameters).quantiles
+    assert found.shape == (len(levels), 4, 3, 2)
+    assert (found.diff(dim=0) >= 0).all()
+    assert torch.equal(found[levels.index(0.5)], head.mean(parameters))
+    by = torch.full((2,), 1.5, dtype=parameters.dtype)
+    torch.testing.assert_close(head.forecast(head.shift(parameters, by)).quantiles, found + 1.5)
+
+
+@pytest.mark.parametrize("levels", [list(LEVELS), [0.2, 0.5]])
+def test_quantile_loss_equals_sklearns(levels):
+    head = Quantile(levels=levels)
+    parameters, target = draw(head, 40, 3, 2)
+    quantiles = head.quantiles(parameters, levels).numpy().reshape(len(levels), -1)
+    expected = [
+        sklearn.metrics.mean_pinball_loss(target.numpy().ravel(), found, alpha=level)
+        for level, found in zip(levels, quantiles, strict=True)
+    ]
+    assert head.loss(parameters, target).item() == pytest.approx(np.mean(expected), rel=1e-12)
+
+
+def test_quantile_gradient_equals_differences():
+    head = Quantile()
+    parameters, target = draw(head, 2, 2, 1)
+    parameters.requires_grad_()
+    assert torch.autograd.gradcheck(lambda raw: head.losses(raw, target), parameters)
+
+
+def test_a_learned_quantile_head_finds_the_quantiles_of_its_data():
+    head, torch_seed = Quantile(), seeded(0)
+    truth = torch.randn(20_000, 1, 1, generator=torch_seed, dtype=torch.float64).exp()
+    raw = torch.zeros(1, 1, 1, head.size, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([raw], max_iter=200, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = head.loss(raw.expand(len(truth), -1, -1, -1), truth)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    found = head.known_quantiles(raw.detach()).flatten().numpy()
+    np.testing.assert_allclose(found, np.quantile(truth.numpy(), LEVELS), rtol=0.02)
+
+
+def test_quantiles_between_levels_are_joined_and_beyond_unknown():
+    head = Quantile(levels=[0.1, 0.5, 0.9])
+    parameters, _ = draw(head, 4, 3, 2)
+    low, middle, high = head.quantiles(parameters, (0.1, 0.5, 0.9))
+    torch.testing.assert_close(head.quantiles(parameters, [0.2])[0], 0.75 * low + 0.25 * middle)
+    torch.testing.assert_close(head.quantiles(parameters, [0.8])[0], 0.75 * high + 0.25 * middle)
+    assert head.quantiles(parameters, [0.5, 0.95]) is None
+    forecast = head.forecast(parameters)
+    assert forecast.interval(0.9) is None
+    assert forecast.widest == pytest.approx(0.8)

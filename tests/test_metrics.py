@@ -13,7 +13,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import mean_absolute_error, mean_squared_error, root_mean_squared_error
+from jaxtyping import TypeCheckError
+from sklearn.metrics import mean_absolute_error, mean_pinball_loss, mean_squared_error, root_mean_squared_error
 from torchmetrics import MetricCollection
 from torchmetrics.functional.regression import (
     continuous_ranked_probability_score,
@@ -23,13 +24,17 @@ from torchmetrics.functional.regression import (
 from recast.errors import ConfigurationError
 from recast.metrics.coverage import Coverage
 from recast.metrics.crps import CRPS
+from recast.metrics.description import Description, of_pictures, ranking
 from recast.metrics.lead_metric import LeadMetric
 from recast.metrics.mae import MAE
 from recast.metrics.mase import MASE
 from recast.metrics.mse import MSE
+from recast.metrics.pinball import Pinball
 from recast.metrics.rmse import RMSE
+from recast.metrics.scaled_mse import ScaledMSE
 from recast.metrics.skill import skill
 from recast.metrics.smape import SMAPE
+from recast.options import LEVELS
 from recast.spec import SeriesSpec
 from recast.types import Forecast
 
@@ -46,7 +51,7 @@ SPEC = SeriesSpec(
     scale=(1.0, 1.0),
     naive_error=(0.5, 4.0),
 )
-ALL = [MSE, RMSE, MAE, MASE, SMAPE, CRPS, Coverage]
+ALL = [MSE, ScaledMSE, RMSE, MAE, MASE, SMAPE, CRPS, Pinball, Coverage]
 
 
 def example(windows: int = 37, members: int = 40, seed: int = 0) -> tuple[Forecast, torch.Tensor]:
@@ -82,17 +87,28 @@ def numpy_coverage(forecast: Forecast, truth: torch.Tensor) -> float:
     return float(np.mean((low <= truth.numpy()) & (truth.numpy() <= high)))
 
 
+def sklearn_pinball(forecast: Forecast, truth: torch.Tensor) -> float:
+    quantiles = np.quantile(samples_of(forecast).numpy(), LEVELS, axis=0, method="weibull")
+    losses = [
+        mean_pinball_loss(truth.numpy().ravel(), found.ravel(), alpha=level)
+        for level, found in zip(LEVELS, quantiles, strict=True)
+    ]
+    return float(np.mean(losses))
+
+
 def of_mean(function: Callable[..., float]) -> Callable[[Forecast, torch.Tensor], float]:
     return lambda forecast, truth: float(function(truth.numpy().ravel(), forecast.mean.numpy().ravel()))
 
 
 REFERENCES = {
     MSE: of_mean(mean_squared_error),
+    ScaledMSE: of_mean(mean_squared_error),
     RMSE: of_mean(root_mean_squared_error),
     MAE: of_mean(mean_absolute_error),
     MASE: numpy_mase,
     SMAPE: lambda forecast, truth: 100 * float(symmetric_mean_absolute_percentage_error(forecast.mean, truth)),
     CRPS: numpy_crps,
+    Pinball: sklearn_pinball,
     Coverage: numpy_coverage,
 }
 
@@ -258,8 +274,148 @@ def test_coverage_says_what_it_lacks() -> None:
         Coverage(spec=SPEC, level=1.0)
 
 
-def test_only_coverage_needs_samples() -> None:
-    assert [kind for kind in ALL if kind.needs_samples] == [Coverage]
+@pytest.mark.parametrize(
+    ("parts", "levels", "left_out"),
+    [
+        ({"mean"}, (), {CRPS, Pinball, Coverage}),
+        ({"mean", "samples"}, (), set()),
+        ({"mean", "quantiles"}, (0.05, 0.5, 0.95), {CRPS}),
+        ({"mean", "quantiles"}, (0.1, 0.5, 0.95), {CRPS, Pinball, Coverage}),
+    ],
+)
+def test_a_metric_says_which_forecasts_it_suits(parts, levels, left_out) -> None:
+    assert {kind for kind in ALL if not kind(spec=SPEC).suits(parts, levels)} == left_out
+
+
+def test_all_but_coverage_have_a_value_for_a_point() -> None:
+    forecast, truth = example()
+    for kind in ALL:
+        metric = kind(spec=SPEC)
+        assert metric.describes({"mean"}) is (kind is not Coverage)
+        if metric.describes({"mean"}):
+            metric.update(Forecast(forecast.mean), truth)
+            assert metric.compute().isfinite()
+
+
+@pytest.mark.parametrize(
+    ("kind", "unit", "compound", "perfect"),
+    [
+        (MSE, "m²", "(m/s)²", 0.0),
+        (ScaledMSE, "", "", 0.0),
+        (RMSE, "m", "m/s", 0.0),
+        (MAE, "m", "m/s", 0.0),
+        (MASE, "", "", 0.0),
+        (SMAPE, "%", "%", 0.0),
+        (CRPS, "m", "m/s", 0.0),
+        (Pinball, "m", "m/s", 0.0),
+        (Coverage, "", "", 0.9),
+    ],
+)
+def test_a_metric_describes_its_values(kind, unit, compound, perfect) -> None:
+    metric = kind(spec=SPEC)
+    assert metric.description == Description(unit, None if kind is Coverage else False, perfect)
+    assert Description.from_dict(metric.description.to_dict()) == metric.description
+    assert metric.unit("m/s") == compound
+    assert metric.unit("") == ("%" if kind is SMAPE else "")
+
+
+def test_the_first_metric_that_ranks_ranks_and_pictures_have_the_datas_unit() -> None:
+    metrics = {"cover": Coverage(spec=SPEC), "squared": MSE(spec=SPEC), "root": RMSE(spec=SPEC)}
+    assert ranking({name: metric.description for name, metric in metrics.items()}) == "squared"
+    assert of_pictures(metrics) == "root"
+    assert ranking({"cover": Coverage(spec=SPEC).description}) is None
+    assert of_pictures({"cover": Coverage(spec=SPEC), "squared": MSE(spec=SPEC)}) is None
+
+
+@pytest.mark.parametrize("values", [{}, {"unit": 1}, {"unit": "", "higher_is_better": "yes", "perfect": 0.0}])
+def test_what_is_no_description_is_none(values) -> None:
+    assert Description.from_dict(values) is None
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_mask_of_everything_changes_no_bit(kind: type[LeadMetric]) -> None:
+    forecast, truth = example()
+    plain, masked = kind(spec=SPEC), kind(spec=SPEC)
+    plain.update(forecast, truth)
+    masked.update(forecast, truth, torch.ones_like(truth, dtype=torch.bool))
+    assert masked.compute() == plain.compute()
+    assert torch.equal(masked.per_lead(), plain.per_lead())
+    assert torch.equal(masked.per_target(), plain.per_target())
+    # The mean over windows first, as before there were masks.
+    assert plain.compute() == plain.finish((plain.total / len(truth)).mean())
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_observed_truths_count_alone_and_alike(kind: type[LeadMetric]) -> None:
+    forecast, truth = example()
+    metric = kind(spec=SPEC)
+    mask = torch.rand(truth.shape, generator=torch.Generator().manual_seed(3)) < 0.4
+    mask[:, 1] = False
+    known = truth.where(mask, math.nan)
+    for first in range(0, len(truth), 10):
+        metric.update(window(forecast, first, first + 10), known[first : first + 10], mask[first : first + 10])
+    values = metric.pointwise(forecast, truth)
+    assert metric.compute().item() == pytest.approx(metric.finish(values[mask].mean()).item(), rel=1e-12)
+    by_lead = metric.per_lead()
+    assert by_lead.isnan().tolist() == [False, True, False, False, False]
+    for lead in (0, 2, 3, 4):
+        expected = metric.finish(values[:, lead][mask[:, lead]].mean()).item()
+        assert by_lead[lead].item() == pytest.approx(expected, rel=1e-12)
+    for target in range(TARGETS):
+        expected = metric.finish(values[..., target][mask[..., target]].mean()).item()
+        assert metric.per_target()[target].item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_pinball_from_quantiles_equals_sklearns() -> None:
+    forecast, truth = example()
+    levels = (0.1, 0.5, 0.6)
+    quantiles = torch.stack([forecast.mean - 1, forecast.mean, forecast.mean + 0.2])
+    metric = Pinball(spec=SPEC, levels=list(levels))
+    metric.update(Forecast(forecast.mean, quantiles=quantiles, levels=levels), truth)
+    losses = [
+        mean_pinball_loss(truth.numpy().ravel(), found.numpy().ravel(), alpha=level)
+        for level, found in zip(levels, quantiles, strict=True)
+    ]
+    assert metric.compute().item() == pytest.approx(np.mean(losses), rel=1e-12)
+
+
+def test_pinball_over_many_levels_is_half_of_crps() -> None:
+    forecast, truth = example(members=999)
+    levels = [(i + 0.5) / 100 for i in range(100)]
+    pinball, crps = Pinball(spec=SPEC, levels=levels), CRPS(spec=SPEC)
+    for metric in (pinball, crps):
+        metric.update(forecast, truth)
+    assert 2 * pinball.compute().item() == pytest.approx(crps.compute().item(), rel=5e-3)
+
+
+def test_pinball_of_a_point_is_half_of_its_absolute_error() -> None:
+    forecast, truth = example()
+    pinball, mae = Pinball(spec=SPEC), MAE(spec=SPEC)
+    for metric in (pinball, mae):
+        metric.update(Forecast(forecast.mean), truth)
+    assert pinball.compute().item() == pytest.approx(mae.compute().item() / 2, rel=1e-12)
+
+
+def test_pinball_says_what_it_lacks() -> None:
+    forecast, truth = example(members=18)
+    with pytest.raises(ConfigurationError, match=r"Pinball: the forecast does not know its quantiles from 0\.05"):
+        Pinball(spec=SPEC).update(forecast, truth)
+    with pytest.raises(ConfigurationError, match=r"Pinball: levels=\[0\.5, 0\.1\]: value error, they do not ascend"):
+        Pinball(spec=SPEC, levels=[0.5, 0.1])
+
+
+def test_quantiles_alone_have_coverage_but_no_crps() -> None:
+    forecast, truth = example()
+    ends = torch.stack([truth - 1, truth + 1])
+    ends[:, 0] += 5
+    known = Forecast(forecast.mean, quantiles=ends, levels=(0.05, 0.95))
+    metric = Coverage(spec=SPEC, level=0.9)
+    metric.update(known, truth)
+    assert metric.compute().item() == pytest.approx(36 / 37, rel=1e-12)
+    with pytest.raises(ConfigurationError, match=r"level=0\.95 needs quantiles at 0\.025 and 0\.975"):
+        Coverage(spec=SPEC, level=0.95).update(known, truth)
+    with pytest.raises(ConfigurationError, match="CRPS: the forecast has quantiles but no sample trajectories"):
+        CRPS(spec=SPEC).update(known, truth)
 
 
 @pytest.mark.parametrize(
@@ -281,11 +437,22 @@ def test_mase_refuses_what_it_cannot_divide_by(naive_error: tuple[float, ...], m
         (Forecast(torch.zeros(4, HORIZON, 1)), "forecast mean"),
         (Forecast(torch.zeros(1, HORIZON, TARGETS)), "forecast mean"),
         (Forecast(torch.zeros(4, HORIZON, TARGETS), torch.zeros(9, 4, 1, TARGETS)), "each forecast sample"),
+        (
+            Forecast(torch.zeros(4, HORIZON, TARGETS), None, torch.zeros(2, 4, 1, TARGETS), (0.1, 0.9)),
+            "each forecast quantile",
+        ),
     ],
 )
 def test_shapes_that_would_broadcast_are_refused(forecast: Forecast, name: str) -> None:
     with pytest.raises(ValueError, match=rf"MSE: the {name} has shape .*expected .* = \(4, 5, 2\)"):
         MSE(spec=SPEC).update(forecast, torch.zeros(4, HORIZON, TARGETS))
+
+
+def test_a_mask_of_another_shape_is_refused() -> None:
+    truth = torch.zeros(4, HORIZON, TARGETS)
+    # In tests the array shapes are checked before.
+    with pytest.raises((ValueError, TypeCheckError), match="mask"):
+        MSE(spec=SPEC).update(Forecast(truth), truth, torch.ones(4, HORIZON, 1, dtype=torch.bool))
 
 
 def test_wrong_spec_is_refused() -> None:
@@ -353,3 +520,5 @@ def test_skill() -> None:
     torch.testing.assert_close(skill(error, 2.0), torch.tensor([1.0, 0.5, -0.5, 1.0]))
     torch.testing.assert_close(skill(2.0, reference), torch.tensor([0.0, 0.5, 0.0, math.nan]), equal_nan=True)
     assert skill(error, 0.0).isnan().all()
+    assert skill(0.95, 0.9, perfect=1.0) == pytest.approx(0.5)
+    assert math.isnan(skill(0.9, 1.0, perfect=1.0))

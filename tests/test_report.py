@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from report_runs import (
     CELLS,
+    DESCRIPTIONS,
     SCHEDULES,
     SEEDS,
     data_facts,
@@ -38,6 +39,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from recast.cli import report as command
 from recast.errors import ConfigurationError, DataError
+from recast.metrics.description import Description
 from recast.report import compared, leaderboard, markdown, over_origins, over_seeds, pivots, words
 from recast.report.bands import together
 from recast.report.build import build
@@ -481,6 +483,33 @@ def test_a_metric_that_does_not_rank_is_refused(tmp_path, metric, said):
         read(tmp_path, metric=metric)
 
 
+def test_the_order_of_the_configuration_decides_what_ranks(tmp_path):
+    turned = {name: DESCRIPTIONS[name] for name in ("coverage", "mae", "mse")}
+    write_run(tmp_path / "a", ["model/cell=gru"], 0.4, test={"mse": 0.4, "mae": 0.9}, metrics=turned)
+    write_run(tmp_path / "b", ["model/cell=lstm"], 0.5, test={"mse": 0.5, "mae": 0.3}, metrics=turned)
+    ranked = read(tmp_path).ranked[0]
+    assert (ranked.metric.name, ranked.metric.title) == ("mae", "mae [m]")
+    assert ranked.groups[0].values == ("lstm",)
+
+
+def test_a_metric_of_any_name_and_direction_ranks(tmp_path):
+    described = {"hits": {"unit": "%", "higher_is_better": True, "perfect": 100.0}}
+    for name, hits in (("gru", 60.0), ("lstm", 80.0)):
+        folder = write_run(tmp_path / name, [f"model/cell={name}"], 0.4, test={"hits": hits}, metrics=described)
+        content = strict_json(folder / "metrics.json")
+        write_json(folder / "metrics.json", content | {"baselines": {"ridge": {"hits": 50.0}}})
+    ranked = read(tmp_path).ranked[0]
+    assert [group.values for group in ranked.groups] == [("lstm",), ("gru",)]
+    assert ranked.metric.skill(80.0, ranked.reference.best) == pytest.approx(0.6)
+
+
+def test_results_without_descriptions_are_not_ranked(tmp_path):
+    write_run(tmp_path / "a", ["model/cell=gru"], 0.4, metrics={})
+    found = read(tmp_path)
+    assert not found.ranked
+    assert "metrics.json does not describe its metrics" in texts(compared.section(found))
+
+
 def test_classifiers_are_ranked_by_accuracy_the_largest_first(tmp_path):
     for cell, accuracy in (("gru", 0.97), ("lstm", 0.85)):
         for seed in range(6):
@@ -509,9 +538,11 @@ def test_forecasts_and_classifiers_in_one_report(tmp_path):
 
 
 def test_skill():
-    assert Metric("mse").skill(0.25, 0.5) == 0.5
-    assert Metric("accuracy").skill(0.95, 0.9) == pytest.approx(0.5)
-    assert math.isnan(Metric("mse").skill(0.25, 0.0))
+    error = Metric("mse", Description("m²", higher_is_better=False, perfect=0.0))
+    share = Metric("accuracy", Description("", higher_is_better=True, perfect=1.0))
+    assert error.skill(0.25, 0.5) == 0.5
+    assert share.skill(0.95, 0.9) == pytest.approx(0.5)
+    assert math.isnan(error.skill(0.25, 0.0))
 
 
 # Tables over two options

@@ -14,6 +14,7 @@ from recast.errors import NonFiniteLossError
 from recast.learning_rates.learning_rate import LearningRate
 from recast.metrics.accuracy import Accuracy
 from recast.metrics.class_metric import ClassMetric
+from recast.metrics.description import ranking
 from recast.metrics.macro_f1 import MacroF1
 from recast.models.classifier import Classifier
 from recast.options import Fraction, checked
@@ -134,5 +135,7 @@ class ClassificationTask(TrainingTask):
 
     def _log(self, part: str) -> None:
         self.log(f"loss/{part}", self.losses[part].compute(), sync_dist=True)  # pyright: ignore[reportCallIssue] untyped
-        for name, metric in self.metrics_of(part).items():
-            self.log(f"{name}/{part}", metric.compute(), prog_bar=name == "accuracy", sync_dist=True)
+        metrics = self.metrics_of(part)
+        first = ranking({name: metric.description for name, metric in metrics.items()})
+        for name, metric in metrics.items():
+            self.log(f"{name}/{part}", metric.compute(), prog_bar=name == first, sync_dist=True)

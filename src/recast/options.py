@@ -7,10 +7,11 @@ for whoever builds the object, and read by the configuration check before anythi
 import functools
 import inspect
 from collections.abc import Callable, Mapping
+from operator import lt
 from typing import Annotated, Any, ParamSpec, get_type_hints
 
-from annotated_types import Ge, Gt, Le, Lt
-from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+from pydantic import AfterValidator, ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from pydantic.types import AllowInfNan
 
 from recast.errors import ConfigurationError
@@ -24,6 +25,18 @@ PositiveFloat = Annotated[float, Gt(0)]
 NonNegativeFloat = Annotated[float, Ge(0)]
 Probability = Annotated[float, Ge(0), Le(1)]
 Fraction = Annotated[float, Ge(0), Lt(1)]
+
+
+def _ascending(levels: list[float]) -> list[float]:
+    if not all(map(lt, levels, levels[1:])):
+        raise ValueError("they do not ascend")
+    return levels
+
+
+Levels = Annotated[list[Annotated[float, Gt(0), Lt(1)]], MinLen(1), AfterValidator(_ascending)]
+"""Levels of quantiles, ascending."""
+LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+"""Those that are used unless others are asked for."""
 AnyFloat = Annotated[float, AllowInfNan(True)]
 """A number that may also be NaN or infinite; a plain `float` may not."""
 

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from recast.curves import is_due, log_curves
 from recast.errors import ConfigurationError, NonFiniteLossError
 from recast.learning_rates.learning_rate import LearningRate
+from recast.metrics.description import ranking
 from recast.metrics.lead_metric import LeadMetric
 from recast.metrics.mae import MAE
 from recast.metrics.mse import MSE
@@ -35,14 +36,15 @@ class ForecastTask(TrainingTask):
         model: The forecasting model.
         optimizer: Builds the optimiser from the parameters; none: Adam with rate 1e-3.
         learning_rate: How the rate moves; none: it stays.
-        metrics: Builders of the metrics by name; none: MSE, RMSE and MAE. Those of probability forecasts
-            are left out where the model forecasts points.
+        metrics: Builders of the metrics by name; none: MSE, RMSE and MAE. Those that read what the head does
+            not forecast are left out.
         samples: Trajectories drawn for a forecast where the head is stochastic. [trajectories]
         validation_samples: The same in the validation after each epoch. [trajectories]
 
     Attributes:
         origin_errors: The errors of each window of the last test.
-        references: Validation RMSE for each lead of what the model is compared with, by name, for pictures.
+        references: Validation error in the data's unit for each lead of what the model is compared with, by name, for
+            pictures.
     """
 
     model: ForecastModel
@@ -67,20 +69,24 @@ class ForecastTask(TrainingTask):
         self.register_buffer("scale", torch.tensor(spec.scale[: spec.targets], dtype=torch.float64))
         factories = metrics or {"mse": MSE, "rmse": RMSE, "mae": MAE}
         self.scores = nn.ModuleDict({part: self._metrics(factories) for part in ("validation", "test")})
-        self.teacher_forced_mse = MSE(spec=spec)
+        means = {name: metric for name, metric in self.metrics_of("validation").items() if metric.suits({"mean"})}
+        # The exposure bias is stated in the metric that ranks, among those that need no draws.
+        self.exposed = ranking({name: metric.description for name, metric in means.items()})
+        self.forced_score = None if self.exposed is None else factories[self.exposed](spec=spec)
         self.origin_errors = OriginErrors()
         self.references: dict[str, np.ndarray] = {}
 
     def _metrics(self, factories: dict[str, MetricFactory]) -> nn.ModuleDict:
         built = {name: factory(spec=self.model.spec) for name, factory in factories.items()}
-        stochastic = self.model.head.stochastic
-        return nn.ModuleDict({name: metric for name, metric in built.items() if stochastic or not metric.probabilistic})
+        head = self.model.head
+        return nn.ModuleDict({name: metric for name, metric in built.items() if metric.suits(head.parts, head.levels)})
 
     @property
     def validation_curves(self) -> list[str]:
         """The free-running errors, the teacher-forced one, and the exposure bias."""
         metrics = self.metrics_of("validation")
-        return [*(f"{name}/validation" for name in metrics), "mse/teacher_forced", "exposure_bias"]
+        bias = [] if self.exposed is None else [f"{self.exposed}/teacher_forced", "exposure_bias"]
+        return [*(f"{name}/validation" for name in metrics), *bias]
 
     def in_unit(self, scaled: Float[Tensor, "*any targets"]) -> Float[Tensor, "*any targets"]:
         """Scaled values in the data's own unit, float64."""
@@ -123,8 +129,8 @@ class ForecastTask(TrainingTask):
         if not torch.isfinite(mean):
             raise NonFiniteLossError(self._describe_non_finite(mean, batch))
         if is_due(self.trainer):
-            errors = (self.model.head.mean(parameters.detach()) - target) * self.scale
-            mse = self.over_processes(errors.square().mean(), batch.share)
+            errors = ((self.model.head.mean(parameters.detach()) - target) * self.scale).square()
+            mse = self.over_processes(errors.mean() if observed is None else errors[observed].mean(), batch.share)
             self.log("loss", mean, prog_bar=True, logger=False)
             curves = {"loss/train": mean.item(), "mse/train": mse.item()}
             log_curves(self.trainer, curves | self.model.diagnostics(progress))
@@ -150,17 +156,17 @@ class ForecastTask(TrainingTask):
         if not len(batch.start):
             return
         self._score("validation", batch, batch_idx)
-        parameters = self.model.teacher_forced(batch)
-        if parameters is not None:
+        parameters = None if self.forced_score is None else self.model.teacher_forced(batch)
+        if parameters is not None and self.forced_score is not None:
             forced = Forecast(self.in_unit(self.model.head.mean(parameters)))
-            self.teacher_forced_mse.update(forced, self.in_unit(batch.target))
+            self.forced_score.update(forced, self.in_unit(batch.target), batch.target_observed)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Scores the free-running forecast, and keeps the errors of each window."""
         if not len(batch.start):
             return
         forecast, truth = self._score("test", batch, batch_idx)
-        self.origin_errors.update(batch.start, forecast.mean, truth)
+        self.origin_errors.update(batch.start, forecast.mean, truth, batch.target_observed)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Forecast:
         """The free-running forecast in the data's unit."""
@@ -172,7 +178,7 @@ class ForecastTask(TrainingTask):
         forecast = self.forecast(batch, samples=self.samples[part], seed=seed)
         truth = self.in_unit(batch.target)
         for metric in self.metrics_of(part).values():
-            metric.update(forecast, truth)
+            metric.update(forecast, truth, batch.target_observed)
         return forecast, truth
 
     def metrics_of(self, part: str) -> dict[str, LeadMetric]:
@@ -182,7 +188,8 @@ class ForecastTask(TrainingTask):
     def on_validation_epoch_start(self) -> None:
         """Begins the count anew."""
         self._reset("validation")
-        self.teacher_forced_mse.reset()
+        if self.forced_score is not None:
+            self.forced_score.reset()
 
     def on_test_epoch_start(self) -> None:
         """Begins the count anew."""
@@ -195,16 +202,17 @@ class ForecastTask(TrainingTask):
 
     def on_validation_epoch_end(self) -> None:
         """Logs the free-running errors, the teacher-forced one, and the exposure bias."""
-        scores = {name: metric.compute() for name, metric in self.metrics_of("validation").items()}
+        metrics = self.metrics_of("validation")
+        first = ranking({name: metric.description for name, metric in metrics.items()})
+        scores = {name: metric.compute() for name, metric in metrics.items()}
         for name, value in scores.items():
-            self.log(f"{name}/validation", value, prog_bar=name == "mse", sync_dist=True)
-        forced_somewhere = self.trainer.strategy.reduce_boolean_decision(
-            self.teacher_forced_mse.update_called, all=False
-        )
-        if forced_somewhere and "mse" in scores:
-            forced = self.teacher_forced_mse.compute()
-            self.log("mse/teacher_forced", forced, sync_dist=True)
-            self.log("exposure_bias", scores["mse"] - forced, sync_dist=True)
+            self.log(f"{name}/validation", value, prog_bar=name == first, sync_dist=True)
+        if self.exposed is None or self.forced_score is None:
+            return
+        if self.trainer.strategy.reduce_boolean_decision(self.forced_score.update_called, all=False):
+            forced = self.forced_score.compute()
+            self.log(f"{self.exposed}/teacher_forced", forced, sync_dist=True)
+            self.log("exposure_bias", scores[self.exposed] - forced, sync_dist=True)
 
     def on_test_epoch_end(self) -> None:
         """Logs the free-running errors, and gathers those of each window."""

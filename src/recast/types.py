@@ -171,18 +171,23 @@ class Forecast(NamedTuple):
             levels: Probabilities between 0 and 1.
         """
         if self.quantiles is not None:
-            known, ordered = list(self.levels), self.quantiles
-            places = [_place(known, level) for level in levels]
+            return interpolated(self.quantiles, self.levels, levels)
+        if self.samples is None:
+            return None
+        members = len(self.samples)
+        ranks = [float(rank) for rank in range(1, members + 1)]
+        return interpolated(self.samples.sort(dim=0).values, ranks, [level * (members + 1) for level in levels])
+
+    @property
+    def widest(self) -> float | None:
+        """The level of the widest central interval that the forecast knows; None where it knows none."""
+        if self.quantiles is not None:
+            outside = max(self.levels[0], 1 - self.levels[-1])
         elif self.samples is not None:
-            ordered = self.samples.sort(dim=0).values
-            ranks = [float(rank) for rank in range(1, len(ordered) + 1)]
-            places = [_place(ranks, level * (len(ordered) + 1)) for level in levels]
+            outside = 1 / (len(self.samples) + 1)
         else:
             return None
-        if None in places:
-            return None
-        found = [_at(ordered, *place) for place in places if place is not None]
-        return ordered.new_empty((0, *self.mean.shape)) if not found else torch.stack(found)
+        return 1 - 2 * outside if outside < 0.5 else None
 
     def interval(self, level: float) -> tuple[Tensor, Tensor] | None:
         """Lower and upper end of the central interval that holds the truth with probability `level`.
@@ -194,24 +199,23 @@ class Forecast(NamedTuple):
         return None if ends is None else (ends[0], ends[1])
 
 
-def _place(known: Sequence[float], wanted: float) -> tuple[int, float] | None:
-    """The index of the last of ascending numbers that is not above `wanted`, and the share of the way to the next.
-
-    None outside of them.
-    """
-    # (1 - 0.9)/2 is 0.05 but for the last digit; whole but for rounding means whole, else the ends would be missed.
-    near = [index for index, value in enumerate(known) if abs(value - wanted) < SAME_LEVEL]
-    if near:
-        return near[0], 0.0
-    above = bisect(known, wanted)
-    if above in (0, len(known)):
-        return None
-    below = known[above - 1]
-    return above - 1, (wanted - below) / (known[above] - below)
-
-
-def _at(ordered: Tensor, index: int, share: float) -> Tensor:
-    return ordered[index].lerp(ordered[index + 1], share) if share else ordered[index]
+def interpolated(
+    values: Float[Tensor, "known ..."], known: Sequence[float], wanted: Sequence[float]
+) -> Float[Tensor, "wanted ..."] | None:
+    """Values at the places `wanted`, linear between the ascending `known` ones; None if one lies outside of them."""
+    found = []
+    for place in wanted:
+        # (1 - 0.9)/2 is 0.05 but for the last digit: what is known but for rounding is known.
+        near = [index for index, other in enumerate(known) if abs(other - place) < SAME_LEVEL]
+        above = bisect(known, place)
+        if near:
+            found.append(values[near[0]])
+        elif 0 < above < len(known):
+            share = (place - known[above - 1]) / (known[above] - known[above - 1])
+            found.append(values[above - 1].lerp(values[above], share))
+        else:
+            return None
+    return torch.stack(found) if found else values[:0]
 
 
 class Progress(NamedTuple):
@@ -228,7 +232,7 @@ class Origins:
     """A batch of forecast origins in the data's unit, as baselines see it (NumPy, float64).
 
     Args:
-        context: Target channels up to the origin, shape (batch, context, targets).
+        context: Targets up to the origin, NaN where nothing was observed, shape (batch, context, targets).
         context_hours: Times of the context steps, hours since 1970-01-01 UTC, shape (batch, context).
         future_hours: Times of the steps to forecast, shape (batch, horizon).
     """

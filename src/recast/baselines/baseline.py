@@ -3,11 +3,13 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
 
 from recast.baselines.any_baseline import AnyBaseline
+from recast.baselines.gaps import interpolated
 from recast.errors import ConfigurationError, DataError, RecastError
 from recast.types import Origins
 
@@ -17,7 +19,7 @@ class History:
     """The training part of a series in the data's unit, as baselines see it (NumPy, float64).
 
     Args:
-        values: Targets on the training rows, shape (rows, targets).
+        values: Targets on the training rows, NaN where nothing was observed, shape (rows, targets).
         hours: Times of the rows, hours since 1970-01-01 UTC, shape (rows,).
         starts: First row of each training window, int64, shape (windows,).
         context: Rows of a window that the forecast is made from. [steps]
@@ -52,8 +54,16 @@ class History:
 
 
 class Baseline(AnyBaseline[History]):
-    """A forecaster without a network: fitted on the training part, forecasting from the same windows as a model."""
+    """A forecaster without a network: fitted on the training part, forecasting from the same windows as a model.
 
+    Values that were not observed are put on lines between those that were, over the training part and within each
+    window alone.
+
+    Attributes:
+        reads_gaps: Whether it is given missing values as they are (NaN).
+    """
+
+    reads_gaps: ClassVar[bool] = False
     _history_shape: tuple[int, int, int] | None = None
 
     def fit(self, history: History) -> None:
@@ -64,16 +74,18 @@ class Baseline(AnyBaseline[History]):
 
         Raises:
             ConfigurationError: if an option does not fit the windows.
-            DataError: if the training part is too small or has missing values.
+            DataError: if the training part is too small, has infinite values, or nothing of a target was observed.
         """
         self._history_shape = None
-        missing = int((~np.isfinite(history.values)).any(axis=1).sum())
-        if missing or not len(history.values):
+        infinite = int(np.isinf(history.values).any(axis=1).sum())
+        if infinite or np.isnan(history.values).all(axis=0).any():
             raise DataError(
-                f"{type(self).__name__}: the training part has {len(history.values)} rows, {missing} of them with "
-                "missing or infinite values; expected at least one row and numbers in all. Drop or fill them before"
+                f"{type(self).__name__}: the training part has {len(history.values)} rows, {infinite} of them with "
+                "infinite values; expected finite numbers, and at least one observation of each target"
             )
-        self._fit(history)
+        self._otherwise = np.nanmean(history.values, axis=0)
+        filled = history if self.reads_gaps else replace(history, values=interpolated(history.values, self._otherwise))
+        self._fit(filled)
         self._history_shape = (history.context, history.horizon, history.values.shape[1])
 
     def forecast(self, origins: Origins) -> Float[np.ndarray, "batch horizon targets"]:
@@ -96,6 +108,8 @@ class Baseline(AnyBaseline[History]):
                 f"{name}: fitted on windows with (context, horizon, targets) = {self._history_shape}, "
                 f"but asked to forecast windows with {found}; fit it on the same windows"
             )
+        if not self.reads_gaps:
+            origins = replace(origins, context=interpolated(origins.context, self._otherwise))
         return self._forecast(origins)
 
     @abstractmethod

@@ -1,7 +1,7 @@
 """Tidal harmonic analysis, with or without a forecast of what the tide leaves."""
 
 import difflib
-from typing import Annotated, final
+from typing import Annotated, ClassVar, final
 
 import numpy as np
 import pandas as pd
@@ -43,6 +43,8 @@ class Harmonic(Baseline):
         DataError: at fit, if there are fewer training rows than coefficients.
     """
 
+    reads_gaps: ClassVar[bool] = True
+
     @checked
     def __init__(
         self,
@@ -68,13 +70,14 @@ class Harmonic(Baseline):
     def _fit(self, history: History) -> None:
         self._check_names()
         coefficients = 1 + 2 * len(self.constituents)
-        if len(history.values) < coefficients:
+        seen = ~np.isnan(history.values).any(axis=1)
+        if seen.sum() < coefficients:
             raise DataError(
-                f"Harmonic: {len(history.values)} training rows, but {len(self.constituents)} constituents have "
+                f"Harmonic: {seen.sum()} training rows, but {len(self.constituents)} constituents have "
                 f"{coefficients} coefficients; use a longer training part or fewer constituents"
             )
         self._basis = TidalBasis(self.constituents, self.latitude)
-        self._coefficients = _fitted(self._basis, _milliseconds(history.hours), history.values)
+        self._coefficients = _fitted(self._basis, _milliseconds(history.hours[seen]), history.values[seen])
         if self.residual is not None:
             self.residual.fit(history.minus(self._tide(history.hours)))
 

@@ -10,6 +10,7 @@ from recast.callbacks.windows_to_show import forecast_windows, shown_part
 from recast.figures.leads import lead_errors
 from recast.figures.panels import forecast_panels
 from recast.figures.png import save
+from recast.metrics.description import of_pictures
 from recast.options import PositiveInt, checked
 
 
@@ -38,8 +39,9 @@ class ForecastFigures(pl.Callback):
             return
         task, data = shown
         metrics = task.metrics_of("validation")
+        name = of_pictures(metrics)
         # With several processes all of them take part in gathering it.
-        errors = metrics["rmse"].per_lead().cpu().numpy() if "rmse" in metrics else None
+        errors = None if name is None else metrics[name].per_lead().cpu().numpy()
         if not trainer.is_global_zero:
             return
         panels = forecast_windows(task, data, "validation", self.windows)
@@ -47,9 +49,10 @@ class ForecastFigures(pl.Callback):
         title = f"{spec.names[0]}: validation, epoch {trainer.current_epoch + 1}"
         figure = forecast_panels(panels, unit=spec.units[0], title=title, timezone=spec.timezone)
         log_figure(trainer, "validation_forecasts", figure, trainer.global_step)
-        if errors is not None:
+        if errors is not None and name is not None:
             curves = {**task.references, "model": errors}
-            figure = lead_errors(curves, unit=spec.unit, metric="RMSE", step=spec.step, highlight="model")
+            shown = metrics[name].title
+            figure = lead_errors(curves, unit=spec.unit, metric=shown, step=spec.step, highlight="model")
             log_figure(trainer, "validation_error_per_lead", figure, trainer.global_step)
 
 

@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("folder", nargs="+", type=Path, help="a run folder, a sweep folder, or one above such")
     command.add_argument("--output", type=Path, default=Path("report"), help="where the files go (default: report)")
     command.add_argument("--alpha", type=_level, default=0.05, help="level of the tests (default: 0.05)")
-    command.add_argument("--metric", help="what runs are ranked by (default: mse, or accuracy for classifiers)")
+    command.add_argument("--metric", help="what runs are ranked by (default: the first of their metrics)")
     return command
 
 

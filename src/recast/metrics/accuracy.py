@@ -10,7 +10,7 @@ from recast.spec import PanelSpec
 
 
 @final
-class Accuracy(ClassMetric, MulticlassAccuracy):
+class Accuracy(ClassMetric, MulticlassAccuracy):  # pyright: ignore[reportIncompatibleVariableOverride] both say True
     """The share of sequences whose most probable class is the true one.
 
     Args:

@@ -14,58 +14,59 @@ from recast.types import Forecast
 
 @final
 class Coverage(LeadMetric):
-    """Share of truths inside the central interval of the sample trajectories; best when equal to `level`.
+    """Share of truths inside the central interval of the forecast; best when equal to `level`.
 
-    The ends of the interval are the sample quantiles at (1 - level)/2 and (1 + level)/2, ends included. The quantile at
-    p of m samples lies at rank p (m + 1), linear between ranks (Hyndman & Fan 1996, "Sample quantiles in statistical
-    packages", The American Statistician 50, definition 6): a truth drawn like the m samples falls into each of the
-    m + 1 parts they cut the axis into with equal probability, so that a perfect forecast covers `level` at whole ranks,
-    however few the samples; the common definition 7 gives narrower intervals. It needs m >= 2/(1 - level) - 1 samples:
-    19 for level 0.9.
+    The ends of the interval are the quantiles at (1 - level)/2 and (1 + level)/2, ends included: those that the
+    forecast carries, linear between its levels, or those of m sample trajectories at rank p (m + 1)
+    (`recast.types.Forecast`). A perfect forecast covers `level` at whole ranks, however few the samples; the common
+    definition 7 gives narrower intervals. It needs m >= 2/(1 - level) - 1 samples: 19 for level 0.9.
 
     Args:
         spec: The series that is forecast.
-        level: Nominal coverage of the interval.
+        level: Nominal coverage of the interval. For a head that forecasts quantiles, whose levels must reach its ends,
+            the metric is left out otherwise.
     """
 
     higher_is_better = None
-    needs_samples: ClassVar[bool] = True
-    probabilistic: ClassVar[bool] = True
+    needs: ClassVar[tuple[str, ...]] = ("quantiles", "samples")
 
     @checked
     def __init__(self, *, spec: SeriesSpec, level: Fraction = 0.9) -> None:
         super().__init__(spec=spec)
         self.level = level
+        self.levels = ((1 - level) / 2, (1 + level) / 2)
+        self.perfect = level
+
+    def unit(self, of: str) -> str:
+        """None: a share."""
+        return ""
 
     def pointwise(self, forecast: Forecast, truth: Tensor) -> Tensor:
         """1 where the truth lies in the interval, else 0.
 
         Raises:
-            ConfigurationError: if there are no samples, or too few for the level.
+            ConfigurationError: if the forecast has neither quantiles nor samples, or too few for the level.
         """
-        if forecast.samples is None:
-            raise ConfigurationError(
-                "Coverage: the forecast is a point without sample trajectories, so that it has no interval. "
-                "Leave the metric out, or use a probabilistic head"
-            )
-        members = len(forecast.samples)
-        rank = (1 - self.level) / 2 * (members + 1)
-        # (1 - 0.9)/2 * 20 is 1 but for the last digit.
-        if rank < 1 - 1e-9:
-            needed = math.ceil(2 / (1 - self.level) - 1 - 1e-9)
-            raise ConfigurationError(
-                f"Coverage: level={self.level} needs at least {needed} sample trajectories, found {members}. "
-                "Draw more samples or lower the level"
-            )
-        ordered = forecast.samples.sort(dim=0).values
-        low, high = _at_rank(ordered, rank), _at_rank(ordered, members + 1 - rank)
+        band = forecast.interval(self.level)
+        if band is None:
+            raise ConfigurationError(f"Coverage: {self._lack(forecast)}")
+        low, high = band
         return ((low <= truth) & (truth <= high)).to(truth.dtype)
 
-
-def _at_rank(ordered: Tensor, rank: float) -> Tensor:
-    # Ranks count from 1; whole but for rounding means whole, else the end of the range would be left.
-    nearest = round(rank)
-    if abs(rank - nearest) < 1e-9:
-        return ordered[nearest - 1]
-    below = math.floor(rank)
-    return ordered[below - 1].lerp(ordered[below], rank - below)
+    def _lack(self, forecast: Forecast) -> str:
+        if forecast.quantiles is not None:
+            return (
+                f"level={self.level} needs quantiles at {self.levels[0]:g} and {self.levels[1]:g}, but those of the "
+                f"forecast lie between {forecast.levels[0]:g} and {forecast.levels[-1]:g}. Lower the level, or give "
+                "the head wider ones"
+            )
+        if forecast.samples is not None:
+            needed = math.ceil(2 / (1 - self.level) - 1 - 1e-9)
+            return (
+                f"level={self.level} needs at least {needed} sample trajectories, found {len(forecast.samples)}. "
+                "Draw more samples or lower the level"
+            )
+        return (
+            "the forecast is a point without quantiles or sample trajectories, so that it has no interval. "
+            "Leave the metric out, or use a probabilistic head"
+        )

@@ -20,24 +20,29 @@ class CRPS(LeadMetric):
 
     Its expectation does not depend on m, so that models sampled differently often can be compared; single values, not
     their mean, may be below 0. Each lead and target counts by itself (the score looks at marginal distributions).
-    Without samples the forecast is a point and the score is its absolute error, equal to `MAE`. Computed in
-    O(m log m) from the sorted samples. Gneiting & Raftery (2007), "Strictly proper scoring rules, prediction, and
-    estimation", JASA 102, section 4.2; Ferro (2014), "Fair scores for ensemble forecasts", Quarterly Journal of the
-    Royal Meteorological Society 140; Zamo & Naveau (2018), Mathematical Geosciences 50 (estimators compared).
+    Computed in O(m log m) from the sorted samples. A forecast that is a mean alone is a point, and the score is its
+    absolute error, equal to `MAE`. From quantiles it is not computed: what lies beyond the outermost levels is not
+    known, so that the values could not be compared with those from samples; `Pinball` scores both alike. Gneiting &
+    Raftery (2007), "Strictly proper scoring rules, prediction, and estimation", JASA 102, section 4.2; Ferro (2014),
+    "Fair scores for ensemble forecasts", Quarterly Journal of the Royal Meteorological Society 140; Zamo & Naveau
+    (2018), Mathematical Geosciences 50 (estimators compared).
 
     Args:
         spec: The series that is forecast.
     """
 
     higher_is_better = False
-    probabilistic: ClassVar[bool] = True
+    needs: ClassVar[tuple[str, ...]] = ("samples",)
+    of_points: ClassVar[bool] = True
 
     def pointwise(self, forecast: Forecast, truth: Tensor) -> Tensor:
         """The fair estimate for each window, lead and target.
 
         Raises:
-            ConfigurationError: if there is one sample only, which tells nothing of the spread.
+            ConfigurationError: if there is one sample only, which tells nothing of the spread, or quantiles alone.
         """
+        if forecast.samples is None and forecast.quantiles is not None:
+            raise ConfigurationError("CRPS: the forecast has quantiles but no sample trajectories; use Pinball")
         if forecast.samples is None:
             return (forecast.mean - truth).abs()
         members = len(forecast.samples)

@@ -42,6 +42,10 @@ class MASE(LeadMetric):
                     "number, as the metric divides by it. A constant series has no MASE: leave the metric out"
                 )
 
+    def unit(self, of: str) -> str:
+        """None."""
+        return ""
+
     def pointwise(self, forecast: Forecast, truth: Tensor) -> Tensor:
         """|f - y| / q."""
         return (forecast.mean - truth).abs() / truth.new_tensor(self.spec.naive_error)

@@ -4,6 +4,7 @@ from typing import final
 
 from torch import Tensor
 
+from recast.metrics.description import squared
 from recast.metrics.lead_metric import LeadMetric
 from recast.types import Forecast
 
@@ -17,6 +18,10 @@ class MSE(LeadMetric):
     """
 
     higher_is_better = False
+
+    def unit(self, of: str) -> str:
+        """The square of the data's."""
+        return squared(of)
 
     def pointwise(self, forecast: Forecast, truth: Tensor) -> Tensor:
         """(f - y)^2."""

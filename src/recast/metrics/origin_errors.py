@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.distributed import is_available, is_initialized
 from torchmetrics.utilities.distributed import gather_all_tensors
@@ -16,7 +16,8 @@ class OriginErrors:
         mse[n] = 1/(H D) sum_h sum_d (f[n, h, d] - y[n, h, d])^2
         mae[n] = 1/(H D) sum_h sum_d |f[n, h, d] - y[n, h, d]|
 
-    Their means over windows are the overall `MSE` and `MAE`.
+    Where all truths are observed, their means over windows are the overall `MSE` and `MAE`; else each is a mean over
+    the observed truths of its window, NaN where it has none.
     """
 
     def __init__(self) -> None:
@@ -31,6 +32,7 @@ class OriginErrors:
         start: Int[Tensor, " batch"],
         mean: Float[Tensor, "batch horizon targets"],
         truth: Float[Tensor, "batch horizon targets"],
+        mask: Bool[Tensor, "batch horizon targets"] | None = None,
     ) -> None:
         """Adds the windows of one batch.
 
@@ -38,10 +40,17 @@ class OriginErrors:
             start: First row of each window.
             mean: What was forecast, in the data's unit.
             truth: What was observed, in the data's unit.
+            mask: True where it was; None: everywhere.
         """
         error = mean.double() - truth.double()
+        weight = 1.0
+        if mask is not None:
+            error = error.where(mask, 0.0)
+            # The mean over a window's observed truths, as a share of that over all of them.
+            weight = mask[0].numel() / mask.sum(dim=(1, 2))
+            weight = weight.where(weight.isfinite(), torch.nan)
         # Rows are whole numbers below 2^53: exact as float64, and all fits in one tensor.
-        columns = (start.double(), error.square().mean(dim=(1, 2)), error.abs().mean(dim=(1, 2)))
+        columns = (start.double(), error.square().mean(dim=(1, 2)) * weight, error.abs().mean(dim=(1, 2)) * weight)
         self._kept.append(torch.stack(columns, dim=1))
 
     def gather(self, device: torch.device) -> None:

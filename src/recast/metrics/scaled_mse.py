@@ -23,6 +23,10 @@ class ScaledMSE(LeadMetric):
 
     higher_is_better = False
 
+    def unit(self, of: str) -> str:
+        """None."""
+        return ""
+
     def pointwise(self, forecast: Forecast, truth: Tensor) -> Tensor:
         """((f - y) / s)^2."""
         return ((forecast.mean - truth) / truth.new_tensor(self.spec.scale[: self.spec.targets])).square()

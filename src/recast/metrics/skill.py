@@ -8,22 +8,25 @@ from torch import Tensor
 
 
 @overload
-def skill(error: float, reference: float) -> float: ...
+def skill(value: float, reference: float, perfect: float = 0.0) -> float: ...
 @overload
-def skill(error: Tensor, reference: Tensor | float) -> Tensor: ...
+def skill(value: Tensor, reference: Tensor | float, perfect: float = 0.0) -> Tensor: ...
 @overload
-def skill(error: float, reference: Tensor) -> Tensor: ...
-def skill(error: Tensor | float, reference: Tensor | float) -> Tensor | float:
-    """Skill score 1 - error / reference: 1 is perfect, 0 no better than the reference, below 0 worse.
+def skill(value: float, reference: Tensor, perfect: float = 0.0) -> Tensor: ...
+def skill(value: Tensor | float, reference: Tensor | float, perfect: float = 0.0) -> Tensor | float:
+    """Skill score (value - reference) / (perfect - reference): 1 is perfect, 0 is the reference, below 0 is worse.
 
-    Murphy (1988), "Skill scores based on the mean square error and their relationships to the correlation coefficient",
-    Monthly Weather Review 116. Elementwise; NaN where the reference is 0.
+    For an error, whose perfect value is 0, that is 1 - error / reference. Murphy (1988), "Skill scores based on the
+    mean square error and their relationships to the correlation coefficient", Monthly Weather Review 116; Wilks (2011),
+    Statistical Methods in the Atmospheric Sciences, equation 8.4. Elementwise; NaN where the reference is perfect.
 
     Args:
-        error: Error of the forecast, of a kind whose best value is 0 (MSE, RMSE, MAE, CRPS ...).
-        reference: The same error of the reference forecast, over the same windows.
+        value: A metric of the forecast.
+        reference: The same of the reference forecast, over the same windows.
+        perfect: The same of a perfect forecast.
     """
-    if isinstance(error, Tensor) or isinstance(reference, Tensor):
-        ratio = torch.as_tensor(error) / reference
-        return torch.where(torch.as_tensor(reference == 0, device=ratio.device), math.nan, 1 - ratio)
-    return 1 - error / reference if reference != 0 else math.nan
+    short, whole = perfect - value, perfect - reference
+    if isinstance(short, Tensor) or isinstance(whole, Tensor):
+        ratio = torch.as_tensor(short) / whole
+        return torch.where(torch.as_tensor(whole == 0, device=ratio.device), math.nan, 1 - ratio)
+    return 1 - short / whole if whole != 0 else math.nan

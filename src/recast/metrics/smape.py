@@ -24,6 +24,10 @@ class SMAPE(LeadMetric):
 
     higher_is_better = False
 
+    def unit(self, of: str) -> str:
+        """Per cent."""
+        return "%"
+
     def pointwise(self, forecast: Forecast, truth: Tensor) -> Tensor:
         """200 |f - y| / (|f| + |y|), and 0 where both are 0."""
         size = forecast.mean.abs() + truth.abs()

@@ -1,17 +1,20 @@
 """Learning curves, and how much worse the model is when it feeds on its own forecasts."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from recast.report.bands import Band, picture, together
 from recast.report.document import Block, Picture, Section, Text
 from recast.report.events import Curve, read_curves
 from recast.report.groups import Group
+from recast.report.metric import described
 from recast.report.study import Ranked, Study
 from recast.report.svg import data_uri
 from recast.report.words import number, several
 
 MOST = 5  # groups in a picture
 BIAS = "exposure_bias"
+FORCED = "/teacher_forced"
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ def _blocks(ranked: Ranked) -> list[Block]:
     shown = ranked.scored[:MOST]
     logs = {group: [read_curves(run.folder / "tensorboard") for run in group.finished] for group in shown}
     lacking = sum(not log for found in logs.values() for log in found)
-    blocks: list[Block] = [drawn for kind in _kinds(ranked) if (drawn := _picture(ranked, kind, logs)) is not None]
+    drawn = [_picture(ranked, kind, logs) for kind in _kinds(ranked, logs)]
+    blocks: list[Block] = [found for found in drawn if found is not None]
     if lacking:
         blocks.append(
             Text(f"{ranked.data.name}: {several(lacking, 'run')} without a TensorBoard log: no curves of them.", "note")
@@ -54,14 +58,21 @@ def _blocks(ranked: Ranked) -> list[Block]:
     return blocks
 
 
-def _kinds(ranked: Ranked) -> list[Kind]:
+def _kinds(ranked: Ranked, logs: Mapping[Group, Sequence[Mapping[str, Curve]]]) -> list[Kind]:
     metric = ranked.metric
-    unit = f" [{metric.unit}]" if metric.unit and metric.name == "mse" else ""
+    exposed, known = _exposed(logs), described(ranked.data.finished)
+    unit = f" [{known[exposed].unit}]" if exposed in known and known[exposed].unit else ""
     return [
         Kind(f"{metric.name}/validation", f"validation {metric.title}", f"validation {metric.name}, free-running"),
         Kind("loss/train", "training loss", "training loss"),
-        Kind(BIAS, f"exposure bias{unit}", "exposure bias: free-running less teacher-forced validation MSE"),
+        Kind(BIAS, f"exposure bias{unit}", f"exposure bias: free-running less teacher-forced validation {exposed}"),
     ]
+
+
+def _exposed(logs: Mapping[Group, Sequence[Mapping[str, Curve]]]) -> str:
+    """The metric that the exposure bias is a difference of; "" where no run has it."""
+    tags = (tag for found in logs.values() for log in found for tag in log)
+    return next((tag.removesuffix(FORCED) for tag in tags if tag.endswith(FORCED)), "")
 
 
 def _picture(ranked: Ranked, kind: Kind, logs: dict[Group, list[dict[str, Curve]]]) -> Picture | None:

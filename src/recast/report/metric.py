@@ -5,14 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from recast.errors import ConfigurationError
+from recast.metrics.description import Description
+from recast.metrics.skill import skill
 from recast.report.run import Run
-
-HIGHER_IS_BETTER = ("accuracy", "macro_f1")
-NOT_RANKED = ("coverage",)
-"""Best at a level of its own, neither as small nor as large as can be."""
-SQUARED = ("mse",)
-IN_UNIT = ("rmse", "mae", "crps")
-DEFAULTS = ("mse", "accuracy")
 
 
 @dataclass(frozen=True)
@@ -21,16 +16,21 @@ class Metric:
 
     Args:
         name: As in metrics.json.
-        unit: Its unit; "" where it has none.
+        description: What its values mean.
     """
 
     name: str
-    unit: str = ""
+    description: Description
+
+    @property
+    def unit(self) -> str:
+        """Its unit; "" where it has none."""
+        return self.description.unit
 
     @property
     def higher(self) -> bool:
         """Whether larger is better."""
-        return self.name in HIGHER_IS_BETTER
+        return bool(self.description.higher_is_better)
 
     @property
     def title(self) -> str:
@@ -47,13 +47,8 @@ class Metric:
         return math.nan if not finite else max(finite) if self.higher else min(finite)
 
     def skill(self, value: float, reference: float) -> float:
-        """Skill score (value - reference) / (perfect - reference), perfect being 0 for an error and 1 for a share.
-
-        Wilks (2011), Statistical Methods in the Atmospheric Sciences, equation 8.4. 1 is perfect, 0 no better than the
-        reference, below 0 worse; NaN where the reference is perfect.
-        """
-        perfect = 1.0 if self.higher else 0.0
-        return (value - reference) / (perfect - reference) if reference != perfect else math.nan
+        """Skill score: 1 is perfect, 0 no better than the reference, below 0 worse; NaN where that is perfect."""
+        return skill(value, reference, self.description.perfect)
 
 
 def metric_of(runs: Sequence[Run], wanted: str | None) -> Metric | None:
@@ -61,13 +56,12 @@ def metric_of(runs: Sequence[Run], wanted: str | None) -> Metric | None:
 
     Args:
         runs: Finished runs.
-        wanted: Its name; None for mse, or accuracy where that is what there is.
+        wanted: Its name; None for the first one of their configuration that ranks.
     """
     known = {name for run in runs for name in run.scores}
-    name = next((name for name in ([wanted] if wanted else DEFAULTS) if name in known), None)
-    if name is None:
-        return None
-    return Metric(name, _unit(name, str(runs[0].results.get("unit") or "")))
+    found = {name: description for name, description in described(runs).items() if description.ranks and name in known}
+    name = next(iter(found), None) if wanted is None else wanted
+    return Metric(name, found[name]) if name in found else None
 
 
 def check_metric(runs: Sequence[Run], wanted: str | None) -> None:
@@ -76,8 +70,9 @@ def check_metric(runs: Sequence[Run], wanted: str | None) -> None:
     Raises:
         ConfigurationError: if so, with the metrics that there are.
     """
-    known = sorted({name for run in runs for name in run.scores} - set(NOT_RANKED))
-    if wanted in NOT_RANKED:
+    found = described(runs)
+    known = sorted({name for run in runs for name in run.scores if name in found and found[name].ranks})
+    if wanted in found and not found[wanted].ranks:
         raise ConfigurationError(
             f"--metric {wanted}: it is best at its nominal level, so it ranks nothing; choose among {', '.join(known)}"
         )
@@ -85,9 +80,10 @@ def check_metric(runs: Sequence[Run], wanted: str | None) -> None:
         raise ConfigurationError(f"--metric {wanted}: no finished run has it; they have {', '.join(known)}")
 
 
-def _unit(name: str, unit: str) -> str:
-    if not unit or name not in (*SQUARED, *IN_UNIT):
-        return ""
-    if name in IN_UNIT:
-        return unit
-    return f"{unit}²" if unit.isalpha() else f"({unit})²"
+def described(runs: Sequence[Run]) -> dict[str, Description]:
+    """The metrics of any of the runs, in the order of their configuration."""
+    found: dict[str, Description] = {}
+    for run in runs:
+        for name, description in run.metrics.items():
+            found.setdefault(name, description)
+    return found

@@ -18,6 +18,7 @@ from recast.statistics.diebold_mariano import DieboldMariano, diebold_mariano, o
 from recast.statistics.holm import holm
 
 FILE = "per_origin.csv"
+MODEL = "model:"
 HOW = (
     "Diebold-Mariano test with the correction of Harvey, Leybourne and Newbold; the variance counts as many lags as "
     "forecasts overlap. The loss of an origin is its error averaged over leads. p adjusted by Holm over this table. "
@@ -38,16 +39,32 @@ def blocks(ranked: Ranked, alpha: float) -> list[Block]:
     """Single runs against each other, and a usual run of the first group against the best baseline."""
     if ranked.data.horizon is None or not ranked.scored:
         return []
-    loss = "mae" if ranked.metric.name == "mae" else "mse"
     problems: list[str] = []
     tested: list[tuple[Contest, DieboldMariano]] = []
+    loss = ""
     for contest in contests(ranked):
         try:
+            loss = loss_of(contest.first[0].folder / FILE, ranked.metric.name)
             tested.append((contest, _test(contest, ranked.data.horizon, loss, alpha)))
         except (DataError, OSError, ValueError, KeyError) as error:
             problems.append(f"{contest.names[0]} against {contest.names[1]}: nothing can be said; {_reason(error)}")
     found: list[Block] = [_table(ranked, tested, loss, alpha)] if tested else []
     return [*found, *([Items(problems)] if problems else [])]
+
+
+def loss_of(path: Path, metric: str) -> str:
+    """What is tested: the metric that ranks where each origin has it, else the first that they have.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it is no table.
+        KeyError: if it has no errors of the model.
+    """
+    columns = pd.read_csv(path, nrows=0).columns
+    kept = [column.removeprefix(MODEL) for column in columns if column.startswith(MODEL)]
+    if not kept:
+        raise KeyError(MODEL)
+    return metric if metric in kept else kept[0]
 
 
 def contests(ranked: Ranked) -> list[Contest]:

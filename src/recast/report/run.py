@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from recast.metrics.description import Description
 from recast.sweeps.job_folder import State
 
 LAST_VALUE = "last_value"
@@ -46,6 +47,13 @@ class Run:
     def scores(self) -> dict[str, float]:
         """Its test scores by metric; those that are not finite are left out."""
         return numbers(self.results.get("test"))
+
+    @property
+    def metrics(self) -> dict[str, Description]:
+        """What its metrics mean, in the order of its configuration; none in results of older versions."""
+        written = mapping(self.results.get("metrics"))
+        found = {name: Description.from_dict(mapping(values)) for name, values in written.items()}
+        return {name: description for name, description in found.items() if description is not None}
 
     @property
     def per_horizon(self) -> dict[str, list[float]]:

@@ -74,7 +74,7 @@ def study(folders: Sequence[Path], *, alpha: float, metric: str | None) -> Study
     Args:
         folders: Where to look.
         alpha: Level of the tests.
-        metric: What ranks; None for mse, or accuracy for classifiers.
+        metric: What ranks; None for the first metric of the runs' configuration that ranks.
 
     Raises:
         DataError: if a folder is missing or holds no run.
@@ -90,7 +90,7 @@ def study(folders: Sequence[Path], *, alpha: float, metric: str | None) -> Study
     for data in sorted(sets, key=lambda data: data.name):
         chosen = metric_of(data.finished, metric)
         if chosen is None:
-            unranked[f"{data.name}: no finished run has {metric or 'mse or accuracy'}"] = data.finished
+            unranked[f"{data.name}: {_lack(data.finished, metric)}"] = data.finished
             continue
         telling = group_options(data.runs, options)
         ranked.append(
@@ -103,3 +103,9 @@ def study(folders: Sequence[Path], *, alpha: float, metric: str | None) -> Study
             )
         )
     return Study(tuple(folders), runs, options, tuple(ranked), unranked, tuple(homeless), found.problems, alpha)
+
+
+def _lack(runs: Sequence[Run], metric: str | None) -> str:
+    if not any(run.metrics for run in runs):
+        return "metrics.json does not describe its metrics, as an older version wrote it; train again to compare"
+    return f"no finished run has {metric or 'a metric that ranks'}"

@@ -16,7 +16,7 @@ def report(folders: Sequence[Path], output: Path, *, alpha: float = 0.05, metric
         folders: Run folders, sweep folders, or folders above such.
         output: Where the files go; it is made.
         alpha: Level of the tests.
-        metric: What runs are ranked by; None for mse, or accuracy for classifiers.
+        metric: What runs are ranked by; None for the first metric of their configuration that ranks.
 
     Returns:
         The files.

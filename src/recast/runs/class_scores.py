@@ -6,7 +6,15 @@ import numpy as np
 import torch
 
 from recast.metrics.class_metric import ClassMetric
+from recast.metrics.description import Description
 from recast.runs.local_metrics import local_metrics
+
+LOSS = Description(unit="nats", higher_is_better=False, perfect=0.0)
+
+
+def descriptions(metrics: Mapping[str, ClassMetric]) -> dict[str, Description]:
+    """What the values of metrics, and that of the loss, mean."""
+    return {name: metric.description for name, metric in metrics.items()} | {"loss": LOSS}
 
 
 def class_scores(metrics: Mapping[str, ClassMetric], probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from recast.files import write_json, write_text
+from recast.metrics.description import Description, ranking
 from recast.runs.predictions import Predictions
 from recast.runs.results import finite
 from recast.runs.run_results import ResultTable, RunResults
@@ -23,6 +24,7 @@ class ClassificationResults(RunResults):
         part: "train", "validation" or "test".
         sequences: Number of sequences in each part.
         predictions: What the model says of each sequence of the part.
+        metrics: What the values of each metric mean.
         model: Scores of the model by metric; none where the true classes are unknown.
         baselines: The same of the baselines, by name.
         seconds: What took how long. [s]
@@ -32,6 +34,7 @@ class ClassificationResults(RunResults):
     part: str
     sequences: dict[str, int]
     predictions: Predictions
+    metrics: dict[str, Description]
     model: dict[str, float]
     baselines: dict[str, dict[str, float]]
     seconds: dict[str, float]
@@ -45,7 +48,10 @@ class ClassificationResults(RunResults):
     def table(self) -> pd.DataFrame:
         """One row for the model and each baseline, best first; one column for each metric."""
         frame = pd.DataFrame.from_dict({"model": self.model} | self.baselines, orient="index")
-        return frame.sort_values("accuracy", ascending=False, kind="stable") if "accuracy" in frame else frame
+        first = ranking(self.metrics)
+        if first is None or first not in frame:
+            return frame
+        return frame.sort_values(first, ascending=not self.metrics[first].higher_is_better, kind="stable")
 
     def tables(self) -> list[ResultTable]:
         """Scores beside the baselines', and those of each class; how often each is predicted where labels lack."""
@@ -71,6 +77,7 @@ class ClassificationResults(RunResults):
             content |= {
                 self.part: self.model,
                 f"{self.part}_per_class": self.predictions.per_class().to_dict(orient="index"),
+                "metrics": {name: description.to_dict() for name, description in self.metrics.items()},
                 "confusion": self.predictions.confusion().tolist(),
             }
         else:

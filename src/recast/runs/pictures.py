@@ -8,6 +8,7 @@ from recast.callbacks.windows_to_show import forecast_windows
 from recast.datamodule import ForecastDataModule
 from recast.figures.leads import lead_errors
 from recast.figures.panels import forecast_panels
+from recast.metrics.description import of_pictures
 from recast.runs.results import Results
 from recast.task import ForecastTask
 
@@ -20,8 +21,13 @@ def draw(trainer: pl.Trainer, task: ForecastTask, data: ForecastDataModule, resu
     step = results.facts["steps"]
     figure = forecast_panels(panels, unit=spec.units[0], title=title, timezone=spec.timezone)
     log_figure(trainer, "test_forecasts", figure, step)
-    curves = {"model": results.model, **results.baselines}
-    errors = {name: np.asarray(scores.per_lead["rmse"]) for name, scores in curves.items() if "rmse" in scores.per_lead}
-    if "model" in errors:
-        figure = lead_errors(errors, unit=spec.unit, metric="RMSE", step=spec.step, highlight="model")
+    metrics = task.metrics_of("test")
+    error = of_pictures(metrics)
+    if error is not None:
+        scored = {"model": results.model, **results.baselines}
+        curves = {
+            name: np.asarray(scores.per_lead[error]) for name, scores in scored.items() if error in scores.per_lead
+        }
+        shown = metrics[error].title
+        figure = lead_errors(curves, unit=spec.unit, metric=shown, step=spec.step, highlight="model")
         log_figure(trainer, "test_error_per_lead", figure, step)

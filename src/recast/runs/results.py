@@ -47,9 +47,12 @@ class Results(RunResults):
 
     @property
     def best_baseline(self) -> str | None:
-        """The baseline with the smallest mean squared error; None without baselines."""
-        errors = {name: scores.overall["mse"] for name, scores in self.baselines.items() if "mse" in scores.overall}
-        return min(errors, key=errors.__getitem__) if errors else None
+        """The best baseline in the metric that ranks; None without baselines."""
+        first = self.model.ranking
+        found = {name: scores.overall[first] for name, scores in self.baselines.items() if first in scores.overall}
+        if first is None or not found:
+            return None
+        return (max if self.model.metrics[first].higher_is_better else min)(found, key=found.__getitem__)
 
     @property
     def references(self) -> dict[str, str]:
@@ -58,21 +61,24 @@ class Results(RunResults):
         return {name: baseline for name, baseline in chosen.items() if baseline is not None}
 
     def skills(self) -> dict[str, dict[str, Any]]:
-        """Skill of the model in mean squared error against each reference, overall and for each lead."""
-        if "mse" not in self.model.overall:
+        """Skill of the model in the metric that ranks against each reference, overall and for each lead."""
+        first = self.model.ranking
+        if first is None:
             return {}
+        perfect = self.model.metrics[first].perfect
+        scored = {name: (baseline, self.baselines[baseline]) for name, baseline in self.references.items()}
         return {
             name: {
                 "baseline": baseline,
-                "overall": skill(self.model.overall["mse"], self.baselines[baseline].overall["mse"]),
+                "metric": first,
+                "overall": skill(self.model.overall[first], scores.overall[first], perfect),
                 "per_horizon": [
-                    skill(error, reference)
-                    for error, reference in zip(
-                        self.model.per_lead["mse"], self.baselines[baseline].per_lead["mse"], strict=True
-                    )
+                    skill(value, reference, perfect)
+                    for value, reference in zip(self.model.per_lead[first], scores.per_lead[first], strict=True)
                 ],
             }
-            for name, baseline in self.references.items()
+            for name, (baseline, scores) in scored.items()
+            if first in scores.overall
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -80,6 +86,7 @@ class Results(RunResults):
         content = {
             "windows": self.windows,
             "unit": self.unit,
+            "metrics": {name: description.to_dict() for name, description in self.model.metrics.items()},
             self.part: self.model.overall,
             f"{self.part}_per_horizon": self.model.per_lead,
             f"{self.part}_per_target": self.model.per_target,
@@ -95,7 +102,10 @@ class Results(RunResults):
         """One row for the model and each baseline, best first; one column for each metric."""
         rows = {"model": self.model.overall} | {name: scores.overall for name, scores in self.baselines.items()}
         frame = pd.DataFrame.from_dict(rows, orient="index")
-        return frame.sort_values("mse") if "mse" in frame else frame
+        first = self.model.ranking
+        if first is None:
+            return frame
+        return frame.sort_values(first, ascending=not self.model.metrics[first].higher_is_better)
 
     def tables(self) -> list[ResultTable]:
         """The model's scores beside the baselines'."""
@@ -105,8 +115,12 @@ class Results(RunResults):
 
     def remarks(self) -> list[str]:
         """Skill against each reference."""
-        skills = {reference["baseline"]: reference["overall"] for reference in self.skills().values()}
-        return [f"skill in MSE against {baseline}: {value:+.3f}" for baseline, value in skills.items()]
+        return list(
+            dict.fromkeys(
+                f"skill in {found['metric']} against {found['baseline']}: {found['overall']:+.3f}"
+                for found in self.skills().values()
+            )
+        )
 
     def write(self, folder: Path) -> None:
         """Writes metrics.csv, per_horizon.csv, per_origin.csv, ranked_forecasts.csv and metrics.json, each whole."""

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from recast.baselines.baseline import Baseline, History
+from recast.metrics.description import Description, ranking
 from recast.metrics.lead_metric import LeadMetric
 from recast.metrics.origin_errors import OriginErrors
 from recast.prepare.prepare import Prepared
@@ -27,12 +28,24 @@ class Scores:
         per_target: Values for each target for each metric.
         per_origin: "mse" and "mae" of each window over leads and targets, in order of rows, shape (windows,); NaN
             where a window was not scored.
+        metrics: What the values of each metric mean.
     """
 
     overall: dict[str, float]
     per_lead: dict[str, list[float]]
     per_target: dict[str, list[float]]
     per_origin: dict[str, np.ndarray]
+    metrics: dict[str, Description]
+
+    @property
+    def ranking(self) -> str | None:
+        """The metric that ranks; None where none does."""
+        return ranking(self.metrics)
+
+    @property
+    def ranking_of_origins(self) -> str:
+        """What windows are ranked by: the metric that ranks where each window has it, else the first that they have."""
+        return self.ranking if self.ranking in self.per_origin else next(iter(self.per_origin))
 
 
 def read_scores(metrics: Mapping[str, LeadMetric], origin_errors: OriginErrors, starts: np.ndarray) -> Scores:
@@ -48,6 +61,7 @@ def read_scores(metrics: Mapping[str, LeadMetric], origin_errors: OriginErrors, 
         per_lead={name: metric.per_lead().tolist() for name, metric in metrics.items()},
         per_target={name: metric.per_target().tolist() for name, metric in metrics.items()},
         per_origin=origin_errors.of(starts),
+        metrics={name: metric.description for name, metric in metrics.items()},
     )
 
 
@@ -97,18 +111,19 @@ def score_baselines(
         baselines: Fitted on the training rows, by name.
         prepared: The series.
         part: "train", "validation" or "test".
-        metrics: What is measured; those that need sample trajectories are passed over. They are left as they are.
+        metrics: What is measured; those that have no value for a point are passed over. They are left as they are.
     """
-    usable = local_metrics({name: metric for name, metric in metrics.items() if not metric.needs_samples})
+    usable = local_metrics({name: metric for name, metric in metrics.items() if metric.describes({"mean"})})
     starts = getattr(prepared.starts, part)
     scores = {}
     for name, baseline in baselines.items():
         errors = OriginErrors()
         for (origins, truth), rows in zip(windows(prepared, part), starts.split(BATCH), strict=True):
             forecast, true = Forecast(torch.from_numpy(baseline.forecast(origins))), torch.from_numpy(truth)
+            observed = None if not prepared.spec.masked else ~true.isnan()
             for metric in usable.values():
-                metric.update(forecast, true)
-            errors.update(rows, forecast.mean, true)
+                metric.update(forecast, true, observed)
+            errors.update(rows, forecast.mean, true, observed)
         scores[name] = read_scores(usable, errors, starts.numpy())
         for metric in usable.values():
             metric.reset()

@@ -204,7 +204,8 @@ class CsvSource(Source):
                 f"{text.where(row, name)}: found {text.found(row, name)!r}; expected the name of a level "
                 f"({empty.sum()} row(s) have none); say that they were not observed: data.source.missing=[nan]"
             )
-        return words.mask(empty | np.isin(pd.to_numeric(words, errors="coerce").to_numpy(), self.missing or []))
+        numbers = np.asarray(pd.to_numeric(words, errors="coerce"))
+        return words.mask(empty | np.isin(numbers, self.missing or []))
 
     def _is_missing(self, numbers: np.ndarray) -> np.ndarray:
         """Where a value of `missing` stands."""

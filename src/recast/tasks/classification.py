@@ -12,8 +12,9 @@ from recast.classification_task import ClassificationTask
 from recast.errors import ConfigurationError, DataError
 from recast.figures.confusion import confusion_matrix
 from recast.metrics.class_metric import ClassMetric
+from recast.metrics.description import ranking
 from recast.models.classifier import Classifier
-from recast.runs.class_scores import class_scores
+from recast.runs.class_scores import class_scores, descriptions
 from recast.runs.classification_results import ClassificationResults
 from recast.runs.predictions import predict
 from recast.sequence_datamodule import SequenceDataModule
@@ -126,6 +127,7 @@ class ClassificationPlug(TaskPlug[ClassificationTask, SequenceDataModule, Classi
             part=part,
             sequences=self.counts(data),
             predictions=found,
+            metrics=descriptions(task.metrics_of("test")),
             model=model,
             baselines=baselines,
             seconds=seconds,
@@ -140,8 +142,8 @@ class ClassificationPlug(TaskPlug[ClassificationTask, SequenceDataModule, Classi
         results: ClassificationResults,
     ) -> None:
         """The confusion matrix."""
-        accuracy = results.model.get("accuracy")
+        first = ranking(results.metrics)
         title = f"{results.part}: {len(results.predictions.labels)} sequences"
-        title += "" if accuracy is None else f", accuracy {accuracy:.3f}"
+        title += f", {first} {results.model[first]:.3f}" if first in results.model else ""
         figure = confusion_matrix(results.predictions.confusion(), results.predictions.classes, title=title)
         log_figure(trainer, "confusion", figure, results.facts["steps"])

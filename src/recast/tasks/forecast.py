@@ -11,6 +11,7 @@ from recast.baselines.baseline import Baseline
 from recast.callbacks.windows_to_show import evenly
 from recast.checkpoints.spec import checked_series_spec
 from recast.datamodule import ForecastDataModule
+from recast.metrics.description import of_pictures
 from recast.metrics.lead_metric import LeadMetric
 from recast.models.model import ForecastModel
 from recast.runs import record, scores
@@ -73,9 +74,11 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
         if len(starts.validation):
             chosen = starts.validation[evenly(len(starts.validation), REFERENCE_WINDOWS)]
             prepared = replace(data.prepared, starts=starts._replace(validation=chosen))
-            found = scores.score_baselines(baselines, prepared, "validation", task.metrics_of("test"))
+            metrics = task.metrics_of("test")
+            found = scores.score_baselines(baselines, prepared, "validation", metrics)
+            error = of_pictures(metrics)
             task.references = {
-                name: np.asarray(score.per_lead["rmse"]) for name, score in found.items() if "rmse" in score.per_lead
+                name: np.asarray(score.per_lead[error]) for name, score in found.items() if error in score.per_lead
             }
 
     def adapt(self, config: dict[str, Any], restored: Forecaster) -> bool:
@@ -109,7 +112,7 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
             model=model,
             baselines=baselines,
             per_origin=per_origin(data.prepared, part, {"model": model, **baselines}),
-            ranked_forecasts=ranked_forecasts(task, data, part, model.per_origin["mse"]),
+            ranked_forecasts=ranked_forecasts(task, data, part, model.per_origin[model.ranking_of_origins]),
             seconds=seconds,
             facts=facts,
         )

@@ -1,0 +1,87 @@
+"""What the values of a metric mean: their unit, which way is better, what a perfect forecast has."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+UNKNOWN = "u"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What the values of a metric mean.
+
+    Args:
+        unit: Their unit; "" where they have none.
+        higher_is_better: Whether larger is better; None where the best is a level of its own, so that it ranks nothing.
+        perfect: The value of a perfect forecast.
+    """
+
+    unit: str
+    higher_is_better: bool | None
+    perfect: float
+
+    @property
+    def ranks(self) -> bool:
+        """Whether forecasts can be ranked by it."""
+        return self.higher_is_better is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers, fit for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Description | None":
+        """The inverse of `to_dict`; None where it is no description."""
+        unit, higher, perfect = (values.get(name) for name in ("unit", "higher_is_better", "perfect"))
+        if not isinstance(unit, str) or not isinstance(higher, bool | None) or not isinstance(perfect, int | float):
+            return None
+        return cls(unit, higher, float(perfect)) if math.isfinite(perfect) else None
+
+
+class Described:
+    """A metric that says what its values mean.
+
+    Attributes:
+        higher_is_better: Whether larger is better; None where the best is a level of its own.
+        perfect: The value of a perfect forecast.
+    """
+
+    higher_is_better: bool | None
+    perfect: float = 0.0
+
+    def unit(self, of: str) -> str:
+        """Its unit for data of the unit `of`; "" for none. Unless overridden, that of the data."""
+        return of
+
+    @property
+    def title(self) -> str:
+        """What pictures call it."""
+        return type(self).__name__
+
+    @property
+    def in_data_unit(self) -> bool:
+        """Whether its values have the unit of the data."""
+        return self.unit(UNKNOWN) == UNKNOWN
+
+    def describe(self, of: str) -> Description:
+        """What its values mean for data of the unit `of`."""
+        return Description(self.unit(of), self.higher_is_better, self.perfect)
+
+
+def ranking(metrics: Mapping[str, Description]) -> str | None:
+    """The name of the metric that ranks: the first one that does; None where none does."""
+    return next((name for name, description in metrics.items() if description.ranks), None)
+
+
+def of_pictures(metrics: Mapping[str, "Described"]) -> str | None:
+    """The name of the error that pictures show: the first that ranks in the data's own unit; None where none does."""
+    return next((name for name, metric in metrics.items() if metric.in_data_unit and metric.describe("").ranks), None)
+
+
+def squared(unit: str) -> str:
+    """The square of a unit; "" for none."""
+    if not unit:
+        return ""
+    return f"{unit}²" if unit.isalpha() else f"({unit})²"

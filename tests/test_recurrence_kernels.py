@@ -23,10 +23,10 @@ from recast.recurrence.engine import Engine
 
 numba = pytest.importorskip("numba", reason="numba is not installed")
 
-from recast.recurrence.compiled import functions, kernels  # noqa: E402
+from recast.recurrence.compiled import activations, kernels  # noqa: E402
 from recast.recurrence.compiled.implementation import Numba  # noqa: E402
-from recast.recurrence.compiled.options import jit  # noqa: E402
-from recast.recurrence.compiled.rows import blocks, lanes  # noqa: E402
+from recast.recurrence.compiled.jit import jit  # noqa: E402
+from recast.recurrence.compiled.rows import blocks, gradient_groups  # noqa: E402
 
 TESTS = Path(__file__).parent
 NOWHERE = "/proc/none"
@@ -38,13 +38,13 @@ NOWHERE = "/proc/none"
 @jit
 def tanh_of(x, y):
     for k in range(len(x)):
-        y[k] = functions.tanh(x[k])
+        y[k] = activations.tanh(x[k])
 
 
 @jit
 def sigmoid_of(x, y):
     for k in range(len(x)):
-        y[k] = functions.sigmoid(x[k])
+        y[k] = activations.sigmoid(x[k])
 
 
 def values(loop: Callable[..., None], x: Any, dtype: Any) -> np.ndarray:
@@ -109,11 +109,11 @@ def test_blocks_have_every_row_once_and_little_room(keep, most):
             assert room % 4 == 0
 
 
-def test_lanes_have_every_block_once():
+def test_groups_have_every_block_once():
     for count in range(1, 100):
-        found = lanes(count)
+        found = gradient_groups(count)
         assert len(found) <= 16
-        assert [block for lane in found for block in lane] == list(range(count))
+        assert [block for group in found for block in group] == list(range(count))
 
 
 # Where they are kept
@@ -278,7 +278,7 @@ def test_other_sources_have_another_folder(monkeypatch, tmp_path):
     monkeypatch.setattr(kernels, "__file__", str(copy / "kernels.py"))
     assert kernels._version() == before
     # Numba itself looks at loops.py alone.
-    for name in ("tile.py", "functions.py", "options.py"):
+    for name in ("tile.py", "activations.py", "jit.py"):
         (copy / name).write_text((copy / name).read_text() + "\n")
         after = kernels._version()
         assert after != before

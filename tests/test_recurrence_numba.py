@@ -286,14 +286,14 @@ def test_states_are_kept_for_a_way_back_only(case, mode, monkeypatch):
     kept = []
 
     def watched(*arguments: Any, **options: Any) -> Any:
-        passage = advance(*arguments, **options)
-        kept.append(len(passage.done))
-        return passage
+        result = run_forward(*arguments, **options)
+        kept.append(len(result.saved))
+        return result
 
-    from recast.recurrence.compiled import function
+    from recast.recurrence.compiled import autograd_function
 
-    advance = function.advance
-    monkeypatch.setattr(function, "advance", watched)
+    run_forward = autograd_function.run_forward
+    monkeypatch.setattr(autograd_function, "run_forward", watched)
     request = case.request()
     with mode():
         results(fast(), request)

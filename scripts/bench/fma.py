@@ -7,7 +7,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.core.extending import intrinsic
 
-from recast.recurrence.compiled.options import OPTIONS
+from recast.recurrence.compiled.jit import JIT_OPTIONS
 from recast.recurrence.compiled.tile import product
 from recast.recurrence.compiled.vectors import vector_bytes
 
@@ -61,7 +61,7 @@ def chains(count: int, factor: np.float32) -> np.float32:
     return _chains(count, factor)  # pyright: ignore[reportCallIssue] Numba gives the first argument
 
 
-@njit(**OPTIONS)
+@njit(**JIT_OPTIONS)
 def products(count: int, out: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
     """`count` products of recast's tile, out += left @ right: 2 * ROWS * COLUMNS * DEPTH operations each."""
     for _ in range(count):

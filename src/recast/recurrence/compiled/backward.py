@@ -1,166 +1,139 @@
-"""The way back through all steps and layers, in chunks of steps.
+"""The backward pass through all steps and layers, in chunks of steps.
 
 The gates of a chunk are computed again from the states, which is faster than fetching them from memory, and gives the
-weights' gradients as products over a whole chunk. Arrays are laid out as in `forward`, and
-
-    slopes   (T, n, V)         closed loop: derivative of the loss with respect to the values, V = P up to a multiple
-                               of 4
+weights' gradients as products over a whole chunk.
 """
 
 from recast.recurrence.compiled import cells
 from recast.recurrence.compiled.cells import GRU, RNN
-from recast.recurrence.compiled.gates import ACTIVATE, BIAS, HIDDEN, HIDDEN_BACK, INPUT, INPUT_BACK
-from recast.recurrence.compiled.options import jit
+from recast.recurrence.compiled.gates import ACTIVATE, BIAS, HIDDEN, HIDDEN_BACKWARD, INPUT, INPUT_BACKWARD
+from recast.recurrence.compiled.jit import jit
+from recast.recurrence.compiled.layout import CHUNK_STEPS
 from recast.recurrence.compiled.tile import product
 
 _, _activate_gru, _activate_lstm = ACTIVATE
 
 
 @jit
-def backward(
-    kind,
-    closed,
-    residual,
-    detach,
-    chunk,
-    size,
-    weights,
-    at,
-    x,
-    states,
-    drop,
-    mask,
-    slopes,
-    outer,
-    outer_at,
-    given,
-    given_at,
-    d,
-    dx,
-    want_dx,
-    grads,
-    grads_at,
-    gates,
-    dropped,
-    dy,
-):
-    """Goes back through all steps and layers; adds to the gradients `grads`.
+def backward(loop, arrays):
+    """Runs back through all steps and layers; adds to the gradients of the weights.
 
-    outer (selected steps, n, H), outer_at (T): derivative with respect to the top layer's output at step t, at place
-    outer_at[t] if that is not negative; given (selected steps, L, Q, n, H), given_at (T): that with respect to all
-    states after step t. d (L, Q, n, H): zeros; in the end the derivative with respect to the states before the first
-    step. dx (T, n, columns): that with respect to the inputs, if `want_dx`; in a closed loop, with respect to what
-    was read, of which the part of fed-back values is zero. slopes: in the end with all later effects of each value.
+    Takes a `LoopRecord` and `BackwardArrays`.
     """
-    steps, rows, units, layers, inputs, stride, targets, _ = size
+    kind, closed, residual, detach = loop.kind, loop.closed, loop.residual, loop.detach
+    steps, rows, units, layers, targets = loop.steps, loop.rows, loop.units, loop.layers, loop.targets
+    input_columns, target_stride = loop.input_columns, loop.target_stride
+    weights, at, x, states = arrays.weights, arrays.places, arrays.inputs, arrays.states
+    dropout, mask, gates, dropped, below = arrays.dropout, arrays.mask, arrays.gates, arrays.dropped, arrays.below
+    values, d, dx = arrays.value_gradients, arrays.running, arrays.input_gradients
+    outputs, output_of = arrays.output_gradients, arrays.output_gradient_of
+    upstream, upstream_of = arrays.state_gradients, arrays.state_gradient_of
     fields = cells.FIELDS[kind]
     planes = cells.PLANES[kind]
     block = rows * units
     line = (steps + 1) * block
-    wide = chunk * block  # a plane of the gates of a chunk
+    wide = CHUNK_STEPS * block  # a plane of the gates of a chunk
     first, stop = cells.INPUT_PLANES[kind]
     begin, end = cells.HIDDEN_PLANES[kind]
-    padded = (inputs + 15) // 16 * 16
-    room = (targets + 3) // 4 * 4
     high = steps
     while high > 0:
-        low = max(0, high - chunk)
+        low = max(0, high - CHUNK_STEPS)
         count = high - low
         for layer in range(layers):
             before = layer * fields * line + low * block
             g = gates[layer * planes * wide : (layer + 1) * planes * wide]
             many = count * block
-            if layer and len(drop):
-                below = before - fields * line + block
+            if layer and len(dropout):
+                source_at = before - fields * line + block
                 factors = ((layer - 1) * steps + low) * block
                 for k in range(many):
-                    dropped[(layer - 1) * wide + k] = states[below + k] * drop[factors + k]
+                    dropped[(layer - 1) * wide + k] = states[source_at + k] * dropout[factors + k]
             if kind == RNN:
                 continue  # its new state is the value of its only gate
             if layer == 0:
-                source, place, stride_, depth = x, low * rows * stride, stride, inputs
-            elif len(drop):
-                source, place, stride_, depth = dropped, (layer - 1) * wide, units, units
+                source, place, stride, depth = x, low * rows * loop.input_stride, loop.input_stride, loop.inputs
+            elif len(dropout):
+                source, place, stride, depth = dropped, (layer - 1) * wide, units, units
             else:
-                source, place, stride_, depth = states, before - fields * line + block, units, units
+                source, place, stride, depth = states, before - fields * line + block, units, units
             if kind == GRU:
                 _activate_gru(
-                    g, 0, wide, weights, at, layer, states, before, line, source, place, stride_, depth,
+                    g, 0, wide, weights, at, layer, states, before, line, source, place, stride, depth,
                     count * rows, units,
                 )  # fmt: skip
             else:
                 _activate_lstm(
-                    g, 0, wide, weights, at, layer, states, before, line, source, place, stride_, depth,
+                    g, 0, wide, weights, at, layer, states, before, line, source, place, stride, depth,
                     count * rows, units,
                 )  # fmt: skip
         for t in range(high - 1, low - 1, -1):
             k0 = (t - low) * block
             top = (layers - 1) * fields * block
             if closed:
-                w = at[layers, HIDDEN_BACK]
+                w = at[layers, HIDDEN_BACKWARD]
                 product(
-                    d, top, units, d, top, units, slopes, t * rows * room, room, 1, weights, w, units, rows, units,
-                    targets,
+                    d, top, units, d, top, units, values, t * rows * target_stride, target_stride, 1, weights, w, units,
+                    rows, units, targets,
                 )  # fmt: skip
-            if outer_at[t] >= 0:
-                o = outer_at[t] * block
+            if output_of[t] >= 0:
+                o = output_of[t] * block
                 for k in range(block):
-                    d[top + k] += outer[o + k]
-            if given_at[t] >= 0:
-                o = given_at[t] * layers * fields * block
+                    d[top + k] += outputs[o + k]
+            if upstream_of[t] >= 0:
+                o = upstream_of[t] * layers * fields * block
                 for k in range(layers * fields * block):
-                    d[k] += given[o + k]
+                    d[k] += upstream[o + k]
             for layer in range(layers - 1, -1, -1):
                 hidden = layer * fields * line
                 before, after = hidden + t * block, hidden + (t + 1) * block
                 g = gates[layer * planes * wide : (layer + 1) * planes * wide]
                 here = layer * fields * block
-                slope = d[here : here + block]
+                gradient = d[here : here + block]
                 g0 = g[k0 : k0 + block]
                 if kind == RNN:
-                    cells.rnn_differentiate(g0, states[after : after + block], slope)
+                    cells.rnn_differentiate(g0, states[after : after + block], gradient)
                 else:
                     g1 = g[wide + k0 : wide + k0 + block]
                     g2 = g[2 * wide + k0 : 2 * wide + k0 + block]
                     g3 = g[3 * wide + k0 : 3 * wide + k0 + block]
                     if kind == GRU:
-                        cells.gru_differentiate(g0, g1, g2, g3, states[before : before + block], slope)
+                        cells.gru_differentiate(g0, g1, g2, g3, states[before : before + block], gradient)
                     else:
                         cells.lstm_differentiate(
                             g0, g1, g2, g3, states[before + line : before + line + block],
-                            states[after + line : after + line + block], slope, d[here + block : here + 2 * block],
+                            states[after + line : after + line + block], gradient, d[here + block : here + 2 * block],
                         )  # fmt: skip
                 for gate in range(begin, end):
-                    w = at[layer, HIDDEN_BACK] + (gate - begin) * units * units
+                    w = at[layer, HIDDEN_BACKWARD] + (gate - begin) * units * units
                     product(
                         d, here, units, d, here, units, g, gate * wide + k0, units, 1, weights, w, units, rows,
                         units, units,
                     )  # fmt: skip
                 if layer == 0:
-                    if want_dx or (closed and t > 0 and not detach):
-                        o = t * rows * padded
+                    if loop.inputs_learn or (closed and t > 0 and not detach):
+                        o = t * rows * input_columns
                         for gate in range(first, stop):
-                            w = at[0, INPUT_BACK] + (gate - first) * units * padded
+                            w = at[0, INPUT_BACKWARD] + (gate - first) * units * input_columns
                             product(
-                                dx, o, padded, dx, o, padded, g, gate * wide + k0, units, 1, weights, w, padded,
-                                rows, padded, units,
+                                dx, o, input_columns, dx, o, input_columns, g, gate * wide + k0, units, 1, weights, w,
+                                input_columns, rows, input_columns, units,
                             )  # fmt: skip
-                elif len(drop):
+                elif len(dropout):
                     for k in range(block):
-                        dy[k] = 0
+                        below[k] = 0
                     for gate in range(first, stop):
-                        w = at[layer, INPUT_BACK] + (gate - first) * units * units
+                        w = at[layer, INPUT_BACKWARD] + (gate - first) * units * units
                         product(
-                            dy, 0, units, dy, 0, units, g, gate * wide + k0, units, 1, weights, w, units, rows,
+                            below, 0, units, below, 0, units, g, gate * wide + k0, units, 1, weights, w, units, rows,
                             units, units,
                         )  # fmt: skip
                     factors = ((layer - 1) * steps + t) * block
                     for k in range(block):
-                        d[here - fields * block + k] += dy[k] * drop[factors + k]
+                        d[here - fields * block + k] += below[k] * dropout[factors + k]
                 else:
                     o = here - fields * block
                     for gate in range(first, stop):
-                        w = at[layer, INPUT_BACK] + (gate - first) * units * units
+                        w = at[layer, INPUT_BACKWARD] + (gate - first) * units * units
                         product(
                             d, o, units, d, o, units, g, gate * wide + k0, units, 1, weights, w, units, rows, units,
                             units,
@@ -168,75 +141,93 @@ def backward(
             if residual:
                 for i in range(rows):
                     for p in range(targets):
-                        dx[(t * rows + i) * padded + p] += slopes[(t * rows + i) * room + p]
+                        dx[(t * rows + i) * input_columns + p] += values[(t * rows + i) * target_stride + p]
             if closed and t > 0:
                 for i in range(rows):
                     fed = mask[(t - 1) * rows + i] != 0
                     for p in range(targets):
-                        o = (t * rows + i) * padded + p
+                        o = (t * rows + i) * input_columns + p
                         if not fed:
                             if not detach:
-                                slopes[((t - 1) * rows + i) * room + p] += dx[o]
+                                values[((t - 1) * rows + i) * target_stride + p] += dx[o]
                             dx[o] = 0
-        _weights(
-            kind, closed, size, x, states, slopes, grads, grads_at, gates, dropped, len(drop) > 0, low, count, wide
-        )
+        _add_weight_gradients(loop, arrays, low, count)
         high = low
 
 
 @jit
-def _weights(kind, closed, size, x, states, slopes, grads, at, gates, dropped, drops, low, count, wide):
-    """Adds the part of `count` steps from `low` on to the weights' gradients."""
-    steps, rows, units, layers, _, stride, targets, _ = size
+def _add_weight_gradients(loop, arrays, low, count):
+    """Adds the part of `count` steps from `low` on to the gradients of the weights."""
+    kind, rows, units, layers, targets = loop.kind, loop.rows, loop.units, loop.layers, loop.targets
+    input_stride, target_stride = loop.input_stride, loop.target_stride
+    x, states, values = arrays.inputs, arrays.states, arrays.value_gradients
+    gradients, at = arrays.weight_gradients, arrays.gradient_places
+    gates, dropped = arrays.gates, arrays.dropped
     fields = cells.FIELDS[kind]
     planes = cells.PLANES[kind]
     block = rows * units
-    line = (steps + 1) * block
+    line = (loop.steps + 1) * block
+    wide = CHUNK_STEPS * block
     many = count * rows
     first, stop = cells.INPUT_PLANES[kind]
     begin, end = cells.HIDDEN_PLANES[kind]
-    room = (targets + 3) // 4 * 4
     for layer in range(layers):
         hidden = layer * fields * line + low * block
         g = gates[layer * planes * wide : (layer + 1) * planes * wide]
         for gate in range(begin, end):
             o = at[layer, HIDDEN] + (gate - begin) * units * units
             product(
-                grads, o, units, grads, o, units, g, gate * wide, 1, units, states, hidden, units, units, units, many
-            )
+                gradients, o, units, gradients, o, units, g, gate * wide, 1, units, states, hidden, units, units, units,
+                many,
+            )  # fmt: skip
         for gate in range(first, stop):
             if layer == 0:
-                o = at[0, INPUT] + (gate - first) * stride * units
+                o = at[0, INPUT] + (gate - first) * input_stride * units
                 product(
-                    grads, o, units, grads, o, units, x, low * rows * stride, 1, stride, g, gate * wide, units,
-                    stride, units, many,
+                    gradients, o, units, gradients, o, units, x, low * rows * input_stride, 1, input_stride, g,
+                    gate * wide, units, input_stride, units, many,
                 )  # fmt: skip
             else:
                 o = at[layer, INPUT] + (gate - first) * units * units
                 below = hidden - fields * line + block
-                if drops:
+                if len(arrays.dropout):
                     place = (layer - 1) * wide
                     product(
-                        grads, o, units, grads, o, units, dropped, place, 1, units, g, gate * wide, units, units,
-                        units, many,
+                        gradients, o, units, gradients, o, units, dropped, place, 1, units, g, gate * wide, units,
+                        units, units, many,
                     )  # fmt: skip
                 else:
                     product(
-                        grads, o, units, grads, o, units, states, below, 1, units, g, gate * wide, units, units,
+                        gradients, o, units, gradients, o, units, states, below, 1, units, g, gate * wide, units, units,
                         units, many,
                     )  # fmt: skip
         for gate in range(planes):
-            bias = grads[at[layer, BIAS] + gate * units : at[layer, BIAS] + (gate + 1) * units]
+            bias = gradients[at[layer, BIAS] + gate * units : at[layer, BIAS] + (gate + 1) * units]
             for i in range(many):
                 row = g[gate * wide + i * units : gate * wide + (i + 1) * units]
                 for j in range(units):
                     bias[j] += row[j]
-    if closed:
+    if loop.closed:
         o = at[layers, INPUT]
         top = (layers - 1) * fields * line + (low + 1) * block
         product(
-            grads, o, units, grads, o, units, slopes, low * rows * room, 1, room, states, top, units, room, units, many
+            gradients,
+            o,
+            units,
+            gradients,
+            o,
+            units,
+            values,
+            low * rows * target_stride,
+            1,
+            target_stride,
+            states,
+            top,
+            units,
+            target_stride,
+            units,
+            many,
         )
         for i in range(many):
             for p in range(targets):
-                grads[at[layers, BIAS] + p] += slopes[(low * rows + i) * room + p]
+                gradients[at[layers, BIAS] + p] += values[(low * rows + i) * target_stride + p]

@@ -13,8 +13,8 @@ and `dc` (cell of the LSTM), where it leaves the part of the derivative with res
 through a product.
 """
 
-from recast.recurrence.compiled.functions import sigmoid, tanh
-from recast.recurrence.compiled.options import jit
+from recast.recurrence.compiled.activations import sigmoid, tanh
+from recast.recurrence.compiled.jit import jit
 
 RNN, GRU, LSTM = range(3)
 PLANES = (1, 4, 4)

@@ -1,19 +1,9 @@
-"""The way forth through all layers and steps. Only states are kept.
-
-All arrays are flat. For a block of n rows, T steps, H units, L layers:
-
-    x        (T, n, X)         inputs of the lowest layer: X numbers, a multiple of 4, of which I are read
-    states   (L, Q, T + 1, n, H)  Q = 2 for the LSTM (hidden, cell), else 1; those before the first step are given
-    drop     (L - 1, T, n, H)  factors on the outputs of each layer but the top one; empty: none
-    values   (T, n, P)         closed loop: forecasts, P targets
-
-`weights` holds each layer's as `packing.Plan` lays them out; `at` are the places in it.
-"""
+"""The forward pass through all layers and steps. Only states are saved."""
 
 from recast.recurrence.compiled import cells
 from recast.recurrence.compiled.cells import GRU, RNN
 from recast.recurrence.compiled.gates import ADVANCE, BIAS, INPUT
-from recast.recurrence.compiled.options import jit
+from recast.recurrence.compiled.jit import jit
 from recast.recurrence.compiled.tile import product
 
 _advance_rnn, _advance_gru, _advance_lstm = ADVANCE
@@ -32,15 +22,17 @@ def _advance(kind, weights, at, layer, states, before, line, left, l, ls, depth,
 
 
 @jit
-def forward(kind, closed, residual, size, weights, at, x, states, drop, truth, mask, base, values, dropped, out):
+def forward(loop, arrays):
     """Runs all layers over all steps; in a closed loop each value is fed to the next step.
 
-    residual: whether the value of a step adds the value fed there.
-
-    size: T, n, H, L, I, X, P, columns of the readout (P up to a multiple of 16).
-    dropped (n, H), out (n, columns): room to work in.
+    Takes a `LoopRecord` and `ForwardArrays`.
     """
-    steps, rows, units, layers, inputs, stride, targets, columns = size
+    kind, steps, rows, units, layers, targets = (
+        loop.kind, loop.steps, loop.rows, loop.units, loop.layers, loop.targets,
+    )  # fmt: skip
+    weights, at, x, states, dropout = arrays.weights, arrays.places, arrays.inputs, arrays.states, arrays.dropout
+    truth, mask, base, values = arrays.truth, arrays.mask, arrays.base, arrays.values
+    dropped, readout = arrays.dropped, arrays.readout
     fields = cells.FIELDS[kind]
     block = rows * units
     line = (steps + 1) * block
@@ -49,31 +41,32 @@ def forward(kind, closed, residual, size, weights, at, x, states, drop, truth, m
             before = layer * fields * line + t * block
             if layer == 0:
                 _advance(
-                    kind, weights, at, 0, states, before, line, x, t * rows * stride, stride, inputs, rows, units
+                    kind, weights, at, 0, states, before, line, x, t * rows * loop.input_stride, loop.input_stride,
+                    loop.inputs, rows, units,
                 )  # fmt: skip
                 continue
             below = before - fields * line + block
-            if len(drop):
+            if len(dropout):
                 d = ((layer - 1) * steps + t) * block
                 for k in range(block):
-                    dropped[k] = states[below + k] * drop[d + k]
+                    dropped[k] = states[below + k] * dropout[d + k]
                 _advance(kind, weights, at, layer, states, before, line, dropped, 0, units, units, rows, units)
             else:
                 _advance(kind, weights, at, layer, states, before, line, states, below, units, units, rows, units)
-        if closed:
+        if loop.closed:
             top = (layers - 1) * fields * line + (t + 1) * block
-            readout, bias = at[layers, INPUT], at[layers, BIAS]
+            matrix, bias, columns = at[layers, INPUT], at[layers, BIAS], loop.target_columns
             product(
-                out, 0, columns, weights, bias, 0, states, top, units, 1, weights, readout, columns, rows, columns,
+                readout, 0, columns, weights, bias, 0, states, top, units, 1, weights, matrix, columns, rows, columns,
                 units,
             )  # fmt: skip
             for i in range(rows):
                 for p in range(targets):
                     here = (t * rows + i) * targets + p
-                    value = out[i * columns + p] + base[here]
-                    if residual:
-                        value += x[(t * rows + i) * stride + p]
+                    value = readout[i * columns + p] + base[here]
+                    if loop.residual:
+                        value += x[(t * rows + i) * loop.input_stride + p]
                     values[here] = value
                     if t + 1 < steps:
                         fed = mask[t * rows + i] != 0
-                        x[((t + 1) * rows + i) * stride + p] = truth[here] if fed else value
+                        x[((t + 1) * rows + i) * loop.input_stride + p] = truth[here] if fed else value

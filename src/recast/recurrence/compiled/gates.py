@@ -1,21 +1,25 @@
 """A step of a layer in registers: sums of all gates for a few rows and columns, and what the cell makes of them.
 
 Sums go through no memory, and a tile's divisions and polynomials run beside the products of the next one. The weights
-of 16 columns lie together, those of all gates for one depth side by side, so that they are read in a line:
+of a panel of columns lie together, those of all gates for one depth side by side, so that they are read in a line:
 
-    (columns / 16, depth, gates, 16)
+    (columns / PANEL_COLUMNS, depth, gates, PANEL_COLUMNS)
 """
 
 from numba import types
 from numba.core.extending import intrinsic, overload
 
 from recast.recurrence.compiled import cells
-from recast.recurrence.compiled.options import OPTIONS
-from recast.recurrence.compiled.tile import COLUMNS, ROWS, lowered
+from recast.recurrence.compiled.jit import JIT_OPTIONS
+from recast.recurrence.compiled.layout import PANEL_COLUMNS, TILE_ROWS, accumulators
+from recast.recurrence.compiled.tile import lowered
 from recast.recurrence.compiled.vectors import vector_bytes
 
-# Columns of the table of places, one line a layer, that of the readout last.
-BIAS, INPUT, HIDDEN, HIDDEN_BACK, INPUT_BACK = range(5)
+PARTS = 5
+"""Parts that the weights of a layer are packed into; those of the readout come last."""
+
+# Columns of the table of places. Those of the backward pass are the same weights again, as its products read them.
+BIAS, INPUT, HIDDEN, HIDDEN_BACKWARD, INPUT_BACKWARD = range(PARTS)
 
 
 def _make_tile(kind, rows, *, activate):
@@ -37,9 +41,11 @@ def _make_tile(kind, rows, *, activate):
                 starts = [code.at(place, code.times(stride, row)) for row in range(rows)]
 
                 def terms(step):
-                    first = code.at(matrix, code.times(step, len(planes) * COLUMNS))
+                    first = code.at(matrix, code.times(step, len(planes) * PANEL_COLUMNS))
                     own = [code.spread(array, code.at(start, step)) for start in starts]
-                    found = [code.load(weights, code.at(first, number * COLUMNS)) for number in range(len(planes))]
+                    found = [
+                        code.load(weights, code.at(first, number * PANEL_COLUMNS)) for number in range(len(planes))
+                    ]
                     return [(weight, number) for weight in found for number in own]
 
                 gathered = iter(code.gather([total for plane in planes for total in sums[plane]], depth, terms))
@@ -75,21 +81,20 @@ def _over_all_tiles(kind, *, activate):
     def run_tiles(out, o, apart, weights, at, layer, states, s, line, left, l, ls, depth, rows, units):
         raise NotImplementedError  # compiled code calls what `_run_tiles` gives
 
-    @overload(run_tiles, jit_options=OPTIONS)
+    @overload(run_tiles, jit_options=JIT_OPTIONS)
     def _run_tiles(out, o, apart, weights, at, layer, states, s, line, left, l, ls, depth, rows, units):
         lanes = vector_bytes() // (out.dtype.bitwidth // 8)
-        # 16 sums in 32 registers, or 8 in 16: enough to hide how long a product takes, with room for its factors.
-        tall = (16 if vector_bytes() == 64 else 8) // cells.PLANES[kind]
-        short = min(ROWS, tall)
+        tall = accumulators() // cells.PLANES[kind]
+        short = min(TILE_ROWS, tall)
         tall_tile, short_tile = (_make_tile(kind, count, activate=activate) for count in (tall, short))
         per_input, per_unit = (
-            COLUMNS * (stop - first) for first, stop in (cells.INPUT_PLANES[kind], cells.HIDDEN_PLANES[kind])
+            PANEL_COLUMNS * (stop - first) for first, stop in (cells.INPUT_PLANES[kind], cells.HIDDEN_PLANES[kind])
         )
 
         def run(out, o, apart, weights, at, layer, states, s, line, left, l, ls, depth, rows, units):
             bias = at[layer, BIAS]
             for column in range(0, units, lanes):
-                panel, part = column // COLUMNS, column % COLUMNS
+                panel, part = column // PANEL_COLUMNS, column % PANEL_COLUMNS
                 inputs = at[layer, INPUT] + panel * depth * per_input + part
                 hidden = at[layer, HIDDEN] + panel * units * per_unit + part
                 i = 0

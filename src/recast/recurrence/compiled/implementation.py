@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from recast.recurrence.compiled.function import Call, Unroll
+from recast.recurrence.compiled.autograd_function import Call, CompiledLoop
 from recast.recurrence.compiled.kernels import compiled
-from recast.recurrence.compiled.packing import Plan
+from recast.recurrence.compiled.loop import Selection
+from recast.recurrence.compiled.packing import Packing
 from recast.recurrence.compiled.rows import blocks
 from recast.recurrence.implementation import Implementation
 from recast.recurrence.refusals import common_refusal
@@ -22,9 +23,9 @@ class Numba(Implementation):
     """A loop over time in machine code, with back-propagation through time written by hand.
 
     A block of up to 16 rows of the batch goes through all layers and all steps on one core, so that nobody waits for
-    anybody at each step; blocks run side by side. A step's sums stay in vector registers until they are its states.
-    Only these are kept for the way back; gates are computed again from them, 8 steps at a time, and weight gradients
-    are products over these. Results do not depend on the number of threads.
+    anybody at each step; blocks run side by side. A step's products stay in vector registers. Only the states are saved
+    for the backward pass; gates are computed again from them, 8 steps at a time, and weight gradients are products over
+    these. Results do not depend on the number of threads.
 
     Args:
         cache_dir: Where compiled kernels are kept; none: the user's cache folder. [folder]
@@ -65,18 +66,17 @@ class Numba(Implementation):
             layer.initial_state(len(inputs), inputs) if state is None else state
             for layer, state in zip(request.layers, request.states, strict=True)
         ]
-        plan = _plan(request.layers, inputs.shape[2], 0)
+        packing = _packing(request.layers, inputs.shape[2], 0)
         call = Call(
-            plan,
+            packing,
             compiled(_dtype(inputs), self.cache_dir),
             torch.is_grad_enabled(),
             self.threads,
-            at=request.at,
-            outputs_from=request.outputs_from,
-            drop=tuple(request.dropout),
+            wanted=Selection(request.at, request.outputs_from),
+            dropout=tuple(request.dropout),
         )
-        outputs, *fields = Unroll.apply(call, inputs, None, None, *_flat(states), *_weights(request.layers))
-        pairs = zip(states, plan.by_layer(fields), strict=True)
+        outputs, *fields = CompiledLoop.apply(call, inputs, None, None, *_flat(states), *_weights(request.layers))
+        pairs = zip(states, packing.by_layer(fields), strict=True)
         return Unrolled(outputs, [type(state)(*parts) for state, parts in pairs])
 
     def decode(self, request: ClosedLoop) -> Rollout:
@@ -84,27 +84,27 @@ class Numba(Implementation):
         first = functional.pad(request.first.unsqueeze(1), (0, 0, 0, request.known.shape[1] - 1))
         inputs = torch.cat([first, request.known], dim=-1) if request.known.shape[2] else first
         call = Call(
-            _plan(request.layers, inputs.shape[2], request.first.shape[1]),
+            _packing(request.layers, inputs.shape[2], request.first.shape[1]),
             compiled(_dtype(inputs), self.cache_dir),
             torch.is_grad_enabled(),
             self.threads,
-            drop=tuple(request.dropout),
+            dropout=tuple(request.dropout),
             mask=request.mask,
             detach=request.detach,
             residual=request.readout.residual,
         )
         weights = [*_weights(request.layers), request.readout.weight, request.readout.bias]
         truth = None if request.mask is None else request.truth
-        values, *_ = Unroll.apply(call, inputs, request.base, truth, *_flat(request.states), *weights)
+        values, *_ = CompiledLoop.apply(call, inputs, request.base, truth, *_flat(request.states), *weights)
         return Rollout(values.unsqueeze(-1), values)
 
 
-def _plan(layers: Any, inputs: int, targets: int) -> Plan:
-    return _cached_plan(layers[0].kind, tuple(layer.hidden_size for layer in layers), inputs, targets)
+def _packing(layers: Any, inputs: int, targets: int) -> Packing:
+    return _cached_packing(layers[0].kind, tuple(layer.hidden_size for layer in layers), inputs, targets)
 
 
 # Its tables of places are computed once.
-_cached_plan = lru_cache(maxsize=64)(Plan)
+_cached_packing = lru_cache(maxsize=64)(Packing)
 
 
 def _dtype(tensor: Tensor) -> Any:

@@ -22,6 +22,7 @@ from numba.core.caching import NullCache
 
 from recast.recurrence.compiled.backward import backward
 from recast.recurrence.compiled.forward import forward
+from recast.recurrence.compiled.records import BackwardArrays, ForwardArrays, LoopRecord
 
 log = logging.getLogger(__name__)
 # Numba sets its settings as attributes when it is imported, where nobody finds their types.
@@ -29,7 +30,10 @@ settings: Any = config
 
 
 class Kernels(NamedTuple):
-    """Compiled loops for one type of number; see `forward` and `backward`."""
+    """Compiled loops for one type of number; see `forward` and `backward`.
+
+    They take the records that they were compiled for, of contiguous arrays, and check neither.
+    """
 
     forward: Callable[..., None]
     backward: Callable[..., None]
@@ -46,22 +50,26 @@ def compiled(dtype: np.dtype[Any], folder: Path | None = None) -> Kernels:
     """
     with _kept_in(folder if folder is not None else default_folder()):
         before, started = _not_on_disk(), time.perf_counter()
-        _compile(forward, _forward_types(dtype))
-        _compile(backward, _backward_types(dtype))
+        kernels = Kernels(
+            forward=_compile(forward, _signature(ForwardArrays, dtype)),
+            backward=_compile(backward, _signature(BackwardArrays, dtype)),
+        )
         seconds = time.perf_counter() - started
         missing = _not_on_disk() - before
     if missing:
         log.info("recurrence kernels for %s compiled in %.1f s", dtype, seconds)
-    return Kernels(forward, backward)
+    return kernels
 
 
-def _compile(loop: Any, signature: tuple[types.Type, ...]) -> None:
+def _compile(loop: Any, signature: tuple[types.Type, ...]) -> Callable[..., None]:
+    """The machine code for a signature, which a call enters without asking for the types of its arguments again."""
     try:
         loop.compile(signature)
     except OSError as error:
         log.warning("recurrence kernels are not kept for the next start: %s", error)
         loop._cache = NullCache()  # noqa: SLF001 - as in `enable_caching`
         loop.compile(signature)
+    return loop.get_overload(signature)
 
 
 def _not_on_disk() -> int:
@@ -148,27 +156,20 @@ def _version() -> str:
     return code.hexdigest()[:16]
 
 
-def _forward_types(dtype: np.dtype[Any]) -> tuple[types.Type, ...]:
-    numbers, places, bits, size = _common(dtype)
-    return (
-        types.int64, types.boolean, types.boolean, size, numbers, places,
-        *(numbers,) * 4, bits, *(numbers,) * 4,
-    )  # fmt: skip
+def _signature(record: type[ForwardArrays | BackwardArrays], dtype: np.dtype[Any]) -> tuple[types.Type, ...]:
+    """Types of what a kernel takes, `LoopRecord` and a record of arrays, all of them flat but the tables of places."""
+    switches = {name for name, kind in LoopRecord.__annotations__.items() if kind is bool}
+    sizes = [types.boolean if name in switches else types.int64 for name in LoopRecord._fields]
+    numbers = types.Array(numba.from_dtype(dtype), 1, "C")
+    arrays = [_OTHERS.get(name, numbers) for name in record._fields]
+    return types.NamedTuple(sizes, LoopRecord), types.NamedTuple(arrays, record)
 
 
-def _backward_types(dtype: np.dtype[Any]) -> tuple[types.Type, ...]:
-    numbers, places, bits, size = _common(dtype)
-    steps = types.Array(types.int64, 1, "C")
-    return (
-        types.int64, *(types.boolean,) * 3, types.int64, size, numbers, places, *(numbers,) * 3, bits,
-        numbers, numbers, steps, numbers, steps, numbers, numbers, types.boolean, numbers, places, *(numbers,) * 3,
-    )  # fmt: skip
-
-
-def _common(dtype: np.dtype[Any]) -> tuple[types.Type, types.Type, types.Type, types.Type]:
-    return (
-        types.Array(numba.from_dtype(dtype), 1, "C"),
-        types.Array(types.int64, 2, "C"),
-        types.Array(types.uint8, 1, "C"),
-        types.UniTuple(types.int64, 8),
-    )
+# Arrays of a record that do not hold real numbers.
+_OTHERS = {
+    "places": types.Array(types.int64, 2, "C"),
+    "gradient_places": types.Array(types.int64, 2, "C"),
+    "mask": types.Array(types.uint8, 1, "C"),
+    "output_gradient_of": types.Array(types.int64, 1, "C"),
+    "state_gradient_of": types.Array(types.int64, 1, "C"),
+}

@@ -9,21 +9,15 @@ from typing import Any
 import numpy as np
 
 from recast.recurrence.compiled import cells
-from recast.recurrence.compiled.gates import BIAS, HIDDEN, HIDDEN_BACK, INPUT, INPUT_BACK
-from recast.recurrence.compiled.tile import COLUMNS, ROWS
+from recast.recurrence.compiled.gates import BIAS, HIDDEN, HIDDEN_BACKWARD, INPUT, INPUT_BACKWARD, PARTS
+from recast.recurrence.compiled.layout import PANEL_COLUMNS, TILE_ROWS, round_up
 from recast.recurrence.request import Kind
 
 _KINDS: dict[Kind, int] = {"rnn": cells.RNN, "gru": cells.GRU, "lstm": cells.LSTM}
-_PARTS = 5
-
-
-def up(number: int, multiple: int) -> int:
-    """The next multiple, or the number itself if it is one."""
-    return -(-number // multiple) * multiple
 
 
 @dataclass(frozen=True)
-class Plan:
+class Packing:
     """The sizes of a network, and where its weights lie.
 
     All layers have room for the same number of units. Those that are not there have weights and biases of zero, so
@@ -59,22 +53,27 @@ class Plan:
     @cached_property
     def units(self) -> int:
         """Room for the units of a layer."""
-        return up(max(self.sizes), COLUMNS)
+        return round_up(max(self.sizes), PANEL_COLUMNS)
 
-    @property
-    def stride(self) -> int:
+    @cached_property
+    def input_stride(self) -> int:
         """Room for the inputs of a row."""
-        return up(self.inputs, ROWS)
+        return round_up(self.inputs, TILE_ROWS)
 
-    @property
-    def columns(self) -> int:
+    @cached_property
+    def input_columns(self) -> int:
+        """Room for the gradients of the inputs of a row."""
+        return round_up(self.inputs, PANEL_COLUMNS)
+
+    @cached_property
+    def target_stride(self) -> int:
+        """Room for the gradients of what the readout gives."""
+        return round_up(self.targets, TILE_ROWS)
+
+    @cached_property
+    def target_columns(self) -> int:
         """Room for what the readout gives, as the product wants it."""
-        return up(self.targets, COLUMNS)
-
-    @property
-    def room(self) -> int:
-        """Room for the derivatives with respect to what the readout gives."""
-        return up(self.targets, ROWS)
+        return round_up(self.targets, PANEL_COLUMNS)
 
     @cached_property
     def _shapes(self) -> list[list[tuple[int, ...]]]:
@@ -84,17 +83,17 @@ class Plan:
         units, shapes = self.units, []
         for layer in range(len(self.sizes)):
             depth = units if layer else self.inputs
-            panels = units // COLUMNS
+            panels = units // PANEL_COLUMNS
             shapes.append(
                 [
                     (self.planes, units),
-                    (panels, depth, stop - first, COLUMNS),
-                    (panels, units, end - begin, COLUMNS),
+                    (panels, depth, stop - first, PANEL_COLUMNS),
+                    (panels, units, end - begin, PANEL_COLUMNS),
                     (end - begin, units, units),
-                    (stop - first, units, up(depth, COLUMNS)),
+                    (stop - first, units, round_up(depth, PANEL_COLUMNS)),
                 ]
             )
-        return [*shapes, [(self.columns,), (units, self.columns), (0,), (self.targets, units), (0,)]]
+        return [*shapes, [(self.target_columns,), (units, self.target_columns), (0,), (self.targets, units), (0,)]]
 
     @cached_property
     def _gradient_shapes(self) -> list[list[tuple[int, ...]]]:
@@ -102,9 +101,9 @@ class Plan:
         first, stop = cells.INPUT_PLANES[self.number]
         shapes = []
         for layer, (bias, _, _, hidden, _) in enumerate(self._shapes[:-1]):
-            depth = self.units if layer else self.stride
+            depth = self.units if layer else self.input_stride
             shapes.append([bias, (stop - first, depth, self.units), hidden, (0,), (0,)])
-        return [*shapes, [(self.targets,), (self.room, self.units), (0,), (0,), (0,)]]
+        return [*shapes, [(self.targets,), (self.target_stride, self.units), (0,), (0,), (0,)]]
 
     @cached_property
     def places(self) -> np.ndarray:
@@ -141,8 +140,8 @@ class Plan:
             from_hidden = self._candidate_first(weight_hh.reshape(-1, units, units))
             _into_panels(view[INPUT], from_inputs)
             _into_panels(view[HIDDEN], from_hidden)
-            view[HIDDEN_BACK][:, :units, :units] = from_hidden
-            view[INPUT_BACK][:, :units, :inputs] = from_inputs
+            view[HIDDEN_BACKWARD][:, :units, :units] = from_hidden
+            view[INPUT_BACKWARD][:, :units, :inputs] = from_inputs
             first, stop = cells.INPUT_PLANES[self.number]
             begin, end = cells.HIDDEN_PLANES[self.number]
             view[BIAS][first:stop, :units] = bias_ih.reshape(-1, units)
@@ -155,7 +154,7 @@ class Plan:
             view = views[-1]
             view[BIAS][: self.targets] = bias
             view[INPUT][:units, : self.targets] = weight.T
-            view[HIDDEN_BACK][:, :units] = weight
+            view[HIDDEN_BACKWARD][:, :units] = weight
         return flat
 
     def unpack(self, gradients: np.ndarray) -> list[np.ndarray]:
@@ -189,10 +188,10 @@ class Plan:
 
 
 def _into_panels(panels: np.ndarray, gates: np.ndarray) -> None:
-    """Weights (gates, units, depth) into panels (units / 16, depth, gates, 16), which may have room for more."""
+    """Weights (gates, units, depth) into panels (see `gates`), which may have room for more."""
     count, units, depth = gates.shape
-    full, rest = divmod(units, COLUMNS)
-    whole = gates[:, : units - rest].reshape(count, full, COLUMNS, depth)
+    full, rest = divmod(units, PANEL_COLUMNS)
+    whole = gates[:, : units - rest].reshape(count, full, PANEL_COLUMNS, depth)
     panels[:full, :depth] = whole.transpose(1, 3, 0, 2)
     if rest:
         panels[full, :depth, :, :rest] = gates[:, units - rest :].transpose(2, 0, 1)
@@ -208,7 +207,7 @@ def _length(shapes: list[list[tuple[int, ...]]]) -> int:
 
 def _places(shapes: list[list[tuple[int, ...]]]) -> np.ndarray:
     lengths = _lengths(shapes)
-    return (np.cumsum(lengths) - lengths).reshape(-1, _PARTS)
+    return (np.cumsum(lengths) - lengths).reshape(-1, PARTS)
 
 
 def _views(flat: np.ndarray, shapes: list[list[tuple[int, ...]]], places: np.ndarray) -> list[list[np.ndarray]]:

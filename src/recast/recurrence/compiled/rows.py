@@ -5,18 +5,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
 
-from recast.recurrence.compiled.packing import up
-from recast.recurrence.compiled.tile import ROWS
-
-_BLOCK = 16
-"""Rows of a block that has a way back, at most: more would not stay in the caches with the gates of a few steps."""
-_LARGE_BLOCKS = (64, 32)
-"""Rows of a block that has none; the more, the rarer the weights come from the second cache."""
-_LANES = 16
-"""Sums of gradients that are kept apart at most; what is added in which order must not depend on the threads."""
+from recast.recurrence.compiled.layout import BLOCK_ROWS, GRADIENT_SUMS, LARGE_BLOCK_ROWS, TILE_ROWS, round_up
 
 
-class Rows(NamedTuple):
+class RowBlock(NamedTuple):
     """Rows `first` to `stop` of a batch, with room for `room`."""
 
     first: int
@@ -24,25 +16,25 @@ class Rows(NamedTuple):
     room: int
 
 
-def blocks(batch: int, *, keep: bool, threads: int) -> list[Rows]:
+def blocks(batch: int, *, keep: bool, threads: int) -> list[RowBlock]:
     """The rows of a batch in blocks of nearly the same size.
 
     Args:
         batch: Number of rows.
-        keep: Whether there is a way back. Blocks are then the same whatever the number of threads, as sums of
+        keep: Whether there is a backward pass. Blocks are then the same whatever the number of threads, as sums of
             gradients depend on them; a row's states do not.
         threads: Blocks that run side by side.
     """
-    fitting = (size for size in _LARGE_BLOCKS if batch >= size * threads)
-    count = -(-batch // (_BLOCK if keep else next(fitting, _BLOCK)))
-    room = up(-(-batch // count), ROWS)
-    return [Rows(first, min(first + room, batch), room) for first in range(0, batch, room)]
+    fitting = (size for size in LARGE_BLOCK_ROWS if batch >= size * threads)
+    count = -(-batch // (BLOCK_ROWS if keep else next(fitting, BLOCK_ROWS)))
+    room = round_up(-(-batch // count), TILE_ROWS)
+    return [RowBlock(first, min(first + room, batch), room) for first in range(0, batch, room)]
 
 
-def lanes(count: int) -> list[range]:
-    """The blocks in runs of neighbours; those of a run share one sum of gradients."""
-    runs = min(count, _LANES)
-    return [range(run * count // runs, (run + 1) * count // runs) for run in range(runs)]
+def gradient_groups(count: int) -> list[range]:
+    """The blocks in groups of neighbours; those of a group share one sum of gradients."""
+    groups = min(count, GRADIENT_SUMS)
+    return [range(group * count // groups, (group + 1) * count // groups) for group in range(groups)]
 
 
 def in_threads(work: Callable[[Any], Any], items: Sequence[Any], threads: int) -> list[Any]:

@@ -10,13 +10,9 @@ from numba.core.extending import intrinsic, overload
 from numba.np.arrayobj import make_array
 
 from recast.recurrence.compiled.code import Code
-from recast.recurrence.compiled.options import OPTIONS
+from recast.recurrence.compiled.jit import JIT_OPTIONS
+from recast.recurrence.compiled.layout import TILE_ROWS, accumulators
 from recast.recurrence.compiled.vectors import vector_bytes
-
-COLUMNS = 16
-"""A result has a multiple of so many columns."""
-ROWS = 4
-"""A result has a multiple of so many rows."""
 
 
 def lowered(context, builder, signature, args):
@@ -60,7 +56,7 @@ def _make_tile(rows, vectors):
 
 
 def product(out, o, so, start, s, ss, left, l, sl, dl, right, r, dr, rows, columns, depth):
-    """Computes out = start + left @ right, `rows` x `columns`, multiples of `ROWS` and `COLUMNS`.
+    """Computes out = start + left @ right, `rows` x `columns`, multiples of `TILE_ROWS` and `PANEL_COLUMNS`.
 
     Arrays are flat; after each come the place of its first number and its strides, all counted in numbers:
 
@@ -71,12 +67,13 @@ def product(out, o, so, start, s, ss, left, l, sl, dl, right, r, dr, rows, colum
     raise NotImplementedError  # compiled code calls what `_product` gives
 
 
-@overload(product, jit_options=OPTIONS)
+@overload(product, jit_options=JIT_OPTIONS)
 def _product(out, o, so, start, s, ss, left, l, sl, dl, right, r, dr, rows, columns, depth):
     lanes = vector_bytes() // (out.dtype.bitwidth // 8)
-    # 16 sums in 32 registers, or 8 in 16: enough to hide how long a product takes, with room for its factors.
-    widest, tall = (4, 16) if vector_bytes() == 64 else (2, 8)
-    wide, half, narrow, column = (_make_tile(*shape) for shape in ((ROWS, widest), (ROWS, 2), (ROWS, 1), (tall, 1)))
+    widest, tall = accumulators() // TILE_ROWS, accumulators()
+    wide, half, narrow, column = (
+        _make_tile(*shape) for shape in ((TILE_ROWS, widest), (TILE_ROWS, 2), (TILE_ROWS, 1), (tall, 1))
+    )
     wide_columns, half_columns = widest * lanes, 2 * lanes
 
     def run(out, o, so, start, s, ss, left, l, sl, dl, right, r, dr, rows, columns, depth):
@@ -93,8 +90,8 @@ def _product(out, o, so, start, s, ss, left, l, sl, dl, right, r, dr, rows, colu
                     narrow(out, a, so, start, b, ss, left, c, sl, dl, right, r + j, dr, depth)
                 else:
                     column(out, a, so, start, b, ss, left, c, sl, dl, right, r + j, dr, depth)
-                    i += tall - ROWS
-                i += ROWS
+                    i += tall - TILE_ROWS
+                i += TILE_ROWS
             j += wide_columns if over >= wide_columns else half_columns if over >= half_columns else lanes
 
     return run

@@ -12,7 +12,8 @@ _PROBE = """define <16 x float> @f(<16 x float> %a, <16 x float> %b) {
   %c = fadd <16 x float> %a, %b
   ret <16 x float> %c
 }"""
-_REGISTERS = {"zmm": 64, "ymm": 32}
+_AVX512 = 64
+_REGISTERS = {"zmm": _AVX512, "ymm": 32}
 _SMALLEST = 16
 
 
@@ -28,3 +29,8 @@ def vector_bytes() -> int:
     assembly = machine.emit_assembly(llvm.parse_assembly(_PROBE))
     found = set(re.findall(r"[xyz]mm", assembly))
     return max((size for register, size in _REGISTERS.items() if register in found), default=_SMALLEST)
+
+
+def registers() -> int:
+    """Vector registers that code may use at once: 32 with AVX-512, else 16."""
+    return 32 if vector_bytes() == _AVX512 else 16

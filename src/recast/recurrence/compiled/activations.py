@@ -18,7 +18,7 @@ import numpy as np
 from numba import float32, int32, int64
 from numba.core.extending import overload, register_jitable
 
-from recast.recurrence.compiled.options import OPTIONS
+from recast.recurrence.compiled.jit import JIT_OPTIONS
 
 
 def choose(condition, one, other):
@@ -26,7 +26,7 @@ def choose(condition, one, other):
     return condition.choose(one, other)
 
 
-@overload(choose, jit_options=OPTIONS)
+@overload(choose, jit_options=JIT_OPTIONS)
 def _choose(condition, one, other):
     return lambda condition, one, other: one if condition else other
 
@@ -35,7 +35,7 @@ def _floor(x):
     return x.floor()
 
 
-@overload(_floor, jit_options=OPTIONS)
+@overload(_floor, jit_options=JIT_OPTIONS)
 def _floor_of_a_number(x):
     def floor(x):
         return np.floor(x)
@@ -47,7 +47,7 @@ def _two_to(k):
     return k.two_to()
 
 
-@overload(_two_to, jit_options=OPTIONS)
+@overload(_two_to, jit_options=JIT_OPTIONS)
 def _two_to_a_number(k):
     # The exponent's bits.
     return lambda k: np.int64((int64(int32(k)) + 1023) << 52).view(np.float64)
@@ -63,7 +63,7 @@ _R0, _R1, _R2, _R3 = (float32(p * 4.0 ** (3 - power)) for power, p in enumerate(
 _S0, _S1, _S2, _S3 = (float32(q * 4.0 ** (4 - power)) for power, q in enumerate(_Q))
 
 
-@register_jitable(**OPTIONS)
+@register_jitable(**JIT_OPTIONS)
 def _tanh32(x):
     s = x * x
     p = ((_P3 * s + _P2) * s + _P1) * s + _P0
@@ -72,7 +72,7 @@ def _tanh32(x):
     return choose(x < -_BOUND, float32(-1), above)
 
 
-@register_jitable(**OPTIONS)
+@register_jitable(**JIT_OPTIONS)
 def _sigmoid32(x):
     s = x * x
     p = ((_R3 * s + _R2) * s + _R1) * s + _R0
@@ -90,7 +90,7 @@ _LARGEST = 700.0
 _TAYLOR = tuple(1 / math.factorial(n) for n in range(14))
 
 
-@register_jitable(**OPTIONS)
+@register_jitable(**JIT_OPTIONS)
 def _exp64(x):
     inside = choose(x > _LARGEST, _LARGEST, choose(x < -_LARGEST, -_LARGEST, x))
     k = _floor(inside * _LOG2E + 0.5)
@@ -113,12 +113,12 @@ def _exp64(x):
     return choose(x > _LARGEST, math.inf, p * _two_to(k))
 
 
-@register_jitable(**OPTIONS)
+@register_jitable(**JIT_OPTIONS)
 def _tanh64(x):
     return 1.0 - 2.0 / (1.0 + _exp64(2.0 * x))
 
 
-@register_jitable(**OPTIONS)
+@register_jitable(**JIT_OPTIONS)
 def _sigmoid64(x):
     return 1.0 / (1.0 + _exp64(-x))
 
@@ -133,11 +133,11 @@ def sigmoid(x):
     return _sigmoid32(x) if x.is_single else _sigmoid64(x)
 
 
-@overload(tanh, jit_options=OPTIONS)
+@overload(tanh, jit_options=JIT_OPTIONS)
 def _tanh(x):
     return _tanh32 if x == float32 else _tanh64
 
 
-@overload(sigmoid, jit_options=OPTIONS)
+@overload(sigmoid, jit_options=JIT_OPTIONS)
 def _sigmoid(x):
     return _sigmoid32 if x == float32 else _sigmoid64

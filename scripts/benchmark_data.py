@@ -28,7 +28,6 @@ from recast.cells.gru import GRU
 from recast.datamodule import ForecastDataModule
 from recast.heads.point import Point
 from recast.models.encoder_decoder import EncoderDecoder
-from recast.panel import Panel
 from recast.prepare.windows import Windows
 from recast.schedules.never import Never
 from recast.series.autoregressive import AR2

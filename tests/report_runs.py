@@ -106,14 +106,15 @@ def write_per_origin(folder: Path, losses: Mapping[str, np.ndarray]) -> None:
 
 
 def write_ranked(folder: Path, horizon: int = 4, band: bool = False) -> None:
-    lines = ["rank,origin,lead,time,true,forecast,lower,upper"]
+    lines = ["rank,loss,error,origin,target,lead,time,true,forecast,lower,upper,level"]
     for place, rank in enumerate(("best", "median", "worst")):
         origin = START + 50 * place * STEP
         for lead in range(1 - 2 * horizon, horizon + 1):
             true = float(np.sin(lead / 3 + place))
             forecast = f"{true + 0.1 * place * lead}" if lead > 0 else ""
-            ends = f"{true - 0.3},{true + 0.3}" if band and lead > 0 else ","
-            lines.append(f"{rank},{origin},{lead},{origin + lead * STEP},{true},{forecast},{ends}")
+            ends = f"{true - 0.3},{true + 0.3},0.9" if band and lead > 0 else ",,"
+            error = (0.1 * place) ** 2 * np.mean(np.arange(1, horizon + 1) ** 2)
+            lines.append(f"{rank},mse,{error},{origin},level,{lead},{origin + lead * STEP},{true},{forecast},{ends}")
     (folder / "ranked_forecasts.csv").write_text("\n".join(lines) + "\n")
 
 

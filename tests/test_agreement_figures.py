@@ -13,6 +13,7 @@ from recast.callbacks.agreement_figures import AgreementFigures
 from recast.cells.rnn import RNN
 from recast.datamodule import ForecastDataModule
 from recast.errors import ConfigurationError
+from recast.figures.agreement import TargetPairs
 from recast.heads.point import Point
 from recast.models.encoder_decoder import EncoderDecoder
 from recast.prepare.windows import Windows
@@ -44,15 +45,15 @@ def scored(tmp_path: Any, callback: AgreementFigures, *, panel: bool = False) ->
 
 def test_forecast_and_truth_of_every_window_meet(tmp_path, monkeypatch):
     drawn = []
-    original = agreement_figures.predicted_against_true
+    original = agreement_figures.targets_against_true
 
-    def watched(truth: np.ndarray, forecast: np.ndarray, **options: str) -> Any:
-        drawn.append((truth, forecast, options["title"]))
-        return original(truth, forecast, **options)
+    def watched(targets: list[TargetPairs], *, title: str) -> Any:
+        drawn.append((targets[0].truth, targets[0].forecast, title))
+        return original(targets, title=title)
 
-    monkeypatch.setattr(agreement_figures, "predicted_against_true", watched)
+    monkeypatch.setattr(agreement_figures, "targets_against_true", watched)
     task, data = scored(tmp_path, AgreementFigures(lead=2))
-    assert [title.split(": ")[1] for _, _, title in drawn] == ["train, 2 steps ahead", "test, 2 steps ahead"]
+    assert [title for _, _, title in drawn] == ["train, 2 steps ahead", "test, 2 steps ahead"]
     for (truth, forecast, _), part in zip(drawn, ("train", "test"), strict=True):
         loader = data.loader(part)
         batch = loader.gather(loader.starts)

@@ -19,8 +19,8 @@ from recast.errors import ConfigurationError, DataError
 from recast.figures.agreement import MANY, predicted_against_true, predicted_series
 from recast.figures.leads import by_last_error, lead_errors, spread, step_seconds
 from recast.figures.paint import ACCENT, cut, digits, fold
-from recast.figures.panel import Panel
 from recast.figures.panels import forecast_panels
+from recast.figures.plot import Plot
 from recast.figures.png import save
 from recast.figures.sheet import Sheet, numbers
 from recast.figures.terminal import terminal_forecast, terminal_lead_errors
@@ -35,14 +35,14 @@ def tide_panel(context=300, horizon=100, *, step=600, shift=0, title="origin 202
     mean = values[context:] + 0.05
     reach = 0.3 * np.sqrt(np.arange(1, horizon + 1) / horizon)
     past, future = slice(context), slice(context, None)
-    return Panel(title, times[past], values[past], times[future], values[future], mean, mean - reach, mean + reach, 0.9)
+    return Plot(title, times[past], values[past], times[future], values[future], mean, mean - reach, mean + reach, 0.9)
 
 
 def step_panel(context=50, horizon=10):
     values = np.sin(np.arange(context + horizon) / 3)
     steps = np.arange(context + horizon)
     future = slice(context, None)
-    return Panel("series 3", steps[:context], values[:context], steps[future], values[future], values[future] * 0.9)
+    return Plot("series 3", steps[:context], values[:context], steps[future], values[future], values[future] * 0.9)
 
 
 def curves():
@@ -95,7 +95,7 @@ def assert_readable(figure):
         assert not overlaps(first, second), (one, other)
 
 
-# Panel
+# Plot
 
 
 @pytest.mark.parametrize(
@@ -500,7 +500,7 @@ def test_text_forecast_fits_and_has_a_legend(width, height, colour, kind):
 
 def test_text_forecast_puts_values_where_they_belong():
     steps = np.arange(100)
-    panel = Panel("ramp", steps[:60], steps[:60] * 1.0, steps[60:], None, steps[60:] * 1.0)
+    panel = Plot("ramp", steps[:60], steps[:60] * 1.0, steps[60:], None, steps[60:] * 1.0)
     rows = terminal_forecast(panel, unit="", width=80, height=24).split("\n")
     assert "truth" not in rows[1]
     places = [(row.rindex("●"), index) for index, row in enumerate(rows[2:]) if "●" in row]
@@ -512,13 +512,13 @@ def test_text_forecast_puts_values_where_they_belong():
 
 def test_text_axis_keeps_its_length_where_values_are_missing():
     steps = np.arange(100.0)
-    panel = Panel("cut", steps[:50], steps[:50], steps[50:], None, np.where(steps[50:] < 75, steps[50:], np.nan))
+    panel = Plot("cut", steps[:50], steps[:50], steps[50:], None, np.where(steps[50:] < 75, steps[50:], np.nan))
     rows = terminal_forecast(panel, unit="", width=80, height=24).split("\n")[2:]
     assert max(row.rindex("●") for row in rows if "●" in row) < 65
 
 
 def test_text_forecast_of_a_constant_series_lies_in_the_middle():
-    panel = Panel("flat", np.arange(5), np.full(5, 7.0), np.arange(5, 9), None, np.full(4, 7.0))
+    panel = Plot("flat", np.arange(5), np.full(5, 7.0), np.arange(5, 9), None, np.full(4, 7.0))
     rows = terminal_forecast(panel, unit="", width=60, height=21).split("\n")[2:-1]
     (row,) = [index for index, line in enumerate(rows) if "●" in line]
     assert 5 <= row <= 11

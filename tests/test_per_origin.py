@@ -243,8 +243,9 @@ def test_ranks_are_smallest_lower_median_and_largest(errors, expected):
 def test_without_errors_nothing_is_ranked(errors):
     assert ranks(np.array(errors)) == {}
     data = small_data()
-    table = ranked_forecasts(task_of(data), data, "test", np.array(errors))
-    assert table.to_csv(index=False).strip() == "rank,origin,lead,time,true,forecast,lower,upper"
+    table = ranked_forecasts(task_of(data), data, "test", np.array(errors), "mse")
+    expected = "rank,loss,error,origin,target,lead,time,true,forecast,lower,upper,level"
+    assert table.to_csv(index=False).strip() == expected
 
 
 @pytest.mark.parametrize(("context", "shown"), [(6, 6), (12, 8)])
@@ -258,6 +259,9 @@ def test_forecasts_by_rank_are_those_of_the_table(context, shown):
     for (rank, origin), rows in ranked.groupby(["rank", "origin"]):
         expected = {"best": errors.iloc[0], "median": errors.iloc[(len(errors) - 1) // 2], "worst": errors.iloc[-1]}
         assert table.loc[origin, "model:mse"] == expected[rank]
+        assert (rows["error"] == expected[rank]).all()
+        assert set(rows["loss"]) == {"mse"}
+        assert set(rows["target"]) == {data.spec.names[0]}
         row = int(table.loc[origin, "row"])
         assert rows["lead"].tolist() == list(range(1 - shown, 5))
         span = slice(row + 1 - shown, row + 5)
@@ -267,7 +271,7 @@ def test_forecasts_by_rank_are_those_of_the_table(context, shown):
         ahead = rows[rows["lead"] > 0]
         assert rows[rows["lead"] <= 0]["forecast"].isna().all()
         assert ((ahead["forecast"] - ahead["true"]) ** 2).mean() == pytest.approx(expected[rank], rel=1e-4)
-        assert rows[["lower", "upper"]].isna().all(axis=None)
+        assert rows[["lower", "upper", "level"]].isna().all(axis=None)
 
 
 def test_bands_are_quantiles_of_the_samples():
@@ -280,7 +284,8 @@ def test_bands_are_quantiles_of_the_samples():
     loader = data.loader("test")
     samples = task.eval().forecast(loader.gather(loader.starts[chosen])).samples.numpy()[..., 0]
     ahead = ranked[ranked["lead"] > 0]
-    lower, upper = np.quantile(samples, [0.05, 0.95], axis=0)
+    assert ahead["level"].tolist() == [0.9] * len(ahead)
+    lower, upper = np.quantile(samples, [0.05, 0.95], axis=0, method="weibull")
     np.testing.assert_allclose(ahead["lower"], lower.ravel(), rtol=1e-12)
     np.testing.assert_allclose(ahead["upper"], upper.ravel(), rtol=1e-12)
     np.testing.assert_allclose(ahead["forecast"], samples.mean(axis=0).ravel(), rtol=1e-5)

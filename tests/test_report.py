@@ -797,10 +797,12 @@ def test_forecasts_of_each_rank(found, sweep):
     assert middle is not None
     # Scores rise with the seed.
     assert middle.seed == "2"
-    panels = read_forecasts(middle.folder / "ranked_forecasts.csv")
+    (target,) = read_forecasts(middle.folder / "ranked_forecasts.csv", {"level": "m"})
+    assert (target.name, target.unit) == ("level", "m")
+    panels = target.panels
     assert [panel.title.split(":")[0] for panel in panels] == ["best", "median", "worst"]
     assert [len(panel.mean) for panel in panels] == [4, 4, 4]
-    assert panels[1].title == "median: from 2020-01-01 08:20, MSE 0.0750"
+    assert panels[1].title == "median: from 2020-01-01 08:20, mse 0.0750"
     assert panels[0].context_times[-1] == np.datetime64("2020-01-01T00:00")
 
 

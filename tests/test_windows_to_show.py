@@ -3,16 +3,20 @@
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from recast.callbacks.windows_to_show import evenly, forecast_windows
 from recast.cells.gru import GRU
 from recast.datamodule import ForecastDataModule
 from recast.heads.gaussian import Gaussian
+from recast.heads.point import Point
+from recast.heads.quantile import Quantile
 from recast.models.encoder_decoder import EncoderDecoder
 from recast.prepare.windows import Windows
 from recast.schedules.never import Never
 from recast.series.autoregressive import AR2
+from recast.series.csv_file import CsvSource
 from recast.series.sines import TwoSines
 from recast.task import ForecastTask
 
@@ -24,19 +28,21 @@ def test_evenly_spread_without_repetition(count, wanted):
     assert all(0 <= number < count for number in chosen)
 
 
-def shown(source):
+def shown(source, head=None):
     data = ForecastDataModule(source=source, windows=Windows(context=20, horizon=5))
     model = EncoderDecoder(
         spec=data.spec,
         cell=partial(GRU, hidden_size=4),
-        head=Gaussian(),
+        head=head or Gaussian(),
         schedule=Never(),
     )
     return forecast_windows(ForecastTask(model=model, samples=30), data, "test", 3), data
 
 
 def test_truth_and_context_are_the_rows_around_the_origin():
-    panels, data = shown(AR2(rows=400))
+    (target,), data = shown(AR2(rows=400))
+    assert (target.name, target.unit) == (data.spec.names[0], data.spec.units[0])
+    panels = target.panels
     values = data.prepared.series.values[:, 0]
     for panel in panels:
         origin = int(np.searchsorted(data.prepared.series.times, panel.context_times[-1]))
@@ -47,8 +53,34 @@ def test_truth_and_context_are_the_rows_around_the_origin():
 
 
 def test_series_of_a_panel_are_numbered_and_others_dated():
-    panels, _ = shown(TwoSines(series=40, length=25))
-    numbers = [int(panel.title.removeprefix("series ")) for panel in panels]
+    (target,), _ = shown(TwoSines(series=40, length=25))
+    numbers = [int(panel.title.removeprefix("series ")) for panel in target.panels]
     assert all(32 < number <= 40 for number in numbers)
-    dated, _ = shown(AR2(rows=400))
-    assert all(panel.title.startswith("from ") for panel in dated)
+    (dated,), _ = shown(AR2(rows=400))
+    assert all(panel.title.startswith("from ") for panel in dated.panels)
+
+
+def several(tmp_path, targets=3):
+    """Sines of different sizes side by side."""
+    steps = np.arange(300)
+    table = {"time": pd.date_range("2020-01-01", periods=300, freq="h")}
+    table |= {f"v{i}": (10.0**i) * np.sin(steps / (5 + i)) for i in range(targets)}
+    pd.DataFrame(table).to_csv(tmp_path / "several.csv", index=False)
+    names = [f"v{i}" for i in range(targets)]
+    return CsvSource(path=str(tmp_path / "several.csv"), time="time", targets=names)
+
+
+@pytest.mark.parametrize("head", [Gaussian(), Quantile(), Quantile(levels=[0.2, 0.5, 0.7]), Point()])
+def test_every_target_has_its_own_panels_and_band(tmp_path, head):
+    targets, data = shown(several(tmp_path), head=head)
+    assert [target.name for target in targets] == ["v0", "v1", "v2"]
+    values = data.prepared.series.values
+    for place, target in enumerate(targets):
+        assert len(target.panels) == 3
+        for panel in target.panels:
+            origin = int(np.searchsorted(data.prepared.series.times, panel.context_times[-1]))
+            assert np.array_equal(panel.truth, values[origin + 1 : origin + 6, place])
+            assert panel.level == (None if isinstance(head, Point) else pytest.approx(0.4 if head.size == 3 else 0.9))
+            if panel.band is not None:
+                assert np.all(panel.lower < panel.mean)
+                assert np.all(panel.mean < panel.upper)

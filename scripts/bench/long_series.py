@@ -54,8 +54,6 @@ def _series(rows: int) -> Any:
     import numpy as np
     from peers.series import STEP, tide
 
-    from recast.panel import Panel
-
     return Series(
         times=np.datetime64("2000-01-01", "ns") + np.arange(rows) * np.timedelta64(STEP, "m"),
         values=tide(rows)[:, None],

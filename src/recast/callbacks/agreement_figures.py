@@ -9,7 +9,7 @@ import torch
 from recast.callbacks.forecast_figures import log_figure
 from recast.datamodule import ForecastDataModule
 from recast.errors import ConfigurationError
-from recast.figures.agreement import predicted_against_true, predicted_series
+from recast.figures.agreement import TargetPairs, targets_against_true, targets_over_time
 from recast.options import PositiveInt, checked
 from recast.task import ForecastTask
 
@@ -18,7 +18,7 @@ class AgreementFigures(pl.Callback):
     """Draws the forecasts of one lead against the truth when the test ends, over all windows of each part.
 
     Two pictures for each part, in TensorBoard and in `figures/` of the run's folder: forecast over truth with the line
-    on which they agree; and both over time, where the series is a single one. They show the first target, in its unit.
+    on which they agree; and both over time, where the series is a single one. Each target has a panel, in its unit.
 
     Args:
         parts: Parts that are drawn.
@@ -57,20 +57,22 @@ class AgreementFigures(pl.Callback):
         forecast = self._forecasts(task, data, part)
         panel, spec = data.prepared.panel, data.spec
         rows = starts.numpy() + spec.context + self.lead - 1
-        truth = panel.targets[rows, 0]
-        unit, title = spec.units[0], f"{spec.names[0]}: {part}, {self.lead} step{'s' * (self.lead > 1)} ahead"
+        targets = [
+            TargetPairs(name, unit, panel.targets[rows, target], forecast[:, target])
+            for target, (name, unit) in enumerate(zip(spec.names[: spec.targets], spec.units, strict=False))
+        ]
+        title = f"{part}, {self.lead} step{'s' * (self.lead > 1)} ahead"
         step = trainer.global_step
-        figure = predicted_against_true(truth, forecast, unit=unit, title=title)
+        figure = targets_against_true(targets, title=title)
         log_figure(trainer, f"{part}_predicted_against_true", figure, step)
         if panel.is_single:
-            times = panel.clock[rows]
-            figure = predicted_series(times, truth, forecast, unit=unit, title=title, timezone=spec.timezone)
+            figure = targets_over_time(panel.clock[rows], targets, title=title, timezone=spec.timezone)
             log_figure(trainer, f"{part}_predicted_series", figure, step)
 
     @torch.no_grad()
     def _forecasts(self, task: ForecastTask, data: ForecastDataModule, part: str) -> np.ndarray:
-        """The first target's forecast at the lead from every origin of a part, in order of time."""
+        """The forecast of all targets at the lead from every origin of a part, shape (origins, targets)."""
         loader = data.loader(part)
         # Every window once, in this process alone.
         batches = (data.windows_at(starts) for starts in loader.starts.split(loader.batch_size))
-        return np.concatenate([task.forecast(batch).mean[:, self.lead - 1, 0].cpu().numpy() for batch in batches])
+        return np.concatenate([task.forecast(batch).mean[:, self.lead - 1].cpu().numpy() for batch in batches])

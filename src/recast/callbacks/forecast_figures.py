@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from recast.callbacks.windows_to_show import forecast_windows, shown_part
 from recast.figures.leads import lead_errors
-from recast.figures.panels import forecast_panels
+from recast.figures.panels import target_panels
 from recast.figures.png import save
 from recast.metrics.description import of_pictures
 from recast.options import PositiveInt, checked
@@ -17,7 +17,8 @@ from recast.options import PositiveInt, checked
 class ForecastFigures(pl.Callback):
     """Draws forecasts from a few validation windows, and the error at each lead beside the baselines'.
 
-    Both go to TensorBoard and, under the same names, to `figures/` in the run's folder.
+    Of several targets each has a row of its own, with at most three windows side by side. Both go to TensorBoard and,
+    under the same names, to `figures/` in the run's folder.
 
     Args:
         every_n_epochs: Epochs between pictures; the last epoch is always drawn. [epochs]
@@ -44,10 +45,10 @@ class ForecastFigures(pl.Callback):
         errors = None if name is None else metrics[name].per_lead().cpu().numpy()
         if not trainer.is_global_zero:
             return
-        panels = forecast_windows(task, data, "validation", self.windows)
         spec = data.spec
-        title = f"{spec.names[0]}: validation, epoch {trainer.current_epoch + 1}"
-        figure = forecast_panels(panels, unit=spec.units[0], title=title, timezone=spec.timezone)
+        targets = forecast_windows(task, data, "validation", self.windows)
+        title = f"validation, epoch {trainer.current_epoch + 1}"
+        figure = target_panels(targets, title=title, timezone=spec.timezone)
         log_figure(trainer, "validation_forecasts", figure, trainer.global_step)
         if errors is not None and name is not None:
             curves = {**task.references, "model": errors}

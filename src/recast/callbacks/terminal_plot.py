@@ -1,6 +1,7 @@
 """The same pictures as text, where training is watched over a terminal."""
 
 import shutil
+from dataclasses import replace
 
 import lightning.pytorch as pl
 import torch
@@ -11,9 +12,11 @@ from recast.callbacks.windows_to_show import forecast_windows, shown_part
 from recast.figures.terminal import terminal_forecast
 from recast.options import PositiveInt, checked
 
+MOST_TARGETS = 4
+
 
 class TerminalPlot(pl.Callback):
-    """Prints a forecast from the middle of the validation part after every few epochs.
+    """Prints a forecast of each target (of the first four) from the middle of the validation part every few epochs.
 
     Args:
         every_n_epochs: Epochs between plots. [epochs]
@@ -34,12 +37,17 @@ class TerminalPlot(pl.Callback):
         if shown is None or not due or trainer.sanity_checking or not trainer.is_global_zero:
             return
         task, data = shown
-        (panel,) = forecast_windows(task, data, "validation", 1)
-        text = terminal_forecast(
-            panel,
-            unit=data.spec.units[0],
-            width=max(50, min(shutil.get_terminal_size().columns, 120)),
-            height=max(self.height, 13),
-            timezone=data.spec.timezone,
-        )
-        rich_print(Text(f"\nepoch {trainer.current_epoch + 1}, {text}"))
+        targets = forecast_windows(task, data, "validation", 1)
+        rich_print(Text(f"\nepoch {trainer.current_epoch + 1}"))
+        for target in targets[:MOST_TARGETS]:
+            (panel,) = target.panels
+            text = terminal_forecast(
+                replace(panel, title=f"{target.name}, {panel.title}"),
+                unit=target.unit,
+                width=max(50, min(shutil.get_terminal_size().columns, 120)),
+                height=max(self.height, 13),
+                timezone=data.spec.timezone,
+            )
+            rich_print(Text(text))
+        if len(targets) > MOST_TARGETS:
+            rich_print(Text(f"and {len(targets) - MOST_TARGETS} more targets"))

@@ -2,17 +2,17 @@
 
 import lightning.pytorch as pl
 import numpy as np
-import torch
 from jaxtyping import Int
 from lightning.fabric.utilities.apply_func import move_data_to_device
 from torch import Tensor
 
 from recast.datamodule import ForecastDataModule
-from recast.figures.panel import Panel as Drawn
+from recast.figures.plot import Plot
+from recast.figures.targets import TargetPanels
 from recast.panel import Panel
 from recast.task import ForecastTask
 
-LEVEL = 0.9  # of the band
+LEVEL = 0.9  # of the band, or the widest that the forecast knows
 
 
 def evenly(count: int, wanted: int) -> list[int]:
@@ -22,8 +22,8 @@ def evenly(count: int, wanted: int) -> list[int]:
     return np.linspace(0, count - 1, wanted + 2)[1:-1].round().astype(int).tolist()
 
 
-def forecast_windows(task: ForecastTask, data: ForecastDataModule, part: str, wanted: int) -> list[Drawn]:
-    """Free-running forecasts of the first target from a few origins spread over a part.
+def forecast_windows(task: ForecastTask, data: ForecastDataModule, part: str, wanted: int) -> list[TargetPanels]:
+    """Free-running forecasts of all targets from a few origins spread over a part.
 
     Args:
         task: The trained model; left in the mode it was in.
@@ -37,8 +37,8 @@ def forecast_windows(task: ForecastTask, data: ForecastDataModule, part: str, wa
 
 def panels_of(
     task: ForecastTask, data: ForecastDataModule, starts: Int[Tensor, " windows"], *, tail: int
-) -> list[Drawn]:
-    """Free-running forecasts of the first target from given windows.
+) -> list[TargetPanels]:
+    """Free-running forecasts of all targets from given windows.
 
     Args:
         task: The trained model; left in the mode it was in.
@@ -47,35 +47,39 @@ def panels_of(
         tail: Steps of the context that are shown, as far as there are so many. [steps]
     """
     spec = data.spec
-    panel = data.prepared.panel
-    times, values = panel.clock, panel.targets
+    series = data.prepared.panel
+    times, values = series.clock, series.targets
     batch = move_data_to_device(data.windows_at(starts), task.device)
     training = task.training
     task.eval()
     forecast = task.forecast(batch)
     task.train(training)
     tail = min(spec.context, tail)
-    panels = []
-    for window, start in enumerate(batch.start.tolist()):
+    level = None if forecast.widest is None else min(LEVEL, forecast.widest)
+    band = None if level is None else forecast.interval(level)
+    mean, ends = forecast.mean.cpu().numpy(), None if band is None else [end.cpu().numpy() for end in band]
+
+    def plot(window: int, start: int, target: int) -> Plot:
         origin = start + spec.context
         past, future = slice(origin - tail, origin), slice(origin, origin + spec.horizon)
-        band = {}
-        if forecast.samples is not None:
-            ends = torch.tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2], dtype=torch.float64, device=task.device)
-            lower, upper = forecast.samples[:, window, :, 0].quantile(ends, dim=0).cpu().numpy()
-            band = {"lower": lower, "upper": upper, "level": LEVEL}
-        panels.append(
-            Drawn(
-                title=_title(panel, origin - 1),
-                context_times=times[past],
-                context=values[past, 0],
-                future_times=times[future],
-                truth=values[future, 0],
-                mean=forecast.mean[window, :, 0].cpu().numpy(),
-                **band,
-            )
+        lower, upper = (None, None) if ends is None else (end[window, :, target] for end in ends)
+        return Plot(
+            title=_title(series, origin - 1),
+            context_times=times[past],
+            context=values[past, target],
+            future_times=times[future],
+            truth=values[future, target],
+            mean=mean[window, :, target],
+            lower=lower,
+            upper=upper,
+            level=level,
         )
-    return panels
+
+    rows = list(enumerate(batch.start.tolist()))
+    return [
+        TargetPanels(name, unit, tuple(plot(window, start, target) for window, start in rows))
+        for target, (name, unit) in enumerate(zip(spec.names[: spec.targets], spec.units, strict=False))
+    ]
 
 
 def _title(panel: Panel, row: int) -> str:

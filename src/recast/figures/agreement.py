@@ -1,6 +1,10 @@
 """Pictures of how well forecasts agree with what came true."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
@@ -14,6 +18,7 @@ from recast.figures.paint import (
     TICK_SIZE,
     TITLE_SIZE,
     TRUTH_STYLE,
+    WIDTH,
     blank,
     digits,
     fold,
@@ -23,8 +28,88 @@ from recast.figures.paint import (
     tidy,
     time_axis,
 )
+from recast.figures.targets import heading, shown_targets
 
 MANY = 2000  # points beyond which marks would only cover each other
+SQUARE = 3.6  # inches: a panel of truth and forecast
+ROW_HEIGHT, FRAME_HEIGHT = 1.35, 1.2  # inches: a panel over time, and what stands above and below all of them
+
+
+@dataclass(frozen=True, eq=False)
+class TargetPairs:
+    """Truth and forecast of one target.
+
+    Args:
+        name: Its name.
+        unit: Its unit; "" where it has none.
+        truth: What came true, any shape.
+        forecast: What was forecast, the same shape.
+    """
+
+    name: str
+    unit: str
+    truth: np.ndarray
+    forecast: np.ndarray
+
+
+def targets_against_true(targets: Sequence[TargetPairs], *, title: str) -> Figure:
+    """The picture of `predicted_against_true` for each target, of many targets for the first ones.
+
+    Args:
+        targets: The targets.
+        title: Heading, without the target.
+
+    Raises:
+        DataError: if the shapes of a target differ or it has no pair that is finite.
+    """
+    title = heading(title, [target.name for target in targets])
+    if len(targets) == 1:
+        (only,) = targets
+        return predicted_against_true(only.truth, only.forecast, unit=only.unit, title=title)
+    shown = shown_targets(targets)
+    columns = min(4, len(shown))
+    rows = -(-len(shown) // columns)
+    figure = blank(width=SQUARE * columns, height=SQUARE * rows + 0.5)
+    places = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
+    for spare in places[len(shown) :]:
+        spare.remove()
+    for axes, target in zip(places, shown, strict=False):
+        _draw_pairs(axes, target.truth, target.forecast, target.unit)
+        axes.set_title(fold(target.name, 40), fontsize=LABEL_SIZE, parse_math=False)
+    figure.suptitle(fold(title, 90), fontsize=TITLE_SIZE, parse_math=False)
+    return figure
+
+
+def targets_over_time(
+    times: np.ndarray, targets: Sequence[TargetPairs], *, title: str, timezone: str | None = None
+) -> Figure:
+    """The picture of `predicted_series` for each target, one above the other, of many targets for the first ones.
+
+    Args:
+        times: Dates or step numbers, shape (time,).
+        targets: The targets, with values of shape (time,).
+        title: Heading, without the target.
+        timezone: Zone of the dates, for the axis label; None where they have none.
+
+    Raises:
+        DataError: if the shapes differ or are not (time,).
+    """
+    title = heading(title, [target.name for target in targets])
+    if len(targets) == 1:
+        (only,) = targets
+        return predicted_series(times, only.truth, only.forecast, unit=only.unit, title=title, timezone=timezone)
+    shown = shown_targets(targets)
+    figure = blank(width=WIDTH, height=FRAME_HEIGHT + ROW_HEIGHT * len(shown))
+    places = figure.subplots(len(shown), 1, squeeze=False, sharex=True).ravel().tolist()
+    for row, (axes, target) in enumerate(zip(places, shown, strict=True)):
+        x_label = _draw_over_time(axes, times, target.truth, target.forecast, timezone)
+        name = fold(quantity(target.name, target.unit), 20)
+        name_axes(axes, x=x_label if row == len(shown) - 1 else "", y=name)
+    figure.suptitle(fold(title, 90), fontsize=TITLE_SIZE, parse_math=False)
+    figure.legend(
+        *places[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=TICK_SIZE
+    )
+    return figure
 
 
 def predicted_against_true(truth: np.ndarray, forecast: np.ndarray, *, unit: str, title: str) -> Figure:
@@ -42,13 +127,19 @@ def predicted_against_true(truth: np.ndarray, forecast: np.ndarray, *, unit: str
     Raises:
         DataError: if the shapes differ or no pair is finite.
     """
+    figure = blank(width=640 / DPI)
+    _draw_pairs(figure.add_subplot(), truth, forecast, unit)
+    if title:
+        figure.axes[0].set_title(fold(title, 60), fontsize=TITLE_SIZE, parse_math=False)
+    return figure
+
+
+def _draw_pairs(axes: Axes, truth: np.ndarray, forecast: np.ndarray, unit: str) -> None:
     _check_shapes(truth, forecast)
     finite = np.isfinite(truth) & np.isfinite(forecast)
     if not finite.any():
         raise DataError(f"predicted against true: none of the {truth.size} pairs is finite")
     x, y = truth[finite], forecast[finite]
-    figure = blank(width=640 / DPI)
-    axes = figure.add_subplot()
     tidy(axes)
     low, high = min(x.min(), y.min()), max(x.max(), y.max())
     margin = 0.03 * (high - low) or 0.5
@@ -59,7 +150,7 @@ def predicted_against_true(truth: np.ndarray, forecast: np.ndarray, *, unit: str
         counts = axes.hexbin(
             x, y, gridsize=50, mincnt=1, bins="log", cmap="cividis_r", linewidths=0.1, extent=(*limits, *limits)
         )
-        bar = figure.colorbar(counts, ax=axes, shrink=0.8, pad=0.02)
+        bar = axes.figure.colorbar(counts, ax=axes, shrink=0.8, pad=0.02)
         bar.set_ticks(_round_counts(counts.get_clim()[1] or 1.0), minor=False)
         bar.minorticks_off()
         bar.formatter = StrMethodFormatter("{x:,.0f}")
@@ -78,9 +169,6 @@ def predicted_against_true(truth: np.ndarray, forecast: np.ndarray, *, unit: str
         parse_math=False,
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8},
     )
-    if title:
-        axes.set_title(fold(title, 60), fontsize=TITLE_SIZE, parse_math=False)
-    return figure
 
 
 def predicted_series(
@@ -99,22 +187,30 @@ def predicted_series(
     Raises:
         DataError: if the shapes differ or are not (time,).
     """
+    figure = blank()
+    axes = figure.add_subplot()
+    x_label = _draw_over_time(axes, times, truth, forecast, timezone)
+    name_axes(axes, x=x_label, y=unit)
+    if title:
+        axes.set_title(fold(title, 90), fontsize=TITLE_SIZE, parse_math=False)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=TICK_SIZE)
+    return figure
+
+
+def _draw_over_time(
+    axes: Axes, times: np.ndarray, truth: np.ndarray, forecast: np.ndarray, timezone: str | None
+) -> str:
+    """Draws both curves; the label of the time axis."""
     _check_shapes(truth, forecast)
     if times.ndim != 1 or times.shape != truth.shape:
         raise DataError(f"predicted series: times has shape {times.shape} and truth {truth.shape}, expected (time,)")
-    figure = blank()
-    axes = figure.add_subplot()
     tidy(axes)
     x_label = time_axis(axes, times, ticks=9, timezone=timezone)
     few = mark(times)
     axes.plot(times, truth, label="truth", marker=few, **TRUTH_STYLE)
     axes.plot(times, forecast, label="forecast", marker=few, **FORECAST_STYLE)
     axes.margins(x=0.03 if few else 0.015)
-    name_axes(axes, x=x_label, y=unit)
-    if title:
-        axes.set_title(fold(title, 90), fontsize=TITLE_SIZE, parse_math=False)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=TICK_SIZE)
-    return figure
+    return x_label
 
 
 def _round_counts(most: float) -> list[float]:

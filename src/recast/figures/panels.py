@@ -16,19 +16,24 @@ from recast.figures.paint import (
     TICK_SIZE,
     TITLE_SIZE,
     TRUTH_STYLE,
+    WIDTH,
     blank,
     fold,
     mark,
     name_axes,
+    quantity,
     tidy,
     time_axis,
 )
-from recast.figures.panel import Panel
+from recast.figures.plot import Plot
+from recast.figures.targets import TargetPanels, heading, shown_targets
 
 MOST = 6  # more panels than this are too small to read
+MOST_COLUMNS = 3
+ROW_HEIGHT, FRAME_HEIGHT = 1.35, 1.5  # inches: a row of panels, and what stands above and below all of them
 
 
-def forecast_panels(panels: Sequence[Panel], *, unit: str, title: str, timezone: str | None = None) -> Figure:
+def forecast_panels(panels: Sequence[Plot], *, unit: str, title: str, timezone: str | None = None) -> Figure:
     """Forecasts side by side: the end of the input, the truth, the forecast and its band.
 
     A forecast of the future is one panel without truth.
@@ -49,7 +54,6 @@ def forecast_panels(panels: Sequence[Panel], *, unit: str, title: str, timezone:
     places = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     for spare in places[len(panels) :]:
         spare.remove()
-    legend: dict[str, Any] = {}
     for index, (axes, panel) in enumerate(zip(places, panels, strict=False)):
         tidy(axes)
         x_label = time_axis(
@@ -60,6 +64,54 @@ def forecast_panels(panels: Sequence[Panel], *, unit: str, title: str, timezone:
             axes.set_title(fold(panel.title, 100 // columns), fontsize=LABEL_SIZE, loc="left", parse_math=False)
         lowest_of_column = index + columns >= len(panels)
         name_axes(axes, x=x_label if lowest_of_column else "", y=unit if index % columns == 0 else "")
+    _frame(figure, title)
+    return figure
+
+
+def target_panels(
+    targets: Sequence[TargetPanels], *, title: str, timezone: str | None = None, width: float = WIDTH
+) -> Figure:
+    """Forecasts of all targets: a row for each of them, a column for each window.
+
+    A single target has the picture of `forecast_panels`. Of many targets the first are shown, and the heading says so;
+    of many windows likewise the first three.
+
+    Args:
+        targets: The targets, each with a panel for the same windows.
+        title: Heading of the picture, without the target; "" for none.
+        timezone: Zone of the dates, for the axis label; None where they have none.
+        width: Width of a picture of several targets. [inches]
+
+    Raises:
+        DataError: if there are no panels, or too many of a single target.
+    """
+    title = heading(title, [target.name for target in targets])
+    if len(targets) == 1:
+        return forecast_panels(targets[0].panels, unit=targets[0].unit, title=title, timezone=timezone)
+    shown = shown_targets(targets)
+    columns = min(MOST_COLUMNS, min((len(target.panels) for target in shown), default=0))
+    if not columns:
+        raise DataError("target_panels: found no panels, expected at least one for each target")
+    figure = blank(width=width, height=FRAME_HEIGHT + ROW_HEIGHT * len(shown))
+    places = figure.subplots(len(shown), columns, squeeze=False, sharex="col")
+    for row, (target, axes_of_row) in enumerate(zip(shown, places, strict=True)):
+        for column, (axes, panel) in enumerate(zip(axes_of_row, target.panels, strict=False)):
+            tidy(axes)
+            dates = timezone if panel.dated else None
+            x_label = time_axis(axes, panel.context_times, ticks=9 - 2 * columns, timezone=dates)
+            _draw(axes, panel)
+            if row == 0 and panel.title:
+                axes.set_title(fold(panel.title, int(11 * width / columns)), fontsize=TICK_SIZE, parse_math=False)
+            name = fold(quantity(target.name, target.unit), 20) if column == 0 else ""
+            name_axes(axes, x=x_label if row == len(shown) - 1 else "", y=name)
+    _frame(figure, title)
+    return figure
+
+
+def _frame(figure: Figure, title: str) -> None:
+    """The heading, and the legend of all axes together."""
+    legend: dict[str, Any] = {}
+    for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             legend.setdefault(label, handle)
     if title:
@@ -72,10 +124,9 @@ def forecast_panels(panels: Sequence[Panel], *, unit: str, title: str, timezone:
         frameon=False,
         fontsize=TICK_SIZE,
     )
-    return figure
 
 
-def _draw(axes: Axes, panel: Panel) -> None:
+def _draw(axes: Axes, panel: Plot) -> None:
     # A vertical line, not an annotation: the eye needs to know only where the input ends.
     axes.axvline(panel.context_times[-1], color=GREY, linewidth=0.7, linestyle=(0, (3, 3)), label="_origin")
     axes.plot(
@@ -96,7 +147,7 @@ def _draw(axes: Axes, panel: Panel) -> None:
     axes.margins(x=0.03 if few else 0.015)
 
 
-def _draw_band(axes: Axes, panel: Panel, lower: np.ndarray, upper: np.ndarray) -> None:
+def _draw_band(axes: Axes, panel: Plot, lower: np.ndarray, upper: np.ndarray) -> None:
     if len(lower) == 1:  # a band of one step has no width; a thick bar shows it
         axes.vlines(panel.future_times, lower, upper, color=ACCENT, alpha=0.25, linewidth=7, label=panel.band_name)
         return

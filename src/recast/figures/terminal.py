@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from recast.figures.leads import by_last_error, check_curves
 from recast.figures.paint import cut, date_locator, digits, quantity
-from recast.figures.panel import Panel
+from recast.figures.plot import Plot
 from recast.figures.sheet import DOTS, Sheet
 
 # Numbers of the 256 terminal colours nearest to those of the pictures; all are seen on a dark and on a light ground.
@@ -19,7 +19,7 @@ OTHERS = (32, 36, 175, 178, 74, 245)
 
 
 def terminal_forecast(
-    panel: Panel, *, unit: str, width: int, height: int, colour: bool = False, timezone: str | None = None
+    panel: Plot, *, unit: str, width: int, height: int, colour: bool = False, timezone: str | None = None
 ) -> str:
     """A forecast as text: input, truth, forecast and band told apart by their characters.
 

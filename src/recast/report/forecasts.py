@@ -1,5 +1,6 @@
 """Sample forecasts, chosen by rank and not by eye."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from recast.errors import DataError
-from recast.figures.panel import Panel
-from recast.figures.panels import forecast_panels
+from recast.figures.panels import target_panels
+from recast.figures.plot import Plot
+from recast.figures.targets import TargetPanels
 from recast.report.document import Block, Picture, Section, Text
 from recast.report.run import Run, mapping
 from recast.report.study import Ranked, Study
@@ -17,11 +19,11 @@ from recast.report.words import number
 
 RANKS = ("best", "median", "worst")
 FILE = "ranked_forecasts.csv"
-LEVEL = 0.9  # between the 5 % and the 95 % quantile
-SIZE = (6.0, 7.0)  # inches
+SIZE = (6.0, 7.0)  # inches: of a single target
+WIDTH = 7.5  # of several
 NOTE = (
-    "The test windows with the smallest, the median and the largest mean squared error of this run: the median says "
-    "what is usual, the other two what can happen. The run is that of the median seed of the first group."
+    "The test windows with the smallest, the median and the largest error of this run over all leads and targets: the "
+    "median says what is usual, the other two what can happen. The run is that of the median seed of the first group."
 )
 
 
@@ -33,18 +35,22 @@ def section(study: Study) -> Section:
         if run is None or ranked.data.horizon is None:
             continue
         try:
-            panels = read(run.folder / FILE)
+            targets = read(run.folder / FILE, _units(run))
         except (DataError, OSError, ValueError, KeyError) as error:
             blocks.append(Text(f"{ranked.data.name}: no forecasts of {run.name}: {_reason(error)}", "warning"))
             continue
-        blocks.append(_picture(ranked, run, panels))
+        blocks.append(_picture(ranked, run, targets))
     if not blocks:
         blocks = [Text("There are no forecasts to show.")]
     return Section("Sample forecasts by rank", blocks, "forecasts")
 
 
-def read(path: Path) -> list[Panel]:
-    """The forecasts of a ranked_forecasts.csv, the best first.
+def read(path: Path, units: Mapping[str, str]) -> list[TargetPanels]:
+    """The forecasts of a ranked_forecasts.csv by target, the best first.
+
+    Args:
+        path: The file.
+        units: Unit of each target by name.
 
     Raises:
         DataError: if it holds none of the ranks, or one is not whole.
@@ -52,30 +58,32 @@ def read(path: Path) -> list[Panel]:
         ValueError: if it is no such table.
         KeyError: if a column is missing.
     """
-    table: Any = pd.read_csv(path, dtype={"time": str, "origin": str})
-    found = [_panel(rank, table[table["rank"] == rank].sort_values("lead")) for rank in RANKS]
-    panels = [panel for panel in found if panel is not None]
-    if not panels:
+    table: Any = pd.read_csv(path, dtype={"time": str, "origin": str, "target": str, "loss": str})
+    targets = []
+    for name in table["target"].unique():
+        rows = table[table["target"] == name]
+        found = [_panel(rank, rows[rows["rank"] == rank].sort_values("lead")) for rank in RANKS]
+        targets.append(TargetPanels(name, units.get(name, ""), tuple(panel for panel in found if panel is not None)))
+    if not any(target.panels for target in targets):
         raise DataError(f"{path.name} holds no forecast of rank {', '.join(RANKS)}")
-    return panels
+    return targets
 
 
-def _panel(rank: str, rows: Any) -> Panel | None:
+def _panel(rank: str, rows: Any) -> Plot | None:
     past, future = rows[rows["lead"] <= 0], rows[rows["lead"] > 0]
     if not len(past) or not len(future):
         return None
-    forecast, true = _numbers(future["forecast"]), _numbers(future["true"])
-    band = {}
-    if future["lower"].notna().all() and future["upper"].notna().all():
-        band = {"lower": _numbers(future["lower"]), "upper": _numbers(future["upper"]), "level": LEVEL}
-    error = float(np.mean((forecast - true) ** 2))
-    return Panel(
-        title=f"{rank}: from {_minutes(rows['origin'].iloc[0])}, MSE {number(error, 3)}",
+    band: dict[str, Any] = {}
+    if future[["lower", "upper", "level"]].notna().all(axis=None):
+        band = {name: _numbers(future[name]) for name in ("lower", "upper")} | {"level": float(future["level"].iloc[0])}
+    loss, error = future["loss"].iloc[0], float(future["error"].iloc[0])
+    return Plot(
+        title=f"{rank}: from {_minutes(rows['origin'].iloc[0])}, {loss} {number(error, 3)}",
         context_times=_times(past["time"]),
         context=_numbers(past["true"]),
         future_times=_times(future["time"]),
-        truth=true,
-        mean=forecast,
+        truth=_numbers(future["true"]),
+        mean=_numbers(future["forecast"]),
         **band,
     )
 
@@ -94,14 +102,23 @@ def _minutes(stamp: str) -> str:
     return text[:16] if text[16:].strip(":0.") in ("", "Z", "+") else text
 
 
-def _picture(ranked: Ranked, run: Run, panels: list[Panel]) -> Picture:
+def _units(run: Run) -> dict[str, str]:
     spec = mapping(run.data.get("spec"))
-    names, units = spec.get("names") or ["value"], spec.get("units") or [""]
-    figure = forecast_panels(panels, unit=str(units[0]), title="", timezone=spec.get("timezone"))
-    figure.set_size_inches(*SIZE)
-    said = "; ".join(panel.title for panel in panels)
+    names, units = spec.get("names"), spec.get("units")
+    if not isinstance(names, list) or not isinstance(units, list):
+        return {}
+    return dict(zip(map(str, names), map(str, units), strict=False))
+
+
+def _picture(ranked: Ranked, run: Run, targets: list[TargetPanels]) -> Picture:
+    timezone = mapping(run.data.get("spec")).get("timezone")
+    figure = target_panels(targets, title="", timezone=timezone, width=WIDTH)
+    if len(targets) == 1:
+        figure.set_size_inches(*SIZE)
+    said = "; ".join(panel.title for panel in targets[0].panels)
+    what = targets[0].name if len(targets) == 1 else f"{len(targets)} targets"
     return Picture(
-        f"{ranked.data.name}: {names[0]}, forecasts of {run.name}",
+        f"{ranked.data.name}: {what}, forecasts of {run.name}",
         data_uri(figure),
         f"Forecast and truth, {said}",
         NOTE,

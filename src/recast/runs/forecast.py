@@ -8,9 +8,10 @@ import pandas as pd
 import torch
 
 from recast.errors import ConfigurationError
-from recast.figures.panel import Panel as Drawn
-from recast.figures.panels import forecast_panels
+from recast.figures.panels import target_panels
+from recast.figures.plot import Plot
 from recast.figures.png import save
+from recast.figures.targets import TargetPanels
 from recast.files import write_text
 from recast.panel import Panel
 from recast.prepare.describe import align
@@ -25,8 +26,8 @@ from recast.types import Batch, Forecast
 def forecast_file(config: dict[str, Any]) -> Path:
     """Forecasts the steps after the last row of a CSV file; writes them as CSV and as PNG.
 
-    The output holds a time column, the forecast of each target, and for a stochastic head the ends of a central band,
-    `<target>_lower` and `<target>_upper`.
+    The output holds a time column, the forecast of each target, and for a head that knows more than a point the ends of
+    a central band, `<target>_lower` and `<target>_upper`.
 
     Args:
         config: A configuration of recast-forecast that has passed the check, in plain containers.
@@ -48,12 +49,11 @@ def forecast_file(config: dict[str, Any]) -> Path:
     forecast = restored.task.forecast(batch, samples=config["samples"], seed=config["seed"])
     times = future_times(series.clock[-1], restored.spec.step, restored.spec.horizon)
     band = _band(forecast, config["level"])
-    write_text(output, _table(series, times, forecast, band).to_csv(index=False))
+    write_text(output, _table(restored.spec, times, forecast, band).to_csv(index=False))
     save(
-        forecast_panels(
-            [_panel(series, times, forecast, band=band, level=config["level"])],
-            unit=restored.spec.units[0],
-            title=f"{series.names[0]}: forecast from {Path(config['input']).name}",
+        target_panels(
+            _panels(series, times, forecast, band=band, level=config["level"]),
+            title=f"forecast from {Path(config['input']).name}",
             timezone=series.timezone,
         ),
         figure,
@@ -96,33 +96,55 @@ def _window(panel: Panel, spec: SeriesSpec, known: Panel | None) -> Batch:
 
 
 def _band(forecast: Forecast, level: float) -> np.ndarray | None:
-    """Lower and upper ends of the central band, shape (2, horizon, targets); None without sample trajectories."""
-    if forecast.samples is None:
+    """Lower and upper ends of the central band, shape (2, horizon, targets); None for a point.
+
+    Raises:
+        ConfigurationError: if the forecast does not know a band that wide.
+    """
+    band = forecast.interval(level)
+    if band is not None:
+        return np.stack([end[0].numpy() for end in band])
+    if forecast.widest is None:
         return None
-    ends = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=forecast.samples.dtype)
-    return forecast.samples[:, 0].quantile(ends, dim=0).numpy()
+    remedy = "train with wider levels" if forecast.samples is None else "draw more samples (samples=)"
+    raise ConfigurationError(
+        f"level={level}: the forecast knows central bands up to level {forecast.widest:.4g}; lower it, or {remedy}"
+    )
 
 
-def _table(series: Panel, times: np.ndarray, forecast: Forecast, band: np.ndarray | None) -> pd.DataFrame:
+def _table(spec: SeriesSpec, times: np.ndarray, forecast: Forecast, band: np.ndarray | None) -> pd.DataFrame:
     stamps = pd.DatetimeIndex(times)
-    columns: dict[str, Any] = {"datetime": stamps.tz_localize("UTC") if series.timezone else stamps}
-    for target, name in enumerate(column.name for column in series.columns if column.role == "target"):
+    columns: dict[str, Any] = {"datetime": stamps.tz_localize("UTC") if spec.timezone else stamps}
+    for target, name in enumerate(spec.target_names):
         columns[name] = forecast.mean[0, :, target].numpy()
         if band is not None:
             columns[f"{name}_lower"], columns[f"{name}_upper"] = band[0, :, target], band[1, :, target]
     return pd.DataFrame(columns)
 
 
-def _panel(series: Panel, times: np.ndarray, forecast: Forecast, *, band: np.ndarray | None, level: float) -> Drawn:
+def _panels(
+    series: Panel, times: np.ndarray, forecast: Forecast, *, band: np.ndarray | None, level: float
+) -> list[TargetPanels]:
     tail = min(len(series) - int(series.starts[-1]), max(3 * len(times), 20))
-    return Drawn(
-        title="",
-        context_times=series.clock[-tail:],
-        context=series.targets[-tail:, 0],
-        future_times=times,
-        truth=None,
-        mean=forecast.mean[0, :, 0].numpy(),
-        lower=None if band is None else band[0, :, 0],
-        upper=None if band is None else band[1, :, 0],
-        level=None if band is None else level,
-    )
+    return [
+        TargetPanels(
+            name,
+            unit,
+            (
+                Plot(
+                    title="",
+                    context_times=series.clock[-tail:],
+                    context=series.targets[-tail:, target],
+                    future_times=times,
+                    truth=None,
+                    mean=forecast.mean[0, :, target].numpy(),
+                    lower=None if band is None else band[0, :, target],
+                    upper=None if band is None else band[1, :, target],
+                    level=None if band is None else level,
+                ),
+            ),
+        )
+        for target, (name, unit) in enumerate(
+            (column.name, column.unit) for column in series.columns if column.role == "target"
+        )
+    ]

@@ -7,7 +7,7 @@ from recast.callbacks.forecast_figures import log_figure
 from recast.callbacks.windows_to_show import forecast_windows
 from recast.datamodule import ForecastDataModule
 from recast.figures.leads import lead_errors
-from recast.figures.panels import forecast_panels
+from recast.figures.panels import target_panels
 from recast.metrics.description import of_pictures
 from recast.runs.results import Results
 from recast.task import ForecastTask
@@ -16,10 +16,9 @@ from recast.task import ForecastTask
 def draw(trainer: pl.Trainer, task: ForecastTask, data: ForecastDataModule, results: Results) -> None:
     """Draws them into the run's folder and its TensorBoard log."""
     spec = data.spec
-    panels = forecast_windows(task, data, "test", 4)
-    title = f"{spec.names[0]}: test, {results.facts['checkpoint']}"
+    targets = forecast_windows(task, data, "test", 4)
     step = results.facts["steps"]
-    figure = forecast_panels(panels, unit=spec.units[0], title=title, timezone=spec.timezone)
+    figure = target_panels(targets, title=f"test, {results.facts['checkpoint']}", timezone=spec.timezone)
     log_figure(trainer, "test_forecasts", figure, step)
     metrics = task.metrics_of("test")
     error = of_pictures(metrics)

@@ -5,11 +5,14 @@ import pandas as pd
 
 from recast.callbacks.windows_to_show import panels_of
 from recast.datamodule import ForecastDataModule
-from recast.figures.panel import Panel
+from recast.figures.plot import Plot
 from recast.runs.per_origin import iso_stamps
 from recast.task import ForecastTask
 
-COLUMNS = ("rank", "origin", "lead", "time", "true", "forecast", "lower", "upper")
+COLUMNS = (
+    *("rank", "loss", "error", "origin", "target", "lead", "time"),
+    *("true", "forecast", "lower", "upper", "level"),
+)
 CONTEXT = 2  # horizons
 
 
@@ -26,41 +29,59 @@ def ranks(errors: np.ndarray) -> dict[str, int]:
     return {"best": int(order[0]), "median": int(order[(len(order) - 1) // 2]), "worst": worst}
 
 
-def ranked_forecasts(task: ForecastTask, data: ForecastDataModule, part: str, errors: np.ndarray) -> pd.DataFrame:
-    """The forecasts with the smallest, the median and the largest error, one row for each step.
+def ranked_forecasts(
+    task: ForecastTask, data: ForecastDataModule, part: str, errors: np.ndarray, loss: str
+) -> pd.DataFrame:
+    """The forecasts with the smallest, the median and the largest error, one row for each target and step.
 
-    Columns: `rank` (best, median, worst); `origin`, ISO 8601; `lead`, the step counted from the origin, 0 and below
-    for the context, of which the last two horizons are given; `time`; `true`, `forecast` and the ends of the central
-    90 % band, `lower` and `upper`, of the first target in its unit. The band is empty for a model that forecasts
-    points; the samples of one that does not are drawn anew.
+    Columns: `rank` (best, median, worst); `loss` and `error`, what is ranked and its value over all leads and targets;
+    `origin`, ISO 8601; `target`; `lead`, the step counted from the origin, 0 and below for the context, of which the
+    last two horizons are given; `time`; `true`, `forecast` and the ends of the central band of probability `level`,
+    `lower` and `upper`, in the target's unit. The level is 0.9, or that of the widest band that the forecast knows. The
+    band is empty for a model that forecasts points; the samples of one that draws are drawn anew.
 
     Args:
         task: The trained model.
         data: Its data.
         part: "train", "validation" or "test".
         errors: What is ranked: one for each window of the part.
+        loss: Its name.
     """
     chosen = ranks(errors)
     if not chosen:
         return pd.DataFrame(columns=list(COLUMNS))
     starts = getattr(data.prepared.starts, part)[list(chosen.values())]
-    panels = panels_of(task, data, starts, tail=CONTEXT * data.spec.horizon)
-    return pd.concat(
-        [_table(rank, panel, data.spec.timezone) for rank, panel in zip(chosen, panels, strict=True)],
-        ignore_index=True,
-    )
+    targets = panels_of(task, data, starts, tail=CONTEXT * data.spec.horizon)
+    tables = [
+        _table(target.panels[place], data.spec.timezone).assign(
+            rank=rank, loss=loss, error=errors[window], target=target.name
+        )
+        for place, (rank, window) in enumerate(chosen.items())
+        for target in targets
+    ]
+    return pd.concat(tables, ignore_index=True).reindex(columns=list(COLUMNS))
 
 
-def _table(rank: str, panel: Panel, timezone: str | None) -> pd.DataFrame:
+def _table(panel: Plot, timezone: str | None) -> pd.DataFrame:
     past, future = len(panel.context), len(panel.mean)
     times = iso_stamps(np.concatenate([panel.context_times, panel.future_times]), timezone)
     nothing = np.full(future, np.nan)
     lower, upper = panel.band or (nothing, nothing)
+    level = np.full(future, np.nan if panel.level is None else panel.level)
 
     def ahead(values: np.ndarray) -> np.ndarray:
         return np.concatenate([np.full(past, np.nan), values])
 
     true = nothing if panel.truth is None else panel.truth
-    values = (np.concatenate([panel.context, true]), ahead(panel.mean), ahead(lower), ahead(upper))
-    lead = np.arange(1 - past, future + 1)
-    return pd.DataFrame(dict(zip(COLUMNS, (rank, times[past - 1], lead, times, *values), strict=True)))
+    return pd.DataFrame(
+        {
+            "origin": times[past - 1],
+            "lead": np.arange(1 - past, future + 1),
+            "time": times,
+            "true": np.concatenate([panel.context, true]),
+            "forecast": ahead(panel.mean),
+            "lower": ahead(lower),
+            "upper": ahead(upper),
+            "level": ahead(level),
+        }
+    )

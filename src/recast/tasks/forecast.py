@@ -105,6 +105,7 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
         """See the base class."""
         starts = getattr(data.prepared.starts, part).numpy()
         model = scores.read_scores(task.metrics_of("test"), task.origin_errors, starts)
+        loss = model.ranking_of_origins
         return Results(
             part=part,
             unit=data.spec.unit,
@@ -112,7 +113,7 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
             model=model,
             baselines=baselines,
             per_origin=per_origin(data.prepared, part, {"model": model, **baselines}),
-            ranked_forecasts=ranked_forecasts(task, data, part, model.per_origin[model.ranking_of_origins]),
+            ranked_forecasts=ranked_forecasts(task, data, part, model.per_origin[loss], loss),
             seconds=seconds,
             facts=facts,
         )

@@ -8,7 +8,7 @@ from recast.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
-class Panel:
+class Plot:
     """One forecast: the end of its input, what came after, and what was forecast.
 
     All arrays are one-dimensional and in the data's own unit. NaN leaves a hole in the line.

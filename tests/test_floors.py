@@ -14,7 +14,7 @@ import recast
 PACKAGE = Path(recast.__file__).parent
 
 FLOORS = {
-    0: ["errors", "types", "options", "files", "processes", "signals"],
+    0: ["errors", "types", "options", "nodes", "files", "processes", "signals"],
     1: ["series"],
     2: ["prepare"],
     3: [
@@ -35,6 +35,7 @@ FLOORS = {
         "datamodule",
         "sequence_datamodule",
         "training_data",
+        "provenance",
         "training_task",
         "task",
         "classification_task",

@@ -143,9 +143,9 @@ class VectorTask(TrainingTask):
         metrics: dict[str, Callable[..., VectorMetric]] | None = None,
         weight: PositiveFloat = 1.0,
     ) -> None:
-        super().__init__(model=model, optimizer=optimizer, learning_rate=learning_rate)
-        self.weight = weight
         metrics = metrics or {"error": VectorMetric}
+        super().__init__(model=model, optimizer=optimizer, learning_rate=learning_rate, metrics=metrics)
+        self.weight = weight
         self.scores = nn.ModuleDict({name: metric(spec=model.spec) for name, metric in metrics.items()})
 
     @property

@@ -6,8 +6,6 @@ from typing import Any, NamedTuple, cast
 
 import lightning.pytorch as pl
 
-from recast.callbacks.provenance import Provenance
-from recast.checkpoints.checkpoint import describe
 from recast.configure import run_folder
 from recast.configure.build import build
 from recast.configure.check import check
@@ -55,11 +53,9 @@ def set_up_run(overrides: Sequence[str], folder: Path, *callbacks: pl.Callback) 
     config = checked_config(overrides)
     set_up(config)
     pl.seed_everything(config["seed"], verbose=False)
-    described = Provenance()
-    trainer = build_trainer(config, folder, described, None)
+    trainer = build_trainer(config, folder, None)
     listed: list[pl.Callback] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue] set at run time
     listed.extend(callbacks)
     data = build(config["data"])
-    described.description = describe(config, data.prepared)
-    task = cast("ForecastTask", build_task(config, data.prepared.spec))
+    task = cast("ForecastTask", build_task(config, data.spec))
     return Run(config, trainer, task, data)

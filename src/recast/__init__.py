@@ -1,3 +1,3 @@
 """recast: recurrent encoder-decoders for time series, honestly compared."""
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"

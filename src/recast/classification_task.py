@@ -51,9 +51,9 @@ class ClassificationTask(TrainingTask):
         metrics: dict[str, ClassMetricFactory] | None = None,
         label_smoothing: Fraction = 0.0,
     ) -> None:
-        super().__init__(model=model, optimizer=optimizer, learning_rate=learning_rate)
-        self.label_smoothing = label_smoothing
         factories = metrics or {"accuracy": Accuracy, "macro_f1": MacroF1}
+        super().__init__(model=model, optimizer=optimizer, learning_rate=learning_rate, metrics=factories)
+        self.label_smoothing = label_smoothing
         self.scores = nn.ModuleDict(
             {
                 part: nn.ModuleDict({name: factory(spec=model.spec) for name, factory in factories.items()})

@@ -1,8 +1,9 @@
 """What all tasks share: the optimiser, how far training has come, and a state that resumes bit for bit."""
 
+import logging
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import lightning.pytorch as pl
@@ -10,11 +11,15 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
+from torchmetrics import Metric
 
 from recast.errors import ConfigurationError
 from recast.learning_rates.learning_rate import LearningRate
 from recast.models.carry import Carry
+from recast.provenance import KEY, REASON, describe
 from recast.types import Progress, Share
+
+log = logging.getLogger(__name__)
 
 
 class TrainingTask(pl.LightningModule, ABC):
@@ -31,15 +36,22 @@ class TrainingTask(pl.LightningModule, ABC):
         model: What is trained.
         optimizer: Builds the optimiser from the parameters; none: Adam with rate 1e-3.
         learning_rate: How the rate moves; none: it stays.
+        metrics: Builders of the metrics by name.
     """
 
     def __init__(
-        self, *, model: nn.Module, optimizer: Callable[..., Optimizer] | None, learning_rate: LearningRate | None
+        self,
+        *,
+        model: nn.Module,
+        optimizer: Callable[..., Optimizer] | None,
+        learning_rate: LearningRate | None,
+        metrics: Mapping[str, Callable[..., Metric]],
     ) -> None:
         super().__init__()
         self.model = model
         self.optimizer = optimizer or Adam
         self.learning_rate = learning_rate
+        self.metrics = dict(metrics)
 
     @property
     @abstractmethod
@@ -93,8 +105,23 @@ class TrainingTask(pl.LightningModule, ABC):
         schedule = self.learning_rate.schedule(optimizer, int(steps))
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
+    def describe(self) -> dict[str, Any]:
+        """What a checkpoint must say to be used without its run: see `recast.provenance`."""
+        data = getattr(self.trainer, "datamodule", None)
+        return describe(model=self.model, task=self, metrics=self.metrics, data=data)
+
+    def on_fit_start(self) -> None:
+        """Warns where checkpoints will be of no use without the program that trains."""
+        reason = self.describe().get(REASON)
+        if reason is not None and self.trainer.is_global_zero:
+            log.warning("the checkpoints of this training cannot be restored by a command: %s", reason)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the state of torch's generators, of the training loader, and the latest values of validation curves."""
+        """Adds what the checkpoint says of itself, and the state that resuming needs.
+
+        That is the state of torch's generators, of the training loader, and the latest values of validation curves.
+        """
+        checkpoint[KEY] = self.describe()
         cuda = [torch.cuda.get_rng_state(self.device)] if self.device.type == "cuda" else []
         checkpoint["generators"] = {"cpu": torch.get_rng_state(), "cuda": cuda}
         if self.trainer.world_size > 1:

@@ -8,35 +8,19 @@ from typing import Any
 import torch
 
 import recast
-from recast.callbacks.provenance import KEY
 from recast.checkpoints.size import no_larger_than
 from recast.configure.build import build
 from recast.configure.check import check
 from recast.configure.options import CheckpointOptions
 from recast.errors import CheckpointError, ConfigurationError
+from recast.provenance import FORMAT, KEY, REASON
 from recast.tasks.find import plug_of
 from recast.tasks.task_plug import RestoredTask
-from recast.training_data import TrainingData
 
-FORMAT = 2
-PARTS = ("data", "model", "task", "metrics")
 ALLOWED = ("recast.",)
-
-
-def describe(config: dict[str, Any], data: TrainingData) -> dict[str, Any]:
-    """What every checkpoint of a run says of itself, in plain containers.
-
-    Args:
-        config: The run's configuration.
-        data: What it is trained on.
-    """
-    return {
-        "format": FORMAT,
-        "version": recast.__version__,
-        "config": {part: config[part] for part in PARTS},
-        "spec": data.spec.to_dict(),
-        "fingerprint": data.fingerprint,
-    }
+LONGEST = 500  # characters of what a file says, in a message
+READERS = {2: "0.4.x"}
+"""The versions of recast that read an older format."""
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -66,10 +50,12 @@ def read(path: str | Path) -> dict[str, Any]:
     description = content.get(KEY) if isinstance(content, dict) else None
     if not isinstance(description, dict) or "state_dict" not in content:
         raise CheckpointError(f"{path}: not written by a recast run: it does not describe its model and data")
-    if description.get("format") != FORMAT:
+    written, version = description.get("format"), description.get("version")
+    if written != FORMAT:
+        reader = READERS.get(written) if isinstance(written, int) else None
         raise CheckpointError(
-            f"{path}: checkpoint format {description.get('format')!r}, but recast {recast.__version__} reads format "
-            f"{FORMAT}; it was written by recast {description.get('version')!r}"
+            f"{path}: checkpoint format {_short(written)}, but recast {recast.__version__} reads format {FORMAT}; it "
+            f"was written by recast {_short(version)}" + (f": recast {reader} reads it" if reader else "")
         )
     return content
 
@@ -88,6 +74,8 @@ def restore(path: str | Path) -> RestoredTask[Any, Any, Any]:
     """
     content = read(path)
     description = content[KEY]
+    if REASON in description:
+        raise CheckpointError(f"{path}: it cannot be restored: {_short(description[REASON])}")
     config = description.get("config")
     try:
         if not isinstance(config, dict):
@@ -118,6 +106,10 @@ def _refuse_packed(path: Path) -> None:
         unpacked = sum(entry.file_size for entry in archive.infolist())
     if unpacked > path.stat().st_size:
         raise CheckpointError(f"{path}: refused: it would unpack to {unpacked} bytes; torch does not pack its files")
+
+
+def _short(found: object) -> str:
+    return (found if isinstance(found, str) else repr(found))[:LONGEST]
 
 
 def _first_line(error: BaseException) -> str:

@@ -14,8 +14,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from recast.callbacks.best_checkpoint import best_checkpoint_path, selection
 from recast.callbacks.last_checkpoint import FINISHED, last_checkpoint_path
-from recast.callbacks.provenance import Provenance
-from recast.checkpoints.checkpoint import describe, read
+from recast.checkpoints.checkpoint import read
 from recast.configure.build import build
 from recast.errors import ConfigurationError
 from recast.files import write_json, write_text
@@ -51,15 +50,13 @@ def run(config: dict[str, Any], folder: Path) -> RunResults:
     check_clipping(config)
     check_strategy(config)
     resumed = state_to_resume(config, folder)
-    described = Provenance()
-    trainer = build_trainer(config, folder, described, resumed)
+    trainer = build_trainer(config, folder, resumed)
     if trainer.world_size > 1:
         # Lightning would share all cores out among the processes.
         os.environ.setdefault("OMP_NUM_THREADS", str(config["threads"]))
     data = build(config["data"])
     log.info("%s", plug.summary(data))
     check_same_data(resumed, data.fingerprint)
-    described.description = describe(config, data)
     if trainer.is_global_zero:
         write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False))
         write_json(folder / "provenance.json", provenance() | {"data": plug.data_facts(data)})

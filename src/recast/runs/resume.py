@@ -7,9 +7,9 @@ from typing import Any
 import yaml
 
 from recast.callbacks.last_checkpoint import last_checkpoint_path
-from recast.callbacks.provenance import KEY
 from recast.checkpoints.checkpoint import read
 from recast.errors import CheckpointError, ConfigurationError
+from recast.provenance import KEY
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def state_to_resume(config: dict[str, Any], folder: Path) -> dict[str, Any] | No
         log.info("no state to resume from in %s: training starts at the beginning", folder)
         return None
     checkpoint = read(path)
-    before = checkpoint[KEY]["config"] | _recorded(folder)
+    before = checkpoint[KEY].get("config", {}) | _recorded(folder)
     differing = [part for part in FIXED if part in before and before[part] != config[part]]
     if differing:
         raise ConfigurationError(
@@ -54,8 +54,8 @@ def _recorded(folder: Path) -> dict[str, Any]:
 
 def check_same_data(resumed: dict[str, Any] | None, fingerprint: str) -> None:
     """Raises CheckpointError where a run was trained on data with another fingerprint."""
-    if resumed is not None and resumed[KEY]["fingerprint"] != fingerprint:
+    if resumed is not None and (before := str(resumed[KEY].get("fingerprint"))) != fingerprint:
         raise CheckpointError(
-            f"the run was trained on other data (SHA-256 {resumed[KEY]['fingerprint'][:12]}..., now "
+            f"the run was trained on other data (SHA-256 {before[:12]}..., now "
             f"{fingerprint[:12]}...); resume with the same data, or start without resume"
         )

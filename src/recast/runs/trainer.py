@@ -12,7 +12,6 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
-from recast.callbacks.provenance import Provenance
 from recast.checkpoints.io import WholeCheckpointIO
 from recast.configure.build import build
 from recast.configure.wording import suggestion
@@ -62,15 +61,12 @@ def check_monitors(trainer: pl.Trainer, task: TrainingTask) -> None:
             raise ConfigurationError(f"{name}: monitor={monitor}: no such curve{suggestion(monitor, curves)}")
 
 
-def build_trainer(
-    config: dict[str, Any], folder: Path, described: Provenance, resumed: dict[str, Any] | None
-) -> pl.Trainer:
+def build_trainer(config: dict[str, Any], folder: Path, resumed: dict[str, Any] | None) -> pl.Trainer:
     """The Trainer with its callbacks and loggers.
 
     Args:
         config: The run's configuration.
         folder: The run folder.
-        described: Writes the run's description into its checkpoints.
         resumed: The state that training goes on from; None at the beginning.
 
     Raises:
@@ -91,7 +87,7 @@ def build_trainer(
     try:
         trainer = build(config["trainer"])(
             default_root_dir=str(folder),
-            callbacks=[described, *callbacks],
+            callbacks=callbacks,
             logger=loggers,
             **bar,
             plugins=[WholeCheckpointIO(), *_environment(config)],

@@ -19,7 +19,7 @@ from recast.errors import ConfigurationError, DataError
 from recast.figures.agreement import MANY, predicted_against_true, predicted_series
 from recast.figures.leads import by_last_error, lead_errors, spread, step_seconds
 from recast.figures.paint import ACCENT, cut, digits, fold
-from recast.figures.panels import forecast_panels
+from recast.figures.plots import forecast_panels
 from recast.figures.plot import Plot
 from recast.figures.png import save
 from recast.figures.sheet import Sheet, numbers

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
-from recast.figures.panel import is_date
+from recast.figures.plot import is_date
 
 DPI = 110
 WIDTH, HEIGHT = 1000 / DPI, 600 / DPI  # the size at which TensorBoard shows a picture, in inches

@@ -159,6 +159,24 @@ def test_yaml_shows_every_option(group, choice):
         assert shown == set(options_of(target)) - given_by_the_program(target), key
 
 
+CHOSEN = ("data", "experiment", "trainer", "optimizer")
+"""Groups whose files are recipes: their values are choices, not defaults."""
+
+
+@pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda path: str(path.relative_to(CONF)))
+def test_a_default_is_the_same_in_yaml_and_signature(path):
+    group = str(path.parent.relative_to(CONF))
+    if group in CHOSEN or path.relative_to(CONF).parts[0] == "hydra":
+        return
+    for key, node in nodes(yaml.safe_load(path.read_text()) or {}):
+        options = options_of(resolve(node["_target_"])) if node["_target_"].startswith("recast.") else {}
+        for name, (_, default) in options.items():
+            shown = node.get(name, default)
+            is_open = isinstance(shown, dict) or (isinstance(shown, str) and "${" in shown)
+            if default is not REQUIRED and not is_open:
+                assert shown == default, f"{key}.{name}"
+
+
 @pytest.mark.parametrize("group", PARTS)
 def test_every_class_of_a_group_stands_in_a_yaml(group):
     package, base = PARTS[group]

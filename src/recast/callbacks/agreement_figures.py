@@ -14,6 +14,9 @@ from recast.options import PositiveInt, checked
 from recast.task import ForecastTask
 
 
+PARTS: list[Literal["train", "validation", "test"]] = ["train", "test"]
+
+
 class AgreementFigures(pl.Callback):
     """Draws the forecasts of one lead against the truth when the test ends, over all windows of each part.
 
@@ -27,10 +30,10 @@ class AgreementFigures(pl.Callback):
 
     @checked
     def __init__(
-        self, *, parts: list[Literal["train", "validation", "test"]] | None = None, lead: PositiveInt = 1
+        self, *, parts: list[Literal["train", "validation", "test"]] = PARTS, lead: PositiveInt = 1
     ) -> None:
         super().__init__()
-        self.parts = parts or ["train", "test"]
+        self.parts = parts
         self.lead = lead
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -26,7 +26,7 @@ class ForecastFigures(pl.Callback):
     """
 
     @checked
-    def __init__(self, *, every_n_epochs: PositiveInt = 5, windows: PositiveInt = 4) -> None:
+    def __init__(self, *, every_n_epochs: PositiveInt = 1, windows: PositiveInt = 4) -> None:
         super().__init__()
         self.every_n_epochs = every_n_epochs
         self.windows = windows

@@ -55,7 +55,7 @@ class GRU(TorchCell[GRUState]):
         *,
         input_size: PositiveInt,
         hidden_size: PositiveInt = 64,
-        update_bias: float = 0.0,
+        update_bias: float = 3.0,
         chrono: ChronoSteps | None = None,
         recurrent_init: RecurrentInit = "uniform",
         learn_initial_state: bool = False,

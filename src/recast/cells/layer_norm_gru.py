@@ -56,7 +56,7 @@ class LayerNormGRU(LayerNormCell[LayerNormGRUState]):
         *,
         input_size: PositiveInt,
         hidden_size: SeveralUnits = 64,
-        update_bias: float = 0.0,
+        update_bias: float = 3.0,
         chrono: ChronoSteps | None = None,
         recurrent_init: RecurrentInit = "uniform",
         learn_initial_state: bool = False,

@@ -58,7 +58,7 @@ class LayerNormLSTM(LayerNormCell[LayerNormLSTMState]):
         *,
         input_size: PositiveInt,
         hidden_size: SeveralUnits = 64,
-        forget_bias: float = 0.0,
+        forget_bias: float = 3.0,
         chrono: ChronoSteps | None = None,
         recurrent_init: RecurrentInit = "uniform",
         learn_initial_state: bool = False,

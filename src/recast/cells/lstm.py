@@ -59,7 +59,7 @@ class LSTM(TorchCell[LSTMState]):
         *,
         input_size: PositiveInt,
         hidden_size: PositiveInt = 64,
-        forget_bias: float = 0.0,
+        forget_bias: float = 3.0,
         chrono: ChronoSteps | None = None,
         recurrent_init: RecurrentInit = "uniform",
         learn_initial_state: bool = False,

@@ -52,7 +52,7 @@ class MinGRU(LinearCell[MinGRUState]):
         input_size: PositiveInt,
         hidden_size: PositiveInt = 64,
         activation: Literal["linear", "positive"] = "linear",
-        update_bias: float = 0.0,
+        update_bias: float = 3.0,
         learn_initial_state: bool = False,
     ) -> None:
         super().__init__(input_size=input_size, hidden_size=hidden_size, learn_initial_state=learn_initial_state)

@@ -55,7 +55,7 @@ class MinLSTM(LinearCell[MinLSTMState]):
         input_size: PositiveInt,
         hidden_size: PositiveInt = 64,
         activation: Literal["linear", "positive"] = "linear",
-        forget_bias: float = 0.0,
+        forget_bias: float = 3.0,
         learn_initial_state: bool = False,
     ) -> None:
         super().__init__(input_size=input_size, hidden_size=hidden_size, learn_initial_state=learn_initial_state)

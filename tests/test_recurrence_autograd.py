@@ -1,4 +1,4 @@
-"""The recurrence with its way back by hand: values and gradients of the definition, and autograd's manners."""
+"""The recurrence with its backward pass by hand: values and gradients of the definition, and autograd's manners."""
 
 from dataclasses import replace
 
@@ -44,7 +44,7 @@ def test_closed_loops_are_those_of_the_definition(case):
 
 @every_kind
 def test_a_long_loop_is_that_of_the_definition(kind):
-    """Many chunks of the way back, and one that is not full."""
+    """Many chunks of the backward pass, and one that is not full."""
     compare(Autograd(), OpenCase(kind=kind, time=301, at=(17, 301), hidden=(8,), batch=5).request(), 1e-10)
     compare(Autograd(), ClosedCase(kind=kind, horizon=131, hidden=(8,), batch=5, teaching=0.3).request(), 1e-10)
 
@@ -73,7 +73,7 @@ def test_values_without_gradients(case, without_gradient):
 
 
 def test_outputs_changed_in_place_do_not_spoil_the_gradients():
-    """Outputs lie in the memory that the way back reads."""
+    """Outputs lie in the memory that the backward pass reads."""
     request = LONG_OPEN.request()
     outputs = Autograd().sequence(request).outputs
     with pytest.raises(RuntimeError, match="inplace"):

@@ -1,4 +1,4 @@
-"""What implementations with a way back written by hand have in common: autograd's manners, and no chance."""
+"""What implementations with a backward pass written by hand have in common: autograd's manners, and no chance."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -76,7 +76,7 @@ def test_a_request_built_in_inference_mode(by_hand: Maker, case):
 
 @every_implementation
 @every_loop
-def test_a_second_way_back_needs_the_graph_to_be_retained(by_hand: Maker, case):
+def test_a_second_backward_pass_needs_the_graph_to_be_retained(by_hand: Maker, case):
     request = case.request()
     wanted = list(leaves(request).values())
     total = squares(by_hand(), request)
@@ -146,7 +146,7 @@ def test_gradients_of_two_passes_add_up(by_hand: Maker, case):
     other = replace(other, layers=request.layers)
     weights = request.layers[0].weights
     one, two = (torch.autograd.grad(squares(by_hand(), part), weights) for part in (request, other))
-    # Both passes first, then both ways back.
+    # Both passes first, then both backward passes.
     totals = squares(by_hand(), request), squares(by_hand(), other)
     for total in totals:
         total.backward()

@@ -183,7 +183,7 @@ def test_a_forecast_between_forward_and_back(without_gradient):
         for _ in range(2):
             assert_close(total(implementation, other), total(Plain(), other), 1e-10, "forecast")
     assert_all_close(gradients(value, one), expected(one))
-    # The forecast needs no way back.
+    # The forecast needs no backward pass.
     assert capture.recordings == 3
 
 
@@ -235,7 +235,7 @@ def test_hooks_on_saved_tensors_cannot_lead_to_wrong_gradients():
     with torch.autograd.graph.saved_tensors_hooks(torch.clone, lambda tensor: tensor):
         value = total(implementation, one)
     total(implementation, other)
-    with pytest.raises(RuntimeError, match=r"overwritten by another pass.*recurrence=autograd"):
+    with pytest.raises(RuntimeError, match=r"overwritten by another pass.*recurrence\.implementation=autograd"):
         value.backward()
 
 

@@ -78,7 +78,7 @@ def agrees(case: OpenCase | ClosedCase) -> None:
 
 hidden_sizes = st.lists(st.integers(1, 70), min_size=1, max_size=3).map(tuple)
 batches = st.integers(1, 70) | st.sampled_from([15, 16, 17, 32, 33, 49])
-# The way back goes in chunks of 8 steps.
+# The backward pass goes in chunks of 8 steps.
 times = st.integers(1, 60) | st.sampled_from([7, 8, 9, 16, 17, 24])
 
 
@@ -245,7 +245,7 @@ def test_a_readout_changed_between_forward_and_back_is_noticed():
 
 
 @every_loop
-def test_data_changed_after_the_way_forth_do_not_matter(case):
+def test_data_changed_after_the_forward_pass_do_not_matter(case):
     """As batches that a loader fills again."""
     request = replace(case, inputs_learn=False).request()
     weights = request.layers[0].weights
@@ -282,7 +282,7 @@ def test_values_without_gradients_keep_nothing(case, without_gradient):
 
 @every_loop
 @pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad, torch.inference_mode])
-def test_states_are_kept_for_a_way_back_only(case, mode, monkeypatch):
+def test_states_are_kept_for_a_backward_pass_only(case, mode, monkeypatch):
     kept = []
 
     def watched(*arguments: Any, **options: Any) -> Any:
@@ -308,7 +308,7 @@ class Box:
 
 
 @every_loop
-def test_what_is_kept_is_freed_by_the_way_back(case):
+def test_what_is_kept_is_freed_by_the_backward_pass(case):
     request = case.request()
     kept = []
 
@@ -321,10 +321,10 @@ def test_what_is_kept_is_freed_by_the_way_back(case):
         value, *_ = results(fast(), request)
     numbers = sum(box().part.numel() for box in kept)
     assert numbers > case.batch * 20 * sum(case.hidden)
-    slope = torch.ones_like(value)
-    value.backward(slope, retain_graph=True)
+    upstream = torch.ones_like(value)
+    value.backward(upstream, retain_graph=True)
     assert all(box() is not None for box in kept)
-    value.backward(slope)
+    value.backward(upstream)
     assert all(box() is None for box in kept)
 
 
@@ -349,7 +349,7 @@ def test_tensors_that_are_not_contiguous(dtype):
     assert all(torch.equal(*pair) for pair in zip(found, results(fast(), closed), strict=True))
 
 
-def test_slopes_that_are_not_contiguous():
+def test_upstream_gradients_that_are_not_contiguous():
     request = OPEN.request()
     weights = request.layers[0].weights
     factors = torch.randn(20, 7, 37, dtype=torch.float64).permute(2, 0, 1)

@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.autograd.function import Function, once_differentiable
 
 from recast.recurrence.autograd import Autograd
-from recast.recurrence.eager.closed_loop import Entered, Plan, planned
+from recast.recurrence.eager.closed_loop import LoopTensors, Structure, structured
+from recast.recurrence.graphs.cache import RecordingCache
 from recast.recurrence.graphs.capture import Capture, cuda_graph
 from recast.recurrence.graphs.recording import Recording, Row
-from recast.recurrence.graphs.shelf import Shelf
 from recast.recurrence.implementation import Implementation
 from recast.recurrence.refusals import common_refusal
 from recast.recurrence.request import ClosedLoop, OpenLoop, Rollout, Unrolled
@@ -26,8 +26,8 @@ class CudaGraph(Implementation):
     """The steps of `Autograd` as CUDA graphs: a closed loop is one launch instead of some twenty for each lead.
 
     A loop is recorded when its shapes are met for the first time, forward and back, and then played on tensors of its
-    own. While autograd still needs what these tensors hold, as where several passes come before one way back, another
-    recording is made; where there is no room for it, `Autograd` runs the loop.
+    own. While autograd still needs what these tensors hold, as where several forward passes come before one backward
+    pass, another recording is made; where there is no room for it, `Autograd` runs the loop.
 
     Tested with recordings that repeat their work on a CPU; untested on a GPU.
 
@@ -40,11 +40,11 @@ class CudaGraph(Implementation):
 
     def __init__(self, *, capture: Capture = cuda_graph, room: int = ROOM) -> None:
         self._capture = capture
-        self._shelf = Shelf(room)
+        self._cache = RecordingCache(room)
         self._unrecorded = Autograd()
 
     def refusal(self, request: OpenLoop | ClosedLoop) -> str | None:
-        """Data elsewhere than on a GPU, open loops, which cuDNN runs, and what `Autograd` cannot compute."""
+        """Data elsewhere than on a GPU, open loops, which cuDNN runs, and what `Autograd` does not support."""
         data = request.inputs if isinstance(request, OpenLoop) else request.first
         if data.device.type != "cuda":
             return "the data are not on a GPU"
@@ -60,33 +60,35 @@ class CudaGraph(Implementation):
 
     def decode(self, request: ClosedLoop) -> Rollout:
         """Runs a closed loop."""
-        plan, entered = planned(request)
-        row, wanted = entered.row, _wanted(entered)
-        recording = self._shelf.take(_key(plan, row, wanted), lambda: Recording(plan, row, wanted, self._capture))
+        structure, tensors = structured(request)
+        row, wanted = tensors.flat, _wanted(tensors)
+        recording = self._cache.take(
+            _key(structure, row, wanted), lambda: Recording(structure, row, wanted, self._capture)
+        )
         if recording is None:
             return self._unrecorded.decode(request)
-        values = _Played.apply(recording, *row) if any(wanted) else recording.forward(row)[0]
+        values = _ReplayedLoop.apply(recording, *row) if any(wanted) else recording.forward(row)[0]
         return Rollout(values.unsqueeze(-1), values)
 
 
-def _wanted(entered: Entered[Tensor]) -> tuple[bool, ...]:
-    """For each tensor that enters whether its gradient will be asked for."""
-    without = replace(entered, mask=None, dropout=[None] * len(entered.dropout))
-    return tuple(torch.is_grad_enabled() and tensor is not None and tensor.requires_grad for tensor in without.row)
+def _wanted(tensors: LoopTensors[Tensor]) -> tuple[bool, ...]:
+    """For each tensor whether its gradient will be asked for."""
+    without = replace(tensors, mask=None, dropout=[None] * len(tensors.dropout))
+    return tuple(torch.is_grad_enabled() and tensor is not None and tensor.requires_grad for tensor in without.flat)
 
 
-def _key(plan: Plan, row: Row, wanted: tuple[bool, ...]) -> Hashable:
-    """All that a recording depends on, beside the numbers that enter."""
+def _key(structure: Structure, row: Row, wanted: tuple[bool, ...]) -> Hashable:
+    """All that a recording depends on, beside the numbers themselves."""
     shapes = tuple(None if tensor is None else (tensor.shape, tensor.dtype, tensor.device) for tensor in row)
-    return plan, shapes, wanted, torch.get_float32_matmul_precision()
+    return structure, shapes, wanted, torch.get_float32_matmul_precision()
 
 
-class _Played(Function):
+class _ReplayedLoop(Function):
     """`(recording, *row)` to the values of all leads."""
 
     @staticmethod
     def forward(ctx: Any, recording: Recording, *row: Any) -> Tensor:
-        # autograd keeps the lease exactly as long as the way back may come, and would keep the tapes.
+        # autograd keeps the lease exactly as long as the backward pass may come, and would keep the tapes.
         lease = row[0].new_empty(0)
         recording.lend(lease)
         values, ctx.number = recording.forward(row)
@@ -100,7 +102,7 @@ class _Played(Function):
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *grad_outputs: Tensor
     ) -> tuple[Tensor | None, ...]:
-        # torch complains here where what entered has been changed since, or where the way back comes twice.
+        # torch complains here where what was given has been changed since, or where the backward pass comes twice.
         _ = ctx.saved_tensors
         recording: Recording = ctx.recording
         (gradient,) = grad_outputs

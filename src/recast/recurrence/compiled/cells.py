@@ -68,13 +68,13 @@ def rnn_differentiate(a, after, d):
 def gru_differentiate(c, r, z, n, before, d):
     one = d.dtype.type(1)
     for k in range(len(d)):
-        reset, update, candidate, slope = r[k], z[k], n[k], d[k]
-        dn = slope * (one - update) * (one - candidate * candidate)
+        reset, update, candidate, gradient = r[k], z[k], n[k], d[k]
+        dn = gradient * (one - update) * (one - candidate * candidate)
         r[k] = dn * c[k] * reset * (one - reset)
-        z[k] = slope * (before[k] - candidate) * update * (one - update)
+        z[k] = gradient * (before[k] - candidate) * update * (one - update)
         n[k] = dn
         c[k] = dn * reset
-        d[k] = slope * update
+        d[k] = gradient * update
 
 
 @jit
@@ -82,9 +82,9 @@ def lstm_differentiate(i, f, g, o, cell, cell_after, d, dc):
     zero, one = d.dtype.type(0), d.dtype.type(1)
     for k in range(len(d)):
         write, keep, candidate, show = i[k], f[k], g[k], o[k]
-        shown, slope = tanh(cell_after[k]), d[k]
-        dcell = dc[k] + slope * show * (one - shown * shown)
-        o[k] = slope * shown * show * (one - show)
+        shown, gradient = tanh(cell_after[k]), d[k]
+        dcell = dc[k] + gradient * show * (one - shown * shown)
+        o[k] = gradient * shown * show * (one - show)
         i[k] = dcell * candidate * write * (one - write)
         f[k] = dcell * cell[k] * keep * (one - keep)
         g[k] = dcell * write * (one - candidate * candidate)

@@ -13,19 +13,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recast.recurrence.eager.gathering import Wanted, side_by_side
-from recast.recurrence.eager.kinds import ARITHMETIC, common_kind
+from recast.recurrence.eager.accumulation import Wanted, side_by_side
 from recast.recurrence.eager.layer import backward_steps, forward_steps
 from recast.recurrence.eager.steps import Arithmetic, Tape
-from recast.recurrence.eager.weights import Arranged, Weights
+from recast.recurrence.eager.supported import ARITHMETIC, common_kind
+from recast.recurrence.eager.weights import PackedWeights, Weights
 from recast.recurrence.request import ClosedLoop, Kind
 
 Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, eq=False)
-class Entered(Generic[Part]):
-    """What enters a closed loop, tensor by tensor, or something of each of them, such as its gradient.
+class LoopTensors(Generic[Part]):
+    """The tensors that a closed loop takes, or something of each of them, such as its gradient.
 
     Args:
         first: See `recast.recurrence.request.ClosedLoop`, as for all that is not described here.
@@ -52,14 +52,14 @@ class Entered(Generic[Part]):
     weights: list[list[Part]]
 
     @property
-    def row(self) -> list[Part | None]:
-        """All of them one after the other, as `Plan.entered` takes them."""
+    def flat(self) -> list[Part | None]:
+        """All of them one after the other, as `Structure.tensors` takes them."""
         single = (self.first, self.known, self.base, self.weight, self.bias, self.truth, self.mask)
         return [*single, *self.dropout, *chain.from_iterable(self.states), *chain.from_iterable(self.weights)]
 
 
-class Plan(NamedTuple):
-    """What a closed loop does, beside the sizes of what enters.
+class Structure(NamedTuple):
+    """What a closed loop does, beside the sizes of its tensors.
 
     Attributes:
         kind: The kind of its layers.
@@ -80,14 +80,14 @@ class Plan(NamedTuple):
         """How its layers use their buffers."""
         return ARITHMETIC[self.kind]
 
-    def entered(self, row: Sequence[Part]) -> Entered[Part]:
-        """What enters, from all of it one after the other."""
+    def tensors(self, row: Sequence[Part]) -> LoopTensors[Part]:
+        """The tensors, from all of them one after the other."""
         parts = iter(row)
 
         def take(number: int) -> list[Part]:
             return [next(parts) for _ in range(number)]
 
-        return Entered(
+        return LoopTensors(
             *take(7),
             dropout=take(self.layers - 1 if self.dropped else 0),
             states=[take(self.cell.fields) for _ in range(self.layers)],
@@ -95,13 +95,13 @@ class Plan(NamedTuple):
         )
 
 
-def planned(request: ClosedLoop) -> tuple[Plan, Entered[Tensor]]:
+def structured(request: ClosedLoop) -> tuple[Structure, LoopTensors[Tensor]]:
     """What is to be done, and with which tensors.
 
     Args:
         request: A closed loop of layers of one kind, with a linear readout.
     """
-    entered = Entered(
+    tensors = LoopTensors(
         first=request.first,
         known=request.known,
         base=request.base,
@@ -113,31 +113,33 @@ def planned(request: ClosedLoop) -> tuple[Plan, Entered[Tensor]]:
         states=[list(state) for state in request.states],
         weights=[layer.weights for layer in request.layers],
     )
-    plan = Plan(
+    structure = Structure(
         kind=common_kind(request.layers),
         layers=len(request.layers),
         dropped=bool(request.dropout),
         detach=request.detach,
         residual=request.readout.residual,
     )
-    return plan, entered
+    return structure, tensors
 
 
-def forward(plan: Plan, entered: Entered[Tensor]) -> tuple[Float[Tensor, "batch horizon targets"], list[Tensor]]:
-    """The values that are fed back, and what the way back needs beside what entered.
+def forward(
+    structure: Structure, tensors: LoopTensors[Tensor]
+) -> tuple[Float[Tensor, "batch horizon targets"], list[Tensor]]:
+    """The values that are fed back, and the activations saved for the backward pass beside these tensors.
 
     Args:
-        plan: What is to be done.
-        entered: With which tensors.
+        structure: What is to be done.
+        tensors: With which tensors.
     """
-    layers = zip(_weights(plan, entered), _given(entered), entered.states, strict=True)
+    layers = zip(_weights(structure, tensors), _given(tensors), tensors.states, strict=True)
     tapes, steps = zip(*(forward_steps(*layer) for layer in layers), strict=True)
-    values = (_feature_major(entered.base) + entered.bias.unsqueeze(1)).contiguous()
+    values = (_feature_major(tensors.base) + tensors.bias.unsqueeze(1)).contiguous()
     value = values.unbind(0)
-    truths, masks = _taught(entered)
-    between = _between(steps, entered)
+    truths, masks = _taught(tensors)
+    between = _between(steps, tensors)
     bottom, top = steps[0], steps[-1]
-    bottom.fed[0].copy_(entered.first.t())
+    bottom.fed[0].copy_(tensors.first.t())
     for lead in range(len(value)):
         bottom.step(lead)
         for lower, upper, factors in between:
@@ -146,8 +148,8 @@ def forward(plan: Plan, entered: Entered[Tensor]) -> tuple[Float[Tensor, "batch 
             else:
                 torch.mul(lower.hidden[lead + 1], factors[lead], out=upper.fed[lead])
             upper.step(lead)
-        value[lead].addmm_(entered.weight, top.hidden[lead + 1])
-        if plan.residual:
+        value[lead].addmm_(tensors.weight, top.hidden[lead + 1])
+        if structure.residual:
             value[lead].add_(bottom.fed[lead])
         if lead < len(masks):
             torch.where(masks[lead], truths[lead], value[lead], out=bottom.fed[lead + 1])
@@ -158,34 +160,34 @@ def forward(plan: Plan, entered: Entered[Tensor]) -> tuple[Float[Tensor, "batch 
 
 
 def backward(
-    plan: Plan,
-    entered: Entered[Tensor],
+    structure: Structure,
+    tensors: LoopTensors[Tensor],
     kept: Sequence[Tensor],
     gradient: Float[Tensor, "batch horizon targets"],
-    wanted: Entered[bool],
-) -> Entered[Tensor | None]:
-    """Gradients of what entered; none of the mask and of the factors between the layers.
+    wanted: LoopTensors[bool],
+) -> LoopTensors[Tensor | None]:
+    """Gradients of the tensors; none of the mask and of the factors between the layers.
 
     Args:
-        plan: What was done.
-        entered: With which tensors.
+        structure: What was done.
+        tensors: With which tensors.
         kept: What the forward pass left beside the values.
         gradient: The gradient of the values.
         wanted: Which gradients are asked for.
     """
-    weights = list(_weights(plan, entered))
-    tapes = [Tape.of(kept[number :: plan.layers], layer.hidden_size) for number, layer in enumerate(weights)]
+    weights = list(_weights(structure, tensors))
+    tapes = [Tape.of(kept[number :: structure.layers], layer.hidden_size) for number, layer in enumerate(weights)]
     wishes = [Wanted(wanted.known and not number, *layer) for number, layer in enumerate(wanted.weights)]
-    layers = zip(weights, tapes, _given(entered), wishes, strict=True)
-    steps, gatherings = zip(*(backward_steps(*layer) for layer in layers), strict=True)
+    layers = zip(weights, tapes, _given(tensors), wishes, strict=True)
+    steps, accumulators = zip(*(backward_steps(*layer) for layer in layers), strict=True)
     # Gradients of the values, at first as outputs alone.
     of_values = _feature_major(gradient).clone(memory_format=torch.contiguous_format)
     of_value = of_values.unbind(0)
     of_truths = torch.zeros_like(of_values) if wanted.truth else None
-    feedback = _FeedbackGradient(plan, entered, of_value, of_truths)
-    between = _between(steps, entered)
+    feedback = _FeedbackGradient(structure, tensors, of_value, of_truths)
+    between = _between(steps, tensors)
     bottom, top = steps[0], steps[-1]
-    readout = entered.weight.t()
+    readout = tensors.weight.t()
     for lead in reversed(range(len(of_value))):
         if lead + 1 < len(of_value):
             feedback.add(lead, bottom.fed)
@@ -197,12 +199,12 @@ def backward(
             else:
                 lower.state[0].addcmul_(upper.fed, factors[lead])
             lower.step(lead)
-        if plan.residual:
+        if structure.residual:
             bottom.fed.add_(of_value[lead])
-    found = [gathering.gradients() for gathering in gatherings]
+    found = [accumulator.gradients() for accumulator in accumulators]
     known = found[0].given
     outputs = tapes[-1].field(0)[1:]
-    return Entered(
+    return LoopTensors(
         first=bottom.fed.t() if wanted.first else None,
         known=None if known is None else _batch_major(known),
         base=_batch_major(of_values) if wanted.base else None,
@@ -210,53 +212,53 @@ def backward(
         bias=of_values.sum((0, 2)) if wanted.bias else None,
         truth=None if of_truths is None else _batch_major(of_truths),
         mask=None,
-        dropout=[None] * len(entered.dropout),
+        dropout=[None] * len(tensors.dropout),
         states=[[field.t() for field in back.state] for back in steps],
         weights=[list(gradients[1:]) for gradients in found],
     )
 
 
-def _weights(plan: Plan, entered: Entered[Tensor]) -> Iterator[Arranged]:
-    fed = entered.first.shape[1]
-    for row in entered.weights:
-        arranged = Arranged(plan.cell, Weights(*row), fed)
-        yield arranged
-        fed = arranged.hidden_size
+def _weights(structure: Structure, tensors: LoopTensors[Tensor]) -> Iterator[PackedWeights]:
+    fed = tensors.first.shape[1]
+    for row in tensors.weights:
+        packed = PackedWeights(structure.cell, Weights(*row), fed)
+        yield packed
+        fed = packed.hidden_size
 
 
-def _given(entered: Entered[Tensor]) -> Iterator[Float[Tensor, "horizon given batch"]]:
+def _given(tensors: LoopTensors[Tensor]) -> Iterator[Float[Tensor, "horizon given batch"]]:
     """The inputs of each layer that are given beforehand: those known ahead for the lowest, none for the others."""
-    known = _feature_major(entered.known)
+    known = _feature_major(tensors.known)
     yield known
-    for _ in entered.weights[1:]:
+    for _ in tensors.weights[1:]:
         yield known[:, :0]
 
 
-def _taught(entered: Entered[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+def _taught(tensors: LoopTensors[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
     """The truth of each lead, (targets, batch), and whether it is fed to the next one, (1, batch)."""
-    if entered.truth is None or entered.mask is None:
+    if tensors.truth is None or tensors.mask is None:
         return (), ()
-    last = entered.base.shape[1] - 1
-    return _feature_major(entered.truth).unbind(0), entered.mask[:, :last].t().unsqueeze(1).unbind(0)
+    last = tensors.base.shape[1] - 1
+    return _feature_major(tensors.truth).unbind(0), tensors.mask[:, :last].t().unsqueeze(1).unbind(0)
 
 
 class _FeedbackGradient:
     """Hands the gradient of what a lead was fed to the value of the lead before, or to its truth.
 
     Args:
-        plan: What was done.
-        entered: With which tensors.
+        structure: What was done.
+        tensors: With which tensors.
         of_value: For each lead where the gradient of its value is added up.
         of_truths: Where that of the truths is to stand, zeros as yet; None: nowhere.
     """
 
     def __init__(
-        self, plan: Plan, entered: Entered[Tensor], of_value: Sequence[Tensor], of_truths: Tensor | None
+        self, structure: Structure, tensors: LoopTensors[Tensor], of_value: Sequence[Tensor], of_truths: Tensor | None
     ) -> None:
-        _, masks = _taught(entered)
-        self._of_value = () if plan.detach else of_value
+        _, masks = _taught(tensors)
+        self._of_value = () if structure.detach else of_value
         self._of_truth = () if of_truths is None else of_truths.unbind(0)
-        self._by_truth = [mask.to(entered.base.dtype) for mask in masks]
+        self._by_truth = [mask.to(tensors.base.dtype) for mask in masks]
         self._by_value = [1 - share for share in self._by_truth]
 
     def add(self, lead: int, gradient: Tensor) -> None:
@@ -273,9 +275,11 @@ class _FeedbackGradient:
 Steps = TypeVar("Steps")
 
 
-def _between(steps: Sequence[Steps], entered: Entered[Tensor]) -> list[tuple[Steps, Steps, Sequence[Tensor] | None]]:
+def _between(
+    steps: Sequence[Steps], tensors: LoopTensors[Tensor]
+) -> list[tuple[Steps, Steps, Sequence[Tensor] | None]]:
     """Each layer, the one above it, and the factors between them at each step; None: nothing is dropped."""
-    factors = [_feature_major(tensor).contiguous().unbind(0) for tensor in entered.dropout]
+    factors = [_feature_major(tensor).contiguous().unbind(0) for tensor in tensors.dropout]
     absent = [None] * (len(steps) - 1)
     return [(lower, upper, drop) for (lower, upper), drop in zip(pairwise(steps), factors or absent, strict=True)]
 

@@ -11,8 +11,8 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from recast.recurrence.eager.rows import Rows
-from recast.recurrence.eager.steps import Arithmetic, Backward, Forward, Gather, Tape
+from recast.recurrence.eager.gate_rows import GateRows
+from recast.recurrence.eager.steps import Accumulate, Arithmetic, Backward, Forward, Tape
 
 BLOCKS = 4
 
@@ -36,8 +36,8 @@ class _Forward(Forward):
 class _Backward(Backward):
     keeps: ClassVar[int] = 1
 
-    def __init__(self, tape: Tape, product: Tensor, rows: slice, gather: Gather) -> None:
-        super().__init__(tape, product, rows, gather)
+    def __init__(self, tape: Tape, product: Tensor, rows: slice, accumulate: Accumulate) -> None:
+        super().__init__(tape, product, rows, accumulate)
         self._gates = tape.gates.unflatten(1, (BLOCKS, -1))
         self._before = tape.field(0)[:-1]
         self._gradients = self._by_gate.unflatten(1, (BLOCKS, -1))
@@ -61,8 +61,8 @@ class _Backward(Backward):
 
 GRU = Arithmetic(
     blocks=BLOCKS,
-    inputs=Rows(1, (0, 1, 2)),
-    hidden=Rows(0, (2, 0, 1)),
+    inputs=GateRows(1, (0, 1, 2)),
+    hidden=GateRows(0, (2, 0, 1)),
     beside=0,
     fields=1,
     forward=_Forward,

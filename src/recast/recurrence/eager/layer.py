@@ -1,4 +1,4 @@
-"""One layer: forward along a new tape, and the way back along it."""
+"""One layer: the forward pass along a new tape, and the backward pass along it."""
 
 from collections.abc import Sequence
 
@@ -6,13 +6,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recast.recurrence.eager.gathering import Gathering, Wanted
+from recast.recurrence.eager.accumulation import GradientAccumulator, Wanted
 from recast.recurrence.eager.steps import Backward, Forward, Tape
-from recast.recurrence.eager.weights import Arranged
+from recast.recurrence.eager.weights import PackedWeights
 
 
 def forward_steps(
-    weights: Arranged, given: Float[Tensor, "time given batch"], state: Sequence[Float[Tensor, "batch hidden"]]
+    weights: PackedWeights, given: Float[Tensor, "time given batch"], state: Sequence[Float[Tensor, "batch hidden"]]
 ) -> tuple[Tape, Forward]:
     """A tape with all that is known before the first step, and the steps that will write the rest.
 
@@ -38,15 +38,15 @@ def forward_steps(
 
 
 def backward_steps(
-    weights: Arranged, tape: Tape, given: Float[Tensor, "time given batch"], wanted: Wanted
-) -> tuple[Backward, Gathering]:
-    """The way back along a tape, and what gathers gradients on it.
+    weights: PackedWeights, tape: Tape, given: Float[Tensor, "time given batch"], wanted: Wanted
+) -> tuple[Backward, GradientAccumulator]:
+    """The backward pass along a tape, and what accumulates gradients in it.
 
     Args:
         weights: The layer's weights.
         tape: What the forward pass left.
         given: Given inputs.
-        wanted: Which gradients are gathered.
+        wanted: Which gradients are accumulated.
     """
-    gathering = Gathering(weights, tape, given, wanted)
-    return weights.cell.backward(tape, weights.product, weights.of_steps, gathering.add), gathering
+    accumulator = GradientAccumulator(weights, tape, given, wanted)
+    return weights.cell.backward(tape, weights.product, weights.of_steps, accumulator.add), accumulator

@@ -10,8 +10,8 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from recast.recurrence.eager.rows import Rows
-from recast.recurrence.eager.steps import Arithmetic, Backward, Forward, Gather, Tape
+from recast.recurrence.eager.gate_rows import GateRows
+from recast.recurrence.eager.steps import Accumulate, Arithmetic, Backward, Forward, Tape
 
 BLOCKS = 4
 
@@ -39,8 +39,8 @@ class _Forward(Forward):
 class _Backward(Backward):
     keeps: ClassVar[int] = 0
 
-    def __init__(self, tape: Tape, product: Tensor, rows: slice, gather: Gather) -> None:
-        super().__init__(tape, product, rows, gather)
+    def __init__(self, tape: Tape, product: Tensor, rows: slice, accumulate: Accumulate) -> None:
+        super().__init__(tape, product, rows, accumulate)
         cell, squashed = tape.beside
         self._gates = tape.gates.unflatten(1, (BLOCKS, -1))
         self._before = cell[:-1]
@@ -73,8 +73,8 @@ class _Backward(Backward):
 
 LSTM = Arithmetic(
     blocks=BLOCKS,
-    inputs=Rows(0, (3, 0, 1, 2)),
-    hidden=Rows(0, (3, 0, 1, 2)),
+    inputs=GateRows(0, (3, 0, 1, 2)),
+    hidden=GateRows(0, (3, 0, 1, 2)),
     beside=2,
     fields=2,
     forward=_Forward,

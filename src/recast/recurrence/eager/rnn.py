@@ -5,8 +5,8 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from recast.recurrence.eager.rows import Rows
-from recast.recurrence.eager.steps import Arithmetic, Backward, Forward, Gather, Tape
+from recast.recurrence.eager.gate_rows import GateRows
+from recast.recurrence.eager.steps import Accumulate, Arithmetic, Backward, Forward, Tape
 
 
 @final
@@ -23,8 +23,8 @@ class _Forward(Forward):
 class _Backward(Backward):
     keeps: ClassVar[int] = 0
 
-    def __init__(self, tape: Tape, product: Tensor, rows: slice, gather: Gather) -> None:
-        super().__init__(tape, product, rows, gather)
+    def __init__(self, tape: Tape, product: Tensor, rows: slice, accumulate: Accumulate) -> None:
+        super().__init__(tape, product, rows, accumulate)
         self._outputs = tape.field(0)[1:]
         self._gradient = self._by_gate.unbind(0)
 
@@ -38,8 +38,8 @@ class _Backward(Backward):
 
 RNN = Arithmetic(
     blocks=1,
-    inputs=Rows(0, (0,)),
-    hidden=Rows(0, (0,)),
+    inputs=GateRows(0, (0,)),
+    hidden=GateRows(0, (0,)),
     beside=0,
     fields=1,
     forward=_Forward,

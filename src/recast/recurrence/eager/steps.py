@@ -1,4 +1,4 @@
-"""A layer step by step: forward over buffers, and back through them by hand.
+"""A layer step by step: the forward pass over buffers, and the backward pass by hand.
 
 All buffers are feature-major, (time, features, batch): the gates of a step then lie side by side, so that one operation
 serves several of them, and the products of a step need no copies.
@@ -12,24 +12,24 @@ from typing import ClassVar, NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
-from recast.recurrence.eager.rows import Rows
+from recast.recurrence.eager.gate_rows import GateRows
 
 CACHED_STEPS = 16
-"""Steps whose derivatives are computed together on the way back on a CPU: many at once are fast, few fit the cache."""
+"""Steps whose derivatives the backward pass computes together on a CPU: many at once are fast, few fit the cache."""
 
-Gather = Callable[[Tensor, slice], None]
+Accumulate = Callable[[Tensor, slice], None]
 """Takes the gradients of the sums of some steps, (steps, gates, batch), and which steps these are."""
 
 
 @dataclass(frozen=True, eq=False)
 class Tape:
-    """What the steps of a layer read and leave behind.
+    """What the steps of a layer read, and the activations that they save.
 
     Args:
         gates: Sums that enter the gates; after a step, the values of the gates, shape (time, blocks * hidden, batch).
         read: What each step reads: the output of the step before, and the inputs that come only as the loop runs, shape
             (time + 1, hidden + fed, batch).
-        beside: What else a cell carries or needs on the way back, further fields of the state first, each of shape
+        beside: What else a cell carries or needs in the backward pass, further fields of the state first, each of shape
             (time + 1, hidden, batch).
         hidden_size: Number of outputs at each step.
     """
@@ -98,31 +98,31 @@ class Forward(ABC):
 
 
 class Backward(ABC):
-    """The way back through the steps of a layer, each before the one after it.
+    """The backward pass through the steps of a layer, the last one first.
 
     The gradient of a step's sums is a product: derivatives of the state after the step in these sums, and the gradient
-    of this state. The former are computed for a chunk of steps at once, before the way back comes to them.
+    of this state. The former are computed for a chunk of steps at once, before the backward pass comes to them.
 
     Args:
         tape: What the forward pass left.
         product: The weights of what a step reads, shape (rows, hidden + fed).
         rows: The rows of the gates that this product adds to.
-        gather: Takes the gradients of each chunk; they are not kept.
+        accumulate: Takes the gradients of each chunk; they are not kept.
 
     Attributes:
         keeps: 1 where a part of the output goes on into the next one, past all weights, else 0.
-        state: Gradients of the fields of the state, now after the step that comes next on the way back.
-        fed: The gradient of the inputs of the last step on the way that came as the loop ran.
+        state: Gradients of the fields of the state, now after the step that comes next in the backward pass.
+        fed: The gradient of the inputs, of the step that was last gone through, that came as the loop ran.
     """
 
     keeps: ClassVar[int]
 
-    def __init__(self, tape: Tape, product: Tensor, rows: slice, gather: Gather) -> None:
+    def __init__(self, tape: Tape, product: Tensor, rows: slice, accumulate: Accumulate) -> None:
         time, *sizes = tape.gates.shape
         # On other devices each operation costs the same for all steps as for a few.
         self._chunk = min(time, CACHED_STEPS) if tape.gates.device.type == "cpu" else time
         self._steps = slice(time, time)
-        self._gather = gather
+        self._accumulate = accumulate
         self._product = product.t().contiguous()
         self._by_gate = tape.gates.new_empty(self._chunk, *sizes)
         self._behind_product = self._by_gate[:, rows].unbind(0)
@@ -131,7 +131,7 @@ class Backward(ABC):
         self.fed = self._carry[tape.hidden_size :]
 
     def step(self, t: int) -> None:
-        """Goes back through step `t`."""
+        """The backward pass through step `t`."""
         if t < self._steps.start:
             self._steps = slice(max(0, t + 1 - self._chunk), t + 1)
             self._derive(self._steps)
@@ -139,7 +139,7 @@ class Backward(ABC):
         self._apply(t, place)
         self._carry.addmm_(self._product, self._behind_product[place], beta=self.keeps)
         if not place:
-            self._gather(self._by_gate[: self._steps.stop - t], self._steps)
+            self._accumulate(self._by_gate[: self._steps.stop - t], self._steps)
 
     @abstractmethod
     def _derive(self, steps: slice) -> None:
@@ -163,12 +163,12 @@ class Arithmetic(NamedTuple):
         beside: Number of buffers beside gates and outputs.
         fields: Number of fields of the state.
         forward: The steps.
-        backward: The way back.
+        backward: The backward pass.
     """
 
     blocks: int
-    inputs: Rows
-    hidden: Rows
+    inputs: GateRows
+    hidden: GateRows
     beside: int
     fields: int
     forward: type[Forward]

@@ -17,7 +17,7 @@ class Weights(NamedTuple):
     hidden_bias: Float[Tensor, " gates"]
 
 
-class Arranged:
+class PackedWeights:
     """Weights with their rows in the order of the blocks of a buffer.
 
     A layer's inputs come in two parts. Some are *fed* as the loop runs, the first columns of weight_ih; the others are
@@ -49,11 +49,11 @@ class Arranged:
         rows = cell.blocks * self.hidden_size
         self.of_steps = slice(0, rows) if fed else self.of_hidden
         self.bias = weights.input_bias.new_zeros(rows)
-        self.bias[self.of_inputs] += cell.inputs.arranged(weights.input_bias)
-        self.bias[self.of_hidden] += cell.hidden.arranged(weights.hidden_bias)
-        inputs = cell.inputs.arranged(weights.input)
+        self.bias[self.of_inputs] += cell.inputs.packed(weights.input_bias)
+        self.bias[self.of_hidden] += cell.hidden.packed(weights.hidden_bias)
+        inputs = cell.inputs.packed(weights.input)
         self.given = inputs[:, fed:]
         self.product = weights.hidden.new_zeros(self.of_steps.stop, self.hidden_size + fed)
-        self.product[self.of_hidden, : self.hidden_size] = cell.hidden.arranged(weights.hidden)
+        self.product[self.of_hidden, : self.hidden_size] = cell.hidden.packed(weights.hidden)
         if fed:
             self.product[self.of_inputs, self.hidden_size :] = inputs[:, :fed]

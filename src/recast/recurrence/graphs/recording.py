@@ -7,35 +7,35 @@ import torch
 from torch import Tensor
 from torch.utils.weak import TensorWeakRef
 
-from recast.recurrence.eager.closed_loop import Plan, backward, forward
+from recast.recurrence.eager.closed_loop import Structure, backward, forward
 from recast.recurrence.graphs.capture import Capture
 
 Row = Sequence[Any]
-"""Tensors that enter a closed loop, None where there is none; see `recast.recurrence.eager.closed_loop.Entered`."""
+"""Tensors that a closed loop takes, None where there is none; see `recast.recurrence.eager.closed_loop.LoopTensors`."""
 
 
 class Recording:
     """Plays a closed loop for tensors of the same shapes as those that it was recorded with.
 
-    What enters is copied into its tensors, and what it gives is a copy. Between a forward pass and its way back its
-    tensors hold what the way back needs, though: until then it is lent, and not free for another forward pass.
+    It copies what it is given into its tensors, and gives copies. Between a forward and a backward pass its tensors
+    hold the saved activations, though: until then it is lent, and not free for another forward pass.
 
     Args:
-        plan: What the loop does.
-        row: Tensors such as those that will enter.
+        structure: What the loop does.
+        row: Tensors such as those that it will be played with.
         wanted: For each of them whether its gradient will be asked for.
         capture: How to record.
     """
 
-    def __init__(self, plan: Plan, row: Row, wanted: Sequence[bool], capture: Capture) -> None:
+    def __init__(self, structure: Structure, row: Row, wanted: Sequence[bool], capture: Capture) -> None:
         # Tensors made in inference mode could not be written outside it.
         with torch.inference_mode(mode=False), torch.no_grad():
             self._row: Row = [None if tensor is None else _own(tensor) for tensor in row]
-            entered = plan.entered(self._row)
-            device = entered.first.device
+            tensors = structure.tensors(self._row)
+            device = tensors.first.device
 
             def run_forward() -> list[Tensor]:
-                values, kept = forward(plan, entered)
+                values, kept = forward(structure, tensors)
                 return [values, *kept]
 
             self._forward = capture(run_forward, device)
@@ -45,7 +45,7 @@ class Recording:
             self._present: list[bool] = []
 
             def run_backward() -> list[Tensor]:
-                gradients = backward(plan, entered, kept, self._gradient, plan.entered(wanted)).row
+                gradients = backward(structure, tensors, kept, self._gradient, structure.tensors(wanted)).flat
                 self._present = [gradient is not None for gradient in gradients]
                 return [gradient for gradient in gradients if gradient is not None]
 
@@ -66,7 +66,7 @@ class Recording:
         """The values of all leads, and the number of this pass.
 
         Args:
-            row: What enters.
+            row: Tensors of these shapes.
         """
         self._plays += 1
         for own, given in zip(self._row, row, strict=True):
@@ -76,7 +76,7 @@ class Recording:
         return self._values.clone(), self._plays
 
     def backward(self, gradient: Tensor, number: int) -> list[Tensor | None]:
-        """Gradients of what entered.
+        """Gradients of the tensors that it was played with.
 
         Args:
             gradient: That of the values.
@@ -86,11 +86,12 @@ class Recording:
             RuntimeError: if there has been another pass since, or no gradient was to be asked for.
         """
         if self._backward is None:
-            raise RuntimeError("this closed loop was recorded without its way back")
+            raise RuntimeError("this closed loop was recorded without a backward pass")
         if number != self._plays:
             raise RuntimeError(
-                "what this closed loop kept for its way back has been overwritten by another pass, for autograd no "
-                "longer held on to it; hooks on saved tensors go with recurrence=autograd alone"
+                "the activations that this closed loop saved for its backward pass have been overwritten by another "
+                "pass, for autograd no longer held on to them; hooks on saved tensors go with "
+                "recurrence.implementation=autograd alone"
             )
         self._gradient.copy_(gradient)
         self._backward.play()

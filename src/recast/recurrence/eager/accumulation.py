@@ -1,4 +1,4 @@
-"""Gradients of weights and of given inputs, gathered on the way back."""
+"""Gradients of weights and of given inputs, accumulated in the backward pass."""
 
 from typing import NamedTuple
 
@@ -7,11 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recast.recurrence.eager.steps import Tape
-from recast.recurrence.eager.weights import Arranged
+from recast.recurrence.eager.weights import PackedWeights
 
 
 class Wanted(NamedTuple):
-    """Which gradients of what entered a layer are asked for."""
+    """Which gradients of what a layer was given are wanted."""
 
     given: bool
     input: bool
@@ -21,7 +21,7 @@ class Wanted(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Gradients of what entered a layer; None where none was asked for."""
+    """Gradients of what a layer was given; None where none is wanted."""
 
     given: Float[Tensor, "time given batch"] | None
     input: Float[Tensor, "gates inputs"] | None
@@ -30,7 +30,7 @@ class Gradients(NamedTuple):
     hidden_bias: Float[Tensor, " gates"] | None
 
 
-class Gathering:
+class GradientAccumulator:
     """Adds up what the steps of a layer give, a chunk of steps at a time: one product for each matrix of weights.
 
     Args:
@@ -40,7 +40,9 @@ class Gathering:
         wanted: What is asked for; the rest costs nothing.
     """
 
-    def __init__(self, weights: Arranged, tape: Tape, given: Float[Tensor, "time given batch"], wanted: Wanted) -> None:
+    def __init__(
+        self, weights: PackedWeights, tape: Tape, given: Float[Tensor, "time given batch"], wanted: Wanted
+    ) -> None:
         self._weights = weights
         self._read = tape.read[:-1]
         self._given = given
@@ -80,16 +82,16 @@ class Gathering:
             of_input = self._of_given_weights
             if self._of_product is not None and self._weights.fed:
                 of_input = torch.cat([self._of_product[inputs, hidden_size:], of_input], dim=1)
-            of_input = cell.inputs.restored(of_input)
+            of_input = cell.inputs.unpacked(of_input)
         if self._of_product is not None and self._wanted.hidden:
-            of_hidden = cell.hidden.restored(self._of_product[hidden, :hidden_size])
+            of_hidden = cell.hidden.unpacked(self._of_product[hidden, :hidden_size])
         bias = self._of_bias
         return Gradients(
             given=self._of_given,
             input=of_input,
             hidden=of_hidden,
-            input_bias=None if bias is None or not self._wanted.input_bias else cell.inputs.restored(bias[inputs]),
-            hidden_bias=None if bias is None or not self._wanted.hidden_bias else cell.hidden.restored(bias[hidden]),
+            input_bias=None if bias is None or not self._wanted.input_bias else cell.inputs.unpacked(bias[inputs]),
+            hidden_bias=None if bias is None or not self._wanted.hidden_bias else cell.hidden.unpacked(bias[hidden]),
         )
 
 

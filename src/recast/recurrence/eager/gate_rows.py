@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-class Rows(NamedTuple):
+class GateRows(NamedTuple):
     """Blocks of rows, one after the other, that take the products of one matrix of weights.
 
     Attributes:
@@ -22,11 +22,11 @@ class Rows(NamedTuple):
         """The rows, where a block has `hidden` of them."""
         return slice(self.first * hidden, (self.first + len(self.gates)) * hidden)
 
-    def arranged(self, weight: Float[Tensor, "rows ..."]) -> Float[Tensor, "rows ..."]:
+    def packed(self, weight: Float[Tensor, "rows ..."]) -> Float[Tensor, "rows ..."]:
         """A weight or bias in torch's order of gates, in the order of these blocks."""
         return _reordered(weight, self.gates)
 
-    def restored(self, weight: Float[Tensor, "rows ..."]) -> Float[Tensor, "rows ..."]:
+    def unpacked(self, weight: Float[Tensor, "rows ..."]) -> Float[Tensor, "rows ..."]:
         """A weight or bias in the order of these blocks, in torch's order of gates."""
         return _reordered(weight, tuple(sorted(range(len(self.gates)), key=self.gates.__getitem__)))
 

@@ -1,4 +1,4 @@
-"""The recordings that are at hand."""
+"""An LRU cache of captured CUDA graphs."""
 
 from collections.abc import Callable, Hashable
 from typing import NamedTuple
@@ -11,8 +11,8 @@ class _Entry(NamedTuple):
     recording: Recording
 
 
-class Shelf:
-    """A few recordings; where there is no more room, the one that has not been used for longest goes.
+class RecordingCache:
+    """A few recordings; where there is no more room, the one that was used least recently goes.
 
     Args:
         room: Greatest number of recordings.

@@ -1,4 +1,4 @@
-"""The cells that have a way back by hand."""
+"""The supported cells: those with a backward pass by hand."""
 
 from collections.abc import Sequence
 

@@ -14,12 +14,12 @@ from matplotlib.colors import to_rgba
 from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from recast.figures.plots import forecast_panels
 
 from recast.errors import ConfigurationError, DataError
 from recast.figures.agreement import MANY, predicted_against_true, predicted_series
 from recast.figures.leads import by_last_error, lead_errors, spread, step_seconds
 from recast.figures.paint import ACCENT, cut, digits, fold
-from recast.figures.plots import forecast_panels
 from recast.figures.plot import Plot
 from recast.figures.png import save
 from recast.figures.sheet import Sheet, numbers

@@ -13,7 +13,6 @@ from recast.figures.agreement import TargetPairs, targets_against_true, targets_
 from recast.options import PositiveInt, checked
 from recast.task import ForecastTask
 
-
 PARTS: list[Literal["train", "validation", "test"]] = ["train", "test"]
 
 

@@ -246,3 +246,70 @@ def test_the_table_is_whole_when_the_terminal_is_narrow(moved, tmp_path):
     assert done.code == 0, done
     assert "…" not in done.out
     assert "last_value" in done.out
+
+
+# Quantiles of several targets
+
+
+@pytest.fixture(scope="session")
+def quantiles(files) -> Path:
+    """A run of two targets with a quantile head, with all pictures."""
+    table = tide_table(700)
+    table["flow"] = 100 * np.roll(table["ssh"], 5)
+    table.to_csv(files / "two.csv", index=False)
+    source = ["data=csv", f"data.source.path={files / 'two.csv'}", "data.source.time=datetime"]
+    columns = ["data.source.targets=[ssh,flow]"]
+    sizes = [f"data.windows.context={CONTEXT}", f"data.windows.horizon={HORIZON}", "baselines=series"]
+    small = [option for option in SMALL if option != "callbacks.figures=null"]
+    words = [*source, *columns, *sizes, *small, "model/head=quantile", "callbacks=agreement"]
+    return trained(*words, cwd=scratch() / "quantiles")
+
+
+def test_a_quantile_head_is_scored_by_its_quantiles(quantiles):
+    metrics = metrics_of(quantiles)
+    assert set(metrics["test"]) == set(metrics["metrics"])
+    assert {"pinball", "coverage"} <= set(metrics["test"])
+    assert "crps" not in metrics["test"]
+    assert 0 <= metrics["test"]["coverage"] <= 1
+    assert metrics["metrics"]["coverage"] == {"unit": "", "higher_is_better": None, "perfect": 0.9}
+    for scores in metrics["baselines"].values():
+        # Evenly spread levels about a point.
+        assert scores["pinball"] == pytest.approx(scores["mae"] / 2, rel=1e-9)
+
+
+def test_ranked_forecasts_hold_both_targets_with_their_bands(quantiles):
+    ranked = pd.read_csv(quantiles / "ranked_forecasts.csv")
+    ahead = ranked[ranked["lead"] > 0]
+    assert ahead.groupby(["rank", "target"]).size().to_dict() == {
+        (rank, target): HORIZON for rank in ("best", "median", "worst") for target in ("ssh", "flow")
+    }
+    assert (ahead["lower"] <= ahead["forecast"]).all()
+    assert (ahead["forecast"] <= ahead["upper"]).all()
+    np.testing.assert_allclose(ahead["level"], 0.9, rtol=1e-12)
+    errors = (ahead["forecast"] - ahead["true"]).pow(2).groupby(ahead["rank"]).mean()
+    np.testing.assert_allclose(errors, ahead.groupby("rank")["error"].first(), rtol=1e-4)
+
+
+def test_pictures_of_two_targets_are_drawn(quantiles):
+    names = {path.name for path in (quantiles / "figures").glob("*.png")}
+    assert {"test_forecasts.png", "validation_forecasts.png", "test_predicted_against_true.png"} <= names
+    for name in names:
+        assert np.asarray(Image.open(quantiles / "figures" / name).convert("L")).std() > 5
+
+
+def test_a_quantile_forecast_writes_its_band(files, quantiles, tmp_path):
+    checkpoint = quantiles / "checkpoints" / "best.ckpt"
+    options = [f"input={files / 'two.csv'}", "output=forecast.csv"]
+    tables = []
+    for level in (0.9, 0.5):
+        done = forecast(checkpoint, *options, f"level={level}", cwd=tmp_path)
+        assert done.code == 0, done
+        tables.append(pd.read_csv(tmp_path / "forecast.csv"))
+    wide, narrow = tables
+    assert wide.columns.tolist() == ["datetime", "ssh", "ssh_lower", "ssh_upper", "flow", "flow_lower", "flow_upper"]
+    for name in ("ssh", "flow"):
+        assert wide[name].equals(narrow[name])
+        ends = [wide[f"{name}_lower"], narrow[f"{name}_lower"], wide[name], narrow[f"{name}_upper"]]
+        assert np.all(np.diff([*ends, wide[f"{name}_upper"]], axis=0) > 0)
+    done = forecast(checkpoint, *options, "level=0.95", cwd=tmp_path)
+    assert_refused(done, "level=0.95: the forecast knows central bands up to level 0.9; lower it, or train with wider")

@@ -37,9 +37,9 @@ def shown(source):
 
 def test_truth_and_context_are_the_rows_around_the_origin():
     panels, data = shown(AR2(rows=400))
-    values = data.prepared.series.values[:, 0]
+    values = data.prepared.panel.values[:, 0]
     for panel in panels:
-        origin = int(np.searchsorted(data.prepared.series.times, panel.context_times[-1]))
+        origin = int(np.searchsorted(data.prepared.panel.times, panel.context_times[-1]))
         assert origin >= data.prepared.parts.test[0]
         assert np.array_equal(panel.truth, values[origin + 1 : origin + 6])
         assert np.array_equal(panel.context, values[origin - len(panel.context) + 1 : origin + 1])

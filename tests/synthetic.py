@@ -5,7 +5,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from recast.panel import Column
+from recast.panel import Column, columns_of
+from recast.prepare.storage import Storage
 from recast.spec import SeriesSpec
 from recast.types import Batch, Categories, Observed
 
@@ -103,6 +104,66 @@ def batch_of(spec: SeriesSpec, batch: int = 3, context: int | None = None) -> Ba
         observed.history[:, -1] = True
         made = made._replace(observed=observed)
     return made
+
+
+def sequences_of(values: Tensor, lengths: Tensor, label: Tensor) -> Batch:
+    """A batch of sequences side by side."""
+    count, steps, _ = values.shape
+    return Batch(
+        history=values.new_empty(count, steps, 0),
+        past=values,
+        known=values.new_empty(count, steps, 0),
+        static=values.new_empty(count, 0),
+        target=values.new_empty(count, 0, 0),
+        start=torch.arange(count),
+        item=torch.arange(count),
+        lengths=lengths,
+        label=label,
+    )
+
+
+def context_inputs(batch: Batch) -> Tensor:
+    """What models read at each step of the context, where all is real and observed and nothing static."""
+    return torch.cat([batch.history, batch.past, batch.known_before], dim=-1)
+
+
+def with_context(batch: Batch, context: Tensor, ahead: Tensor | None = None) -> Batch:
+    """The batch with another context, the inverse of `context_inputs`, and perhaps other inputs known ahead."""
+    sizes = [part.shape[-1] for part in (batch.history, batch.past, batch.known)]
+    history, past, before = context.split(sizes, dim=-1)
+    ahead = batch.known_ahead if ahead is None else ahead
+    return batch._replace(history=history, past=past, known=torch.cat([before, ahead], dim=1))
+
+
+def with_leaves(batch: Batch) -> tuple[Batch, tuple[Tensor, Tensor, Tensor]]:
+    """The batch made of three leaves that gradients may be asked of: its context, its truth, its inputs known ahead."""
+    parts = (context_inputs(batch), batch.target, batch.known_ahead)
+    context, target, ahead = (part.detach().clone().requires_grad_() for part in parts)
+    return with_context(batch, context, ahead)._replace(target=target), (context, target, ahead)
+
+
+def storage_of(values: Tensor, *, targets: int = 1, past: int = 0, periods: int = 0) -> Storage:
+    """The storage of one piece whose scaled rows are `values`; the last columns are those of the periods."""
+    names = "abcdefgh"[: targets + past]
+    spec = SeriesSpec(
+        columns=columns_of(targets=names[:targets], past=names[targets:]),
+        offset=(0.0,) * len(names),
+        scale=(1.0,) * len(names),
+        step="h",
+        context=1,
+        horizon=1,
+        naive_error=(1.0,) * targets,
+        periods=(24.0,) * periods,
+    )
+    return Storage(
+        spec=spec,
+        values=torch.cat([values, torch.zeros_like(values[:1])]),
+        starts=torch.zeros(1, dtype=torch.int64),
+        lengths=torch.tensor([len(values)]),
+        items=torch.zeros(1, dtype=torch.int64),
+        static=values.new_empty(1, 0),
+        static_categories=torch.empty(1, 0, dtype=torch.int64),
+    )
 
 
 def with_weights(model: Model) -> Model:

@@ -98,7 +98,7 @@ def test_a_window_is_a_series():
     data = data_of(series=100)
     prepared = data.prepared
     assert [len(starts) for starts in prepared.starts] == [70, 10, 20]
-    assert torch.cat([*prepared.starts]).tolist() == prepared.series.starts.tolist()
+    assert torch.cat([*prepared.starts]).tolist() == prepared.panel.starts.tolist()
     batch = next(iter(data.loader("validation")))
     assert batch.target[:, 0, 0].numpy() == pytest.approx(
         (batch.context[..., 1] * batch.context[..., 2]).sum(dim=1).numpy(), abs=1e-6

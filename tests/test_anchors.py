@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+import synthetic
 import torch
 from finding import concrete_classes
 from hypothesis import given, settings
@@ -21,8 +22,7 @@ from recast.errors import ConfigurationError
 from recast.heads.point import Point
 from recast.models.encoder_decoder import EncoderDecoder
 from recast.schedules.never import Never
-from recast.spec import SeriesSpec
-from recast.types import Batch, Progress
+from recast.types import Progress
 
 ANCHORS = concrete_classes(recast.anchors, Anchor)
 every_anchor = pytest.mark.parametrize("anchor_class", ANCHORS, ids=lambda value: value.__name__)
@@ -47,19 +47,7 @@ def recent_of(anchor: Anchor, *leading: int) -> Tensor:
     return torch.randn(*leading, anchor.reach, anchor.targets, dtype=torch.float64)
 
 
-def spec_of(context: int = 6) -> SeriesSpec:
-    return SeriesSpec(
-        names=("a", "b"),
-        units=("m", "m"),
-        targets=TARGETS,
-        step="h",
-        context=context,
-        horizon=LEADS,
-        periods=(),
-        offset=(0.0, 0.0),
-        scale=(1.0, 1.0),
-        naive_error=(1.0, 1.0),
-    )
+spec_of = partial(synthetic.spec_of, targets=TARGETS, context=6, horizon=LEADS)
 
 
 # What every anchor keeps
@@ -154,7 +142,7 @@ def test_a_trained_model_without_recurrent_output_is_least_squares(shared):
     series = torch.randn(60, TARGETS, dtype=torch.float64).cumsum(dim=0) * 0.3 + torch.tensor([1.0, -2.0]).double()
     starts = torch.arange(60 - 6 - LEADS + 1)
     windows = torch.stack([series[start : start + 6 + LEADS] for start in starts])
-    batch = Batch(windows[:, :6], windows[:, 6:], windows.new_zeros(len(starts), LEADS, 0), starts)
+    batch = synthetic.storage_of(series, targets=TARGETS).windows(starts, 6, LEADS)
     optimiser = torch.optim.LBFGS(
         model.anchor.parameters(),
         max_iter=2000,

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from synthetic import batch_of, spec_of
 from torch import Tensor, nn
 
 from recast.cells.cell import Cell
@@ -17,8 +18,6 @@ from recast.models import bidirectional_encoder
 from recast.models.bidirectional_encoder import BidirectionalEncoder
 from recast.models.encoder_decoder import EncoderDecoder
 from recast.schedules.never import Never
-from recast.spec import SeriesSpec
-from recast.types import Batch
 
 TWINS = [
     pytest.param(RNN, nn.RNN, id="RNN"),
@@ -26,6 +25,7 @@ TWINS = [
     pytest.param(LSTM, nn.LSTM, id="LSTM"),
 ]
 BATCH, CONTEXT, INPUTS, HIDDEN = 3, 6, 2, 4
+SPEC = spec_of(targets=1, context=CONTEXT, horizon=2)
 
 
 @pytest.fixture(autouse=True)
@@ -45,11 +45,12 @@ def encoder_of(cell: type[Cell] = GRU, layers: int = 1, dropout: float = 0.0) ->
     return encoder.double()
 
 
-def batch_of(context: Tensor | None = None) -> Batch:
-    if context is None:
-        context = torch.randn(BATCH, CONTEXT, INPUTS, dtype=torch.float64)
-    empty = context.new_zeros(len(context), 1, 1)
-    return Batch(context=context, target=empty, known=empty, start=torch.arange(len(context)))
+def inputs_of() -> Tensor:
+    return torch.randn(BATCH, CONTEXT, INPUTS, dtype=torch.float64)
+
+
+def read(encoder: BidirectionalEncoder, inputs: Tensor) -> tuple[Tensor, list[Any]]:
+    return encoder(batch_of(SPEC), inputs)
 
 
 def set_bridges(encoder: BidirectionalEncoder, ahead: float, back: float) -> None:
@@ -85,7 +86,7 @@ def test_equal_to_torch_with_copied_weights(cell, twin_class, layers):
     by_layer = [[field[2 * layer + back] for layer in range(layers) for field in fields] for back in (0, 1)]
     for back, weights in enumerate([(1.0, 0.0), (0.0, 1.0)]):
         set_bridges(encoder, *weights)
-        outputs, states = encoder(batch_of(inputs))
+        outputs, states = read(encoder, inputs)
         found = [outputs, *joined(states)]
         wanted = [expected, *by_layer[back]]
         torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
@@ -107,17 +108,17 @@ def test_reading_backwards_with_swapped_cells_mirrors_the_outputs(layers):
                     weight = cell.rnn.weight_ih_l0
                     weight.copy_(torch.cat([weight[:, HIDDEN:], weight[:, :HIDDEN]], dim=1))
     context = torch.randn(BATCH, CONTEXT, INPUTS, dtype=torch.float64)
-    outputs, _ = one(batch_of(context))
-    mirrored, _ = other(batch_of(context.flip(1)))
+    outputs, _ = read(one, context)
+    mirrored, _ = read(other, context.flip(1))
     swapped = torch.cat([mirrored[..., HIDDEN:], mirrored[..., :HIDDEN]], dim=-1).flip(1)
     torch.testing.assert_close(outputs, swapped, rtol=1e-12, atol=1e-12)
 
 
 def test_the_bridge_starts_as_the_forward_direction_and_learns_both():
     encoder = encoder_of(LSTM, layers=2)
-    batch = batch_of()
-    outputs, states = encoder(batch)
-    _, state = encoder.ahead[0](batch.context)
+    inputs = inputs_of()
+    outputs, states = read(encoder, inputs)
+    _, state = encoder.ahead[0](inputs)
     assert outputs.shape == (BATCH, CONTEXT, 2 * HIDDEN)
     assert encoder.hidden_size == 2 * HIDDEN
     torch.testing.assert_close(joined([state]), list(states[0]))
@@ -132,10 +133,10 @@ def test_bridges_are_linear_maps_of_both_states():
     encoder = encoder_of(LSTM)
     for parameter in encoder.bridges.parameters():
         nn.init.normal_(parameter)
-    batch = batch_of()
-    _, (state,) = encoder(batch)
-    _, ahead = encoder.ahead[0](batch.context)
-    _, back = encoder.back[0](batch.context.flip(1))
+    inputs = inputs_of()
+    _, (state,) = read(encoder, inputs)
+    _, ahead = encoder.ahead[0](inputs)
+    _, back = encoder.back[0](inputs.flip(1))
     for field, bridge in enumerate(encoder.bridges[0]):
         expected = ahead[field] @ bridge.weight[:, :HIDDEN].T + back[field] @ bridge.weight[:, HIDDEN:].T + bridge.bias
         torch.testing.assert_close(state[field], expected, rtol=1e-12, atol=1e-12)
@@ -145,14 +146,14 @@ def test_states_take_the_sizes_of_the_decoder():
     encoder = BidirectionalEncoder(
         cell=partial(LSTM, hidden_size=HIDDEN), input_size=INPUTS, layers=1, dropout=0.0, state_sizes=[(3, 7)]
     )
-    _, (state,) = encoder(batch_of(torch.randn(BATCH, CONTEXT, INPUTS)))
+    _, (state,) = read(encoder, torch.randn(BATCH, CONTEXT, INPUTS))
     assert [part.shape for part in state] == [(BATCH, 3), (BATCH, 7)]
 
 
 def test_every_output_sees_every_step():
     encoder = encoder_of()
     context = torch.randn(BATCH, CONTEXT, INPUTS, dtype=torch.float64, requires_grad=True)
-    outputs, _ = encoder(batch_of(context))
+    outputs, _ = read(encoder, context)
     for step in range(CONTEXT):
         (gradient,) = torch.autograd.grad(outputs[:, step].sum(), context, retain_graph=True)
         assert (gradient.abs() > 0).all()
@@ -167,29 +168,15 @@ def test_dropout_lies_between_layers_in_training(monkeypatch):
         return values
 
     monkeypatch.setattr(bidirectional_encoder.functional, "dropout", dropped)
-    encoder(batch_of())
-    encoder.eval()(batch_of())
+    read(encoder, inputs_of())
+    read(encoder.eval(), inputs_of())
     assert seen == [(2 * HIDDEN, 0.3, True)] * 2 + [(2 * HIDDEN, 0.3, False)] * 2
 
 
 def test_carried_states_are_refused():
-    batch = batch_of()._replace(carried=torch.ones(BATCH, dtype=torch.bool))
+    batch = batch_of(SPEC)._replace(carried=torch.ones(BATCH, dtype=torch.bool))
     with pytest.raises(ConfigurationError, match=r"bidirectional=True cannot carry states.*use bidirectional=False"):
-        encoder_of()(batch)
-
-
-SPEC = SeriesSpec(
-    names=("a",),
-    units=("m",),
-    targets=1,
-    step="h",
-    context=CONTEXT,
-    horizon=2,
-    periods=(),
-    offset=(0.0,),
-    scale=(1.0,),
-    naive_error=(1.0,),
-)
+        encoder_of()(batch, inputs_of())
 
 
 def test_tied_and_bidirectional_are_refused_together():

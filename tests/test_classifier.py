@@ -10,6 +10,7 @@ import torch
 from finding import concrete_classes
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from synthetic import sequences_of
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 from ts_files import write_turning
@@ -24,6 +25,7 @@ from recast.classification_task import ClassificationTask
 from recast.errors import ConfigurationError, NonFiniteLossError
 from recast.learning_rates.one_cycle import OneCycle
 from recast.models.classifier import Classifier
+from recast.panel import Column, columns_of
 from recast.sequence_datamodule import SequenceDataModule
 from recast.series.ts_file import TsSource
 from recast.spec import PanelSpec
@@ -35,7 +37,14 @@ CLASSES = 4
 
 
 def spec_of(channels: int) -> PanelSpec:
-    return PanelSpec(tuple("uvwxyz"[:channels]), ("",) * channels, tuple("abcd"), (0.0,) * channels, (1.0,) * channels)
+    return PanelSpec(
+        columns=columns_of(past="uvwxyz"[:channels]),
+        offset=(0.0,) * channels,
+        scale=(1.0,) * channels,
+        static=(Column("class", role="target", levels=tuple("abcd")),),
+        static_offset=(0.0,),
+        static_scale=(1.0,),
+    )
 
 
 def model_of(cell: str | type[Cell] = "gru", *, channels: int = 3, hidden: int = 5, seed: int = 0, **options):
@@ -50,7 +59,7 @@ def batch_of(lengths: list[int], *, channels: int = 3, seed: int = 0, extra: int
     for row, length in enumerate(lengths):
         values[row, :length] = torch.randn(length, channels, dtype=torch.float64, generator=random)
     label = torch.randint(CLASSES, (len(lengths),), generator=random)
-    return Batch(values, torch.tensor(lengths), label)
+    return sequences_of(values, torch.tensor(lengths), label)
 
 
 def results_of(model: nn.Module, batch: Batch) -> list[torch.Tensor]:
@@ -83,7 +92,7 @@ def test_more_padding_and_what_stands_in_it_change_nothing(cell, pooling, route,
     padded = batch_of(lengths, extra=1 + extra % 7)
     assert_close(results_of(model, padded), expected)
     for row, length in enumerate(lengths):
-        padded.values[row, length:] = [math.nan, math.inf, -1e300][row % 3]
+        padded.past[row, length:] = [math.nan, math.inf, -1e300][row % 3]
     assert_close(results_of(model, padded), expected)
 
 
@@ -95,7 +104,7 @@ def test_a_sequence_has_its_scores_in_any_company_and_order(cell, pooling, route
     scores = model(batch)
     order = data.draw(st.permutations(range(len(lengths))))
     some = torch.tensor(order[: data.draw(st.integers(1, len(order)))])
-    torch.testing.assert_close(model(Batch(*(part[some] for part in batch[:3]))), scores[some], rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(model(batch.take(some)), scores[some], rtol=1e-10, atol=1e-10)
 
 
 @settings(max_examples=40, deadline=None)
@@ -117,7 +126,7 @@ def test_it_is_torchs_module_on_packed_sequences_and_a_linear_map(cell, layers, 
         for theirs, weight in zip(reference.parameters(), ours, strict=True):
             theirs.copy_(weight)
     batch = batch_of(lengths, seed=seed)
-    packed = pack_padded_sequence(batch.values, batch.lengths, batch_first=True, enforce_sorted=False)
+    packed = pack_padded_sequence(batch.past, batch.lengths, batch_first=True, enforce_sorted=False)
     _, state = reference(packed)
     hidden = state[0] if isinstance(state, tuple) else state
     scores = nn.functional.linear(hidden[-1], model.linear.weight, model.linear.bias)
@@ -134,7 +143,7 @@ def test_the_mean_is_that_over_the_steps():
     model = model_of(pooling="mean")
     batch = batch_of([3, 7])
     for row, length in enumerate((3, 7)):
-        outputs, _ = model.stack(batch.values[row : row + 1, :length])
+        outputs, _ = model.stack(batch.past[row : row + 1, :length])
         torch.testing.assert_close(model(batch)[row], model.linear(outputs.mean(1))[0])
 
 
@@ -149,7 +158,7 @@ def test_every_cell_classifies_whatever_the_padding(cell, pooling):
     expected = results_of(model, batch_of(lengths))
     assert expected[0].shape == (3, CLASSES)
     padded = batch_of(lengths, extra=4)
-    padded.values[0, 1:] = math.nan
+    padded.past[0, 1:] = math.nan
     assert_close(results_of(model, padded), expected)
     assert any(gradient.abs().max() > 0 for gradient in expected[1:])
 
@@ -184,7 +193,7 @@ def test_the_noise_has_the_size_asked_for(route):
         model.linear.weight.fill_(1e3)
         model.linear.bias.zero_()
     count = 4000
-    batch = Batch(torch.ones(count, 1, 1).double(), torch.ones(count, dtype=torch.int64), torch.zeros(count).long())
+    batch = sequences_of(torch.ones(count, 1, 1).double(), torch.ones(count).long(), torch.zeros(count).long())
     scores = model(batch)[:, 0]
     assert scores.mean().item() == pytest.approx(1, abs=0.02)
     assert scores.std().item() == pytest.approx(0.2, rel=0.06)

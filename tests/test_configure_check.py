@@ -34,6 +34,7 @@ from recast.options import (
     Probability,
     checked,
 )
+from recast.panel import columns_of
 from recast.schedules.linear import Linear
 from recast.schedules.schedule import Schedule
 from recast.spec import SeriesSpec
@@ -332,13 +333,10 @@ def encoder_decoder(**options):
 def test_encoder_decoder_is_checked_and_built():
     check({"model": encoder_decoder(layers=2)}, ModelOnly, allowed=("recast.",))
     spec = SeriesSpec(
-        names=("level",),
-        units=("m",),
-        targets=1,
+        columns=columns_of(targets=["level"], units={"level": "m"}),
         step="h",
         context=6,
         horizon=3,
-        periods=(),
         offset=(0.0,),
         scale=(1.0,),
         naive_error=(1.0,),

@@ -24,6 +24,7 @@ from test_classifier import model_of as classifier_of
 from test_loader import loader_of, starts_of
 from test_model_forms import CELLS, HALFWAY, HEADS, MODELS, model_of, part, spec_of
 from test_sequences import sequences_of
+from test_sequences import spec_of as sequence_spec_of
 from test_stateful import lanes_of, ranges_of
 from torch.nn import functional
 from ts_files import write_turning
@@ -48,7 +49,6 @@ from recast.runs.trainer import check_strategy
 from recast.schedules.always import Always
 from recast.schedules.linear import Linear
 from recast.schedules.never import Never
-from recast.spec import PanelSpec
 from recast.task import ForecastTask
 from recast.types import Batch, Share
 
@@ -126,8 +126,7 @@ def test_where_there_is_nothing_to_evaluate_nobody_gets_a_batch():
 @settings(deadline=None)
 @given(count=counts, world=st.integers(2, 4), batch_size=sizes, shuffle=st.booleans())
 def test_sequences_are_shared_as_windows_are(count, world, batch_size, shuffle):
-    spec = PanelSpec(("x",), ("",), tuple("abc"), (0.0,), (1.0,))
-    prepared = prepare_unseen(sequences_of([1 + index % 3 for index in range(count)], channels=1), spec)
+    prepared = prepare_unseen(sequences_of([1 + index % 3 for index in range(count)], channels=1), sequence_spec_of(1))
 
     def loader(size: int, rank: int = 0, world: int = 1) -> SequenceLoader:
         return SequenceLoader(
@@ -136,9 +135,9 @@ def test_sequences_are_shared_as_windows_are(count, world, batch_size, shuffle):
 
     parts = [batch for rank in range(world) for batch in loader(batch_size, rank, world)]
     own = [batch for batch in parts if len(batch.label) and (batch.share is None or batch.share.weight > 0)]
-    seen = sorted(row for batch in own for row in batch.values[:, 0, 0].tolist())
-    assert seen == sorted(row for batch in loader(count) for row in batch.values[:, 0, 0].tolist())
-    assert all(len(batch.values) == len(batch.lengths) == len(batch.label) for batch in parts)
+    seen = sorted(row for batch in own for row in batch.past[:, 0, 0].tolist())
+    assert seen == sorted(row for batch in loader(count) for row in batch.past[:, 0, 0].tolist())
+    assert all(len(batch.past) == len(batch.lengths) == len(batch.label) for batch in parts)
     assert all((batch.share is None) != shuffle for batch in parts)
 
 
@@ -192,7 +191,7 @@ TRAINED["free-running"] = partial(encoder_decoder, schedule=Never())
 
 
 def rows(batch: Batch, first: int, own: int, share: Share) -> Batch:
-    return Batch(*(values[first : first + own] for values in batch[:4]), share=share)
+    return batch.take(slice(first, first + own))._replace(share=share)
 
 
 @pytest.mark.parametrize(("name", "head"), list(product(TRAINED, HEADS)))
@@ -260,7 +259,7 @@ def test_the_mean_gradient_of_a_classifier_is_that_of_one_process(smoothing):
 
     def gradients(first: int, stop: int, share: Share | None) -> list[torch.Tensor]:
         batch = sequence_batch_of(lengths)
-        scores = task.model(Batch(*(values[first:stop] for values in batch[:3])))
+        scores = task.model(batch.take(slice(first, stop)))
         loss = functional.cross_entropy(scores, batch.label[first:stop], label_smoothing=smoothing)
         return list(torch.autograd.grad(task.weighted(loss, share), list(task.model.parameters())))
 

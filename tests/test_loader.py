@@ -10,36 +10,10 @@ from operator import attrgetter
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from synthetic import storage_of
 from torch.utils.data import DataLoader, Dataset
 
-from recast.panel import columns_of
 from recast.prepare.loader import WindowLoader
-from recast.prepare.storage import Storage
-from recast.spec import SeriesSpec
-
-
-def storage_of(values: torch.Tensor, *, targets: int = 1, past: int = 0, periods: int = 0) -> Storage:
-    """The storage of one piece whose scaled rows are `values`; the last columns are those of the periods."""
-    names = "abcdefgh"[: targets + past]
-    spec = SeriesSpec(
-        columns=columns_of(targets=names[:targets], past=names[targets:]),
-        offset=(0.0,) * len(names),
-        scale=(1.0,) * len(names),
-        step="h",
-        context=1,
-        horizon=1,
-        naive_error=(1.0,) * targets,
-        periods=(24.0,) * periods,
-    )
-    return Storage(
-        spec=spec,
-        values=torch.cat([values, torch.zeros(1, values.shape[1])]),
-        starts=torch.zeros(1, dtype=torch.int64),
-        lengths=torch.tensor([len(values)]),
-        items=torch.zeros(1, dtype=torch.int64),
-        static=torch.empty(1, 0),
-        static_categories=torch.empty(1, 0, dtype=torch.int64),
-    )
 
 
 def loader_of(windows: int, batch_size: int, **options) -> WindowLoader:

@@ -11,6 +11,7 @@ import lightning.pytorch as pl
 import numpy as np
 import pandas as pd
 import pytest
+import synthetic
 import torch
 from conftest import small_data
 from finding import concrete_classes
@@ -44,6 +45,7 @@ from recast.models.model import ForecastModel
 from recast.models.segment import Segment
 from recast.models.vector_to_sequence import VectorToSequence
 from recast.options import option_hints
+from recast.panel import columns_of
 from recast.prepare.windows import Windows
 from recast.schedules.never import Never
 from recast.series.autoregressive import AR2
@@ -60,13 +62,10 @@ every_cell = pytest.mark.parametrize("cell_class", CELLS, ids=lambda value: valu
 
 def spec_of(*, context: int = CONTEXT, horizon: int = HORIZON) -> SeriesSpec:
     return SeriesSpec(
-        names=("a",),
-        units=("m",),
-        targets=1,
+        columns=columns_of(targets=["a"], units={"a": "m"}),
         step="h",
         context=context,
         horizon=horizon,
-        periods=(),
         offset=(0.0,),
         scale=(1.0,),
         naive_error=(1.0,),
@@ -79,9 +78,9 @@ def batch_of(spec: SeriesSpec, windows: int = 3) -> Batch:
         torch.randn(windows, steps, 1, dtype=torch.float64, generator=generator)
         for steps in (spec.context, spec.horizon)
     )
-    return Batch(
-        context=context, target=target, known=target.new_zeros(windows, spec.horizon, 0), start=torch.arange(windows)
-    )
+    rows = torch.cat([context, target], dim=1)
+    made = synthetic.batch_of(spec, windows)
+    return made._replace(history=context, target=target, known=rows[..., :0])
 
 
 def model_of(
@@ -177,7 +176,7 @@ def test_gradients_of_a_linear_network_are_powers(factors):
     context, readout = 12, [0.3, -0.2, 0.5]
     model = steady_relu(factors, context, readout)
     batch = batch_of(model.spec)
-    batch = batch._replace(context=batch.context.abs())
+    batch = batch._replace(history=batch.history.abs())
     (layer,) = measure(model, batch)
     error = (model(batch)[..., 0] - batch.target)[:, 0, 0].detach().numpy()
     past = np.arange(context - 1, -1, -1)
@@ -278,7 +277,7 @@ def test_norms_and_gates_are_means_over_windows_however_many():
     spec = spec_of()
     model, batch = model_of(cell=LSTM), batch_of(spec, windows=18)
     together = measure(model, batch, jacobian_windows=3, jacobian_steps=4)
-    alone = [measure(model, Batch(*(part[[row]] for part in batch[:4])), jacobian_steps=4) for row in range(18)]
+    alone = [measure(model, batch.take(torch.tensor([row])), jacobian_steps=4) for row in range(18)]
     for layer, (found, *ones) in enumerate(zip(together, *alone, strict=True)):
         for loss, fields in found.norms.items():
             for field, norms in fields.items():
@@ -392,7 +391,7 @@ def test_saturation_of_an_lstm_is_that_of_its_formula():
     (layer,) = measure(model, batch)
     cell: Any = model.encoder.stack.cells[0]
     counts = []
-    for window in batch.context:
+    for window in batch.history:
         state = cell.initial_state(1, window)
         for x in window:
             w_ih, w_hh, b_ih, b_hh = cell.weights
@@ -449,13 +448,13 @@ def test_single_precision_and_inference_mode_make_no_difference():
     batch = batch_of(model.spec)
     expected = measure(model, batch)[0].norms["lead 1"]["state"]
     with torch.inference_mode():
-        found = measure(model.requires_grad_(False), Batch(*(part.float() for part in batch[:3]), batch.start))
+        found = measure(model.requires_grad_(False), batch.to_precision(torch.float32))
     assert found[0].norms["lead 1"]["state"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_gradient_far_below_single_precision_is_still_measured():
     model = steady_relu([0.01], 120, [1.0])
-    (layer,) = measure(model.float(), batch_of(model.spec)._replace(context=torch.ones(3, 120, 1)))
+    (layer,) = measure(model.float(), batch_of(model.spec)._replace(history=torch.ones(3, 120, 1)))
     assert layer.relative("lead 1")[0] == pytest.approx(np.float64(np.float32(0.01)) ** 119, rel=1e-9)
     assert 0 < layer.relative("lead 1")[0] < 1e-200
 

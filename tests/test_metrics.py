@@ -35,18 +35,16 @@ from recast.metrics.scaled_mse import ScaledMSE
 from recast.metrics.skill import skill
 from recast.metrics.smape import SMAPE
 from recast.options import LEVELS
+from recast.panel import columns_of
 from recast.spec import SeriesSpec
 from recast.types import Forecast
 
 HORIZON, TARGETS = 5, 2
 SPEC = SeriesSpec(
-    names=("a", "b"),
-    units=("m", "m"),
-    targets=TARGETS,
+    columns=columns_of(targets=["a", "b"], units={"a": "m", "b": "m"}),
     step="h",
     context=8,
     horizon=HORIZON,
-    periods=(),
     offset=(0.0, 0.0),
     scale=(1.0, 1.0),
     naive_error=(0.5, 4.0),

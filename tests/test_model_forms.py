@@ -12,7 +12,7 @@ import synthetic
 import torch
 import yaml
 from conftest import small_data
-from synthetic import batch_of, with_weights
+from synthetic import batch_of, context_inputs, with_context, with_leaves, with_weights
 from torch import Tensor, nn
 
 from recast.anchors.last import LastAnchor
@@ -102,8 +102,7 @@ def blinded(batch: Batch) -> Batch:
 
 
 def loss_of(model: ForecastModel, batch: Batch) -> Tensor:
-    parameters, target = model.training_forecast(batch, HALFWAY)
-    return model.head.loss(parameters, target)
+    return model.head.loss(*model.training_forecast(batch, HALFWAY))
 
 
 def close(one: Tensor, other: Tensor) -> None:
@@ -128,9 +127,10 @@ def test_shapes(model, cell):
         assert built(batch).shape == shape
         forced = built.teacher_forced(batch)
         assert forced is None or forced.shape == shape
-        parameters, target = built.training_forecast(batch, HALFWAY)
+        parameters, target, observed = built.training_forecast(batch, HALFWAY)
         assert parameters.shape == (*target.shape, shape[-1])
         assert target.shape[-1] == TARGETS
+        assert observed is None
         forecast = built.forecast(batch, samples=5)
         assert forecast.mean.shape == shape[:-1]
         assert forecast.samples is None if not built.head.stochastic else forecast.samples.shape == (5, *shape[:-1])
@@ -140,8 +140,8 @@ def test_shapes(model, cell):
 @every_cell
 def test_every_lead_sees_the_last_input_an_early_one_and_its_known_inputs(model, cell):
     built = model_of(model, cell)
-    batch = batch_of(built.spec)
-    inputs = batch.context.requires_grad_(), batch.known.requires_grad_()
+    batch, (context, _, ahead) = with_leaves(batch_of(built.spec))
+    inputs = context, ahead
     location = built.head.mean(built(batch))
     for lead, target in product(range(HORIZON), range(TARGETS)):
         seen, known = torch.autograd.grad(location[:, lead, target].sum(), inputs, retain_graph=True)
@@ -190,8 +190,7 @@ def test_a_tiny_batch_is_learnt(model, head):
     slope = torch.tensor([[0.1, -0.1], [-0.1, 0.05], [0.02, 0.1]], dtype=torch.float64).unsqueeze(1)
     line = slope * torch.arange(-CONTEXT, HORIZON, dtype=torch.float64).reshape(1, -1, 1)
     batch = batch_of(built.spec)
-    batch.context[..., :TARGETS] = line[:, :CONTEXT]
-    batch = batch._replace(target=line[:, CONTEXT:])
+    batch = batch._replace(history=line[:, :CONTEXT], target=line[:, CONTEXT:])
     optimizer = torch.optim.Adam(built.parameters(), lr=0.03)
     losses = []
     for _ in range(30):
@@ -213,7 +212,7 @@ def test_windows_do_not_touch_each_other(model, cell):
     batch = batch_of(built.spec)
     together = built(batch)
     order = torch.tensor([2, 0])
-    alone = built(Batch(*(None if values is None else values[order] for values in batch)))
+    alone = built(batch.take(order))
     close(alone, together[order])
 
 
@@ -236,8 +235,7 @@ def test_past_inputs_are_read_or_refused(model):
         with pytest.raises(ConfigurationError, match=r"past inputs \(c\)"):
             model_of(model, spec=spec_of(past=1))
         return
-    batch = batch_of(built.spec)
-    context = batch.context.requires_grad_()
+    batch, (context, _, _) = with_leaves(batch_of(built.spec))
     (gradient,) = torch.autograd.grad(built(batch).sum(), context)
     assert gradient[:, -1, TARGETS].abs().min() > 0
 
@@ -263,9 +261,10 @@ def test_carried_states_make_two_batches_one_window(model, cell):
     expected = built(batch)
     built.train()
     half = CONTEXT // 2
-    first = batch._replace(context=batch.context[:, :half], carried=torch.zeros(BATCH, dtype=torch.bool))
-    second = batch._replace(
-        context=batch.context[:, half:], start=batch.start + half, carried=torch.ones(BATCH, dtype=torch.bool)
+    context = context_inputs(batch)
+    first = with_context(batch, context[:, :half])._replace(carried=torch.zeros(BATCH, dtype=torch.bool))
+    second = with_context(batch, context[:, half:])._replace(
+        start=batch.start + half, carried=torch.ones(BATCH, dtype=torch.bool)
     )
     assert loss_of(built, first).isfinite()
     close(built(second), expected)
@@ -314,18 +313,18 @@ def test_direct_is_a_network_of_torch(cell, periods):
     spec = spec_of(past=1, periods=periods)
     model = Direct(spec=spec, cell=partial(ours, hidden_size=5), head=Gaussian(), layers=2, anchor=LastAnchor)
     model = with_weights(model)
-    network = theirs(spec.inputs, 5, num_layers=2, batch_first=True).double()
+    network = theirs(model.inputs.context_size, 5, num_layers=2, batch_first=True).double()
     copy_layers(model.encoder.stack.cells, network)
     batch = batch_of(spec)
-    last = network(batch.context)[0][:, -1]
+    last = network(context_inputs(batch))[0][:, -1]
     for lead in range(HORIZON):
         rows = slice(lead * TARGETS * 2, (lead + 1) * TARGETS * 2)
         weight, inputs = model.readout.output.weight[rows], last
         if periods:
             weight = torch.cat([weight, model.readout.known[lead].flatten(1).T], dim=1)
-            inputs = torch.cat([last, batch.known[:, lead]], dim=1)
+            inputs = torch.cat([last, batch.known_ahead[:, lead]], dim=1)
         expected = nn.functional.linear(inputs, weight, model.readout.output.bias[rows]).reshape(BATCH, TARGETS, 2)
-        expected[..., 0] += batch.context[:, -1, :TARGETS]
+        expected[..., 0] += batch.history[:, -1]
         close(model(batch)[:, lead], expected)
 
 
@@ -354,7 +353,7 @@ def test_a_recurrent_readout_is_one_more_layer_of_torch(sizes):
     model = Direct(spec=spec, cell=cell, head=Point(), layers=len(sizes) - 2, readout="recurrent", anchor=NoAnchor)
     model = with_weights(model)
     batch = batch_of(spec)
-    outputs = batch.context
+    outputs = context_inputs(batch)
     networks = chain(model, *sizes)
     for network in networks:
         outputs, _ = network(outputs)
@@ -369,11 +368,11 @@ def test_a_recurrent_readout_gives_all_leads_targets_and_parameters(cell):
     model = Direct(spec=spec, cell=partial(cell, hidden_size=3), head=Gaussian(), readout="recurrent")
     model = with_weights(model)
     batch = batch_of(spec)
-    outputs, _ = model.encoder.stack(batch.context)
+    outputs, _ = model.encoder.stack(context_inputs(batch))
     expected = outputs[:, -1].reshape(BATCH, HORIZON, TARGETS, 2).clone()
-    expected[..., 0] += batch.context[:, -1:, :TARGETS]
+    expected[..., 0] += batch.history[:, -1:]
     close(model(batch), expected)
-    assert (model(batch)[..., 0] - batch.context[:, -1:, :TARGETS]).abs().max() < 1
+    assert (model(batch)[..., 0] - batch.history[:, -1:]).abs().max() < 1
 
 
 def test_direct_without_any_recurrence_is_refused():
@@ -414,11 +413,11 @@ def test_per_step_is_a_loop_over_the_steps(origins, head):
     spec = spec_of(past=1)
     model = per_step_of(spec, origins=origins, head=head)
     batch = batch_of(spec)
-    truth = torch.cat([batch.context[..., :TARGETS], batch.target], dim=1)
-    known = torch.cat([batch.context[..., 3:], batch.known], dim=1)
+    truth = torch.cat([batch.history, batch.target], dim=1)
+    known, context = batch.known, context_inputs(batch)
     steps = range(CONTEXT)[-(origins or CONTEXT) :]
     parameters = [
-        forecast_from(model, batch.context[:, : step + 1], known[:, step + 1 : step + 1 + HORIZON]) for step in steps
+        forecast_from(model, context[:, : step + 1], known[:, step + 1 : step + 1 + HORIZON]) for step in steps
     ]
     targets = [truth[:, step + 1 : step + 1 + HORIZON] for step in steps]
     found = model.training_forecast(batch, HALFWAY)
@@ -431,7 +430,7 @@ def test_per_step_takes_training_windows_shorter_than_the_context():
     spec = spec_of()
     model = per_step_of(spec, origins=7)
     batch = batch_of(spec)
-    short = batch._replace(context=batch.context[:, -5:])
+    short = with_context(batch, context_inputs(batch)[:, -5:])
     found = model.training_forecast(short, HALFWAY)
     assert found.target.shape == (BATCH * 5, HORIZON, TARGETS)
     close(found.parameters.unflatten(0, (BATCH, 5))[:, -1], model(short))
@@ -468,10 +467,10 @@ def test_recursive_reads_the_growing_sequence_anew_for_each_lead(horizon, anchor
     spec = spec_of(horizon=horizon)
     model = recursive_of(spec, anchor=anchor)
     batch = batch_of(spec)
-    rows, parameters = batch.context, []
+    rows, parameters = context_inputs(batch), []
     for lead in range(horizon):
-        parameters.append(forecast_from(model, rows, batch.known[:, lead : lead + 1])[:, 0])
-        fed = torch.cat([parameters[-1][..., 0], batch.known[:, lead]], dim=1)
+        parameters.append(forecast_from(model, rows, batch.known_ahead[:, lead : lead + 1])[:, 0])
+        fed = torch.cat([parameters[-1][..., 0], batch.known_ahead[:, lead]], dim=1)
         rows = torch.cat([rows, fed.unsqueeze(1)], dim=1)
     close(model(batch), torch.stack(parameters, dim=1))
 
@@ -483,8 +482,8 @@ def test_recursive_forecasts_are_those_of_the_definition_whatever_runs_them(anch
     """Values and gradients, over more leads than torch's own calls are faster for."""
     spec = spec_of(horizon=12, periods=periods)
     model = recursive_of(spec, anchor=anchor)
-    batch = batch_of(spec)
-    leaves = [*model.parameters(), batch.context.requires_grad_(), batch.known.requires_grad_()]
+    batch, (context, _, ahead) = with_leaves(batch_of(spec))
+    leaves = [*model.parameters(), context, ahead]
     found = []
     for name in ("plain", implementation):
         with using(Engine(implementation=name)):
@@ -500,7 +499,7 @@ def test_recursive_training_is_a_loop_of_one_step_forecasts_from_true_values(hor
     spec = spec_of(horizon=horizon)
     model = recursive_of(spec, head=Gaussian())
     batch = batch_of(spec)
-    rows = torch.cat([batch.context, torch.cat([batch.target, batch.known], dim=2)], dim=1)
+    rows = torch.cat([context_inputs(batch), torch.cat([batch.target, batch.known_ahead], dim=2)], dim=1)
     ends = range(1, CONTEXT + horizon)
     loop = [forecast_from(model, rows[:, :end], rows[:, end : end + 1, TARGETS:]) for end in ends]
     found = model.training_forecast(batch, HALFWAY)
@@ -529,7 +528,7 @@ def test_recursive_trajectories_feed_back_what_they_drew():
     batch = batch_of(model.spec)
     samples = model.trajectories(batch, 4, torch.Generator().manual_seed(3))
     generator = torch.Generator().manual_seed(3)
-    rows, known = batch.context.repeat(4, 1, 1), batch.known.repeat(4, 1, 1)
+    rows, known = context_inputs(batch).repeat(4, 1, 1), batch.known_ahead.repeat(4, 1, 1)
     for lead in range(HORIZON):
         parameters = forecast_from(model, rows, known[:, lead : lead + 1])[:, 0]
         drawn = model.head.feedback(parameters, generator)
@@ -569,7 +568,7 @@ def test_vector_to_sequence_can_be_a_linear_recurrence(feedback):
         )
         model.decoder.readout.weight.copy_(torch.tensor([[1.0, 0.0, -1.0, 0.0]]))
     batch = batch_of(spec)
-    start = batch.context[:, :, 0].flip(1).numpy()
+    start = batch.history[:, :, 0].flip(1).numpy()
     expected = [start @ np.linalg.matrix_power(motion.numpy(), lead).T[:, 0] for lead in range(1, 13)]
     np.testing.assert_allclose(model(batch)[..., 0, 0].detach().numpy(), np.stack(expected, axis=1), atol=1e-12)
 
@@ -596,11 +595,11 @@ def test_the_vector_sets_every_number_of_the_state(cell):
 def test_vector_to_sequence_is_its_decoder_unrolled():
     model = vector_to_sequence_of(spec_of(past=1), partial(LSTM, hidden_size=5), layers=2)
     batch = batch_of(model.spec)
-    numbers = torch.tanh(batch.context.reshape(BATCH, -1) @ model.encoder.map.weight.T + model.encoder.map.bias)
+    numbers = torch.tanh(context_inputs(batch).reshape(BATCH, -1) @ model.encoder.map.weight.T + model.encoder.map.bias)
     hidden, memory = [numbers[:, 0:5], numbers[:, 10:15]], [numbers[:, 5:10], numbers[:, 15:20]]
-    value = batch.context[:, -1, :TARGETS]
+    value = batch.history[:, -1]
     for lead in range(HORIZON):
-        x = torch.cat([value, batch.known[:, lead]], dim=1)
+        x = torch.cat([value, batch.known_ahead[:, lead]], dim=1)
         for layer, cell in enumerate(model.decoder.stack.cells):
             x, memory[layer] = torch.lstm_cell(x, (hidden[layer], memory[layer]), *cell.weights)
             hidden[layer] = x

@@ -12,7 +12,7 @@ import synthetic
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic import batch_of, with_weights
+from synthetic import batch_of, context_inputs, with_leaves, with_weights
 from torch import Tensor
 from torch.nn import functional
 
@@ -94,10 +94,11 @@ def model_of(
 
 def read(model: EncoderDecoder, batch: Batch) -> tuple[list[Tensor], list[Any]]:
     """The encoder as a plain loop over steps and layers: its output at each step, and its states."""
-    states = [cell.initial_state(len(batch.start), batch.context) for cell in model.encoder.stack.cells]
+    inputs = context_inputs(batch)
+    states = [cell.initial_state(len(inputs), inputs) for cell in model.encoder.stack.cells]
     outputs = []
-    for step in range(batch.context.shape[1]):
-        x = batch.context[:, step]
+    for step in range(batch.context):
+        x = inputs[:, step]
         for layer, cell in enumerate(model.encoder.stack.cells):
             states[layer] = cell.step(x, states[layer])
             x = states[layer].hidden
@@ -107,12 +108,13 @@ def read(model: EncoderDecoder, batch: Batch) -> tuple[list[Tensor], list[Any]]:
 
 def read_in_both_directions(model: EncoderDecoder, batch: Batch) -> tuple[list[Tensor], list[Any]]:
     """The same with a bidirectional encoder, layer by layer."""
-    outputs = [batch.context[:, step] for step in range(batch.context.shape[1])]
+    inputs = context_inputs(batch)
+    outputs = list(inputs.unbind(1))
     joined = []
     for ahead, back, bridges in zip(model.encoder.ahead, model.encoder.back, model.encoder.bridges, strict=True):
         found = {}
         for cell, steps in ((ahead, range(len(outputs))), (back, reversed(range(len(outputs))))):
-            state = cell.initial_state(len(batch.start), batch.context)
+            state = cell.initial_state(len(inputs), inputs)
             for step in steps:
                 state = cell.step(outputs[step], state)
                 found[cell, step] = state
@@ -140,10 +142,10 @@ def reference(model: EncoderDecoder, batch: Batch, mask: Tensor | None = None, n
     memory, states = (
         read_in_both_directions(model, batch) if isinstance(model.encoder, BidirectionalEncoder) else read(model, batch)
     )
-    last = batch.context[:, -1, : model.spec.targets]
+    last = batch.history[:, -1]
     value, outputs = last, []
     for lead in range(batch.target.shape[1]):
-        x = torch.cat([value, batch.known[:, lead]], dim=1)
+        x = torch.cat([value, batch.known_ahead[:, lead]], dim=1)
         for layer, cell in enumerate(model.decoder.stack.cells):
             states[layer] = cell.step(x, states[layer])
             x = states[layer].hidden
@@ -163,8 +165,14 @@ def reference(model: EncoderDecoder, batch: Batch, mask: Tensor | None = None, n
 
 
 def unroll(model: EncoderDecoder, batch: Batch, mask: Tensor | None) -> Tensor:
-    outputs, states = model.encoder(batch)
-    start = states, model.last(batch), batch.known, model.base(batch), model.decoder.attention.memorise(outputs)
+    outputs, states = model.encoder(batch, model.inputs.context(batch))
+    start = (
+        states,
+        model.last(batch),
+        model.inputs.ahead(batch),
+        model.base(batch),
+        model.decoder.attention.memorise(outputs),
+    )
     return model.decoder.closed_loop(*start, truth=batch.target, mask=mask).parameters
 
 
@@ -210,8 +218,7 @@ def test_shapes(cell, head, anchor, feedback):
 @every_feedback
 def test_every_lead_sees_the_last_input_and_an_early_one(cell, head, anchor, feedback):
     model = model_of(cell, head, anchor=anchor, feedback=feedback)
-    batch = batch_of(model.spec)
-    context = batch.context.requires_grad_()
+    batch, (context, _, _) = with_leaves(batch_of(model.spec))
     location = model.head.mean(model(batch))
     for lead, target in product(range(HORIZON), range(TARGETS)):
         (gradient,) = torch.autograd.grad(location[:, lead, target].sum(), context, retain_graph=True)
@@ -222,8 +229,7 @@ def test_every_lead_sees_the_last_input_and_an_early_one(cell, head, anchor, fee
 @every_head
 def test_every_form_sees_every_step_of_the_context(form, head):
     model = model_of(head=head, **FORMS[form])
-    batch = batch_of(model.spec)
-    context = batch.context.requires_grad_()
+    batch, (context, _, _) = with_leaves(batch_of(model.spec))
     for outputs in (model(batch), model.teacher_forced(batch)):
         assert outputs.shape == (BATCH, HORIZON, TARGETS, model.head.size)
         for lead, target in product(range(HORIZON), range(TARGETS)):
@@ -245,8 +251,7 @@ def test_no_form_looks_at_the_truth(form, feedback):
 @pytest.mark.parametrize("cell", ["rnn", "lstm"])
 def test_every_form_equals_the_plain_loop(form, cell):
     model = model_of(cell, **FORMS[form])
-    batch = batch_of(model.spec)
-    inputs = [values.requires_grad_() for values in (batch.context, batch.target, batch.known)]
+    batch, inputs = with_leaves(batch_of(model.spec))
     everywhere = torch.ones(BATCH, HORIZON - 1, dtype=torch.bool)
     for mask in (None, torch.rand(BATCH, HORIZON - 1) < 0.5, everywhere):
         found, expected = unroll(model, batch, mask), reference(model, batch, mask)
@@ -297,8 +302,7 @@ def test_teacher_forcing_sees_the_truth_before_each_lead_and_nothing_later():
 @pytest.mark.parametrize("forced", [False, True])
 def test_inputs_known_ahead_reach_their_lead_and_later_ones(forced):
     model = model_of()
-    batch = batch_of(model.spec)
-    known = batch.known.requires_grad_()
+    batch, (_, _, known) = with_leaves(batch_of(model.spec))
     outputs = model.teacher_forced(batch) if forced else model(batch)
     for lead in range(HORIZON):
         (gradient,) = torch.autograd.grad(outputs[:, lead].sum(), known, retain_graph=True)
@@ -315,10 +319,7 @@ def test_inputs_known_ahead_reach_their_lead_and_later_ones(forced):
 @pytest.mark.parametrize("detach", [False, True], ids=["flows", "detached"])
 def test_unrolling_with_random_coins_equals_the_plain_loop(cell, anchor, feedback, detach):
     model = model_of(cell, anchor=anchor, feedback=feedback, detach_feedback=detach)
-    batch = batch_of(model.spec)
-    for part_ in (batch.context, batch.target, batch.known):
-        part_.requires_grad_()
-    inputs = (batch.context, batch.target, batch.known)
+    batch, inputs = with_leaves(batch_of(model.spec))
     for mask in (None, torch.rand(BATCH, HORIZON - 1) < 0.5, torch.rand(BATCH, HORIZON - 1) < 0.5):
         found, expected = unroll(model, batch, mask), reference(model, batch, mask)
         assert_equal(found, expected)
@@ -393,7 +394,7 @@ def test_the_anchor_adds_the_last_value_to_each_lead(head):
     anchored.load_state_dict(free.state_dict())
     batch = batch_of(free.spec)
     difference = anchored(batch) - free(batch)
-    last = batch.context[:, -1:, :TARGETS].expand(-1, HORIZON, -1)
+    last = batch.history[:, -1:].expand(-1, HORIZON, -1)
     assert_equal(difference[..., 0], last)
     assert_equal(difference[..., 1:], torch.zeros_like(difference[..., 1:]))
 
@@ -403,7 +404,7 @@ def test_an_anchored_model_without_weights_is_persistence():
     torch.nn.init.zeros_(model.decoder.readout.weight)
     torch.nn.init.zeros_(model.decoder.readout.bias)
     batch = batch_of(model.spec)
-    assert_equal(model(batch)[..., 0], batch.context[:, -1:, :TARGETS].expand(-1, HORIZON, -1))
+    assert_equal(model(batch)[..., 0], batch.history[:, -1:].expand(-1, HORIZON, -1))
 
 
 def test_constant_feedback_does_not_read_predictions():
@@ -446,7 +447,10 @@ def test_tied_models_share_their_weights():
 
 
 def test_tied_models_are_refused_with_past_inputs():
-    with pytest.raises(ConfigurationError, match=r"also reads past inputs \(c\).*use tied=False"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"tied=True shares .*, but the data have past inputs \(c\); use tied=False",
+    ):
         model_of(tied=True)
 
 
@@ -564,7 +568,7 @@ def test_trajectories_feed_back_what_they_drew(form):
     noise = torch.stack(
         [torch.randn(4 * BATCH, TARGETS, generator=generator, dtype=torch.float64) for _ in range(HORIZON)]
     )
-    wide = Batch(*(torch.cat([values] * 4) for values in batch[:4]))
+    wide = batch.take(torch.arange(BATCH).repeat(4))
     parameters = reference(model, wide, noise=noise)
     drawn = parameters[..., 0] + model.head.std(parameters) * noise.transpose(0, 1)
     assert_equal(samples, drawn.reshape(4, BATCH, HORIZON, TARGETS))
@@ -604,7 +608,7 @@ def test_a_small_model_learns_the_best_forecast_of_an_autoregression(cell):
     trainer.fit(task, data)
     trainer.test(task, data, verbose=False)
     found = task.metrics_of("test")["mse"].per_lead().numpy()
-    values = data.prepared.series.values[:, 0]
+    values = data.prepared.panel.values[:, 0]
     origins = data.prepared.starts.test.numpy() + 7
     best = source.best_forecast(values[origins], values[origins - 1], 3)
     truth = np.stack([values[origins + lead] for lead in (1, 2, 3)], axis=1)

@@ -8,7 +8,7 @@ from commands import QUICK, run
 from conftest import small_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_loader import spec_of
+from synthetic import context_inputs, spec_of, storage_of
 from test_stateful import fit_briefly
 from torch import Tensor
 
@@ -42,7 +42,7 @@ CHANNELS, TARGETS, HORIZON = 3, 2, 4
 
 
 def data_of(context: int) -> SeriesSpec:
-    return spec_of(context, HORIZON, channels=TARGETS, targets=TARGETS, periods=1)
+    return spec_of(targets=TARGETS, context=context, horizon=HORIZON, periods=1)
 
 
 def model_of(kind: type[ForecastModel], cell: Any, *, context: int = 5, **options: Any) -> ForecastModel:
@@ -53,24 +53,21 @@ def model_of(kind: type[ForecastModel], cell: Any, *, context: int = 5, **option
     return kind(spec=data_of(context), cell=cell, head=Point(), layers=2, **options).double()
 
 
-def storage_of(rows: int, context: int) -> Tensor:
-    generator = torch.Generator().manual_seed(1)
-    return torch.randn(rows, data_of(context).inputs, dtype=torch.float64, generator=generator)
+def rows_of(count: int) -> Tensor:
+    """Two targets, and the sine and cosine of a period."""
+    return torch.randn(count, TARGETS + 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
 
-def loader_of(origins: tuple[int, ...], *, rows: int = 80, context: int = 5, **options: Any) -> SegmentLoader:
-    spec = data_of(context)
-    storage = storage_of(rows, context)
+def loader_of(origins: tuple[int, ...], *, rows: int = 80, **options: Any) -> SegmentLoader:
+    storage = storage_of(rows_of(rows), targets=TARGETS, periods=1)
     starts = torch.arange(rows - origins[-1] - HORIZON + 1)
     defaults = {"segments": 12, "batch_size": 5}
-    return SegmentLoader(storage=storage, starts=starts, spec=spec, origins=origins, **(defaults | options))
+    return SegmentLoader(storage=storage, starts=starts, horizon=HORIZON, origins=origins, **(defaults | options))
 
 
 def prefix(loader: SegmentLoader, batch: Batch, origin: int) -> Batch:
     """The same segments up to one origin, gathered from the storage as windows of their own."""
-    windows = loader._windows[batch.start].transpose(1, 2)
-    ahead = windows[:, origin : origin + HORIZON]
-    return Batch(windows[:, :origin], ahead[..., :TARGETS], ahead[..., TARGETS:], batch.start)
+    return loader.storage.windows(batch.start, origin, HORIZON)
 
 
 def loss_and_gradients(model: ForecastModel, forecasts: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
@@ -98,7 +95,8 @@ def test_forecasts_from_several_origins_are_those_of_as_many_windows_that_begin_
     loader = loader_of((5, 8, 9, 17))
     batch = next(iter(loader))
     found = model.training_forecast(batch, START)
-    parameters, target = (part.unflatten(0, (len(batch.start), 4)) for part in found)
+    parameters, target = (part.unflatten(0, (len(batch.start), 4)) for part in found[:2])
+    assert found.observed is None
     together = [(parameters[:, place], target[:, place]) for place in range(4)]
     apart = []
     for origin in batch.origins:
@@ -135,15 +133,15 @@ def test_what_is_seen_from_an_origin_lies_around_it(origins, reach):
     loader = loader_of(origins)
     batch = next(iter(loader))
     seen = seen_from_origins(batch, reach)
-    storage = storage_of(80, 5)
+    storage = rows_of(80)
     for number, start in enumerate(batch.start.tolist()):
         for place, origin in enumerate(origins):
             row = number * len(origins) + place
             rows = [storage[start + step] for step in range(origin - reach, origin)]
-            assert seen.context[row].equal(torch.stack(rows))
+            assert context_inputs(seen)[row].equal(torch.stack(rows))
             ahead = torch.stack([storage[start + origin + lead] for lead in range(HORIZON)])
             assert seen.target[row].equal(ahead[:, :TARGETS])
-            assert seen.known[row].equal(ahead[:, TARGETS:])
+            assert seen.known_ahead[row].equal(ahead[:, TARGETS:])
             assert seen.start[row] == start + origin - reach
 
 
@@ -181,7 +179,7 @@ def test_lanes_may_have_several_origins_in_a_chunk():
     assert regime.origins == (2, 5, 7, 10)
     data = small_data(regime=regime, batch_size=2, windows=Windows(context=6, horizon=4))
     model = Direct(spec=data.spec, cell=partial(GRU, hidden_size=4), head=Point()).double()
-    batches = [_double(batch) for batch in data.train_dataloader()]
+    batches = [batch.to_precision(torch.float64) for batch in data.train_dataloader()]
     assert batches[1].carried.any()
     for batch in batches:
         forecast = model.training_forecast(batch, START)
@@ -191,17 +189,11 @@ def test_lanes_may_have_several_origins_in_a_chunk():
         StatefulLanes(chunk=10, origins=11)
 
 
-def _double(batch: Batch) -> Batch:
-    context, target, known = (part.double() for part in batch[:3])
-    return batch._replace(context=context, target=target, known=known)
-
-
 def test_the_state_that_is_carried_is_that_of_the_last_origin():
     whole, cut = (model_of(Direct, LSTM, context=6, anchor=LastAnchor).train() for _ in range(2))
-    spec = whole.spec
-    storage = torch.randn(40, spec.inputs, dtype=torch.float64)
+    storage = storage_of(rows_of(40), targets=TARGETS, periods=1)
     lanes = [
-        LaneLoader(storage=storage, ranges=[(0, 40)], spec=spec, chunk=6, lanes=1, origins=origins)
+        LaneLoader(storage=storage, ranges=[(0, 40)], horizon=HORIZON, chunk=6, lanes=1, origins=origins)
         for origins in (None, (2, 3, 6))
     ]
     for one, several in zip(*lanes, strict=True):

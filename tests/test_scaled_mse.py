@@ -16,19 +16,17 @@ from recast.configure.compose import compose
 from recast.datamodule import ForecastDataModule
 from recast.metrics.mse import MSE
 from recast.metrics.scaled_mse import ScaledMSE
+from recast.panel import columns_of
 from recast.runs.scores import fit_baselines, score_baselines
 from recast.spec import SeriesSpec
 from recast.types import Forecast
 
 HORIZON, TARGETS = 5, 2
 SPEC = SeriesSpec(
-    names=("a", "b", "past"),
-    units=("m", "K", ""),
-    targets=TARGETS,
+    columns=columns_of(targets=["a", "b"], past=["past"], units={"a": "m", "b": "K"}),
     step="h",
     context=8,
     horizon=HORIZON,
-    periods=(),
     offset=(1.0, -3.0, 0.0),
     scale=(0.5, 4.0, 9.0),
     naive_error=(1.0, 1.0),

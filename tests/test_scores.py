@@ -6,18 +6,16 @@ import torch
 
 from recast.metrics.mse import MSE
 from recast.metrics.rmse import RMSE
+from recast.panel import columns_of
 from recast.runs.local_metrics import local_metrics
 from recast.spec import SeriesSpec
 from recast.types import Forecast
 
 SPEC = SeriesSpec(
-    names=("a",),
-    units=("m",),
-    targets=1,
+    columns=columns_of(targets=["a"], units={"a": "m"}),
     step="h",
     context=3,
     horizon=2,
-    periods=(),
     offset=(0.0,),
     scale=(1.0,),
     naive_error=(1.0,),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import synthetic
 import torch
-from synthetic import batch_of, with_weights
+from synthetic import batch_of, context_inputs, storage_of, with_leaves, with_weights
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -74,10 +74,10 @@ def reference(model: Segment, batch: Batch, noise: list[Tensor] | None = None) -
 def reference_of_one(model: Segment, batch: Batch, window: int, target: int, noise: list[Tensor] | None) -> Tensor:
     """The forecast of one target of one window."""
     spec, width, gru = model.spec, model.segment, torch_gru(model)
-    context, channels = batch.context[window], len(spec.names)
+    context, channels = context_inputs(batch)[window], len(spec.names)
     level = context[-1, target] * model.subtract_last
     base = (context[-1, target] - level) * isinstance(model.anchor, LastAnchor)
-    known = torch.cat([context[:, channels:], batch.known[window], context.new_zeros(width, spec.known)])
+    known = torch.cat([context[:, channels:], batch.known_ahead[window], context.new_zeros(width, spec.known_reals)])
     known = [known[first : first + width].reshape(-1) for first in range(0, spec.context + spec.horizon, width)]
     count = spec.context // width
 
@@ -130,8 +130,8 @@ def test_values_and_gradients_are_those_of_the_plain_loop(decoding, anchor, subt
     past = 1 if decoding == "parallel" and layers == 2 else 0
     spec = spec_of(past=past, periods=periods)
     model = model_of(spec=spec, decoding=decoding, anchor=anchor, subtract_last=subtract_last, layers=layers)
-    batch = batch_of(spec)
-    inputs = (batch.context.requires_grad_(), batch.known.requires_grad_())
+    batch, (context, _, ahead) = with_leaves(batch_of(spec))
+    inputs = context, ahead
     found, expected = model(batch), reference(model, batch)
     assert_equal(found, expected)
     for one, other in zip(gradients(model, found, *inputs), gradients(model, expected, *inputs), strict=True):
@@ -214,8 +214,7 @@ def test_every_lead_sees_all_segments_of_its_own_target_and_no_other_target(deco
 @every_decoding
 def test_every_lead_sees_the_last_value_with_any_cell(cell, decoding):
     model = model_of(cell, decoding=decoding)
-    batch = batch_of(model.spec)
-    context = batch.context.requires_grad_()
+    batch, (context, _, _) = with_leaves(batch_of(model.spec))
     location = model.head.mean(model(batch))
     for lead, target in product(range(HORIZON), range(TARGETS)):
         (gradient,) = torch.autograd.grad(location[:, lead, target].sum(), context, retain_graph=True)
@@ -227,8 +226,7 @@ def test_every_lead_sees_the_last_value_with_any_cell(cell, decoding):
 def test_every_lead_sees_every_segment_through_any_cell(cell, decoding):
     # Nothing leads past the cells, and many units, so that relu leaves some alive in every segment.
     model = model_of(cell, decoding=decoding, anchor=NoAnchor, subtract_last=False, embedding=40)
-    batch = batch_of(model.spec)
-    context = batch.context.requires_grad_()
+    batch, (context, _, _) = with_leaves(batch_of(model.spec))
     location = model.head.mean(model(batch))
     for lead, target in product(range(HORIZON), range(TARGETS)):
         (gradient,) = torch.autograd.grad(location[:, lead, target].sum(), context, retain_graph=True)
@@ -248,8 +246,7 @@ def test_the_forecast_never_looks_at_the_truth(head, decoding):
 def test_known_inputs_reach_the_leads_of_their_segment(decoding):
     spec = spec_of(periods=1)
     model = model_of(spec=spec, decoding=decoding)
-    batch = batch_of(spec)
-    known = batch.known.requires_grad_()
+    batch, (_, _, known) = with_leaves(batch_of(spec))
     outputs = model(batch)
     for lead in range(HORIZON):
         (gradient,) = torch.autograd.grad(outputs[:, lead].sum(), known, retain_graph=True)
@@ -269,7 +266,7 @@ def test_subtracting_the_last_value_moves_the_forecast_with_the_level(decoding, 
     model = model_of(decoding=decoding, anchor=anchor)
     batch = batch_of(model.spec)
     level = torch.tensor([3.0, -40.0], dtype=torch.float64)
-    assert_equal(model(batch._replace(context=batch.context + level))[..., 0], model(batch)[..., 0] + level)
+    assert_equal(model(batch._replace(history=batch.history + level))[..., 0], model(batch)[..., 0] + level)
 
 
 @every_decoding
@@ -278,13 +275,13 @@ def test_without_weights_in_the_readout_it_holds_the_last_value(decoding):
     nn.init.zeros_(model.readout.weight)
     nn.init.zeros_(model.readout.bias)
     batch = batch_of(model.spec)
-    assert_equal(model(batch)[..., 0], batch.context[:, -1:].expand(-1, HORIZON, -1))
+    assert_equal(model(batch)[..., 0], batch.history[:, -1:].expand(-1, HORIZON, -1))
 
 
 def test_the_channel_embedding_alone_tells_targets_apart():
     model = model_of()
     batch = batch_of(model.spec)
-    same = batch._replace(context=batch.context[..., :1].expand(-1, -1, TARGETS))
+    same = batch._replace(history=batch.history[..., :1].expand(-1, -1, TARGETS))
     apart = model(same)
     assert (apart[:, :, 0] - apart[:, :, 1]).abs().min() > 1e-6
     nn.init.zeros_(model.channel)
@@ -311,7 +308,7 @@ def test_dropout_acts_on_the_readout_in_training_alone(decoding):
     assert not found[0].equal(found[1])
     nn.init.zeros_(model.readout.weight)
     bias = model.readout.bias.repeat(3)[:HORIZON, None]
-    expected = bias + batch.context[:, -1:]
+    expected = bias + batch.history[:, -1:]
     assert_equal(model(batch)[..., 0], expected)
 
 
@@ -348,9 +345,8 @@ def test_it_learns_an_oscillation(decoding):
     values = torch.from_numpy(AR2(rows=200).read().values).float()
     values = (values - values.mean()) / values.std()
     spec = spec_of(context=12, horizon=4)
-    windows = values[:, 0].unfold(0, 16, 1)
-    both = torch.stack([windows, -windows], dim=-1)
-    batch = Batch(both[:, :12], both[:, 12:], both.new_zeros(len(both), 4, 0), torch.arange(len(both)))
+    both = storage_of(torch.cat([values, -values], dim=1), targets=TARGETS)
+    batch = both.windows(torch.arange(len(values) - 15), 12, 4)
     model = Segment(
         spec=spec,
         cell=part("cell", "gru", "model.cell.hidden_size=16"),
@@ -364,5 +360,5 @@ def test_it_learns_an_oscillation(decoding):
         loss = model.head.loss(*model.training_forecast(batch, HALFWAY))
         loss.backward()
         optimizer.step()
-    naive = (batch.target - batch.context[:, -1:]).square().mean()
+    naive = (batch.target - batch.history[:, -1:]).square().mean()
     assert loss < 0.5 * naive

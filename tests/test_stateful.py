@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 
 import lightning.pytorch as pl
 import pytest
+import synthetic
 import torch
 from conftest import small_data
 from finding import concrete_classes
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from jaxtyping import Float
+from synthetic import context_inputs, with_context
 from test_failures_interrupted import LONG, assert_same_run, interrupt_until_done, shared_run
-from test_loader import spec_of
 from test_resume import Setting, assert_resumes
 from torch import Tensor
 
@@ -63,8 +64,8 @@ def ranges_of(lengths: list[int], gap: int = 1) -> list[tuple[int, int]]:
 
 def lanes_of(ranges: list[tuple[int, int]], *, horizon: int = 2, **options: Any) -> LaneLoader:
     """Row r holds the value r."""
-    storage = torch.arange(float(ranges[-1][1] + 3)).unsqueeze(1)
-    return LaneLoader(storage=storage, ranges=ranges, spec=spec_of(9, horizon), **options)
+    storage = synthetic.storage_of(torch.arange(float(ranges[-1][1] + 3)).unsqueeze(1))
+    return LaneLoader(storage=storage, ranges=ranges, horizon=horizon, **options)
 
 
 def starts_of(loader: LaneLoader) -> Tensor:
@@ -132,21 +133,21 @@ def test_little_is_left_out(options):
 
 
 def test_a_chunk_and_what_follows_it_are_slices_of_the_storage():
-    spec = spec_of(9, 2, channels=3, targets=2, periods=1)
-    storage = torch.randn(50, spec.inputs)
-    loader = LaneLoader(storage=storage, ranges=[(4, 45)], spec=spec, chunk=6, lanes=2)
+    rows = torch.randn(50, 5)
+    storage = synthetic.storage_of(rows, targets=2, past=1, periods=1)
+    loader = LaneLoader(storage=storage, ranges=[(4, 45)], horizon=2, chunk=6, lanes=2)
     for batch in loader:
         for lane, start in enumerate(batch.start.tolist()):
-            ahead = storage[start + 6 : start + 8]
-            assert batch.context[lane].equal(storage[start : start + 6])
+            ahead = rows[start + 6 : start + 8]
+            assert context_inputs(batch)[lane].equal(rows[start : start + 6])
             assert batch.target[lane].equal(ahead[:, :2])
-            assert batch.known[lane].equal(ahead[:, 3:])
+            assert batch.known_ahead[lane].equal(ahead[:, 3:])
 
 
 def test_one_lane_is_read_from_end_to_end():
     loader = lanes_of([(3, 100)], chunk=7, lanes=1)
     for _ in range(10):
-        rows = torch.cat([batch.context for batch in loader], dim=1)[0, :, 0]
+        rows = torch.cat([batch.history for batch in loader], dim=1)[0, :, 0]
         assert len(rows) == 12 * 7  # at most 7 + 7 of 95 rows are left out
         assert (rows.diff() == 1).all()
 
@@ -246,10 +247,10 @@ def test_training_batches_of_the_data_module_keep_to_pieces_and_part(caplog):
         source=TideSimulator(days=60.0), grid=SplitGrid(), regime=StatefulLanes(chunk=20), batch_size=5, seed=1
     )
     loader, prepared = data.train_dataloader(), data.prepared
-    assert len(prepared.series.pieces) > 3
+    assert len(prepared.panel.pieces) > 3
     assert f"{len(loader.chunks(0))} chunks of 20 steps in 5 lanes: {len(loader)} batches an epoch" in caplog.text
-    piece = torch.zeros(len(prepared.series), dtype=torch.int64)
-    piece[prepared.series.starts] = 1
+    piece = torch.zeros(len(prepared.panel), dtype=torch.int64)
+    piece[prepared.panel.starts] = 1
     piece = piece.cumsum(0)
     batches = list(loader)
     for batch in batches:
@@ -282,22 +283,27 @@ def encoder_of(cell: type[Cell[Any]], *, layers: int = 2, **options: Any) -> Enc
     ).double()
 
 
-def storage_of(rows: int) -> Tensor:
-    return torch.randn(rows, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+def rows_of(count: int) -> Tensor:
+    """A target and a past input."""
+    return torch.randn(count, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
 
-def two_channels(horizon: int = 2) -> SeriesSpec:
-    return spec_of(9, horizon, channels=2, targets=1)
+def loader_of(rows: Tensor, ranges: list[tuple[int, int]], **options: Any) -> LaneLoader:
+    return LaneLoader(storage=synthetic.storage_of(rows, past=1), ranges=ranges, horizon=2, **options)
+
+
+def read(encoder: Encoder, batch: Batch) -> tuple[Tensor, list[Any]]:
+    return read(encoder, batch, context_inputs(batch))
 
 
 @every_cell
 def test_chunks_one_after_the_other_are_one_long_pass(cell):
-    encoder, storage = encoder_of(cell), storage_of(120)
-    loader = LaneLoader(storage=storage, ranges=[(3, 117)], spec=two_channels(), chunk=7, lanes=3)
+    encoder, rows = encoder_of(cell), rows_of(120)
+    loader = loader_of(rows, [(3, 117)], chunk=7, lanes=3)
     for _ in range(2):  # the second epoch begins anew
-        results = [(batch, *encoder(batch)) for batch in loader]
+        results = [(batch, *read(encoder, batch)) for batch in loader]
         length = len(loader) * 7
-        long = torch.stack([storage[start : start + length] for start in results[0][0].start.tolist()])
+        long = torch.stack([rows[start : start + length] for start in results[0][0].start.tolist()])
         expected, states = encoder.stack(long)
         torch.testing.assert_close(torch.cat([outputs for _, outputs, _ in results], dim=1), expected)
         torch.testing.assert_close(results[-1][2], states)
@@ -306,16 +312,16 @@ def test_chunks_one_after_the_other_are_one_long_pass(cell):
 @every_cell
 def test_the_gradient_ends_at_the_start_of_the_chunk(cell):
     """Compared with a plain loop over `step` that detaches the states there."""
-    encoder, storage = encoder_of(cell, layers=1), storage_of(60)
+    encoder, rows = encoder_of(cell, layers=1), rows_of(60)
     (layer,) = encoder.stack.cells
-    state = layer.initial_state(2, storage)
+    state = layer.initial_state(2, rows)
     weights = list(encoder.parameters())
-    for batch in LaneLoader(storage=storage, ranges=[(0, 60)], spec=two_channels(), chunk=5, lanes=2):
-        outputs, _ = encoder(batch)
+    for batch in loader_of(rows, [(0, 60)], chunk=5, lanes=2):
+        outputs, _ = read(encoder, batch)
         found = torch.autograd.grad(outputs.square().sum(), weights)
         state = type(state)(*(part.detach() for part in state))
         loss = torch.zeros((), dtype=torch.float64)
-        for x in batch.context.unbind(1):
+        for x in context_inputs(batch).unbind(1):
             state = layer.step(x, state)
             loss = loss + state.hidden.square().sum()
         torch.testing.assert_close(found, torch.autograd.grad(loss, weights))
@@ -344,9 +350,9 @@ def test_windows_that_are_not_carried_begin_from_the_learnt_state():
     with torch.no_grad():
         start += 3
     first, second = batch_of(rows=[0, 40]), batch_of(rows=[5, 60], carried=[True, False])
-    _, (before,) = encoder(first)
-    outputs, _ = encoder(second)
-    drive = second.context[:, 0].sum(-1, keepdim=True)
+    _, (before,) = read(encoder, first)
+    outputs, _ = read(encoder, second)
+    drive = context_inputs(second)[:, 0].sum(-1, keepdim=True)
     torch.testing.assert_close(outputs[0, 0], before.hidden[0] / 2 + drive[0])
     torch.testing.assert_close(outputs[1, 0], start / 2 + drive[1])
     outputs[0, 0].sum().backward(retain_graph=True)
@@ -355,23 +361,21 @@ def test_windows_that_are_not_carried_begin_from_the_learnt_state():
     assert (start.grad == 0.5).all()
 
 
-def batch_of(rows: list[int], *, carried: list[bool] | None = None, chunk: int = 5, storage: Tensor | None = None):
+def batch_of(rows: list[int], *, carried: list[bool] | None = None, chunk: int = 5, values: Tensor | None = None):
     """The windows that begin at `rows`."""
-    storage = storage_of(100) if storage is None else storage
-    starts = torch.tensor(rows)
-    loader = LaneLoader(storage=storage, ranges=[(0, 100)], spec=two_channels(), chunk=chunk, lanes=1)
-    return loader.gather(starts)._replace(carried=torch.tensor(carried or [False] * len(rows)))
+    loader = loader_of(rows_of(100) if values is None else values, [(0, 100)], chunk=chunk, lanes=1)
+    return loader.gather(torch.tensor(rows))._replace(carried=torch.tensor(carried or [False] * len(rows)))
 
 
 def test_nothing_of_the_piece_before_reaches_the_next_one():
-    storage = storage_of(100)
-    storage[:50] = torch.nan
+    rows = rows_of(100)
+    rows[:50] = torch.nan
     encoder = encoder_of(LSTM)
-    loader = LaneLoader(storage=storage, ranges=[(0, 50), (50, 100)], spec=two_channels(), chunk=5, lanes=1)
+    loader = loader_of(rows, [(0, 50), (50, 100)], chunk=5, lanes=1)
     for _ in range(3):
         seen = {True: 0, False: 0}
         for batch in loader:
-            outputs, states = encoder(batch)
+            outputs, states = read(encoder, batch)
             poisoned = bool(batch.start < 50)
             seen[poisoned] += 1
             assert outputs.isnan().all() if poisoned else outputs.isfinite().all()
@@ -384,74 +388,74 @@ def test_nothing_of_the_piece_before_reaches_the_next_one():
 
 def test_a_new_epoch_begins_anew():
     encoder = encoder_of(GRU)
-    loader = LaneLoader(storage=storage_of(100), ranges=[(0, 100)], spec=two_channels(), chunk=5, lanes=2)
+    loader = loader_of(rows_of(100), [(0, 100)], chunk=5, lanes=2)
     for batch in loader:
-        encoder(batch)
+        read(encoder, batch)
     first = next(iter(loader))
-    assert encoder(first)[0].equal(encoder.stack(first.context)[0])
+    assert read(encoder, first)[0].equal(encoder.stack(context_inputs(first))[0])
 
 
 def test_a_state_is_used_only_before_the_row_that_follows_it():
     """Whatever a batch says: a state of another place, such as another process's, is not used."""
     encoder = encoder_of(GRU)
-    encoder(batch_of([0, 20]))
+    read(encoder, batch_of([0, 20]))
     after = batch_of([5, 30], carried=[True, True])
-    outputs, _ = encoder(after)
-    fresh, _ = encoder.stack(after.context)
+    outputs, _ = read(encoder, after)
+    fresh, _ = encoder.stack(context_inputs(after))
     assert not outputs[0].isclose(fresh[0]).all()
     assert outputs[1].equal(fresh[1])
 
 
 def test_a_batch_may_be_read_twice():
     encoder = encoder_of(GRU)
-    encoder(batch_of([0, 20]))
+    read(encoder, batch_of([0, 20]))
     batch = batch_of([5, 25], carried=[True, True])
-    first, again = encoder(batch)[0], encoder(batch)[0]
+    first, again = read(encoder, batch)[0], read(encoder, batch)[0]
     assert first.equal(again)
-    assert not first.equal(encoder.stack(batch.context)[0])
+    assert not first.equal(encoder.stack(context_inputs(batch))[0])
 
 
 def test_evaluation_neither_uses_nor_changes_states():
     encoder = encoder_of(GRU)
-    encoder(batch_of([0, 20]))
+    read(encoder, batch_of([0, 20]))
     before = encoder.carry.get_extra_state().clone()
     batch = batch_of([5, 25], carried=[True, True])
     encoder.eval()
-    assert encoder(batch)[0].equal(encoder.stack(batch.context)[0])
+    assert read(encoder, batch)[0].equal(encoder.stack(context_inputs(batch))[0])
     encoder.train()
     plain = batch._replace(carried=None)
-    assert encoder(plain)[0].equal(encoder.stack(batch.context)[0])
+    assert read(encoder, plain)[0].equal(encoder.stack(context_inputs(batch))[0])
     assert encoder.carry.get_extra_state().equal(before)
-    assert not encoder(batch)[0].equal(encoder.stack(batch.context)[0])
+    assert not read(encoder, batch)[0].equal(encoder.stack(context_inputs(batch))[0])
 
 
 def test_kept_states_hold_no_graph():
     encoder = encoder_of(GRU)
-    encoder(batch_of([0, 20]))
+    read(encoder, batch_of([0, 20]))
     assert not encoder.carry.get_extra_state().requires_grad
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_states_travel_in_the_state_dict_of_a_new_encoder(dtype, tmp_path):
     encoder, fresh = encoder_of(LSTM).to(dtype), encoder_of(LSTM).to(dtype)
-    storage, big = storage_of(100).to(dtype), 2**40 + 1
-    first = batch_of([0, 20], storage=storage)
-    encoder(first._replace(start=first.start + big))
+    values, big = rows_of(100).to(dtype), 2**40 + 1
+    first = batch_of([0, 20], values=values)
+    read(encoder, first._replace(start=first.start + big))
     torch.save(encoder.state_dict(), tmp_path / "a.pt")
     fresh.load_state_dict(torch.load(tmp_path / "a.pt", weights_only=True))
-    batch = batch_of([5, 25], carried=[True, True], storage=storage)
+    batch = batch_of([5, 25], carried=[True, True], values=values)
     batch = batch._replace(start=batch.start + big)
-    outputs, expected = fresh(batch)[0], encoder(batch)[0]
+    outputs, expected = read(fresh, batch)[0], read(encoder, batch)[0]
     assert outputs.equal(expected)
-    assert not outputs.equal(encoder.stack(batch.context)[0])
+    assert not outputs.equal(encoder.stack(context_inputs(batch))[0])
 
 
 def test_states_of_another_number_of_lanes_are_left_alone():
     encoder, fresh = encoder_of(GRU), encoder_of(GRU)
-    encoder(batch_of([0, 20, 40]))
+    read(encoder, batch_of([0, 20, 40]))
     fresh.load_state_dict(encoder.state_dict())
     batch = batch_of([5, 25])
-    assert fresh(batch)[0].equal(fresh.stack(batch.context)[0])
+    assert read(fresh, batch)[0].equal(fresh.stack(context_inputs(batch))[0])
     fresh.load_state_dict(encoder_of(GRU).state_dict())  # that of an encoder that has read nothing
 
 
@@ -477,9 +481,9 @@ def test_models_take_chunks_of_any_length(kind, chunk):
     data = small_data(regime=StatefulLanes(chunk=chunk), batch_size=2)
     model = model_of(kind, data.spec)
     for batch in data.train_dataloader():
-        parameters, target = model.training_forecast(batch, START)
+        parameters, target, observed = model.training_forecast(batch, START)
         assert len(parameters) == len(target)
-        model.head.loss(parameters, target).backward()
+        model.head.loss(parameters, target, observed).backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
     kept = model.encoder.carry.get_extra_state()
     assert kept.shape == (2, 5)
@@ -489,17 +493,12 @@ def test_models_take_chunks_of_any_length(kind, chunk):
 def test_forecasts_at_every_step_of_a_lane_are_those_of_one_long_pass():
     data = small_data(regime=StatefulLanes(chunk=5), batch_size=1)
     model = model_of(PerStep, data.spec).double()
-    loader = data.train_dataloader()
-    loader._windows = loader._windows.double()
-    batches = list(loader)
+    batches = [batch.to_precision(torch.float64) for batch in data.train_dataloader()]
     assert all(batch.carried for batch in batches[1:])
     found = [model.training_forecast(batch, START) for batch in batches]
     fresh = model_of(PerStep, data.spec).double()
-    whole = Batch(
-        context=torch.cat([batch.context for batch in batches], dim=1),
-        target=batches[-1].target,
-        known=batches[-1].known,
-        start=batches[0].start,
+    whole = with_context(
+        batches[-1]._replace(carried=None), torch.cat([context_inputs(batch) for batch in batches], dim=1)
     )
     expected = fresh.training_forecast(whole, START)
     torch.testing.assert_close(torch.cat([forecast.parameters for forecast in found]), expected.parameters)

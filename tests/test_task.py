@@ -66,7 +66,7 @@ def truth_and_forecast(task: ForecastTask, data: ForecastDataModule, part: str) 
     """Straight from the series, window by window, and the free-running forecast of all windows at once."""
     loader = data.loader(part)
     forecast = task.eval().forecast(loader.gather(loader.starts)).mean.numpy()
-    series, context, horizon = data.prepared.series.values, data.spec.context, data.spec.horizon
+    series, context, horizon = data.prepared.panel.values, data.spec.context, data.spec.horizon
     truth = np.stack([series[start + context : start + context + horizon, :1] for start in loader.starts.tolist()])
     return truth, forecast
 
@@ -227,7 +227,7 @@ def test_a_loss_that_is_no_number_stops_training_and_says_where(value):
     with pytest.raises(NonFiniteLossError, match=r"loss is (nan|inf) at step 4; .* origins lie in rows") as error:
         trainer_of(callbacks=[spoil]).fit(task_of(data), data)
     first, last = int(spoil.starts.min()) + 5, int(spoil.starts.max()) + 5
-    times = data.prepared.series.times
+    times = data.prepared.panel.times
     assert f"rows {first} to {last} ({times[first]} to {times[last]})" in str(error.value)
     assert "optimizer.lr" in str(error.value)
 

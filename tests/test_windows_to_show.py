@@ -43,9 +43,9 @@ def test_truth_and_context_are_the_rows_around_the_origin():
     (target,), data = shown(AR2(rows=400))
     assert (target.name, target.unit) == (data.spec.names[0], data.spec.units[0])
     panels = target.panels
-    values = data.prepared.series.values[:, 0]
+    values = data.prepared.panel.values[:, 0]
     for panel in panels:
-        origin = int(np.searchsorted(data.prepared.series.times, panel.context_times[-1]))
+        origin = int(np.searchsorted(data.prepared.panel.times, panel.context_times[-1]))
         assert origin >= data.prepared.parts.test[0]
         assert np.array_equal(panel.truth, values[origin + 1 : origin + 6])
         assert np.array_equal(panel.context, values[origin - len(panel.context) + 1 : origin + 1])
@@ -74,11 +74,11 @@ def several(tmp_path, targets=3):
 def test_every_target_has_its_own_panels_and_band(tmp_path, head):
     targets, data = shown(several(tmp_path), head=head)
     assert [target.name for target in targets] == ["v0", "v1", "v2"]
-    values = data.prepared.series.values
+    values = data.prepared.panel.values
     for place, target in enumerate(targets):
         assert len(target.panels) == 3
         for panel in target.panels:
-            origin = int(np.searchsorted(data.prepared.series.times, panel.context_times[-1]))
+            origin = int(np.searchsorted(data.prepared.panel.times, panel.context_times[-1]))
             assert np.array_equal(panel.truth, values[origin + 1 : origin + 6, place])
             assert panel.level == (None if isinstance(head, Point) else pytest.approx(0.4 if head.size == 3 else 0.9))
             if panel.band is not None:

@@ -17,12 +17,21 @@ from matplotlib.text import Text
 from recast.figures.plots import forecast_panels
 
 from recast.errors import ConfigurationError, DataError
-from recast.figures.agreement import MANY, predicted_against_true, predicted_series
+from recast.figures.agreement import (
+    MANY,
+    TargetPairs,
+    predicted_against_true,
+    predicted_series,
+    targets_against_true,
+    targets_over_time,
+)
 from recast.figures.leads import by_last_error, lead_errors, spread, step_seconds
 from recast.figures.paint import ACCENT, cut, digits, fold
+from recast.figures.panels import forecast_panels, target_panels
 from recast.figures.plot import Plot
 from recast.figures.png import save
 from recast.figures.sheet import Sheet, numbers
+from recast.figures.targets import MOST_TARGETS, TargetPanels
 from recast.figures.terminal import terminal_forecast, terminal_lead_errors
 
 START = np.datetime64("2020-06-10T09:50", "ns")
@@ -603,3 +612,76 @@ def test_long_words_are_cut_and_folded():
     assert cut("abcdef", 6) == "abcdef"
     assert cut("abcdefg", 6) == "abcde…"
     assert fold("one two three four five", 9) == "one two\nthree …"
+
+
+# Several targets
+
+
+def targets_of(count, windows):
+    panels = [tide_panel(shift=4320 * index) for index in range(windows)]
+    return [
+        TargetPanels(f"target {number}", "m", tuple(replace(panel, mean=panel.mean + number) for panel in panels))
+        for number in range(count)
+    ]
+
+
+def pairs_of(count, size):
+    rng = np.random.default_rng(0)
+    truths = rng.normal(size=(count, size))
+    return [TargetPairs(f"target {n}", "kW", truth, truth + 0.3 * n) for n, truth in enumerate(truths)]
+
+
+@pytest.mark.parametrize("windows", [1, 2, 3, 4])
+@pytest.mark.parametrize("count", [2, 7, 8])
+def test_every_target_has_a_row_and_every_window_a_column(count, windows):
+    targets = targets_of(count, windows)
+    figure = target_panels(targets, title="test", timezone="UTC")
+    columns = min(windows, 3)
+    grid = np.array(figure.axes, dtype=object).reshape(count, columns)
+    for number, (target, row) in enumerate(zip(targets, grid, strict=True)):
+        assert row[0].get_ylabel() == f"target {number} [m]"
+        for axes, panel in zip(row, target.panels, strict=False):
+            drawn = next(line for line in axes.lines if line.get_label() == "forecast")
+            np.testing.assert_array_equal(drawn.get_ydata(), panel.mean)
+    assert [axes.get_title() for axes in grid[0]] == [panel.title for panel in targets[0].panels[:columns]]
+    assert legend_words(figure) == ["input", "90 % band", "truth", "forecast"]
+    assert figure.get_suptitle() == "test"
+    assert_readable(figure)
+
+
+def test_a_single_target_has_the_picture_of_its_panels():
+    (target,) = targets_of(1, 4)
+    figure = target_panels([target], title="test")
+    assert len(figure.axes) == 4
+    assert figure.get_suptitle() == "target 0: test"
+
+
+def test_of_many_targets_the_first_are_shown_and_the_heading_counts_them():
+    figure = target_panels(targets_of(300, 1), title="test")
+    assert len(figure.axes) == MOST_TARGETS
+    assert figure.get_suptitle() == "test (the first 8 of 300 targets)"
+    assert_readable(figure)
+    with pytest.raises(DataError, match="found no panels"):
+        target_panels([], title="test")
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 12])
+@pytest.mark.parametrize("size", [100, MANY + 1])
+def test_agreement_of_every_target_is_drawn(count, size):
+    targets = pairs_of(count, size)
+    figure = targets_against_true(targets, title="test, 1 step ahead")
+    clouds = [axes for axes in figure.axes if axes.get_xlabel() == "truth [kW]"]
+    assert len(clouds) == min(count, MOST_TARGETS)
+    for number, axes in enumerate(clouds):
+        said = axes.texts[0].get_text()
+        assert f"{size:,} pairs" in said
+        assert f"RMSE = {digits(0.3 * number)} kW" in said
+    assert ("of 12 targets" in figure.get_suptitle()) is (count == 12)
+    times = np.datetime64("2020-01-01", "ns") + np.arange(size) * np.timedelta64(1, "h")
+    figure = targets_over_time(times, targets, title="test, 1 step ahead", timezone="UTC")
+    assert len(figure.axes) == min(count, MOST_TARGETS)
+    for target, axes in zip(targets, figure.axes, strict=False):
+        truth, forecast = axes.lines
+        np.testing.assert_array_equal(truth.get_ydata(), target.truth)
+        np.testing.assert_array_equal(forecast.get_ydata(), target.forecast)
+    assert_readable(figure)

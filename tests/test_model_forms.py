@@ -134,6 +134,11 @@ def test_shapes(model, cell):
         forecast = built.forecast(batch, samples=5)
         assert forecast.mean.shape == shape[:-1]
         assert forecast.samples is None if not built.head.stochastic else forecast.samples.shape == (5, *shape[:-1])
+        if "quantiles" in built.head.parts:
+            assert forecast.quantiles.shape == (len(built.head.levels), *shape[:-1])
+            assert (forecast.quantiles.diff(dim=0) > 0).all()
+        else:
+            assert forecast.quantiles is None
 
 
 @every_model

@@ -36,6 +36,7 @@ FLOORS = {
         "sequence_datamodule",
         "training_data",
         "provenance",
+        "resuming",
         "training_task",
         "task",
         "classification_task",

@@ -1,4 +1,4 @@
-"""What all tasks share: the optimiser, how far training has come, and a state that resumes bit for bit."""
+"""What all tasks share: the optimiser, how far training has come, and checkpoints that describe themselves."""
 
 import logging
 import sys
@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
@@ -15,14 +14,14 @@ from torchmetrics import Metric
 
 from recast.errors import ConfigurationError
 from recast.learning_rates.learning_rate import LearningRate
-from recast.models.carry import Carry
 from recast.provenance import KEY, REASON, describe
+from recast.resuming import Resuming
 from recast.types import Progress, Share
 
 log = logging.getLogger(__name__)
 
 
-class TrainingTask(pl.LightningModule, ABC):
+class TrainingTask(Resuming, ABC):
     """A model with its training and evaluation.
 
     A new kind of task inherits from this class, writes `validation_curves` and Lightning's steps.
@@ -117,68 +116,12 @@ class TrainingTask(pl.LightningModule, ABC):
             log.warning("the checkpoints of this training cannot be restored by a command: %s", reason)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what the checkpoint says of itself, and the state that resuming needs.
-
-        That is the state of torch's generators, of the training loader, and the latest values of validation curves.
-        """
+        """Adds what the checkpoint says of itself, and the state that resuming needs; called by Lightning."""
         checkpoint[KEY] = self.describe()
-        cuda = [torch.cuda.get_rng_state(self.device)] if self.device.type == "cuda" else []
-        checkpoint["generators"] = {"cpu": torch.get_rng_state(), "cuda": cuda}
-        if self.trainer.world_size > 1:
-            carried = {name: part.get_extra_state() for name, part in self.named_modules() if isinstance(part, Carry)}
-            own = {"generators": checkpoint["generators"], "carried": carried}
-            checkpoint["processes"] = [None] * self.trainer.world_size
-            torch.distributed.all_gather_object(checkpoint["processes"], own)
-        loader: Any = self.trainer.train_dataloader
-        if hasattr(loader, "state_dict"):
-            checkpoint["train_loader"] = loader.state_dict()
-        curves = self.trainer.callback_metrics
-        checkpoint["curves"] = {name: curves[name].cpu() for name in self.validation_curves if name in curves}
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps these states until training starts; building and validating in between may draw numbers.
-
-        Raises:
-            ConfigurationError: if another number of processes saved them.
-        """
-        states = checkpoint.get("processes", [{"generators": checkpoint.get("generators"), "carried": {}}])
-        if len(states) != self.trainer.world_size:
-            raise ConfigurationError(
-                f"the state was saved by {len(states)} process(es) that trained together, but now there are "
-                f"{self.trainer.world_size}; resume with as many (trainer.devices={len(states)})"
-            )
-        own = states[self.trainer.global_rank]
-        checkpoint["state_dict"] |= {f"{name}._extra_state": state for name, state in own["carried"].items()}
-        self._generators = own["generators"]
-        self._train_loader = checkpoint.get("train_loader")
-        self._curves = checkpoint.get("curves", {})
+        super().on_save_checkpoint(checkpoint)
 
     def on_train_start(self) -> None:
-        """Notes the planned length of training; restores generators and loader after a resume."""
+        """Notes the planned length of training; called by Lightning."""
         steps = self.trainer.estimated_stepping_batches
         self._total_steps = int(steps) if steps != float("inf") else sys.maxsize
-        generators = getattr(self, "_generators", None)
-        if generators is not None:
-            torch.set_rng_state(generators["cpu"].cpu())
-            if self.device.type == "cuda" and generators["cuda"]:
-                torch.cuda.set_rng_state(generators["cuda"][0].cpu(), self.device)
-            self._generators = None
-        elif self.trainer.global_rank:
-            # All processes have the same seed; their dropout is not to fall on the same places.
-            torch.manual_seed(torch.initial_seed() + (self.trainer.global_rank << 32))
-        # A rate that follows a curve asks for it after the epoch, also where its validation was before the save.
-        self.trainer.callback_metrics.update(getattr(self, "_curves", {}))
-        # Lightning restores a loader only where it builds it after reading the checkpoint; a learning rate that asks
-        # for the number of steps makes it build it before.
-        position = getattr(self, "_train_loader", None)
-        if position is not None:
-            loader: Any = self.trainer.train_dataloader
-            loader.load_state_dict(position)
-            self._train_loader = None
-
-    def on_train_epoch_end(self) -> None:
-        """Lets rates that follow a curve take their step after the epoch that was resumed, too.
-
-        Lightning leaves it out, since its states do not hold the curve; these do.
-        """
-        self.trainer.fit_loop._restarting = False  # noqa: SLF001 its setter means all loops
+        super().on_train_start()

@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from recast.options import PositiveInt, checked
+from recast.resuming import begin_next_epoch, may_save_after, saves_between_epochs
 from recast.signals import Deferral
 
 FINISHED = "recast_finished"
@@ -54,7 +55,7 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The same as after a batch, where epochs have no place to save at."""
-        if trainer.current_epoch and _has_no_place(trainer):
+        if trainer.current_epoch and saves_between_epochs(trainer):
             stop = self._is_signalled(trainer)
             self._between_epochs = True
             self._save_and_leave(trainer, due=self._is_due(trainer), stop=stop)
@@ -68,11 +69,11 @@ class LastCheckpoint(Checkpoint):
         if (batch_idx + 1) % batches:
             return
         stop = self._is_signalled(trainer)
-        if not _may_save(trainer, batch_idx):
+        if not may_save_after(trainer, batch_idx):
             # The signal is kept for the validation that follows, and for the next epoch.
             return
         due = self._is_due(trainer)
-        if not _may_save(trainer, batch_idx + batches):
+        if not may_save_after(trainer, batch_idx + batches):
             due = due or self._is_long_ago(trainer)
         self._save_and_leave(trainer, due=due, stop=stop)
 
@@ -109,7 +110,7 @@ class LastCheckpoint(Checkpoint):
         """Marks whether training is finished."""
         checkpoint[FINISHED] = self._finished
         if self._between_epochs:
-            _begin_epoch(trainer, checkpoint["loops"]["fit_loop"])
+            begin_next_epoch(trainer, checkpoint)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Ends the noting."""
@@ -155,41 +156,3 @@ class LastCheckpoint(Checkpoint):
 
 def _any_process(trainer: pl.Trainer, decision: bool) -> bool:
     return trainer.strategy.reduce_boolean_decision(decision, all=False) if trainer.world_size > 1 else decision
-
-
-def _may_save(trainer: pl.Trainer, batch_idx: int) -> bool:
-    """Whether a state may be saved after this batch: not at the end of an epoch, nor before a validation within it.
-
-    Lightning would leave that validation out on resume.
-    """
-    interval = trainer.val_check_batch
-    validates = isinstance(interval, int) and (batch_idx + 1) % interval == 0
-    return batch_idx + 1 < trainer.num_training_batches and not validates
-
-
-def _has_no_place(trainer: pl.Trainer) -> bool:
-    """Whether no batch of an epoch is a place to save at, and the end of an epoch is one.
-
-    A loader that is left before its end would go on there on resume.
-    """
-    batches = int(trainer.num_training_batches)
-    if batches != len(trainer.train_dataloader or ()):
-        return False
-    return not any(
-        _may_save(trainer, last - 1)
-        for last in range(trainer.accumulate_grad_batches, batches, trainer.accumulate_grad_batches)
-    )
-
-
-def _begin_epoch(trainer: pl.Trainer, loop: dict[str, Any]) -> None:
-    """Changes the saved state of Lightning's loops from the end of an epoch to the start of the next one.
-
-    They would take the epoch that begins for done, its batches being counted.
-    """
-    progress = loop["epoch_loop.batch_progress"]
-    progress["current"] = dict.fromkeys(progress["current"], 0)
-    progress["is_last_batch"] = False
-    every = trainer.check_val_every_n_epoch
-    if trainer.enable_validation and (every is None or (trainer.current_epoch + 1) % every == 0):
-        # On resume they first pass over a validation that they take for done, and count a step there.
-        loop["epoch_loop.state_dict"]["_batches_that_stepped"] -= 1

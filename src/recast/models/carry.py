@@ -17,7 +17,7 @@ class Carry(nn.Module):
     at the start of the batch (truncated back-propagation through time).
 
     They travel in the state dict, so that training resumes bit for bit in mid-epoch. It holds those of one process;
-    a checkpoint of several holds those of each (`recast.training_task`).
+    a checkpoint of several holds those of each (`recast.resuming`).
     """
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from recast.callbacks.best_checkpoint import best_checkpoint_path, selection
-from recast.callbacks.last_checkpoint import FINISHED, last_checkpoint_path
+from recast.callbacks.last_checkpoint import last_checkpoint_path
 from recast.checkpoints.checkpoint import read
 from recast.configure.build import build
 from recast.errors import ConfigurationError
@@ -21,7 +21,7 @@ from recast.files import write_json, write_text
 from recast.runs.hyperparameters import log_hyperparameters
 from recast.runs.machine import set_up
 from recast.runs.provenance import provenance
-from recast.runs.resume import check_same_data, state_to_resume
+from recast.runs.resume import LastState, state_to_resume
 from recast.runs.run_results import RunResults
 from recast.runs.trainer import build_trainer, check_clipping, check_monitors, check_optimizer, check_strategy
 from recast.tasks.find import plug_of
@@ -56,7 +56,8 @@ def run(config: dict[str, Any], folder: Path) -> RunResults:
         os.environ.setdefault("OMP_NUM_THREADS", str(config["threads"]))
     data = build(config["data"])
     log.info("%s", plug.summary(data))
-    check_same_data(resumed, data.fingerprint)
+    if resumed is not None:
+        resumed.check_same_data(data.fingerprint)
     if trainer.is_global_zero:
         write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False))
         write_json(folder / "provenance.json", provenance() | {"data": plug.data_facts(data)})
@@ -124,13 +125,11 @@ def build_task(config: dict[str, Any], spec: Any) -> TrainingTask:
     )
 
 
-def _train(
-    trainer: pl.Trainer, task: TrainingTask, data: pl.LightningDataModule, resumed: dict[str, Any] | None
-) -> int:
+def _train(trainer: pl.Trainer, task: TrainingTask, data: pl.LightningDataModule, resumed: LastState | None) -> int:
     """Trains to the end, unless the run had come there; the optimiser steps taken in all."""
-    if resumed is not None and resumed[FINISHED]:
-        return resumed["global_step"]
-    checkpoint = None if resumed is None else str(last_checkpoint_path(trainer.default_root_dir))
+    if resumed is not None and resumed.finished:
+        return resumed.step
+    checkpoint = None if resumed is None else str(resumed.path)
     try:
         trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
     except MisconfigurationException as error:

@@ -1,12 +1,13 @@
-"""Going on with a run: its last state, and whether it is the same run."""
+"""Going on with a run: finding its last state, and whether it is the same run."""
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from recast.callbacks.last_checkpoint import last_checkpoint_path
+from recast.callbacks.last_checkpoint import FINISHED, last_checkpoint_path
 from recast.checkpoints.checkpoint import read
 from recast.errors import CheckpointError, ConfigurationError
 from recast.provenance import KEY
@@ -17,7 +18,39 @@ FIXED = ("data", "model", "task", "metrics", "optimizer", "learning_rate", "trai
 """What must be the same when training goes on."""
 
 
-def state_to_resume(config: dict[str, Any], folder: Path) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class LastState:
+    """The state that a run goes on from; see `recast.resuming` for what it holds.
+
+    Args:
+        path: Its file.
+        step: Optimiser steps taken. [steps]
+        finished: Whether training had come to its end.
+        fingerprint: SHA-256 of the data trained on.
+    """
+
+    path: Path
+    step: int
+    finished: bool
+    fingerprint: str
+
+    def check_same_data(self, fingerprint: str) -> None:
+        """Raises CheckpointError where the run was trained on data with another fingerprint."""
+        if self.fingerprint != fingerprint:
+            raise CheckpointError(
+                f"the run was trained on other data (SHA-256 {self.fingerprint[:12]}..., now "
+                f"{fingerprint[:12]}...); resume with the same data, or start without resume"
+            )
+
+    def logger_options(self, node: dict[str, Any]) -> dict[str, Any]:
+        """What a logger must know, given as a node of the configuration.
+
+        Points that a killed run wrote after its last state would stand beside those written anew.
+        """
+        return {"purge_step": self.step} if node["_target_"].endswith("TensorBoardLogger") else {}
+
+
+def state_to_resume(config: dict[str, Any], folder: Path) -> LastState | None:
     """The last state of the run in `folder`; None where training starts at the beginning.
 
     Raises:
@@ -43,19 +76,15 @@ def state_to_resume(config: dict[str, Any], folder: Path) -> dict[str, Any] | No
             f"(see {folder / 'config.yaml'}), or start without resume"
         )
     log.info("resuming from %s at step %d", path, checkpoint["global_step"])
-    return checkpoint
+    return LastState(
+        path=path,
+        step=checkpoint["global_step"],
+        finished=checkpoint.get(FINISHED, False),
+        fingerprint=str(checkpoint[KEY].get("fingerprint")),
+    )
 
 
 def _recorded(folder: Path) -> dict[str, Any]:
     """The whole configuration that the run in `folder` was started with; its checkpoints hold the part they need."""
     path = folder / "config.yaml"
     return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
-def check_same_data(resumed: dict[str, Any] | None, fingerprint: str) -> None:
-    """Raises CheckpointError where a run was trained on data with another fingerprint."""
-    if resumed is not None and (before := str(resumed[KEY].get("fingerprint"))) != fingerprint:
-        raise CheckpointError(
-            f"the run was trained on other data (SHA-256 {before[:12]}..., now "
-            f"{fingerprint[:12]}...); resume with the same data, or start without resume"
-        )

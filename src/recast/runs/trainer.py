@@ -16,6 +16,7 @@ from recast.checkpoints.io import WholeCheckpointIO
 from recast.configure.build import build
 from recast.configure.wording import suggestion
 from recast.errors import ConfigurationError
+from recast.runs.resume import LastState
 from recast.training_task import TrainingTask
 
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
@@ -61,7 +62,7 @@ def check_monitors(trainer: pl.Trainer, task: TrainingTask) -> None:
             raise ConfigurationError(f"{name}: monitor={monitor}: no such curve{suggestion(monitor, curves)}")
 
 
-def build_trainer(config: dict[str, Any], folder: Path, resumed: dict[str, Any] | None) -> pl.Trainer:
+def build_trainer(config: dict[str, Any], folder: Path, resumed: LastState | None) -> pl.Trainer:
     """The Trainer with its callbacks and loggers.
 
     Args:
@@ -75,9 +76,8 @@ def build_trainer(config: dict[str, Any], folder: Path, resumed: dict[str, Any] 
     loggers = []
     for node in config["logger"].values():
         if node:
-            # Points that a killed run wrote after its last checkpoint would stand beside those written anew.
-            purge = {"purge_step": resumed["global_step"]} if resumed and _is_tensorboard(node) else {}
-            loggers.append(build(node)(save_dir=str(folder), **purge))
+            options = resumed.logger_options(node) if resumed else {}
+            loggers.append(build(node)(save_dir=str(folder), **options))
     callbacks: list[pl.Callback] = [build(node) for node in config["callbacks"].values() if node]
     if not loggers:
         # Lightning refuses it then.
@@ -113,7 +113,3 @@ def _environment(config: dict[str, Any]) -> list[ClusterEnvironment]:
     """Several processes in one task of SLURM are started as elsewhere; Lightning would ask for a task for each."""
     one_task = os.environ.get("SLURM_NTASKS") == "1"
     return [LightningEnvironment()] if one_task and config["trainer"].get("devices") not in (1, "1", None) else []
-
-
-def _is_tensorboard(node: dict[str, Any]) -> bool:
-    return node["_target_"].endswith("TensorBoardLogger")

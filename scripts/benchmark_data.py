@@ -28,6 +28,7 @@ from recast.cells.gru import GRU
 from recast.datamodule import ForecastDataModule
 from recast.heads.point import Point
 from recast.models.encoder_decoder import EncoderDecoder
+from recast.panel import Panel
 from recast.prepare.windows import Windows
 from recast.schedules.never import Never
 from recast.series.autoregressive import AR2
@@ -38,10 +39,10 @@ from recast.types import Progress
 class Given(Source):
     """A series that is already in memory."""
 
-    def __init__(self, series: Series) -> None:
+    def __init__(self, series: Panel) -> None:
         self.series = series
 
-    def read(self) -> Series:
+    def read(self) -> Panel:
         """The series."""
         return self.series
 
@@ -103,7 +104,7 @@ def main() -> None:
     counted = 2000  # batches in a round
     gathered = data.train_dataloader()
     per_sample = DataLoader(
-        PerSample(data.prepared.storage, data.prepared.starts.train, options.context, options.horizon),
+        PerSample(data.prepared.storage.values, data.prepared.starts.train, options.context, options.horizon),
         batch_size=options.batch,
         shuffle=True,
     )

@@ -25,6 +25,7 @@ from recast.cells.lstm import LSTM
 from recast.cells.rnn import RNN
 from recast.models.classifier import Classifier, Pooling, Route
 from recast.models.stack import CellFactory
+from recast.panel import Column, columns_of
 from recast.spec import PanelSpec
 from recast.types import Batch
 
@@ -44,14 +45,21 @@ def batch_of(low: int, high: int, *, uneven: bool, size: int, channels: int, see
     values = torch.randn(size, int(lengths.max()), channels, generator=random)
     inside = torch.arange(values.shape[1]) < lengths.unsqueeze(1)
     label = torch.randint(CLASSES, (size,), generator=random)
-    return Batch(values.where(inside.unsqueeze(2), 0.0), lengths, label)
+    past = values.where(inside.unsqueeze(2), 0.0)
+    return Batch.of(values[..., :0], values[:, :0, :0], past)._replace(lengths=lengths, label=label)
 
 
 def classifiers(cell: CellFactory, channels: int, pooling: Pooling) -> dict[Route, Classifier]:
     """The same classifier by both routes."""
-    names = tuple(f"c{index}" for index in range(channels))
     ones = (1.0,) * channels
-    spec = PanelSpec(names, ("",) * channels, tuple(map(str, range(CLASSES))), ones, ones)
+    spec = PanelSpec(
+        columns=columns_of(past=[f"c{index}" for index in range(channels)]),
+        offset=ones,
+        scale=ones,
+        static=(Column("class", role="target", levels=tuple(map(str, range(CLASSES)))),),
+        static_offset=(0.0,),
+        static_scale=(1.0,),
+    )
     found: dict[Route, Classifier] = {}
     for route in ROUTES:
         torch.manual_seed(0)
@@ -64,7 +72,7 @@ def check_equal(models: dict[Route, Classifier], batch: Batch) -> float:
     found = []
     for model in models.values():
         precise = model.double()
-        loss = functional.cross_entropy(precise(batch._replace(values=batch.values.double())), batch.label)
+        loss = functional.cross_entropy(precise(batch.to_precision(torch.float64)), batch.labels)
         found.append([loss.detach(), *torch.autograd.grad(loss, list(precise.parameters()))])
         model.float()
     difference = max(float((one - other).abs().max()) for one, other in zip(*found, strict=True))
@@ -77,7 +85,7 @@ def seconds(model: nn.Module, optimizer: torch.optim.Optimizer, batches: list[Ba
     """Seconds a training step, over some batches."""
     started = time.perf_counter()
     for batch in batches:
-        functional.cross_entropy(model(batch), batch.label).backward()
+        functional.cross_entropy(model(batch), batch.labels).backward()
         optimizer.step()
         optimizer.zero_grad()
     return (time.perf_counter() - started) / len(batches)

@@ -157,7 +157,7 @@ def test_each_row_holds_the_error_from_its_own_origin(batch_size):
         *("origin", "row", "model:mse", "model:mae"),
         *("last_value:mse", "last_value:mae", "mean:mse", "mean:mae"),
     ]
-    series, spec = data.prepared.series, data.spec
+    series, spec = data.prepared.panel, data.spec
     values, loader = series.values[:, 0], data.loader("test")
     assert len(table) == 15
     for (_, row), start in zip(table.iterrows(), loader.starts.tolist(), strict=True):
@@ -193,7 +193,7 @@ def test_the_row_tells_the_series_of_a_panel_apart():
     assert table["row"].is_unique
     assert table["row"].is_monotonic_increasing
     assert not table["origin"].is_unique
-    values = prepared.series.values[:, 0]
+    values = prepared.panel.values[:, 0]
     expected = [np.abs(values[row] - values[row + 1 : row + 5]).mean() for row in table["row"]]
     np.testing.assert_allclose(table["last_value:mae"], expected, rtol=1e-12)
 
@@ -252,7 +252,7 @@ def test_without_errors_nothing_is_ranked(errors):
 def test_forecasts_by_rank_are_those_of_the_table(context, shown):
     data = small_data(windows=Windows(context=context, horizon=4, reach_back=True))
     results = scored(data, task_of(data))
-    table, series = results.per_origin.set_index("origin"), data.prepared.series
+    table, series = results.per_origin.set_index("origin"), data.prepared.panel
     errors = table["model:mse"].sort_values()
     ranked = results.ranked_forecasts
     assert ranked["rank"].unique().tolist() == ["best", "median", "worst"]

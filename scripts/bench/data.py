@@ -30,7 +30,7 @@ def measure(sizes: Sizes) -> dict[str, Any]:
         GATHER: (data.train_dataloader(), sizes.loader_batches),
         PER_SAMPLE: (
             DataLoader(
-                PerSample(prepared.storage, prepared.starts.train, sizes.context, sizes.horizon),
+                PerSample(prepared.storage.values, prepared.starts.train, sizes.context, sizes.horizon),
                 batch_size=sizes.batch,
                 shuffle=True,
             ),

@@ -54,12 +54,12 @@ def _series(rows: int) -> Any:
     import numpy as np
     from peers.series import STEP, tide
 
-    return Series(
+    from recast.panel import Panel, columns_of
+
+    return Panel(
+        columns=columns_of(targets=["level"], units={"level": "m"}),
         times=np.datetime64("2000-01-01", "ns") + np.arange(rows) * np.timedelta64(STEP, "m"),
         values=tide(rows)[:, None],
-        names=("level",),
-        units=("m",),
-        targets=1,
         step=f"{STEP}min",
         starts=np.zeros(1, dtype=np.int64),
         label="a series in memory",

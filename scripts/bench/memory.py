@@ -18,14 +18,14 @@ def growth(*, route: str, context: int, horizon: int, hidden: int, batch: int) -
 
     Libraries, compiled code and weights are there before: a step with one short window comes first.
     """
+    from recast.types import Batch
+
     from .routes import Case, routes_of
 
     case = Case(context=context, horizon=horizon, hidden=hidden, batch=batch)
     chosen = routes_of(case)[route]
     whole = case.data()
-    first = whole._replace(
-        context=whole.context[:1, -SHORT:], target=whole.target[:1], known=whole.known[:1], start=whole.start[:1]
-    )
+    first = Batch.of(whole.history[:1, -SHORT:], whole.target[:1], whole.past[:1, -SHORT:])
     chosen.training(first)(1)()
     step = chosen.training(whole)(1)
     before = resident.begin()

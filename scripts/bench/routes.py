@@ -19,6 +19,7 @@ from recast.cells.rnn import RNN
 from recast.heads.point import Point
 from recast.models.encoder import Encoder
 from recast.models.encoder_decoder import EncoderDecoder
+from recast.panel import columns_of
 from recast.recurrence.engine import Engine, Name, using
 from recast.schedules.constant import Constant
 from recast.spec import SeriesSpec
@@ -63,13 +64,10 @@ class Case:
         """Its data."""
         ones = (1.0,) * self.inputs
         return SeriesSpec(
-            names=tuple(f"c{number}" for number in range(self.inputs)),
-            units=("",) * self.inputs,
-            targets=1,
+            columns=columns_of(targets=["c0"], past=[f"c{number}" for number in range(1, self.inputs)]),
             step="10min",
             context=self.context,
             horizon=self.horizon,
-            periods=(),
             offset=ones,
             scale=ones,
             naive_error=(1.0,),
@@ -79,12 +77,8 @@ class Case:
         """A batch of noise; how long a step takes does not depend on the values."""
         random = torch.Generator().manual_seed(0)
         rows = torch.randn(self.batch, self.context + self.horizon, self.inputs, generator=random).to(dtype)
-        return Batch(
-            context=rows[:, : self.context],
-            target=rows[:, self.context :, :1],
-            known=rows.new_zeros(self.batch, self.horizon, 0),
-            start=torch.arange(self.batch),
-        )
+        past, future = rows[:, : self.context], rows[:, self.context :]
+        return Batch.of(past[..., :1], future[..., :1], past[..., 1:])
 
     @property
     def small(self) -> "Case":
@@ -172,16 +166,21 @@ class Loop(Route):
 
     def _training_forecast(self, batch: Batch) -> Tensor:
         if self.fused:
-            return self.loop.teacher_forced(batch.context, batch.target)
+            return self.loop.teacher_forced(_inputs(batch), batch.target)
         fed = None
         if self.case.forcing:
             size = len(batch.start), self.case.horizon - 1
             fed = torch.rand(size, generator=self.generator) < self.case.forcing
-        return self.loop(batch.context, batch.target, fed)
+        return self.loop(_inputs(batch), batch.target, fed)
 
     def forecast(self, batch: Batch) -> Tensor:
         """See the base class."""
-        return self.loop(batch.context)
+        return self.loop(_inputs(batch))
+
+
+def _inputs(batch: Batch) -> Tensor:
+    """What the encoder reads at each step."""
+    return torch.cat([batch.history, batch.past], dim=-1)
 
 
 class Recast(Route):

@@ -47,7 +47,7 @@ class Recast(Peer):
             self.clock.callback(pl.Callback, lambda batch: len(batch.start)),
         )
         prepared = self.run.data.prepared
-        if not np.array_equal(prepared.series.values[:, 0], work.values):
+        if not np.array_equal(prepared.panel.values[:, 0], work.values):
             raise RuntimeError("recast reads another series than the others")
         if not np.array_equal(prepared.starts.test.numpy(), work.starts):
             raise RuntimeError("recast forecasts other windows than the others")

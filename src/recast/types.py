@@ -75,6 +75,26 @@ class Batch(NamedTuple):
     share: Share | None = None
     origins: tuple[int, ...] | None = None
 
+    @classmethod
+    def of(
+        cls,
+        history: Float[Tensor, "batch context targets"],
+        target: Float[Tensor, "batch horizon targets"],
+        past: Float[Tensor, "batch context past"] | None = None,
+        known: Float[Tensor, "batch time known"] | None = None,
+    ) -> "Batch":
+        """Windows of one item from their numbers; what is not given is not there."""
+        size, context, horizon = len(history), history.shape[1], target.shape[1]
+        return cls(
+            history=history,
+            past=history.new_zeros(size, context, 0) if past is None else past,
+            known=history.new_zeros(size, context + horizon, 0) if known is None else known,
+            static=history.new_zeros(size, 0),
+            target=target,
+            start=torch.arange(size, device=history.device),
+            item=torch.zeros(size, dtype=torch.int64, device=history.device),
+        )
+
     @property
     def context(self) -> int:
         """Steps before the horizon."""

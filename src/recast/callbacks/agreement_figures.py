@@ -28,9 +28,7 @@ class AgreementFigures(pl.Callback):
     """
 
     @checked
-    def __init__(
-        self, *, parts: list[Literal["train", "validation", "test"]] = PARTS, lead: PositiveInt = 1
-    ) -> None:
+    def __init__(self, *, parts: list[Literal["train", "validation", "test"]] = PARTS, lead: PositiveInt = 1) -> None:
         super().__init__()
         self.parts = parts
         self.lead = lead

@@ -223,6 +223,8 @@ def test_a_series_without_a_row_on_its_grid_is_refused(policy):
 def test_options_are_checked():
     with pytest.raises(ConfigurationError, match="max_steps=0"):
         InterpolateGrid(max_steps=0)
+    with pytest.raises(ConfigurationError, match="max_steps=0"):
+        MaskGrid(max_steps=0)
     with pytest.raises(ConfigurationError, match="step='10x' is unknown"):
         SplitGrid().apply(series_at(stamps("00:00", "00:10"), step="10x"))
 
@@ -275,6 +277,102 @@ def test_interpolate_keeps_what_was_observed_and_fills_no_longer_run(minutes, lo
 def _line(before, times):
     since = before.times[0]
     return np.interp((times - since).astype(float), (before.times - since).astype(float), before.values[:, 0])
+
+
+def with_gaps(minutes, step, data):
+    """A series at these minutes some of whose values were not observed."""
+    before = series_at(np.datetime64("2020-01-01", "ns") + np.array(minutes) * MINUTE, step=step)
+    cells = st.lists(st.tuples(st.integers(0, len(minutes) - 1), st.integers(0, 1)), max_size=len(minutes))
+    values = before.values.copy()
+    for row, column in data.draw(cells):
+        values[row, column] = np.nan
+    return replace(before, values=values)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    minutes=irregular,
+    longest=st.one_of(st.none(), st.integers(1, 5)),
+    step=st.sampled_from(["2min", "3min", "10min"]),
+    data=st.data(),
+)
+def test_mask_gives_the_whole_lattice_and_keeps_what_was_observed(minutes, longest, step, data):
+    before = with_gaps(minutes, step, data)
+    after = MaskGrid(max_steps=longest).apply(before)
+    assert_regular(after)
+    observed = np.isin(after.times, before.times)
+    on = np.isin(before.times, after.times)
+    assert np.array_equal(on, find_lattice(before.times, step).on)
+    np.testing.assert_array_equal(after.values[observed], before.values[on])
+    assert np.isnan(after.values[~observed]).all()
+    if longest is None:
+        assert after.starts.tolist() == [0]
+    else:
+        filled = InterpolateGrid(max_steps=longest).apply(replace(before, values=np.nan_to_num(before.values)))
+        assert after.times.tolist() == filled.times.tolist()
+        assert after.starts.tolist() == filled.starts.tolist()
+
+
+@settings(max_examples=100, deadline=None)
+@given(minutes=irregular, cut=st.integers(1, 39), step=st.sampled_from(["2min", "3min", "10min"]))
+def test_the_observed_rows_of_mask_are_those_of_split(minutes, cut, step):
+    starts = [0, cut] if cut < len(minutes) else [0]
+    before = series_at(np.datetime64("2020-01-01", "ns") + np.array(minutes) * MINUTE, step=step, starts=starts)
+    masked, cut_up = MaskGrid().apply(before), SplitGrid().apply(before)
+    observed = ~np.isnan(masked.values).any(axis=1)
+    assert masked.times[observed].tolist() == cut_up.times.tolist()
+    assert np.array_equal(masked.values[observed], cut_up.values)
+    if observed.all():
+        assert masked.starts.tolist() == cut_up.starts.tolist()
+
+
+def test_mask_cuts_at_gaps_longer_than_stated():
+    times = stamps("00:00", "00:10", "00:40", "00:50", "02:00")
+    short, every = (MaskGrid(max_steps=longest).apply(series_at(times)) for longest in (2, None))
+    assert short.times.tolist() == stamps("00:00", "00:10", "00:20", "00:30", "00:40", "00:50", "02:00").tolist()
+    assert short.starts.tolist() == [0, 6]
+    assert np.isnan(short.values[:, 0]).tolist() == [False, False, True, True, False, False, False]
+    assert len(every) == 13
+    assert every.starts.tolist() == [0]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_value_not_observed_is_kept_by_mask_alone(policy, caplog):
+    series = series_at(stamps("00:00", "00:10", "00:20", "00:30"))
+    series = replace(series, values=np.array([[0, 1], [np.nan, 1], [2, 1], [3, 1]]))
+    if isinstance(policy, MaskGrid):
+        assert policy.apply(series) is series
+        return
+    with caplog.at_level(logging.INFO):
+        if isinstance(policy, ErrorGrid):
+            with pytest.raises(DataError, match=r"1 stamps of the 10min grid are missing"):
+                policy.apply(series)
+        else:
+            found = policy.apply(series)
+            assert not np.isnan(found.values).any()
+            assert len(found) == (4 if isinstance(policy, InterpolateGrid) else 3)
+    assert "gauge.csv: 1 of 4 rows dropped: a value was not observed" in caplog.text
+
+
+def test_interpolated_categories_hold_the_last_level():
+    times = stamps("00:00", "00:10", "00:40", "00:50")
+    series = series_at(times)
+    columns = columns_of(targets=["a"], past=["b"], levels={"b": ("low", "middle", "high")})
+    series = replace(series, columns=columns, values=np.array([[0.0, 0], [1, 2], [4, 0], [5, 1]]))
+    filled = InterpolateGrid(max_steps=2).apply(series)
+    assert filled.values.tolist() == [[0, 0], [1, 2], [2, 2], [3, 2], [4, 0], [5, 1]]
+
+
+def test_items_keep_their_pieces_on_a_grid():
+    times = np.concatenate([stamps("00:00", "00:10", "00:40"), stamps("00:00", "00:20"), stamps("00:05")])
+    panel = replace(
+        series_at(times, starts=(0, 3, 5)), items=np.array([0, 1, 1]), ids=("1", "2"), static_values=np.empty((2, 0))
+    )
+    cut_up, masked = SplitGrid().apply(panel), MaskGrid(max_steps=1).apply(panel)
+    assert cut_up.items.tolist() == [0, 0, 1, 1, 1]
+    assert masked.items.tolist() == [0, 0, 1, 1]
+    assert masked.starts.tolist() == [0, 2, 3, 6]
+    assert masked.ids == ("1", "2")
 
 
 @given(minutes=irregular)

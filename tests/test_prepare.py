@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from recast.errors import ConfigurationError, DataError
 from recast.panel import Column, Panel, columns_of
-from recast.prepare.describe import check_columns
+from recast.prepare.describe import align, check_columns
 from recast.prepare.grid import ErrorGrid, MaskGrid, RowsGrid
 from recast.prepare.prepare import Prepared, prepare
 from recast.prepare.scale import MinMax, NoScaling, Scaler, Standard
@@ -127,7 +127,9 @@ def test_no_date_at_all_is_refused(option, text):
 
 def test_a_panel_of_several_items_cannot_be_split_by_time():
     series = series_of(np.arange(20), starts=(0, 10))
-    panel = replace(series, times=np.tile(series.times[:10], 2), items=np.arange(2), ids=())
+    panel = replace(
+        series, times=np.tile(series.times[:10], 2), items=np.arange(2), ids=("1", "2"), static_values=np.empty((2, 0))
+    )
     with pytest.raises(DataError, match="needs one series in order of time; use FractionSplit"):
         TimeSplit(test="2020-01-01 05:00").parts(panel)
 
@@ -230,6 +232,29 @@ def test_an_empty_part_that_was_not_asked_for_is_no_error(part):
 def test_parts_too_short_for_a_window_are_errors(rows, split, message):
     with pytest.raises(DataError, match=message):
         prepared_from(series_of(walk(rows)), split=FractionSplit(**({"validation": 0.2, "test": 0.2} | split)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(layout=layouts(), data=st.data())
+def test_a_window_without_an_observed_target_in_its_context_or_horizon_is_none(layout, data):
+    first_rows, parts, windows = layout
+    rows = parts.test[1]
+    complete = series_of(np.zeros((rows, 3)), starts=first_rows, targets=2)
+    values = complete.values.copy()
+    masks = st.lists(st.booleans(), min_size=rows, max_size=rows)
+    for column in range(3):
+        values[data.draw(masks), column] = np.nan
+    panel = replace(complete, values=values)
+    seen = panel.observed[:, :2].any(axis=1)
+    for name, part in parts._asdict().items():
+        possible = windows.starts(complete, part, training=name == "train").tolist()
+        expected = [
+            start
+            for start in possible
+            if seen[start : start + windows.context].any()
+            and seen[start + windows.context : start + windows.length].any()
+        ]
+        assert windows.starts(panel, part, training=name == "train").tolist() == expected
 
 
 # Scaling
@@ -392,6 +417,129 @@ def test_a_panel_of_another_kind_is_refused(change, message):
     options = {"split": FractionSplit(), "scaler": Standard(), "windows": Windows(context=4, horizon=2)}
     with pytest.raises(DataError, match=message):
         prepare(other, grid=MaskGrid(), trained=trained.spec, **options)
+
+
+# Values not observed
+
+
+def gappy() -> Panel:
+    """A target and an input, a third of whose values were not observed."""
+    values = 5 + walk(200, channels=2)
+    values[np.random.default_rng(3).random(values.shape) < 1 / 3] = np.nan
+    return series_of(values)
+
+
+MASKED = {"split": FractionSplit(), "windows": Windows(context=4, horizon=2), "grid": MaskGrid()}
+
+
+def test_a_panel_with_gaps_is_described_by_what_was_observed():
+    panel = gappy()
+    prepared = prepare(panel, scaler=Standard(), season=3, **MASKED)
+    spec, training = prepared.spec, panel.values[:140]
+    assert spec.masked
+    np.testing.assert_allclose(spec.offset, np.nanmean(training, axis=0), rtol=1e-12)
+    np.testing.assert_allclose(spec.scale, np.nanstd(training, axis=0), rtol=1e-12)
+    errors = [abs(training[row, 0] - training[row - 3, 0]) for row in range(3, 140)]
+    assert spec.naive_error == pytest.approx([np.nanmean(errors)])
+    scaled = (panel.values - spec.offset) / spec.scale
+    found = prepared.storage.values[:-1].numpy()
+    np.testing.assert_allclose(found[:, :2], np.nan_to_num(scaled), rtol=1e-5, atol=1e-6)
+    assert np.array_equal(found[:, 2:] == 1, panel.observed)
+
+
+@every_scaler
+def test_a_mask_grid_masks_a_panel_without_gaps_too(scaler):
+    series = series_of(walk(100, channels=2))
+    masked, plain = prepare(series, scaler=scaler, **MASKED), prepared_from(series, scaler=scaler)
+    assert masked.spec == replace(plain.spec, masked=True)
+    assert masked.storage.values[:, :2].equal(plain.storage.values)
+    assert (masked.storage.values[:-1, 2:] == 1).all()
+
+
+def test_an_input_never_observed_in_training_is_named():
+    values = walk(100, channels=2)
+    values[:70, 1] = np.nan
+    for scaler in SCALERS.values():
+        with pytest.raises(DataError, match="column b: nothing was observed on all 70 training rows; leave it out"):
+            prepare(series_of(values), scaler=scaler, **MASKED)
+
+
+def test_targets_never_a_season_apart_are_refused():
+    values = walk(100)
+    values[1::2] = np.nan
+    with pytest.raises(DataError, match=r"no training rows lie 1 steps apart; choose a shorter data\.season"):
+        prepare(series_of(values), scaler=Standard(), **MASKED)
+    assert prepare(series_of(values), scaler=Standard(), season=2, **MASKED).spec.naive_error[0] > 0
+
+
+# Levels
+
+
+def levelled(*, gate: tuple[str, ...], ground: tuple[str, ...], levels: list[float], missing: bool = False) -> Panel:
+    """A target and a category known ahead, on one ground."""
+    values = np.column_stack([np.arange(len(levels)), levels])
+    if missing:
+        values[0] = np.nan
+    return replace(
+        series_of(values),
+        columns=columns_of(targets=["a"], known=["gate"], units={"a": "m"}, levels={"gate": gate}),
+        static=(Column("ground", role="static", levels=ground), Column("depth", "m", "static")),
+        static_values=np.array([[len(ground) - 1, 7.0]]),
+    )
+
+
+def names_of(panel: Panel) -> list[str | None]:
+    levels = panel.columns[1].levels or ()
+    return [None if math.isnan(code) else levels[int(code)] for code in panel.values[:, 1]]
+
+
+def spec_of(panel: Panel, *, masked: bool = False) -> SeriesSpec:
+    return SeriesSpec(
+        columns=panel.columns,
+        offset=(0.0, 0.0),
+        scale=(1.0, 1.0),
+        static=panel.static,
+        static_offset=(0.0, 0.0),
+        static_scale=(1.0, 1.0),
+        masked=masked,
+        step="h",
+        context=1,
+        horizon=1,
+        naive_error=(1.0,),
+    )
+
+
+@given(
+    order=st.permutations(["open", "shut", "tilted"]),
+    kept=st.integers(1, 3),
+    levels=st.lists(st.integers(0, 2), min_size=2, max_size=9),
+    missing=st.booleans(),
+)
+@settings(deadline=None)
+def test_levels_in_another_order_become_those_of_the_training(order, kept, levels, missing):
+    trained = spec_of(levelled(gate=("open", "shut", "tilted"), ground=("rock", "sand"), levels=[0]), masked=True)
+    found = [float(level % kept) for level in levels]
+    panel = levelled(gate=tuple(order[:kept]), ground=("sand",), levels=found, missing=missing)
+    aligned = align(panel, trained)
+    assert (aligned.columns, aligned.static) == (trained.columns, trained.static)
+    assert names_of(aligned) == names_of(panel)
+    np.testing.assert_array_equal(aligned.values[:, 0], panel.values[:, 0])
+    assert aligned.static_values.tolist() == [[1, 7]]
+    # The given panel stays as it is.
+    assert panel.static_values.tolist() == [[0, 7]]
+
+
+def test_a_level_that_the_training_had_not_is_named():
+    trained = spec_of(levelled(gate=("open", "shut"), ground=("rock",), levels=[0]))
+    with pytest.raises(DataError, match=r"series: column 'gate' has the level 'ajar', .* it had open, shut"):
+        align(levelled(gate=("ajar", "open"), ground=("rock",), levels=[0.0, 1.0]), trained)
+    with pytest.raises(DataError, match=r"column 'ground' has the level 'sand', .* it had rock"):
+        align(levelled(gate=("open",), ground=("sand",), levels=[0.0]), trained)
+
+
+def test_a_panel_of_the_same_levels_is_not_copied():
+    panel = levelled(gate=("open", "shut"), ground=("rock",), levels=[0.0, 1.0])
+    assert align(panel, spec_of(panel)).values is panel.values
 
 
 def test_prepare_asks_the_grid_first():

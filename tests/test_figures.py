@@ -14,7 +14,6 @@ from matplotlib.colors import to_rgba
 from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from recast.figures.plots import forecast_panels
 
 from recast.errors import ConfigurationError, DataError
 from recast.figures.agreement import (

@@ -191,7 +191,7 @@ TRAINED["free-running"] = partial(encoder_decoder, schedule=Never())
 
 
 def rows(batch: Batch, first: int, own: int, share: Share) -> Batch:
-    return batch.take(slice(first, first + own))._replace(share=share)
+    return batch.take(torch.arange(first, first + own))._replace(share=share)
 
 
 @pytest.mark.parametrize(("name", "head"), list(product(TRAINED, HEADS)))
@@ -259,7 +259,7 @@ def test_the_mean_gradient_of_a_classifier_is_that_of_one_process(smoothing):
 
     def gradients(first: int, stop: int, share: Share | None) -> list[torch.Tensor]:
         batch = sequence_batch_of(lengths)
-        scores = task.model(batch.take(slice(first, stop)))
+        scores = task.model(batch.take(torch.arange(first, stop)))
         loss = functional.cross_entropy(scores, batch.label[first:stop], label_smoothing=smoothing)
         return list(torch.autograd.grad(task.weighted(loss, share), list(task.model.parameters())))
 

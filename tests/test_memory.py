@@ -378,7 +378,7 @@ def test_saturation_counts_values_below_and_above():
     model = model_of(Direct, Fixed, layers=1, spec=spec_of(context=10, horizon=1))
     batch = batch_of(model.spec, windows=20)
     values = torch.linspace(0, 1, 200, dtype=torch.float64).reshape(20, 10, 1)
-    (layer,) = measure(model, batch._replace(context=values))
+    (layer,) = measure(model, batch._replace(history=values))
     assert layer.gates["input"] == pytest.approx((0.1, 0.1, 0.5))
     # The gate of the first step sees the initial state, zero; later ones what was read before. Window 0 began with 0.
     assert layer.gates["state"].low == pytest.approx(21 / 200)

@@ -35,7 +35,7 @@ def _ascending(levels: list[float]) -> list[float]:
 
 Levels = Annotated[list[Annotated[float, Gt(0), Lt(1)]], MinLen(1), AfterValidator(_ascending)]
 """Levels of quantiles, ascending."""
-LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+LEVELS = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95]
 """Those that are used unless others are asked for."""
 AnyFloat = Annotated[float, AllowInfNan(True)]
 """A number that may also be NaN or infinite; a plain `float` may not."""

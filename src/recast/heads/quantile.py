@@ -31,8 +31,8 @@ class Quantile(Head):
     feedback the quantiles of a lead are those given that all leads before it came out at their medians.
 
     Args:
-        levels: Levels of the quantiles, ascending, between 0 and 1; 0.5 is one of them. None: 0.05, 0.1, 0.25, 0.5,
-            0.75, 0.9, 0.95. Between them quantiles are joined linearly; beyond the outermost ones nothing is known.
+        levels: Levels of the quantiles, ascending, between 0 and 1; 0.5 is one of them. Between them
+            quantiles are joined linearly; beyond the outermost ones nothing is known.
 
     Raises:
         ConfigurationError: if an option has the wrong type, or the levels do not ascend or lack 0.5.
@@ -41,9 +41,9 @@ class Quantile(Head):
     stochastic: ClassVar[bool] = False
 
     @checked
-    def __init__(self, *, levels: Levels | None = None) -> None:
+    def __init__(self, *, levels: Levels = LEVELS) -> None:
         super().__init__()
-        self.levels = tuple(levels or LEVELS)
+        self.levels = tuple(levels)
         middle = [place for place, level in enumerate(self.levels) if abs(level - 0.5) < SAME_LEVEL]
         if not middle:
             raise ConfigurationError(

@@ -29,8 +29,8 @@ class Pinball(LeadMetric):
 
     Args:
         spec: The series that is forecast.
-        levels: Levels of the quantiles, ascending, between 0 and 1; none: 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95. For
-            heads that forecast quantiles give levels within theirs; the metric is left out otherwise.
+        levels: Levels of the quantiles, ascending, between 0 and 1. A head that forecasts quantiles knows those within
+            its own outermost levels; the metric is left out where it asks for others.
 
     Raises:
         ConfigurationError: if the levels do not ascend.
@@ -41,9 +41,9 @@ class Pinball(LeadMetric):
     of_points: ClassVar[bool] = True
 
     @checked
-    def __init__(self, *, spec: SeriesSpec, levels: Levels | None = None) -> None:
+    def __init__(self, *, spec: SeriesSpec, levels: Levels = LEVELS) -> None:
         super().__init__(spec=spec)
-        self.levels = tuple(levels or LEVELS)
+        self.levels = tuple(levels)
 
     def pointwise(self, forecast: Forecast, truth: Tensor) -> Tensor:
         """The mean over levels for each window, lead and target.

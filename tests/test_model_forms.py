@@ -207,7 +207,8 @@ def test_a_tiny_batch_is_learnt(model, head):
     if isinstance(built.head, Gaussian):
         assert losses[-1] < losses[0] - 0.5
     else:
-        assert losses[-1] < 0.2 * losses[0]
+        # The loss of a point is quadratic in the error, that of quantiles linear.
+        assert losses[-1] < (0.2 if built.head.is_value else 0.2**0.5) * losses[0]
 
 
 @every_model
@@ -386,7 +387,10 @@ def test_direct_without_any_recurrence_is_refused():
 
 
 def test_a_recurrent_readout_is_refused_where_inputs_are_known_ahead():
-    with pytest.raises(ConfigurationError, match=r"2 inputs known ahead \(data.periods\); use readout=linear"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"readout=recurrent .*, but the data have .* \(a period of 24 h\); use readout=linear",
+    ):
         Direct(spec=spec_of(), cell=GRU, head=Point(), readout="recurrent")
 
 
@@ -545,7 +549,9 @@ def test_recursive_trajectories_feed_back_what_they_drew():
 
 
 def test_recursive_is_refused_with_past_inputs():
-    with pytest.raises(ConfigurationError, match=r"also reads past inputs \(c\) that it does not forecast; make them"):
+    with pytest.raises(
+        ConfigurationError, match=r"does not forecast others, but the data have past inputs \(c\); make them targets"
+    ):
         recursive_of(spec_of(past=1))
 
 

@@ -586,9 +586,12 @@ def test_the_same_seed_gives_the_same_trajectories():
 # Learning
 
 
-@pytest.mark.parametrize("cell", [RNN, GRU])
+@pytest.mark.parametrize("cell", [RNN, partial(GRU, update_bias=0.0)], ids=["RNN", "GRU"])
 def test_a_small_model_learns_the_best_forecast_of_an_autoregression(cell):
-    """The best forecast is known; nothing forecasts better but by chance."""
+    """The best forecast is known; nothing forecasts better but by chance.
+
+    It needs two values back, and a GRU that begins with a long memory is slower to find that out.
+    """
     pl.seed_everything(0, verbose=False)
     source = AR2(rows=6000)
     data = ForecastDataModule(source=source, windows=Windows(context=8, horizon=3), batch_size=64)

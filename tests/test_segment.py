@@ -200,8 +200,7 @@ def test_every_lead_sees_all_segments_of_its_own_target_and_no_other_target(deco
     spec = spec_of(past=past, periods=1)
     # Many units, so that relu leaves some alive in every segment.
     model = model_of(spec=spec, decoding=decoding, anchor=anchor, subtract_last=subtract_last, embedding=40)
-    batch = batch_of(spec)
-    context = batch.context.requires_grad_()
+    batch, (context, _, _) = with_leaves(batch_of(spec))
     location = model.head.mean(model(batch))
     for lead, target in product(range(HORIZON), range(TARGETS)):
         (gradient,) = torch.autograd.grad(location[:, lead, target].sum(), context, retain_graph=True)
@@ -327,7 +326,9 @@ def test_a_segment_longer_than_the_context_is_refused():
 
 
 def test_recurrent_decoding_refuses_past_inputs():
-    with pytest.raises(ConfigurationError, match=r"decoding=recurrent .* past inputs \(c\) are not known .*parallel"):
+    with pytest.raises(
+        ConfigurationError, match=r"decoding=recurrent .*, but the data have past inputs \(c\); use decoding=parallel"
+    ):
         model_of(spec=spec_of(past=1), decoding="recurrent")
 
 

@@ -293,7 +293,7 @@ def loader_of(rows: Tensor, ranges: list[tuple[int, int]], **options: Any) -> La
 
 
 def read(encoder: Encoder, batch: Batch) -> tuple[Tensor, list[Any]]:
-    return read(encoder, batch, context_inputs(batch))
+    return encoder(batch, context_inputs(batch))
 
 
 @every_cell

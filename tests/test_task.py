@@ -49,7 +49,10 @@ def trainer_of(**options: Any) -> pl.Trainer:
 
 def task_of(data: ForecastDataModule, *, head: Any = None, **options: Any) -> ForecastTask:
     model = EncoderDecoder(
-        spec=data.spec, cell=partial(GRU, hidden_size=5), head=head or Point(), schedule=Linear(start=0.8)
+        spec=data.spec,
+        cell=partial(GRU, hidden_size=5, update_bias=0.0),
+        head=head or Point(),
+        schedule=Linear(start=0.8),
     )
     return ForecastTask(model=model, **options)
 

@@ -214,7 +214,7 @@ def test_business_days_follow_a_stock(files, tmp_path):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["input=gap.csv"], "20 rows after the last gap, which ends at 2020-01-02T22:40"),
+        (["input=gap.csv"], "20 rows after the last gap, which ends at 2020-01-02 22:40"),
         (["input=short.csv"], "47 rows; the model reads the last 48 steps"),
         (["input=renamed.csv"], "no column 'ssh'; the file has 'datetime', 'level'"),
         (["input=stock.csv"], "no column 'datetime'"),

@@ -31,8 +31,8 @@ class Quantile(Head):
     feedback the quantiles of a lead are those given that all leads before it came out at their medians.
 
     Args:
-        levels: Levels of the quantiles, ascending, between 0 and 1; 0.5 is one of them. Between them quantiles are
-            joined linearly; beyond the outermost ones nothing is known.
+        levels: Levels of the quantiles, ascending, between 0 and 1; 0.5 is one of them. Between them
+            quantiles are joined linearly; beyond the outermost ones nothing is known.
 
     Raises:
         ConfigurationError: if an option has the wrong type, or the levels do not ascend or lack 0.5.

@@ -23,8 +23,8 @@ class Coverage(LeadMetric):
 
     Args:
         spec: The series that is forecast.
-        level: Nominal coverage of the interval. For a head that forecasts quantiles, whose levels must reach its ends,
-            the metric is left out otherwise.
+        level: Nominal coverage of the interval. A head that forecasts quantiles knows intervals within its own
+            outermost levels; the metric is left out where it asks for a wider one.
     """
 
     higher_is_better = None

@@ -30,8 +30,8 @@ class Pinball(LeadMetric):
 
     Args:
         spec: The series that is forecast.
-        levels: Levels of the quantiles, ascending, between 0 and 1. For heads that forecast quantiles give levels
-            within theirs; the metric is left out otherwise.
+        levels: Levels of the quantiles, ascending, between 0 and 1. A head that forecasts quantiles knows those within
+            its own outermost levels; the metric is left out where it asks for others.
 
     Raises:
         ConfigurationError: if the levels do not ascend.

@@ -8,6 +8,7 @@ import pandas as pd
 from recast.errors import DataError
 from recast.panel import Panel
 from recast.prepare.describe import aligned_known
+from recast.series.stamps import stamp_text
 from recast.series.step import fixed_step, parse_step
 from recast.spec import SeriesSpec
 
@@ -50,7 +51,11 @@ def beyond_end(panel: Panel, spec: SeriesSpec, known: Panel | None) -> Panel:
     """
     rows = len(panel) - int(panel.starts[-1])
     if rows < spec.context:
-        gap = "" if len(panel.starts) == 1 else f" after the last gap, which ends at {panel.clock[panel.starts[-1]]}"
+        gap = (
+            ""
+            if len(panel.starts) == 1
+            else f" after the last gap, which ends at {stamp_text(panel.clock[panel.starts[-1]])}"
+        )
         raise DataError(f"{panel.label}: {rows} rows{gap}; the model reads the last {spec.context} steps without a gap")
     times = future_times(panel.clock[-1], spec.step, spec.horizon)
     # What is not known yet is never looked at; the offset scales to 0.
@@ -76,12 +81,14 @@ def _at(known: Panel, times: np.ndarray) -> np.ndarray:
     if missing.any():
         raise DataError(
             f"{known.label}: {missing.sum()} of the {len(times)} steps to forecast have no row, the first is "
-            f"{times[missing][0]}; expected {', '.join(known.names)} from {times[0]} to {times[-1]}"
+            f"{stamp_text(times[missing][0])}; expected {', '.join(known.names)} from {stamp_text(times[0])} to "
+            f"{stamp_text(times[-1])}"
         )
     found = known.values[np.searchsorted(known.clock, times)]
     unknown = np.isnan(found).any(axis=1)
     if unknown.any():
         raise DataError(
-            f"{known.label}: at {times[unknown][0]} an input known ahead has no value; expected one at each step"
+            f"{known.label}: at {stamp_text(times[unknown][0])} an input known ahead has no value; expected "
+            "one at each step"
         )
     return found

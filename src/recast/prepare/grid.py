@@ -11,6 +11,7 @@ from recast.errors import DataError
 from recast.options import PositiveInt, checked
 from recast.panel import Panel
 from recast.prepare.lattice import Lattice, find_lattice, is_regular
+from recast.series.stamps import stamp_text
 
 log = logging.getLogger(__name__)
 
@@ -161,16 +162,12 @@ class RowsGrid(Grid):
 
 def _first_offence(times: np.ndarray, lattice: Lattice) -> str | None:
     """The earliest of the rows off the grid and the stamps missing, in words."""
-    offences = [(stamp, f"{_text(stamp)} (off the grid)") for stamp in times[~lattice.on][:1]]
+    offences = [(stamp, f"{stamp_text(stamp)} (off the grid)") for stamp in times[~lattice.on][:1]]
     cut = np.flatnonzero(lattice.gaps)
     if len(cut):
         (stamp,) = lattice.stamps(lattice.positions[lattice.on][cut[:1]] + 1)
-        offences.append((stamp, f"{_text(stamp)} (missing)"))
+        offences.append((stamp, f"{stamp_text(stamp)} (missing)"))
     return min(offences)[1] if offences else None
-
-
-def _text(stamp: np.datetime64) -> str:
-    return str(stamp).replace("T", " ").removesuffix("000000000").removesuffix(".")
 
 
 def _put_on_grid(panel: Panel, longest: int, *, fill: bool = True) -> Panel:

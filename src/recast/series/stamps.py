@@ -1,5 +1,7 @@
 """The time column of a CSV file."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -8,6 +10,11 @@ from recast.series.csv_text import CsvText
 
 ZONE = r"(?:[T ]\d[\d:.,]*[+-]\d\d(?::?\d\d)?|Z)\s*$"
 REMEDY = "expected ISO 8601, such as 2020-01-31 or 2020-01-31 23:50:00+00:00; rewrite the column"
+
+
+def stamp_text(stamp: Any) -> str:
+    """A `datetime64` as messages show it: "2020-01-31 23:50:00"."""
+    return str(stamp.astype("datetime64[ns]")).replace("T", " ").removesuffix("000000000").removesuffix(".")
 
 
 def parse_stamps(text: CsvText, column: str, words: pd.Series) -> tuple[np.ndarray, str | None]:

@@ -17,6 +17,7 @@ from pydantic.types import AllowInfNan
 from recast.errors import ConfigurationError
 
 P = ParamSpec("P")
+_GIVEN = "_options_given"
 
 PositiveInt = Annotated[int, Ge(1)]
 NonNegativeInt = Annotated[int, Ge(0)]
@@ -35,7 +36,7 @@ def _ascending(levels: list[float]) -> list[float]:
 
 Levels = Annotated[list[Annotated[float, Gt(0), Lt(1)]], MinLen(1), AfterValidator(_ascending)]
 """Levels of quantiles, ascending."""
-LEVELS = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95]
+LEVELS: list[float] = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95]
 """Those that are used unless others are asked for."""
 AnyFloat = Annotated[float, AllowInfNan(True)]
 """A number that may also be NaN or infinite; a plain `float` may not."""
@@ -79,7 +80,7 @@ def check_values(owner: str, values: Mapping[str, object], hints: Mapping[str, A
 
 
 def checked(init: Callable[P, None]) -> Callable[P, None]:
-    """Decorates `__init__`: arguments are checked against their annotations before the body runs.
+    """Decorates `__init__`: arguments are checked against their annotations before the body runs, and remembered.
 
     Raises:
         ConfigurationError: when called, if a value has the wrong type or lies out of range.
@@ -90,6 +91,26 @@ def checked(init: Callable[P, None]) -> Callable[P, None]:
         hints = get_type_hints(init, include_extras=True)
         owner = init.__qualname__.removesuffix(".__init__")
         check_values(owner, {name: value for name, value in kwargs.items() if name in hints}, hints)
+        # The base's `__init__` is called by that of a class, whose options are others.
+        if type(args[0]).__init__ is wrapper:
+            object.__setattr__(args[0], _GIVEN, kwargs)
         init(*args, **kwargs)
 
     return wrapper
+
+
+def options_given(part: object) -> dict[str, Any] | None:
+    """The options that an object was built with; None if its class does not remember them.
+
+    Args:
+        part: An object of a class whose `__init__` is `checked`, or takes nothing.
+    """
+    given = getattr(part, _GIVEN, None)
+    if given is not None:
+        return given
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    try:
+        parameters = inspect.signature(type(part)).parameters
+    except ValueError:  # a class written in C that does not say
+        return None
+    return {} if all(parameter.kind in kinds for parameter in parameters.values()) else None

@@ -14,7 +14,7 @@ import recast
 PACKAGE = Path(recast.__file__).parent
 
 FLOORS = {
-    0: ["errors", "types", "options", "nodes", "files", "processes", "signals"],
+    0: ["errors", "panel", "spec", "types", "options", "nodes", "files", "processes", "signals"],
     1: ["series"],
     2: ["prepare"],
     3: [

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from recast.errors import ConfigurationError, DataError
 from recast.panel import Column, Panel, columns_of
-from recast.prepare.describe import align, check_columns
+from recast.prepare.describe import align, aligned_known, check_columns
 from recast.prepare.grid import ErrorGrid, MaskGrid, RowsGrid
 from recast.prepare.prepare import Prepared, prepare
 from recast.prepare.scale import MinMax, NoScaling, Scaler, Standard
@@ -535,6 +535,20 @@ def test_a_level_that_the_training_had_not_is_named():
         align(levelled(gate=("ajar", "open"), ground=("rock",), levels=[0.0, 1.0]), trained)
     with pytest.raises(DataError, match=r"column 'ground' has the level 'sand', .* it had rock"):
         align(levelled(gate=("open",), ground=("sand",), levels=[0.0]), trained)
+
+
+def test_what_is_known_ahead_alone_has_the_levels_of_the_training():
+    trained = spec_of(levelled(gate=("open", "shut"), ground=("rock",), levels=[0]))
+
+    def plan(*gate: str) -> Panel:
+        columns = columns_of(known=["gate"], levels={"gate": gate})
+        return replace(series_of(np.array([0.0, np.nan])), columns=columns)
+
+    aligned = aligned_known(plan("shut"), trained)
+    assert aligned.columns == trained.columns[1:]
+    np.testing.assert_array_equal(aligned.values, [[1], [np.nan]])
+    with pytest.raises(DataError, match="column 'gate' has the level 'ajar'"):
+        aligned_known(plan("ajar"), trained)
 
 
 def test_a_panel_of_the_same_levels_is_not_copied():

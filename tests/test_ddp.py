@@ -316,7 +316,7 @@ def test_a_batch_without_windows_is_passed_over():
     task = ForecastTask(
         model=EncoderDecoder(spec=data.spec, cell=partial(GRU, hidden_size=3), head=Gaussian(), schedule=Never())
     )
-    empty = data.loader("test").gather(torch.empty(0, dtype=torch.int64))
+    empty = data.windows_at(torch.empty(0, dtype=torch.int64))
     task.validation_step(empty, 0)
     task.test_step(empty, 0)
     assert not any(metric.update_called for part in ("validation", "test") for metric in task.metrics_of(part).values())

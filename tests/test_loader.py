@@ -46,7 +46,7 @@ def test_gathered_windows_are_slices_of_the_storage(context, horizon, channels, 
     storage = storage_of(rows, targets=targets, past=channels - targets, periods=periods)
     starts = torch.tensor(data.draw(st.lists(st.integers(0, 10), min_size=1, max_size=8)))
     loader = WindowLoader(storage=storage, starts=starts, context=context, horizon=horizon, batch_size=3)
-    batch = loader.gather(starts)
+    batch = loader.storage.windows(starts, loader.context, loader.horizon)
     assert batch.start.equal(starts)
     assert batch.context == context
     assert not batch.item.any()
@@ -65,7 +65,7 @@ def test_gathered_windows_are_slices_of_the_storage(context, horizon, channels, 
 def test_iterated_batches_hold_the_windows_of_their_starts():
     loader = loader_of(10, 4, shuffle=True)
     for batch in loader:
-        expected = loader.gather(batch.start)
+        expected = loader.storage.windows(batch.start, loader.context, loader.horizon)
         assert all(part.equal(other) for part, other in zip(batch[:7], expected[:7], strict=True))
         assert batch.carried is None
         assert batch.history[:, 0, 0].long().equal(batch.start)

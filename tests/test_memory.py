@@ -642,7 +642,12 @@ def test_curves_are_logged_every_few_epochs_and_after_the_last(watched):
             assert points.tolist() == [6, 9], name
     measured = small_data()
     loader = measured.loader("validation")
-    expected = measure(task.model, loader.gather(loader.starts), jacobian_windows=1, jacobian_steps=3)
+    expected = measure(
+        task.model,
+        loader.storage.windows(loader.starts, loader.context, loader.horizon),
+        jacobian_windows=1,
+        jacobian_steps=3,
+    )
     last = log["decay_rate/encoder_layer_1"].dropna().iloc[-1]
     assert last == pytest.approx(expected[0].decay_rate("all leads"), rel=1e-6)
     assert log["time_constant/encoder_layer_1"].dropna().iloc[-1] == pytest.approx(-1 / last, rel=1e-6)

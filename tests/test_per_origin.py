@@ -166,7 +166,11 @@ def test_each_row_holds_the_error_from_its_own_origin(batch_size):
         assert np.datetime64(row["origin"]) == series.times[origin]
         truth = values[origin + 1 : origin + 1 + spec.horizon]
         assert row["last_value:mae"] == pytest.approx(np.abs(values[origin] - truth).mean(), rel=1e-12)
-        forecast = task.eval().forecast(loader.gather(torch.tensor([start]))).mean.numpy()[0, :, 0]
+        forecast = (
+            task.eval()
+            .forecast(loader.storage.windows(torch.tensor([start]), loader.context, loader.horizon))
+            .mean.numpy()[0, :, 0]
+        )
         assert row["model:mse"] == pytest.approx(np.mean((forecast - truth) ** 2), rel=1e-4)
 
 
@@ -282,7 +286,11 @@ def test_bands_are_quantiles_of_the_samples():
     assert ranked.loc[ranked["lead"] <= 0, ["forecast", "lower", "upper"]].isna().all(axis=None)
     chosen = list(ranks(results.model.per_origin["mse"]).values())
     loader = data.loader("test")
-    samples = task.eval().forecast(loader.gather(loader.starts[chosen])).samples.numpy()[..., 0]
+    samples = (
+        task.eval()
+        .forecast(loader.storage.windows(loader.starts[chosen], loader.context, loader.horizon))
+        .samples.numpy()[..., 0]
+    )
     ahead = ranked[ranked["lead"] > 0]
     assert ahead["level"].tolist() == [0.9] * len(ahead)
     lower, upper = np.quantile(samples, [0.05, 0.95], axis=0, method="weibull")

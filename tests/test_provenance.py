@@ -94,7 +94,7 @@ def test_what_a_plain_trainer_saves_is_restored_and_forecasts(csv, tmp_path):
     ours, theirs = task.state_dict(), restore(tmp_path / "model.ckpt").task.state_dict()
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
-    batch = data.loader("test").gather(data.prepared.starts.test[:4])
+    batch = data.windows_at(data.prepared.starts.test[:4])
     expected = task.eval().forecast(batch, samples=5, seed=3).samples
     assert torch.equal(restore(tmp_path / "model.ckpt").task.forecast(batch, samples=5, seed=3).samples, expected)
 

@@ -511,7 +511,7 @@ def test_a_checkpoint_written_with_it_is_read_without(tmp_path):
 )
 def test_models_give_the_same(build):
     data = small_data(periods=None)
-    batch = data.loader("test").gather(data.loader("test").starts)
+    batch = data.windows_at(data.loader("test").starts)
     pl.seed_everything(0, verbose=False)
     model: ForecastModel = build(spec=data.spec, cell=partial(LSTM, hidden_size=9), head=Point())
     found = []
@@ -541,7 +541,7 @@ torch.set_num_threads(1)
 data = ForecastDataModule(source=AR2(rows=120), windows=Windows(context=6, horizon=4))
 cell = partial(GRU, hidden_size=5)
 model = EncoderDecoder(spec=data.spec, cell=cell, head=Point(), schedule=Linear(), layers=2).eval()
-batch = data.loader("test").gather(data.loader("test").starts)
+batch = data.windows_at(data.loader("test").starts)
 expected, found = model(batch), torch.compile(model, backend="eager")(batch)
 torch.testing.assert_close(found, expected)
 weights = [weight for weight in model.parameters() if weight.requires_grad]

@@ -364,7 +364,9 @@ def test_windows_that_are_not_carried_begin_from_the_learnt_state():
 def batch_of(rows: list[int], *, carried: list[bool] | None = None, chunk: int = 5, values: Tensor | None = None):
     """The windows that begin at `rows`."""
     loader = loader_of(rows_of(100) if values is None else values, [(0, 100)], chunk=chunk, lanes=1)
-    return loader.gather(torch.tensor(rows))._replace(carried=torch.tensor(carried or [False] * len(rows)))
+    return loader.storage.windows(torch.tensor(rows), loader.context, loader.horizon)._replace(
+        carried=torch.tensor(carried or [False] * len(rows))
+    )
 
 
 def test_nothing_of_the_piece_before_reaches_the_next_one():

@@ -68,7 +68,7 @@ def trained(seed: int = 0, **options: Any) -> tuple[ForecastTask, ForecastDataMo
 def truth_and_forecast(task: ForecastTask, data: ForecastDataModule, part: str) -> tuple[np.ndarray, np.ndarray]:
     """Straight from the series, window by window, and the free-running forecast of all windows at once."""
     loader = data.loader(part)
-    forecast = task.eval().forecast(loader.gather(loader.starts)).mean.numpy()
+    forecast = task.eval().forecast(loader.storage.windows(loader.starts, loader.context, loader.horizon)).mean.numpy()
     series, context, horizon = data.prepared.panel.values, data.spec.context, data.spec.horizon
     truth = np.stack([series[start + context : start + context + horizon, :1] for start in loader.starts.tolist()])
     return truth, forecast
@@ -99,7 +99,7 @@ def test_validation_runs_free_and_the_exposure_bias_is_logged():
     logged = {name: value.item() for name, value in trainer.callback_metrics.items()}
     truth, free = truth_and_forecast(task, data, "validation")
     loader = data.loader("validation")
-    parameters = task.model.teacher_forced(loader.gather(loader.starts))
+    parameters = task.model.teacher_forced(loader.storage.windows(loader.starts, loader.context, loader.horizon))
     forced = task.in_unit(task.model.head.mean(parameters)).detach().numpy()
     free_error, forced_error = np.mean((free - truth) ** 2), np.mean((forced - truth) ** 2)
     assert free_error != pytest.approx(forced_error, rel=1e-3)
@@ -129,7 +129,7 @@ def test_metrics_of_distributions_belong_to_stochastic_heads():
 def test_gaussian_forecasts_are_in_the_datas_unit():
     data = small_data()
     task = task_of(data, head=Gaussian()).eval()
-    batch = data.loader("test").gather(data.loader("test").starts)
+    batch = data.windows_at(data.loader("test").starts)
     scaled = task.model.forecast(batch, samples=9)
     forecast = task.forecast(batch, samples=9)
     (offset, *_), (scale, *_) = data.spec.offset, data.spec.scale

@@ -21,7 +21,7 @@ from recast.metrics.rmse import RMSE
 from recast.models.model import ForecastModel
 from recast.options import PositiveInt, checked
 from recast.training_task import TrainingTask
-from recast.types import Batch, Forecast
+from recast.types import Batch, Forecast, Share
 
 MetricFactory = Callable[..., LeadMetric]
 
@@ -125,16 +125,29 @@ class ForecastTask(TrainingTask):
         progress = self.progress
         parameters, target, observed = self.model.training_forecast(batch, progress)
         loss = self.model.head.loss(parameters, target, observed)
-        mean = self.over_processes(loss, batch.share)
+        share = self._share_of_truths(batch.share, observed)
+        mean = self.over_processes(loss, share)
         if not torch.isfinite(mean):
             raise NonFiniteLossError(self._describe_non_finite(mean, batch))
         if is_due(self.trainer):
             errors = ((self.model.head.mean(parameters.detach()) - target) * self.scale).square()
-            mse = self.over_processes(errors.mean() if observed is None else errors[observed].mean(), batch.share)
+            errors = (
+                errors.mean() if observed is None else errors.where(observed, 0.0).sum() / observed.sum().clamp(min=1)
+            )
+            mse = self.over_processes(errors, share)
             self.log("loss", mean, prog_bar=True, logger=False)
             curves = {"loss/train": mean.item(), "mse/train": mse.item()}
             log_curves(self.trainer, curves | self.model.diagnostics(progress))
-        return self.weighted(loss, batch.share)
+        return self.weighted(loss, share)
+
+    def _share_of_truths(self, share: Share | None, observed: Tensor | None) -> Share | None:
+        """The share of a process weighted by its observed truths, over which the loss is a mean, not by its windows."""
+        if share is None or observed is None:
+            return share
+        own = observed.sum().double() * (share.weight > 0)
+        total = own.clone()
+        torch.distributed.all_reduce(total)
+        return share._replace(weight=(own * self.trainer.world_size / total.clamp(min=1)).item())
 
     def _describe_non_finite(self, loss: Tensor, batch: Batch) -> str:
         rows = cast("Tensor", self.all_gather(torch.stack([batch.start.min(), batch.start.max()])))

@@ -14,6 +14,10 @@ class TrainingData(pl.LightningDataModule, ABC):
     def spec(self) -> Any:
         """What a model must know of the data: a frozen class whose `to_dict` gives it in plain containers."""
 
+    @abstractmethod
+    def loader(self, part: str) -> Any:
+        """Batches of "train", "validation" or "test", in order, in the size of evaluation."""
+
     @property
     @abstractmethod
     def fingerprint(self) -> str:

@@ -25,6 +25,6 @@ class BatchLoader(EpochLoader[Batch]):
         self.context = context
         self.horizon = horizon
 
-    def gather(self, starts: Int[Tensor, " batch"]) -> Batch:
+    def _windows(self, starts: Int[Tensor, " batch"]) -> Batch:
         """The windows that begin at the rows `starts`."""
         return self.storage.windows(starts, self.context, self.horizon)

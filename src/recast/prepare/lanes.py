@@ -98,7 +98,7 @@ class LaneLoader(BatchLoader):
         share = None
         if self.world > 1:
             share = Share(self.lanes * self.world, first=self.lanes * self.rank, weight=1.0)
-        return self.gather(plan[number])._replace(carried=carried, share=share, origins=self.origins)
+        return self._windows(plan[number])._replace(carried=carried, share=share, origins=self.origins)
 
     def _phase(self, epoch: int) -> int:
         turn, place = divmod(epoch, self.context)

@@ -66,4 +66,4 @@ class WindowLoader(BatchLoader):
     def batch(self, plan: Int[Tensor, " windows"], number: int) -> Batch:
         """The windows of one batch of this process."""
         starts, share = self.order.cut(plan, number)
-        return self.gather(starts)._replace(share=share)
+        return self._windows(starts)._replace(share=share)

@@ -55,4 +55,4 @@ class SegmentLoader(BatchLoader):
     def batch(self, plan: Int[Tensor, " segments"], number: int) -> Batch:
         """The segments of one batch of this process."""
         starts, share = self.order.cut(plan, number)
-        return self.gather(starts)._replace(share=share, origins=self.origins)
+        return self._windows(starts)._replace(share=share, origins=self.origins)

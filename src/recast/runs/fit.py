@@ -80,7 +80,7 @@ def run(config: dict[str, Any], folder: Path) -> RunResults:
     with _timed(seconds, "baselines"):
         scores = plug.score_baselines(baselines, task, data, "test")
     with _timed(seconds, "test"):
-        trainer.test(task, data, verbose=False)
+        plug.test(trainer, task, data, "test")
     results = plug.results(
         task,
         data,

@@ -108,7 +108,9 @@ class ClassificationPlug(TaskPlug[ClassificationTask, SequenceDataModule, Classi
         return True
 
     def test(self, trainer: pl.Trainer, task: ClassificationTask, data: SequenceDataModule, part: str) -> None:
-        """Nothing: `results` predicts the class of every sequence."""
+        """Scores every sequence of a part whose classes are known."""
+        if data.prepared.part(part).labelled:
+            super().test(trainer, task, data, part)
 
     def results(
         self,

@@ -88,10 +88,6 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
         restored.task.samples["test"] = config["samples"]
         return True
 
-    def test(self, trainer: pl.Trainer, task: ForecastTask, data: ForecastDataModule, part: str) -> None:
-        """Forecasts from every window of a part."""
-        trainer.test(task, data.loader(part), verbose=False)
-
     def results(
         self,
         task: ForecastTask,

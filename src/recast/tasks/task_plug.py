@@ -14,8 +14,8 @@ from recast.runs.run_results import RunResults
 from recast.training_data import TrainingData
 from recast.training_task import TrainingTask
 
-TaskT = TypeVar("TaskT")
-DataT = TypeVar("DataT")
+TaskT = TypeVar("TaskT", bound=TrainingTask)
+DataT = TypeVar("DataT", bound=TrainingData)
 SpecT = TypeVar("SpecT")
 ResultsT = TypeVar("ResultsT", bound=RunResults)
 
@@ -111,9 +111,11 @@ class TaskPlug(ABC, Generic[TaskT, DataT, ResultsT]):
             InputError: if the data cannot be used.
         """
 
-    @abstractmethod
     def test(self, trainer: pl.Trainer, task: TaskT, data: DataT, part: str) -> None:
-        """Runs the model over a part."""
+        """Runs the model over a part, in the way of Lightning's test."""
+        # Whole, the data module is there for callbacks, too.
+        loaders = data if part == "test" else data.loader(part)
+        trainer.test(task, loaders, verbose=False)
 
     @abstractmethod
     def results(

@@ -222,10 +222,13 @@ def test_a_fit_that_failed_leaves_no_older_one() -> None:
         baseline.forecast(all_windows(part)[0])
 
 
-def test_missing_values_and_empty_parts_are_refused() -> None:
+def test_infinite_values_and_empty_parts_are_refused() -> None:
     part = history()
-    part.values[7, 1] = np.nan
-    with pytest.raises(DataError, match="LastValue: the training part has 80 rows, 1 of them with missing"):
+    part.values[7, 1] = np.inf
+    with pytest.raises(DataError, match="LastValue: the training part has 80 rows, 1 of them with infinite"):
+        LastValue().fit(part)
+    part.values[:, 1] = np.nan
+    with pytest.raises(DataError, match=r"LastValue: .* at least one observation of each target"):
         LastValue().fit(part)
     with pytest.raises(DataError, match="Mean: the training part has 0 rows"):
         Mean().fit(History(part.values[:0], part.hours[:0], part.starts[:0], CONTEXT, HORIZON))

@@ -1,5 +1,7 @@
 """Options that the cells of torch share with their layer-normalised forms: initialisation, initial state; gates."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -136,7 +138,7 @@ def test_chrono_spreads_the_memories_evenly_up_to_the_longest():
 @every_gated_cell
 def test_chrono_sets_the_gates_that_keep_and_write(cell_class, option):
     torch.manual_seed(0)
-    cell = cell_class(input_size=2, hidden_size=64, chrono=50)
+    cell = cell_class(input_size=2, hidden_size=64, chrono=50, **{option: 0.0})
     kept = gate_bias(cell, 1)
     assert kept.min() >= 0
     assert 3 < kept.max() <= np.log(49) + 1e-6
@@ -145,12 +147,15 @@ def test_chrono_sets_the_gates_that_keep_and_write(cell_class, option):
         np.testing.assert_array_equal(gate_bias(cell, 0), -kept)
 
 
-@pytest.mark.parametrize(("cell_class", "touched"), [(GRU, slice(64, 128)), (LSTM, slice(128))])
-def test_chrono_leaves_the_other_biases_alone(cell_class, touched):
+@pytest.mark.parametrize(
+    ("cell_class", "option", "touched"),
+    [(GRU, "update_bias", slice(64, 128)), (LSTM, "forget_bias", slice(128))],
+)
+def test_chrono_leaves_the_other_biases_alone(cell_class, option, touched):
     torch.manual_seed(0)
-    plain = named(cell_class(input_size=2, hidden_size=64))
+    plain = named(cell_class(input_size=2, hidden_size=64, **{option: 0.0}))
     torch.manual_seed(0)
-    for name, value in named(cell_class(input_size=2, hidden_size=64, chrono=50)).items():
+    for name, value in named(cell_class(input_size=2, hidden_size=64, chrono=50, **{option: 0.0})).items():
         if name.startswith("bias"):
             value[touched] = plain[name][touched]
         assert np.array_equal(value, plain[name])
@@ -159,7 +164,7 @@ def test_chrono_leaves_the_other_biases_alone(cell_class, touched):
 @every_gated_cell
 def test_chrono_alone_makes_states_decay_over_its_spans(cell_class, option):
     torch.manual_seed(0)
-    cell = cell_class(input_size=1, hidden_size=40, chrono=30).double()
+    cell = cell_class(input_size=1, hidden_size=40, chrono=30, **{option: 0.0}).double()
     kept = expit(gate_bias(cell, 1))
     with torch.no_grad():
         for name, value in cell.named_parameters():
@@ -187,12 +192,13 @@ def half_life(cell: Cell) -> int:
     raise AssertionError("it does not decay")
 
 
-@pytest.mark.parametrize("cell_class", [GRU, LSTM])
+@pytest.mark.parametrize(("cell_class", "option"), [(GRU, "update_bias"), (LSTM, "forget_bias")])
 @torch.no_grad()
-def test_memory_grows_with_the_longest_dependency(cell_class):
+def test_memory_grows_with_the_longest_dependency(cell_class, option):
     torch.manual_seed(0)
-    found = [half_life(cell_class(input_size=1, hidden_size=64, chrono=longest)) for longest in (10, 100, 1000)]
-    assert half_life(cell_class(input_size=1, hidden_size=64)) < found[0]
+    build = partial(cell_class, input_size=1, hidden_size=64, **{option: 0.0})
+    found = [half_life(build(chrono=longest)) for longest in (10, 100, 1000)]
+    assert half_life(build()) < found[0]
     for half, longest in zip(found, (10, 100, 1000), strict=True):
         assert longest / 5 < half < longest / 2
 

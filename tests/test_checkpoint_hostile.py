@@ -48,6 +48,9 @@ class Payload:
         return self.call
 
 
+COLUMN = {"name": "x", "unit": "", "role": "target", "levels": None}
+
+
 def assert_refused(path: Path, *says: str) -> None:
     with pytest.raises(CheckpointError) as refused:
         restore(path)
@@ -205,20 +208,30 @@ def test_a_target_deep_in_a_place_that_takes_anything(content, tmp_path, marker)
         ("recast/config/model/cell/hidden_size", -8, "hidden_size"),
         ("recast/config/model/layers", 2, "Missing key"),
         ("recast/spec", ..., "spec"),
-        ("recast/spec", None, "spec: expected the fields names,"),
-        ("recast/spec", {}, "spec: expected the fields names,"),
-        ("recast/spec/names", ..., "spec: expected the fields names,"),
-        ("recast/spec/names", 3, "spec: "),
-        ("recast/spec/names", [3], "spec: "),
-        ("recast/spec/names", ["a", "b"], "spec: "),
+        ("recast/spec", None, "spec: expected the fields columns,"),
+        ("recast/spec", {}, "spec: expected the fields columns,"),
+        ("recast/spec/columns", ..., "spec: expected the fields columns,"),
+        ("recast/spec/columns", 3, "spec: "),
+        ("recast/spec/columns", [], "spec: "),
+        ("recast/spec/columns", [3], "spec: expected the fields name,"),
+        ("recast/spec/columns", [COLUMN, COLUMN | {"name": "b"}], "spec: 2 columns do not fit"),
+        ("recast/spec/columns", [COLUMN | {"name": 3}], "spec: name=3"),
+        ("recast/spec/columns", [COLUMN | {"role": "evil"}], "spec: role='evil'"),
+        ("recast/spec/columns", [COLUMN | {"role": "past"}], "spec: 0 targets"),
+        ("recast/spec/columns", [COLUMN | {"role": "static"}], "in the order of target, past, known"),
+        ("recast/spec/columns", [COLUMN | {"levels": []}], "spec: the levels of the column 'x'"),
+        ("recast/spec/columns", [COLUMN | {"levels": ["a", "a"]}], "spec: the levels of the column 'x'"),
+        ("recast/spec/columns", [COLUMN | {"levels": ["a", "b"]}], "none a category"),
+        ("recast/spec/static", [COLUMN], "spec: 1 static_columns do not fit"),
+        ("recast/spec/masked", "yes", "spec: "),
         ("recast/spec/context", "20", "spec: "),
         ("recast/spec/context", -1, "spec: "),
         ("recast/spec/horizon", 0, "spec: "),
         ("recast/spec/horizon", 2.5, "spec: "),
         ("recast/spec/step", "never", "step"),
         ("recast/spec/step", 10, "spec: "),
-        ("recast/spec/targets", 0, "spec: "),
-        ("recast/spec/targets", 7, "spec: "),
+        ("recast/spec/targets", 1, "spec: expected the fields"),
+        ("recast/spec/naive_error", [], "spec: 1 targets do not fit 0 naive errors"),
         ("recast/spec/offset", ["zero"], "spec: "),
         ("recast/spec/offset", [], "spec: "),
         ("recast/spec/scale", [0.0], "spec: "),
@@ -243,7 +256,7 @@ def test_parts_that_do_not_fit(keys, value, says, content, tmp_path):
         ("recast/config/model/cell/hidden_size", 20_000),
         ("recast/config/model/layers", 10**9),
         ("recast/config/model/layers", 10**30),
-        ("recast/spec/names", ["x"] * 10**6),
+        ("recast/spec/columns", [COLUMN] * 10**5),
         ("recast/spec/periods", [1.0] * 10**6),
         ("recast/spec/horizon", 10**12),
     ],

@@ -131,7 +131,7 @@ def test_the_log_and_provenance_say_what_was_read(folder):
     assert "3 classes, 2 channels, lengths 4 to 17" in (folder / "recast-train.log").read_text()
     facts = strict_json(folder / "provenance.json")["data"]
     assert facts["sequences"] == {"train": 45, "validation": 15, "test": 30}
-    assert facts["spec"]["classes"] == list(CLASSES)
+    assert facts["spec"]["static"][0]["levels"] == list(CLASSES)
     assert yaml.safe_load((folder / "config.yaml").read_text())["model"]["pooling"] == "last"
 
 
@@ -322,20 +322,28 @@ def set_spec(name, value):
     return change
 
 
+def set_classes(names):
+    def change(content):
+        content["recast"]["spec"]["static"][0]["levels"] = names
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (set_spec("classes", ["left", "right", "left"]), "a class is named twice"),
-        (set_spec("classes", ["left"]), "classes="),
-        (set_spec("classes", ["left", "right", 3]), "classes="),
-        (set_spec("classes", ["left", "right", "still", "up"]), "size mismatch"),
-        (set_spec("names", []), "names="),
-        (set_spec("names", ["x"]), "1 names do not fit"),
+        (set_classes(["left", "right", "left"]), "expected different names, found left, right, left"),
+        (set_classes(["left"]), "two classes or more"),
+        (set_classes(["left", "right", 3]), "levels="),
+        (set_classes(["left", "right", "still", "up"]), "size mismatch"),
+        (set_spec("static", []), "static_columns do not fit"),
+        (set_spec("columns", []), "columns="),
+        (set_spec("columns", [{"name": "x", "unit": "", "role": "past", "levels": None}]), "1 columns do not fit"),
         (set_spec("offset", [0.0, float("nan")]), "offset="),
         (set_spec("scale", [1.0, 0.0]), "scale="),
         (set_spec("scale", [1.0, "1"]), "scale="),
-        (set_spec("targets", 1), "expected the fields names, units, classes, offset, scale"),
-        (lambda content: content["recast"]["spec"].pop("units"), "expected the fields"),
+        (set_spec("targets", 1), "expected the fields columns, offset, scale"),
+        (lambda content: content["recast"]["spec"].pop("masked"), "expected the fields"),
         (lambda content: content["recast"].update(spec=None), "expected the fields"),
         (
             lambda content: content["recast"]["config"]["task"].update(_target_="recast.task.ForecastTask"),

@@ -52,7 +52,7 @@ def test_every_message_says_where_and_what_to_do_within_reason(bad_files):
     done = run("recast-train", *bad_inputs.FILE, "data.source.path=text.csv", cwd=bad_files)
     assert done.err == (
         "recast: text.csv, line 12, column 'level': found 'high'; expected a number with a decimal point "
-        "(1 row(s) have none); mend the value, or choose another column\n"
+        "(1 row(s) have none); correct the value, or choose another column\n"
     )
 
 

@@ -222,11 +222,11 @@ class CsvSource(Source):
             "%s: %d of %d rows have a value not observed by missing=%s",
             *(text.label, missing.any(axis=1).sum(), len(values), self.missing),
         )
-        if missing[:, : len(self.targets)].any(axis=1).all():
-            raise DataError(f"{text.label}: no row has all targets {self.targets} observed by missing={self.missing}")
+        if missing[:, : len(self.targets)].all():
+            raise DataError(f"{text.label}: no target of {self.targets} is observed in any row by missing={self.missing}")
 
     def _step(self, times: np.ndarray, values: np.ndarray) -> str:
-        return infer_step(times[~np.isnan(values[:, : len(self.targets)]).any(axis=1)], self.path)
+        return infer_step(times[~np.isnan(values[:, : len(self.targets)]).all(axis=1)], self.path)
 
     def _constants(self, text: CsvText, values: np.ndarray) -> np.ndarray:
         """The one value of each static column, shape (1, columns)."""

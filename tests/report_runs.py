@@ -30,7 +30,12 @@ def data_facts(fingerprint: str = "f" * 64, windows: int = 40, horizon: int = 4,
         "label": label,
         "fingerprint": fingerprint,
         "rows": 400,
-        "spec": {"names": ["level"], "units": ["m"], "step": "10min", "horizon": horizon, "timezone": "UTC"},
+        "spec": {
+            "columns": [{"name": "level", "unit": "m", "role": "target", "levels": None}],
+            "step": "10min",
+            "horizon": horizon,
+            "timezone": "UTC",
+        },
         "parts": {"train": [0, 280], "validation": [280, 320], "test": [320, 400]},
         "windows": {"train": 200, "validation": 20, "test": windows},
     }
@@ -159,7 +164,7 @@ def write_classifier(folder: Path, overrides: Sequence[str], accuracy: float) ->
         "fingerprint": "d" * 64,
         "rows": 9961,
         "sequences": sequences,
-        "spec": {"names": ["a"], "units": [""], "classes": ["1", "2"]},
+        "spec": {"columns": [{"name": "a", "unit": "", "role": "past", "levels": None}]},
     }
     write_json(folder / "provenance.json", provenance(data))
     content = {

@@ -55,6 +55,10 @@ def files() -> Path:
     later.assign(day="holiday").to_csv(folder / "holiday.csv", index=False)
     later.assign(load=np.nan).to_csv(folder / "empty.csv", index=False)
     past.assign(height=np.arange(ROWS)).to_csv(folder / "varying.csv", index=False)
+    past.assign(height=99.0).to_csv(folder / "higher.csv", index=False)
+    later.assign(time=later["time"].dt.tz_localize("UTC")).to_csv(folder / "zoned.csv", index=False)
+    ahead = whole.head(ROWS + HORIZON).assign(price=lambda rows: rows["price"].where(rows.index < ROWS))
+    ahead.to_csv(folder / "ahead.csv", index=False)
     return folder
 
 
@@ -128,6 +132,20 @@ def test_gaps_are_read_as_masks_and_forecasts_come_with_a_band(files, masked):
 def test_a_model_of_complete_rows_refuses_gaps(files, complete):
     done = forecast(complete, files, "known=later.csv", "output=n.csv", name="gaps.csv")
     assert_refused(done, "gaps.csv", "wind" if "wind" in done.err else "price")
+
+
+def test_one_table_may_hold_what_was_observed_and_what_is_known_ahead(files, masked):
+    for name, known in (("past.csv", "later.csv"), ("ahead.csv", "ahead.csv")):
+        done = forecast(masked, files, f"known={known}", f"output=from_{name}", name=name)
+        assert done.code == 0, done.err
+    one, other = (pd.read_csv(files / f"from_{name}") for name in ("past.csv", "ahead.csv"))
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_zones_and_static_values_are_those_of_the_training(files, complete):
+    assert_refused(forecast(complete, files, "known=zoned.csv", "output=z.csv"), "zoned.csv", "past.csv", "with one")
+    done = forecast(complete, files, "known=later.csv", "output=z.csv", name="higher.csv")
+    assert_refused(done, "'height' is 99", "12.5 throughout the training")
 
 
 def test_a_static_column_is_constant(files):

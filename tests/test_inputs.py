@@ -14,8 +14,10 @@ from recast.errors import ConfigurationError
 from recast.heads.point import Point
 from recast.models.classifier import Classifier
 from recast.models.encoder_decoder import EncoderDecoder
+from recast.models.history import held_history
 from recast.models.inputs import Inputs
 from recast.models.model import ForecastModel
+from recast.models.origins import seen_from_origins
 from recast.models.segment import Segment
 from recast.panel import Column, columns_of
 from recast.recurrence.engine import Engine, using
@@ -171,6 +173,17 @@ def test_a_missing_truth_is_never_fed(probability):
     fed = built.training_forecast(batch, HALFWAY).parameters
     built.schedule = Never()
     assert fed.equal(built.training_forecast(batch, HALFWAY).parameters)
+
+
+def test_a_missing_value_at_one_of_several_origins_is_held_as_in_a_forecast():
+    spec = spec_of(masked=True)
+    batch = batch_of(spec)
+    assert batch.observed is not None
+    batch.observed.history[:] = True
+    batch.observed.history[:, 3:6] = False
+    seen = seen_from_origins(batch._replace(origins=(5, CONTEXT)), reach=1)
+    assert held_history(seen)[0::2, -1].equal(batch.history[:, 2])
+    assert held_history(seen)[1::2, -1].equal(batch.history[:, -1])
 
 
 @pytest.mark.parametrize(

@@ -378,7 +378,9 @@ def test_naive_error_by_hand():
 
 
 def test_a_season_longer_than_the_pieces_is_an_error():
-    with pytest.raises(DataError, match=r"no training rows lie 90 steps apart; choose a shorter data\.season"):
+    with pytest.raises(
+        DataError, match=r"no training rows in which 'a' was observed lie 90 steps apart; choose another data\.season"
+    ):
         prepared_from(series_of(walk(100)), season=90)
 
 
@@ -467,7 +469,9 @@ def test_an_input_never_observed_in_training_is_named():
 def test_targets_never_a_season_apart_are_refused():
     values = walk(100)
     values[1::2] = np.nan
-    with pytest.raises(DataError, match=r"no training rows lie 1 steps apart; choose a shorter data\.season"):
+    with pytest.raises(
+        DataError, match=r"no training rows in which '\w' was observed lie 1 steps apart; choose another data\.season"
+    ):
         prepare(series_of(values), scaler=Standard(), **MASKED)
     assert prepare(series_of(values), scaler=Standard(), season=2, **MASKED).spec.naive_error[0] > 0
 

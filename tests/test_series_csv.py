@@ -182,7 +182,7 @@ def test_common_dialects_read_alike(read, text):
             "line 3, column 'v': found '0x10'; expected a number",
         ),
         ('n,t,v\n"a\nb",2020-01-01,1\nx,2020-01-02,\n', {}, "line 4, column 'v': found ''"),
-        ("t,v\n2020-01-01,5\n", {"missing": [5]}, "no row has all targets ['v'] observed by missing=[5]"),
+        ("t,v\n2020-01-01,5\n", {"missing": [5]}, "no target of ['v'] is observed in any row by missing=[5]"),
         ("t,v\n2020-01-01,5\n", {}, "1 row(s); a step needs two at least; state it"),
         (
             "t,v\n2020-01-01,5\n2020-02-01,5\n2020-03-01,5\n2020-04-01,5\n",

@@ -19,7 +19,8 @@ class PanelSpec:
         scale: Divides each of them after that, in its unit; positive; 1 for a category.
         static: Columns with one value for each item; with the role "target" what is to be predicted of an item.
         static_offset: Subtracted from each of these.
-        static_scale: Divides each of these after that.
+        static_scale: Divides each of these after that; 0 for one that is the same in all items, whose offset is all
+            that a model knows of it.
         masked: Whether values may be missing, so that batches carry masks of what was observed.
     """
 
@@ -63,6 +64,16 @@ class PanelSpec:
     def target_names(self) -> tuple[str, ...]:
         """Name of each target over time."""
         return tuple(column.name for column in self.of("target"))
+
+    @property
+    def target_offset(self) -> tuple[float, ...]:
+        """The offset of each target over time."""
+        return self.offset[: self.targets]
+
+    @property
+    def target_scale(self) -> tuple[float, ...]:
+        """The scale of each target over time."""
+        return self.scale[: self.targets]
 
     @property
     def unit(self) -> str:

@@ -66,8 +66,8 @@ class ForecastTask(TrainingTask):
         super().__init__(model=model, optimizer=optimizer, learning_rate=learning_rate, metrics=factories)
         spec = model.spec
         self.samples = {"validation": validation_samples, "test": samples}
-        self.register_buffer("offset", torch.tensor(spec.offset[: spec.targets], dtype=torch.float64))
-        self.register_buffer("scale", torch.tensor(spec.scale[: spec.targets], dtype=torch.float64))
+        self.register_buffer("offset", torch.tensor(spec.target_offset, dtype=torch.float64))
+        self.register_buffer("scale", torch.tensor(spec.target_scale, dtype=torch.float64))
         self.scores = nn.ModuleDict({part: self._metrics(factories) for part in ("validation", "test")})
         means = {name: metric for name, metric in self.metrics_of("validation").items() if metric.suits({"mean"})}
         # The exposure bias is stated in the metric that ranks, among those that need no draws.

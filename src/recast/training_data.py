@@ -21,4 +21,4 @@ class TrainingData(pl.LightningDataModule, ABC):
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """SHA-256 of the data and of how they are prepared: equal where a run would be trained on the same."""
+        """SHA-256 of the data as they were read: equal where a run would be trained on the same."""

@@ -70,14 +70,23 @@ class Harmonic(Baseline):
     def _fit(self, history: History) -> None:
         self._check_names()
         coefficients = 1 + 2 * len(self.constituents)
-        seen = ~np.isnan(history.values).any(axis=1)
-        if seen.sum() < coefficients:
+        seen = ~np.isnan(history.values)
+        rows = int(seen.sum(axis=0).min())
+        if rows < coefficients:
             raise DataError(
-                f"Harmonic: {seen.sum()} training rows, but {len(self.constituents)} constituents have "
+                f"Harmonic: {rows} training rows, but {len(self.constituents)} constituents have "
                 f"{coefficients} coefficients; use a longer training part or fewer constituents"
             )
         self._basis = TidalBasis(self.constituents, self.latitude)
-        self._coefficients = _fitted(self._basis, _milliseconds(history.hours[seen]), history.values[seen])
+        times = _milliseconds(history.hours)
+        if seen.all():
+            self._coefficients = _fitted(self._basis, times, history.values)
+        else:
+            targets = [
+                _fitted(self._basis, times[own], values[own, None])
+                for own, values in zip(seen.T, history.values.T, strict=True)
+            ]
+            self._coefficients = np.concatenate(targets, axis=1)
         if self.residual is not None:
             self.residual.fit(history.minus(self._tide(history.hours)))
 

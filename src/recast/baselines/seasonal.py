@@ -15,6 +15,8 @@ from recast.types import Origins
 class Seasonal(Baseline):
     """The last observed value of the same phase: f[h] = y[T + h - k lag], k the least whole number with h <= k lag.
 
+    Where that value was not observed, one on the line between its neighbours in time stands for it.
+
     Hyndman & Athanasopoulos, "Forecasting: principles and practice", 3rd edition, section 5.2 (seasonal naive method).
 
     Args:

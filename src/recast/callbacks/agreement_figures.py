@@ -57,10 +57,15 @@ class AgreementFigures(pl.Callback):
         forecast = self._forecasts(task, data, part)
         panel, spec = data.prepared.panel, data.spec
         rows = starts.numpy() + spec.context + self.lead - 1
+        truth = panel.targets[rows]
         targets = [
-            TargetPairs(name, unit, panel.targets[rows, target], forecast[:, target])
-            for target, (name, unit) in enumerate(zip(spec.names[: spec.targets], spec.units, strict=False))
+            TargetPairs(column.name, column.unit, truth[:, target], forecast[:, target])
+            for target, column in enumerate(spec.of("target"))
+            # One that was never observed in this part has nothing to agree with.
+            if not np.isnan(truth[:, target]).all()
         ]
+        if not targets:
+            return
         title = f"{part}, {self.lead} step{'s' * (self.lead > 1)} ahead"
         step = trainer.global_step
         figure = targets_against_true(targets, title=title)

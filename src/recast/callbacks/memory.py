@@ -71,7 +71,7 @@ class MemoryCurves(pl.Callback):
             jacobian_steps=self.jacobian_steps,
         )
         log_curves(trainer, curves(layers))
-        title = f"{data.spec.names[0]}: validation, epoch {trainer.current_epoch + 1}"
+        title = f"{data.spec.target_names[0]}: validation, epoch {trainer.current_epoch + 1}"
         log_figure(trainer, "validation_memory", picture(layers, title=title), trainer.global_step)
 
 

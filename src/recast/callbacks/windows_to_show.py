@@ -77,8 +77,8 @@ def panels_of(
 
     rows = list(enumerate(batch.start.tolist()))
     return [
-        TargetPanels(name, unit, tuple(plot(window, start, target) for window, start in rows))
-        for target, (name, unit) in enumerate(zip(spec.names[: spec.targets], spec.units, strict=False))
+        TargetPanels(column.name, column.unit, tuple(plot(window, start, target) for window, start in rows))
+        for target, column in enumerate(spec.of("target"))
     ]
 
 

@@ -19,7 +19,7 @@ PANEL: dict[str, Any] = {
     "scale": list[PositiveFloat],
     "static": list[Any],
     "static_offset": list[float],
-    "static_scale": list[PositiveFloat],
+    "static_scale": list[NonNegativeFloat],
     "masked": bool,
 }
 SERIES: dict[str, Any] = PANEL | {

@@ -140,14 +140,16 @@ def _losses(model: ForecastModel, batch: Batch, leads: Sequence[int]) -> dict[st
     if model.spec.horizon > 1:
         places["all leads"] = list(range(model.spec.horizon))
     observed = batch.target_observed
-    # The head's loss is a mean over windows.
-    return {
-        name: len(batch.start)
-        * model.head.loss(
-            parameters[:, place], batch.target[:, place], None if observed is None else observed[:, place]
-        )
-        for name, place in places.items()
-    }
+
+    def summed(place: list[int]) -> Tensor:
+        found, truth = parameters[:, place], batch.target[:, place]
+        if observed is None:
+            # The head's loss is a mean over windows.
+            return len(batch.start) * model.head.loss(found, truth)
+        windows = zip(found.split(1), truth.split(1), observed[:, place].split(1), strict=True)
+        return torch.stack([model.head.loss(*window) for window in windows]).sum()
+
+    return {name: summed(place) for name, place in places.items()}
 
 
 class _Layer:

@@ -81,7 +81,7 @@ def of_pictures(metrics: Mapping[str, "Described"]) -> str | None:
 
 
 def squared(unit: str) -> str:
-    """The square of a unit; "" for none."""
-    if not unit:
-        return ""
+    """The square of a unit; "" for none, "mixed" for those of several."""
+    if unit in ("", "mixed"):
+        return unit
     return f"{unit}²" if unit.isalpha() else f"({unit})²"

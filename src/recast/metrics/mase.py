@@ -35,7 +35,7 @@ class MASE(LeadMetric):
             raise ConfigurationError(
                 f"MASE: the series has {spec.targets} targets, but {len(spec.naive_error)} naive errors"
             )
-        for name, error in zip(spec.names, spec.naive_error, strict=False):
+        for name, error in zip(spec.target_names, spec.naive_error, strict=True):
             if not 0 < error < float("inf"):
                 raise ConfigurationError(
                     f"MASE: the naive error of target {name!r} on the training rows is {error}; expected a positive "

@@ -29,4 +29,4 @@ class ScaledMSE(LeadMetric):
 
     def pointwise(self, forecast: Forecast, truth: Tensor) -> Tensor:
         """((f - y) / s)^2."""
-        return ((forecast.mean - truth) / truth.new_tensor(self.spec.scale[: self.spec.targets])).square()
+        return ((forecast.mean - truth) / truth.new_tensor(self.spec.target_scale)).square()

@@ -37,8 +37,8 @@ class Classifier(nn.Module):
         cell: Builds one layer from `input_size`.
         layers: Number of recurrent layers.
         dropout: Probability of dropping an output between layers, and of those that reach the linear map.
-        noise: Standard deviation of Gaussian noise added to each input in training (Bishop 1995, "Training with
-            noise is equivalent to Tikhonov regularization"). [scaled]
+        noise: Standard deviation of Gaussian noise added to each number of a sequence in training (Bishop 1995,
+            "Training with noise is equivalent to Tikhonov regularization"). [scaled]
         pooling: The output of a sequence's "last" step, or the "mean" over its steps.
         route: How different lengths run through the layers, equal in results: "padded", all to the end of the longest
             one; "packed", each to its own end by torch's PackedSequence (cells rnn, gru and lstm). Padded was the
@@ -82,7 +82,7 @@ class Classifier(nn.Module):
     def forward(self, batch: Batch) -> Float[Tensor, "batch classes"]:
         """The scores of each class, before the softmax."""
         run = self._packed if self.route == "packed" else self._padded
-        inputs = self.inputs.context(batch)
+        inputs = self.inputs.context(batch._replace(past=self._noisy(batch.past)))
         lengths = batch.start.new_full((len(inputs),), inputs.shape[1]) if batch.lengths is None else batch.lengths
         pooled = run(inputs, lengths)
         return self.linear(functional.dropout(pooled, self.stack.dropout, self.training))
@@ -95,7 +95,7 @@ class Classifier(nn.Module):
     ) -> Float[Tensor, "batch hidden"]:
         inside = (torch.arange(values.shape[1], device=lengths.device) < lengths.unsqueeze(1)).unsqueeze(2)
         # A gradient of zero times a NaN of the padding would be NaN.
-        outputs, _ = self.stack(self._noisy(values).where(inside, 0.0))
+        outputs, _ = self.stack(values.where(inside, 0.0))
         if self.pooling == "mean":
             return outputs.where(inside, 0.0).sum(1) / lengths.unsqueeze(1)
         return outputs[torch.arange(len(lengths), device=lengths.device), lengths - 1]
@@ -104,7 +104,6 @@ class Classifier(nn.Module):
         self, values: Float[Tensor, "batch time inputs"], lengths: Int[Tensor, " batch"]
     ) -> Float[Tensor, "batch hidden"]:
         packed = pack_padded_sequence(values, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        packed = _replaced(packed, self._noisy(packed.data))
         hidden = values
         for layer, cell in enumerate(self.stack.cells):
             if layer:

@@ -10,8 +10,9 @@ class HorizonReadout(nn.Module):
 
         raw_k = W_k h + b_k + V_k x_k
 
-    Inputs known ahead are sines and cosines of time. Those at other leads are linear in x_k, so that each lead loses
-    nothing by reading its own alone. The weights start uniform in ±1/sqrt(fan-in), as those of `torch.nn.Linear`.
+    Each lead reads what is known ahead of its own step alone; of sines and cosines of time, those at other steps are
+    linear in x_k, so that nothing is lost by it. The weights start uniform in ±1/sqrt(fan-in), as those of
+    `torch.nn.Linear`.
 
     Args:
         hidden_size: Numbers in h.

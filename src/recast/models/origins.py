@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from recast.errors import ConfigurationError
+from recast.models.history import held_history
 from recast.types import Batch, Categories, Observed, Share
 
 
@@ -41,7 +42,8 @@ def seen_from_origins(batch: Batch, reach: int) -> Batch:
 
     share, observed, categories = batch.share, batch.observed, batch.categories
     return Batch(
-        history=before(batch.history),
+        # What was observed before the part that is left still counts.
+        history=before(held_history(batch)),
         past=before(batch.past),
         known=around(batch.known),
         static=repeated(batch.static),
@@ -50,7 +52,7 @@ def seen_from_origins(batch: Batch, reach: int) -> Batch:
         item=repeated(batch.item),
         observed=observed
         and Observed(
-            history=before(observed.history),
+            history=before(observed.history.cummax(dim=1).values),
             past=before(observed.past),
             known=around(observed.known),
             target=after(observed.history, observed.target),

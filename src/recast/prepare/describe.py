@@ -33,20 +33,22 @@ def column_scaling(columns: Sequence[Column], values: np.ndarray, scaler: Scaler
 
 
 def static_scaling(panel: Panel) -> Scaling:
-    """Mean and standard deviation over items of each real static column; 1 in place of no spread."""
+    """Mean and standard deviation over items of each real static column; 1 for a category or an unknown column."""
     offset, scale = [], []
     for column, values in zip(panel.static, panel.static_values.T, strict=True):
         seen = values[~np.isnan(values)]
         plain = column.is_category or not len(seen)
         offset.append(0.0 if plain else float(seen.mean()))
-        scale.append(1.0 if plain else float(seen.std()) or 1.0)
+        scale.append(1.0 if plain else float(seen.std()))
     return tuple(offset), tuple(scale)
 
 
 def check_columns(panel: Panel, spec: PanelSpec) -> None:
     """Raises DataError where a panel has other columns or steps than a model was trained on, or unread gaps."""
     step = spec.step if isinstance(spec, SeriesSpec) else panel.step
+    zone = spec.timezone if isinstance(spec, SeriesSpec) else panel.timezone
     for what, found, expected in (
+        ("time zone", panel.timezone, zone),
         ("columns", _roles(panel.columns), _roles(spec.columns)),
         ("static columns", _roles(panel.static), _roles(spec.static)),
         ("step", panel.step, step),
@@ -56,7 +58,7 @@ def check_columns(panel: Panel, spec: PanelSpec) -> None:
     if not spec.masked and np.isnan(panel.values).any():
         raise DataError(
             f"{panel.label}: some values were not observed, but the model was trained on complete rows and reads no "
-            "masks; fill them, or train with data/grid=mask"
+            "masks; fill them, or train on data with gaps"
         )
 
 
@@ -67,6 +69,16 @@ def align(panel: Panel, spec: PanelSpec) -> Panel:
         DataError: if the panel has other columns or steps, or levels that the training had not.
     """
     check_columns(panel, spec)
+    for column, values, offset, scale in zip(
+        spec.static, panel.static_values.T, spec.static_offset, spec.static_scale, strict=True
+    ):
+        other = values[~np.isnan(values) & (values != offset)]
+        if scale == 0 and len(other):
+            raise DataError(
+                f"{panel.label}: static column {column.name!r} is {other[0]:g}, but {offset:g} throughout the "
+                "training, from which nothing could be learnt about other values; train on items that "
+                "differ, or leave it out"
+            )
     return replace(
         panel,
         columns=spec.columns,

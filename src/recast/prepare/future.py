@@ -38,6 +38,12 @@ def future_times(last: np.datetime64, step: str, horizon: int) -> np.ndarray:
     return times[times > last][:horizon]
 
 
+def until_last_observed(panel: Panel) -> Panel:
+    """The panel without the rows at its end in which no target was observed: those are to be forecast."""
+    seen = np.flatnonzero(~np.isnan(panel.targets).all(axis=1))
+    return panel.without(np.arange(len(panel)) > (seen[-1] if len(seen) else -1))
+
+
 def beyond_end(panel: Panel, spec: SeriesSpec, known: Panel | None) -> Panel:
     """The last context of a panel and the steps after its end, where nothing but what is known ahead was observed.
 
@@ -65,6 +71,12 @@ def beyond_end(panel: Panel, spec: SeriesSpec, known: Panel | None) -> Panel:
     ]
     ahead = np.tile(unseen, (spec.horizon, 1))
     if known is not None:
+        if known.timezone != panel.timezone:
+            words = {None: "without a time zone", "UTC": "with one"}
+            raise DataError(
+                f"{known.label}: its stamps are {words[known.timezone]}, but those of {panel.label} "
+                f"{words[panel.timezone]}; write both alike"
+            )
         ahead[:, panel.of("known")] = _at(aligned_known(known, spec), times)
     return replace(
         panel,

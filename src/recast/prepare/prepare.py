@@ -158,6 +158,10 @@ def _naive_error(panel: Panel, train: tuple[int, int], season: int) -> tuple[flo
             missing = np.isnan(differences)
             total += np.where(missing, 0.0, differences).sum(axis=0)
             count += (~missing).sum(axis=0)
-    if not count.all():
-        raise DataError(f"{panel.label}: no training rows lie {season} steps apart; choose a shorter data.season")
+    for column, number in zip(panel.columns, count, strict=False):
+        if not number:
+            raise DataError(
+                f"{panel.label}: no training rows in which {column.name!r} was observed lie {season} steps apart; "
+                "choose another data.season, at which it was"
+            )
     return tuple((total / count).tolist())

@@ -204,6 +204,6 @@ def _static(panel: Panel, spec: PanelSpec) -> tuple[np.ndarray, np.ndarray]:
     reals = [place for place in inputs if not spec.static[place].is_category]
     others = [place for place in inputs if spec.static[place].is_category]
     offset, scale = (np.asarray(numbers)[reals] for numbers in (spec.static_offset, spec.static_scale))
-    scaled = (panel.static_values[:, reals] - offset) / scale
+    scaled = (panel.static_values[:, reals] - offset) / np.where(scale > 0, scale, 1.0)
     codes = _codes(panel.static_values[:, others], [spec.static[place].levels for place in others])
     return np.nan_to_num(scaled), codes

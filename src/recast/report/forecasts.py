@@ -103,11 +103,9 @@ def _minutes(stamp: str) -> str:
 
 
 def _units(run: Run) -> dict[str, str]:
-    spec = mapping(run.data.get("spec"))
-    names, units = spec.get("names"), spec.get("units")
-    if not isinstance(names, list) or not isinstance(units, list):
-        return {}
-    return dict(zip(map(str, names), map(str, units), strict=False))
+    columns = mapping(run.data.get("spec")).get("columns")
+    described = map(mapping, columns if isinstance(columns, list) else [])
+    return {str(column.get("name")): str(column.get("unit", "")) for column in described}
 
 
 def _picture(ranked: Ranked, run: Run, targets: list[TargetPanels]) -> Picture:

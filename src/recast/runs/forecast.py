@@ -15,7 +15,7 @@ from recast.figures.targets import TargetPanels
 from recast.files import write_text
 from recast.panel import Panel
 from recast.prepare.describe import align
-from recast.prepare.future import beyond_end, future_times
+from recast.prepare.future import beyond_end, future_times, until_last_observed
 from recast.prepare.storage import stored
 from recast.runs.forecaster import Forecaster, restore_forecaster
 from recast.runs.machine import set_up
@@ -44,7 +44,7 @@ def forecast_file(config: dict[str, Any]) -> Path:
     _require_different(config | {"figure": str(figure)})
     restored = restore_forecaster(config["checkpoint"])
     series = restored.data.grid.apply(restored.data.source.for_file(config["input"]).read())
-    series = align(series, restored.spec)
+    series = until_last_observed(align(series, restored.spec))
     batch = _window(series, restored.spec, _known(config, restored))
     forecast = restored.task.forecast(batch, samples=config["samples"], seed=config["seed"])
     times = future_times(series.clock[-1], restored.spec.step, restored.spec.horizon)
@@ -68,7 +68,7 @@ def _require_different(config: dict[str, Any]) -> None:
         if config[option] is None:
             continue
         path = Path(config[option]).resolve()
-        if path in given:
+        if path in given and (option, given[path]) != ("known", "input"):
             raise ConfigurationError(f"{option}={config[option]}: the same file as {given[path]}; give another")
         given[path] = option
 

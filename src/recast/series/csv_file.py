@@ -222,25 +222,29 @@ class CsvSource(Source):
             "%s: %d of %d rows have a value not observed by missing=%s",
             *(text.label, missing.any(axis=1).sum(), len(values), self.missing),
         )
-        if missing[:, : len(self.targets)].any(axis=1).all():
-            raise DataError(f"{text.label}: no row has all targets {self.targets} observed by missing={self.missing}")
+        if missing[:, : len(self.targets)].all():
+            raise DataError(
+                f"{text.label}: no target of {self.targets} is observed in any row by missing={self.missing}"
+            )
 
     def _step(self, times: np.ndarray, values: np.ndarray) -> str:
-        return infer_step(times[~np.isnan(values[:, : len(self.targets)]).any(axis=1)], self.path)
+        return infer_step(times[~np.isnan(values[:, : len(self.targets)]).all(axis=1)], self.path)
 
     def _constants(self, text: CsvText, values: np.ndarray) -> np.ndarray:
-        """The one value of each static column, shape (1, columns)."""
+        """The one value of each static column, NaN where none was observed, shape (1, columns)."""
+        found = np.full((1, len(self.static)), np.nan)
         for place, name in enumerate(self.static):
-            column = values[:, place]
-            differs = ~np.isclose(column, column[0], rtol=0, atol=0, equal_nan=True)
-            if differs.any():
-                row = int(differs.argmax())
+            rows = np.flatnonzero(~np.isnan(values[:, place]))
+            differs = rows[values[rows, place] != values[rows[:1], place]]
+            if len(differs):
+                first, row = int(rows[0]), int(differs[0])
                 raise DataError(
-                    f"{text.where(row, name)}: found {text.found(row, name)!r}, but {text.found(0, name)!r} in the "
-                    "first row; expected one value throughout for a static column; name it in data.source.past or "
-                    "data.source.known"
+                    f"{text.where(row, name)}: found {text.found(row, name)!r}, but {text.found(first, name)!r} in "
+                    f"line {text.lines[first]}; expected one value throughout for a static column; name it in "
+                    "data.source.past or data.source.known"
                 )
-        return values[:1]
+            found[0, place] = values[rows[0], place] if len(rows) else np.nan
+        return found
 
     def _refuse_unusable(self, text: CsvText, name: str, rows: np.ndarray, values: np.ndarray) -> None:
         wrong = ~np.isfinite(values)

@@ -100,10 +100,8 @@ def test_a_window_is_a_series():
     assert [len(starts) for starts in prepared.starts] == [70, 10, 20]
     assert torch.cat([*prepared.starts]).tolist() == prepared.panel.starts.tolist()
     batch = next(iter(data.loader("validation")))
-    assert batch.target[:, 0, 0].numpy() == pytest.approx(
-        (batch.context[..., 1] * batch.context[..., 2]).sum(dim=1).numpy(), abs=1e-6
-    )
-    assert not batch.context[..., 0].any()
+    assert batch.target[:, 0, 0].numpy() == pytest.approx(batch.past.prod(dim=2).sum(dim=1).numpy(), abs=1e-6)
+    assert not batch.history.any()
 
 
 def test_baselines_cannot_see_the_markers():

@@ -213,7 +213,7 @@ def test_a_target_deep_in_a_place_that_takes_anything(content, tmp_path, marker)
         ("recast/spec/columns", ..., "spec: expected the fields columns,"),
         ("recast/spec/columns", 3, "spec: "),
         ("recast/spec/columns", [], "spec: "),
-        ("recast/spec/columns", [3], "spec: expected the fields name,"),
+        ("recast/spec/columns", [3], "spec: expected the fields levels, name, role, unit"),
         ("recast/spec/columns", [COLUMN, COLUMN | {"name": "b"}], "spec: 2 columns do not fit"),
         ("recast/spec/columns", [COLUMN | {"name": 3}], "spec: name=3"),
         ("recast/spec/columns", [COLUMN | {"role": "evil"}], "spec: role='evil'"),

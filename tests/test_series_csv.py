@@ -473,9 +473,9 @@ def test_a_number_that_means_not_observed_is_no_level(read):
         (
             "open,30,sand\n2020-01-02",
             "open,31,sand\n2020-01-02",
-            "level.csv, line 3, column 'depth': found '30', but '31' in the first row; expected one value throughout",
+            "level.csv, line 3, column 'depth': found '30', but '31' in line 2; expected one value throughout",
         ),
-        ("fri,open,30,sand", "fri,open,30,mud", "line 4, column 'ground': found 'mud', but 'sand' in the first row"),
+        ("fri,open,30,sand", "fri,open,30,mud", "line 4, column 'ground': found 'mud', but 'sand' in line 2"),
         ("fri,open,30,sand", "fri,open,ten,sand", "line 4, column 'depth': found 'ten'; expected a number"),
         (",plan,", ",plans,", "no column 'plan'; did you mean 'plans'?"),
     ],
@@ -486,10 +486,12 @@ def test_what_is_wrong_with_an_input_is_named(read, old, new, expected):
     assert expected in str(error.value)
 
 
-def test_a_static_column_known_in_some_rows_only_is_named(read):
+def test_a_static_column_has_the_value_of_the_rows_where_it_is_known(read):
     text = PLAN.replace("wed,open,30", "wed,open,")
-    with pytest.raises(DataError, match="line 3, column 'depth': found '30', but '' in the first row"):
-        read(text, missing=[math.nan], **OPTIONS)
+    panel = read(text, missing=[math.nan], **OPTIONS)
+    assert panel.static_values[0, 0] == 30
+    with pytest.raises(DataError, match="line 4, column 'depth': found '31', but '30' in line 3"):
+        read(text.replace("fri,open,30", "fri,open,31"), missing=[math.nan], **OPTIONS)
 
 
 @pytest.mark.parametrize(

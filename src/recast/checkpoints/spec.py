@@ -1,8 +1,9 @@
 """The data's description in a checkpoint, which may come from a stranger: checked before a model is built from it."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast, get_args
 
 from annotated_types import MinLen
 
@@ -12,7 +13,7 @@ from recast.panel import ORDER, Column, Role
 from recast.series.step import parse_step
 from recast.spec import PanelSpec, SeriesSpec
 
-COLUMN: dict[str, Any] = {"name": str, "unit": str, "role": Role, "levels": list[str] | None}
+COLUMN = {field.name for field in fields(Column)}
 PANEL: dict[str, Any] = {
     "columns": Annotated[list[Any], MinLen(1)],
     "offset": list[float],
@@ -62,37 +63,50 @@ def checked_panel_spec(values: object) -> PanelSpec:
     return spec
 
 
-def checked_fields(values: object, fields: Mapping[str, Any]) -> dict[str, Any]:
+def checked_fields(values: object, expected: Mapping[str, Any]) -> dict[str, Any]:
     """The values, which have these fields and no others, each of its type.
 
     Args:
         values: What a checkpoint holds.
-        fields: The annotation of each field.
+        expected: The annotation of each field.
 
     Raises:
         ConfigurationError: if they are no such values.
     """
-    if not isinstance(values, Mapping) or set(values) != set(fields):
-        raise ConfigurationError(f"spec: expected the fields {', '.join(fields)}")
-    check_values("spec", values, fields)
+    if not isinstance(values, Mapping) or set(values) != set(expected):
+        raise ConfigurationError(f"spec: expected the fields {', '.join(expected)}")
+    check_values("spec", values, expected)
     return dict(values)
 
 
-def _fields(values: object, fields: Mapping[str, Any]) -> dict[str, Any]:
+def _fields(values: object, expected: Mapping[str, Any]) -> dict[str, Any]:
     """The same with tuples for lists, and columns for their descriptions."""
-    found = checked_fields(values, fields)
+    found = checked_fields(values, expected)
     columns = {name: [_column(column) for column in found[name]] for name in ("columns", "static")}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in (found | columns).items()}
 
 
 def _column(values: object) -> Column:
-    fields = checked_fields(values, COLUMN)
-    levels = fields["levels"]
+    """A column from its description; by hand, as a stranger's file may hold a million of them."""
+    if not isinstance(values, Mapping) or set(values) != COLUMN:
+        raise ConfigurationError(f"spec: expected the fields {', '.join(sorted(COLUMN))} of each column")
+    levels = values["levels"]
+    right = {
+        "name": isinstance(values["name"], str),
+        "unit": isinstance(values["unit"], str),
+        "role": isinstance(values["role"], str) and values["role"] in get_args(Role),
+        "levels": levels is None or (isinstance(levels, list) and all(isinstance(level, str) for level in levels)),
+    }
+    for field, fits in right.items():
+        if not fits:
+            raise ConfigurationError(f"spec: {field}={values[field]!r} is no {field} of a column")
     if levels is not None and not 0 < len(levels) == len(set(levels)):
         raise ConfigurationError(
-            f"spec: the levels of the column {fields['name']!r}: expected different names, found {', '.join(levels)}"
+            f"spec: the levels of the column {values['name']!r}: expected different names, found {', '.join(levels)}"
         )
-    return Column(fields["name"], fields["unit"], fields["role"], None if levels is None else tuple(levels))
+    return Column(
+        values["name"], values["unit"], cast("Role", values["role"]), None if levels is None else tuple(levels)
+    )
 
 
 def _check_columns(spec: PanelSpec) -> None:

@@ -45,7 +45,7 @@ CASES = (
     Bad("unknown option, added", ("+model.cell.hiden_size=8",), "did you mean hidden_size"),
     Bad("unknown group", ("model/cel=gru",), "did you mean model/cell"),
     Bad("unknown choice", ("model/cell=lst",), "did you mean lstm"),
-    Bad("part of another kind", ("optimizer._target_=recast.cells.gru.GRU",), "expected an Optimizer"),
+    Bad("part of another kind", ("optimizer._target_=recast.nn.cells.gru.GRU",), "expected an Optimizer"),
     Bad("not a class of recast", ("data.source._target_=subprocess.Popen",), "may not be named"),
     Bad("choice by number", ("model=1",), "must be a string"),
     Bad("broken override", ("seed",), "missing EQUAL"),

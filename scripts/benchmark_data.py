@@ -24,15 +24,15 @@ from rich.table import Table
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from recast.cells.gru import GRU
-from recast.datamodule import ForecastDataModule
-from recast.heads.point import Point
-from recast.models.encoder_decoder import EncoderDecoder
-from recast.panel import Panel
-from recast.prepare.windows import Windows
-from recast.schedules.never import Never
-from recast.series.autoregressive import AR2
-from recast.series.source import Source
+from recast.data.datamodule import ForecastDataModule
+from recast.data.panel import Panel
+from recast.data.prepare.windows import Windows
+from recast.data.sources.autoregressive import AR2
+from recast.data.sources.source import Source
+from recast.nn.cells.gru import GRU
+from recast.nn.heads.point import Point
+from recast.nn.models.encoder_decoder import EncoderDecoder
+from recast.nn.schedules.never import Never
 from recast.types import Progress
 
 

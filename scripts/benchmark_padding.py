@@ -20,13 +20,13 @@ from rich.table import Table
 from torch import nn
 from torch.nn import functional
 
-from recast.cells.gru import GRU
-from recast.cells.lstm import LSTM
-from recast.cells.rnn import RNN
-from recast.models.classifier import Classifier, Pooling, Route
-from recast.models.stack import CellFactory
-from recast.panel import Column, columns_of
-from recast.spec import PanelSpec
+from recast.data.panel import Column, columns_of
+from recast.data.spec import PanelSpec
+from recast.nn.cells.gru import GRU
+from recast.nn.cells.lstm import LSTM
+from recast.nn.cells.rnn import RNN
+from recast.nn.models.classifier import Classifier, Pooling, Route
+from recast.nn.models.stack import CellFactory
 from recast.types import Batch
 
 CLASSES = 9

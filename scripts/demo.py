@@ -8,8 +8,8 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from recast.series.tide import TideSimulator
-from recast.series.writer import write_csv
+from recast.data.sources.tide import TideSimulator
+from recast.data.sources.writer import write_csv
 
 BIN = Path(sys.executable).parent
 

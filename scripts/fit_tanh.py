@@ -1,4 +1,4 @@
-"""Fits the rational function that stands for tanh in single precision (recast.recurrence.compiled.activations).
+"""Fits the rational function that stands for tanh in single precision (recast.nn.recurrence.compiled.activations).
 
 tanh(x) = x P(s) / Q(s) with s = x², on [0, bound], with the smallest largest relative error: beyond the bound tanh is
 taken for 1. Least squares of (x P(s) - tanh(x) Q(s)) / (Q'(s) tanh(x)) are solved again and again, Q' the denominator

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from recast.cells.rnn import RNN
+from recast.nn.cells.rnn import RNN
 
 INPUTS = torch.tensor([[1.0] * 5, [2.0] * 5, [3.0] * 5])
 

@@ -6,8 +6,8 @@ from jaxtyping import install_import_hook
 
 if find_spec("numba"):
     # Before the checks: Numba compiles the functions themselves, not what is wrapped around them.
-    import recast.recurrence.compiled.backward
-    import recast.recurrence.compiled.forward  # noqa: F401
+    import recast.nn.recurrence.compiled.backward
+    import recast.nn.recurrence.compiled.forward  # noqa: F401
 
 # Before anything imports recast. With the numeric tower an integer is a float, as in `recast.options`.
 install_import_hook("recast", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
@@ -17,10 +17,10 @@ import torch  # noqa: E402
 from slurm_node import slurm_node  # noqa: E402, F401 (a fixture)
 from small_disk import small_disk  # noqa: E402, F401 (a fixture)
 
-from recast.datamodule import ForecastDataModule  # noqa: E402
-from recast.prepare.prepare import Prepared  # noqa: E402
-from recast.prepare.windows import Windows  # noqa: E402
-from recast.series.autoregressive import AR2  # noqa: E402
+from recast.data.datamodule import ForecastDataModule  # noqa: E402
+from recast.data.prepare.prepare import Prepared  # noqa: E402
+from recast.data.prepare.windows import Windows  # noqa: E402
+from recast.data.sources.autoregressive import AR2  # noqa: E402
 
 torch.set_num_threads(1)
 

@@ -5,8 +5,8 @@ from itertools import accumulate
 import numpy as np
 from hypothesis import strategies as st
 
-from recast.panel import Column, Panel, columns_of
-from recast.spec import SeriesSpec
+from recast.data.panel import Column, Panel, columns_of
+from recast.data.spec import SeriesSpec
 
 LEVELS, GROUNDS, CLASSES = ("low", "middle", "high"), ("rock", "sand"), ("calm", "wild")
 HOUR = np.timedelta64(3_600_000_000_000, "ns")

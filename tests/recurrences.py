@@ -9,13 +9,13 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from recast.cells.cell import Cell
-from recast.cells.gru import GRU
-from recast.cells.lstm import LSTM
-from recast.cells.rnn import RNN
-from recast.recurrence.implementation import Implementation
-from recast.recurrence.plain import Plain
-from recast.recurrence.request import ClosedLoop, Kind, OpenLoop, Readout
+from recast.nn.cells.cell import Cell
+from recast.nn.cells.gru import GRU
+from recast.nn.cells.lstm import LSTM
+from recast.nn.cells.rnn import RNN
+from recast.nn.recurrence.implementation import Implementation
+from recast.nn.recurrence.plain import Plain
+from recast.nn.recurrence.request import ClosedLoop, Kind, OpenLoop, Readout
 
 CELLS: dict[Kind, type[Cell[Any]]] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}

@@ -5,9 +5,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from recast.panel import Column, columns_of
-from recast.prepare.storage import Storage
-from recast.spec import SeriesSpec
+from recast.data.panel import Column, columns_of
+from recast.data.prepare.storage import Storage
+from recast.data.spec import SeriesSpec
 from recast.types import Batch, Categories, Observed
 
 LEVELS = ("low", "middle", "high")

@@ -6,24 +6,24 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recast.baselines.drift import Drift
-from recast.baselines.last_value import LastValue
-from recast.baselines.mean import Mean
-from recast.baselines.ridge import Ridge
-from recast.configure import run_folder
-from recast.configure.build import build
-from recast.configure.check import check
-from recast.configure.compose import compose
-from recast.configure.options import TrainOptions
-from recast.datamodule import ForecastDataModule
+from recast.data.datamodule import ForecastDataModule
+from recast.data.prepare.grid import ErrorGrid
+from recast.data.prepare.scale import NoScaling
+from recast.data.prepare.windows import Windows
+from recast.data.sources.adding import Adding
+from recast.data.sources.fingerprint import fingerprint
 from recast.errors import ConfigurationError
-from recast.metrics.mse import MSE
-from recast.prepare.grid import ErrorGrid
-from recast.prepare.scale import NoScaling
-from recast.prepare.windows import Windows
+from recast.runs.configure import run_folder
+from recast.runs.configure.build import build
+from recast.runs.configure.check import check
+from recast.runs.configure.compose import compose
+from recast.runs.configure.options import TrainOptions
 from recast.runs.scores import fit_baselines, score_baselines
-from recast.series.adding import Adding
-from recast.series.fingerprint import fingerprint
+from recast.scoring.baselines.drift import Drift
+from recast.scoring.baselines.last_value import LastValue
+from recast.scoring.baselines.mean import Mean
+from recast.scoring.baselines.ridge import Ridge
+from recast.scoring.metrics.mse import MSE
 
 
 def panel_of(source: Adding) -> np.ndarray:

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from recast.callbacks import agreement_figures
-from recast.callbacks.agreement_figures import AgreementFigures
-from recast.cells.rnn import RNN
-from recast.datamodule import ForecastDataModule
+from recast.data.datamodule import ForecastDataModule
+from recast.data.prepare.windows import Windows
+from recast.data.sources.autoregressive import AR2
+from recast.data.sources.sines import TwoSines
 from recast.errors import ConfigurationError
 from recast.figures.agreement import TargetPairs
-from recast.heads.point import Point
-from recast.models.encoder_decoder import EncoderDecoder
-from recast.prepare.windows import Windows
-from recast.schedules.never import Never
-from recast.series.autoregressive import AR2
-from recast.series.sines import TwoSines
-from recast.task import ForecastTask
+from recast.nn.cells.rnn import RNN
+from recast.nn.heads.point import Point
+from recast.nn.models.encoder_decoder import EncoderDecoder
+from recast.nn.schedules.never import Never
+from recast.training.callbacks import agreement_figures
+from recast.training.callbacks.agreement_figures import AgreementFigures
+from recast.training.task import ForecastTask
 
 
 def scored(tmp_path: Any, callback: AgreementFigures, *, panel: bool = False) -> tuple[ForecastTask, Any]:

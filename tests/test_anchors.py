@@ -12,19 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-import recast.anchors
-from recast.anchors.anchor import Anchor
-from recast.anchors.last import LastAnchor
-from recast.anchors.linear import LinearAnchor
-from recast.anchors.none import NoAnchor
-from recast.cells.gru import GRU
+import recast.nn.anchors
 from recast.errors import ConfigurationError
-from recast.heads.point import Point
-from recast.models.encoder_decoder import EncoderDecoder
-from recast.schedules.never import Never
+from recast.nn.anchors.anchor import Anchor
+from recast.nn.anchors.last import LastAnchor
+from recast.nn.anchors.linear import LinearAnchor
+from recast.nn.anchors.none import NoAnchor
+from recast.nn.cells.gru import GRU
+from recast.nn.heads.point import Point
+from recast.nn.models.encoder_decoder import EncoderDecoder
+from recast.nn.schedules.never import Never
 from recast.types import Progress
 
-ANCHORS = concrete_classes(recast.anchors, Anchor)
+ANCHORS = concrete_classes(recast.nn.anchors, Anchor)
 every_anchor = pytest.mark.parametrize("anchor_class", ANCHORS, ids=lambda value: value.__name__)
 shared_or_not = pytest.mark.parametrize("shared", [True, False], ids=["shared", "own"])
 TARGETS, LEADS = 2, 3

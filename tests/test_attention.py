@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-import recast.attention
-from recast.attention.attention import Attention
-from recast.attention.luong import Luong
-from recast.attention.none import NoAttention
+import recast.nn.attention
 from recast.errors import ConfigurationError
+from recast.nn.attention.attention import Attention
+from recast.nn.attention.luong import Luong
+from recast.nn.attention.none import NoAttention
 
-ATTENTIONS = concrete_classes(recast.attention, Attention)
+ATTENTIONS = concrete_classes(recast.nn.attention, Attention)
 SCORES = ("dot", "general", "concat")
 every_attention = pytest.mark.parametrize("attention_class", ATTENTIONS, ids=lambda value: value.__name__)
 every_score = pytest.mark.parametrize("score", SCORES)

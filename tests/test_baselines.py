@@ -6,14 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge as SklearnRidge
 
-from recast.baselines.baseline import Baseline, History
-from recast.baselines.drift import Drift
-from recast.baselines.last_value import LastValue
-from recast.baselines.mean import Mean
-from recast.baselines.ridge import Ridge
-from recast.baselines.seasonal import Seasonal
-from recast.baselines.window_products import window_products
 from recast.errors import ConfigurationError, DataError, RecastError
+from recast.scoring.baselines.baseline import Baseline, History
+from recast.scoring.baselines.drift import Drift
+from recast.scoring.baselines.last_value import LastValue
+from recast.scoring.baselines.mean import Mean
+from recast.scoring.baselines.ridge import Ridge
+from recast.scoring.baselines.seasonal import Seasonal
+from recast.scoring.baselines.window_products import window_products
 from recast.types import Origins
 
 CONTEXT, HORIZON = 6, 4

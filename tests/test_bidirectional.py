@@ -8,16 +8,16 @@ import torch
 from synthetic import batch_of, spec_of
 from torch import Tensor, nn
 
-from recast.cells.cell import Cell
-from recast.cells.gru import GRU
-from recast.cells.lstm import LSTM
-from recast.cells.rnn import RNN
 from recast.errors import ConfigurationError
-from recast.heads.point import Point
-from recast.models import bidirectional_encoder
-from recast.models.bidirectional_encoder import BidirectionalEncoder
-from recast.models.encoder_decoder import EncoderDecoder
-from recast.schedules.never import Never
+from recast.nn.cells.cell import Cell
+from recast.nn.cells.gru import GRU
+from recast.nn.cells.lstm import LSTM
+from recast.nn.cells.rnn import RNN
+from recast.nn.heads.point import Point
+from recast.nn.models import bidirectional_encoder
+from recast.nn.models.bidirectional_encoder import BidirectionalEncoder
+from recast.nn.models.encoder_decoder import EncoderDecoder
+from recast.nn.schedules.never import Never
 
 TWINS = [
     pytest.param(RNN, nn.RNN, id="RNN"),

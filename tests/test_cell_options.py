@@ -10,20 +10,20 @@ from scipy.stats import kstest
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from recast.cells.cell import Cell
-from recast.cells.gru import GRU
-from recast.cells.initialise import chrono_bias
-from recast.cells.layer_norm_gru import LayerNormGRU
-from recast.cells.layer_norm_lstm import LayerNormLSTM
-from recast.cells.layer_norm_rnn import LayerNormRNN
-from recast.cells.lstm import LSTM
-from recast.cells.rnn import RNN
-from recast.configure import run_folder
-from recast.configure.build import build
-from recast.configure.check import check
-from recast.configure.compose import compose
-from recast.configure.options import TrainOptions
 from recast.errors import ConfigurationError
+from recast.nn.cells.cell import Cell
+from recast.nn.cells.gru import GRU
+from recast.nn.cells.initialise import chrono_bias
+from recast.nn.cells.layer_norm_gru import LayerNormGRU
+from recast.nn.cells.layer_norm_lstm import LayerNormLSTM
+from recast.nn.cells.layer_norm_rnn import LayerNormRNN
+from recast.nn.cells.lstm import LSTM
+from recast.nn.cells.rnn import RNN
+from recast.runs.configure import run_folder
+from recast.runs.configure.build import build
+from recast.runs.configure.check import check
+from recast.runs.configure.compose import compose
+from recast.runs.configure.options import TrainOptions
 
 TORCH_CELLS = [RNN, GRU, LSTM]
 LAYER_NORM_CELLS = [LayerNormRNN, LayerNormGRU, LayerNormLSTM]

@@ -10,22 +10,22 @@ from hypothesis import strategies as st
 from scipy.special import expit
 from torch import nn
 
-from recast.cells.cell import Cell
-from recast.cells.dilated import Dilated, DilatedState
-from recast.cells.gru import GRU
-from recast.cells.lstm import LSTM
-from recast.cells.min_gru import MinGRU
-from recast.cells.min_lstm import MinLSTM
-from recast.cells.output_to_hidden import OutputToHidden
-from recast.cells.output_to_output import OutputToOutput
-from recast.cells.rnn import RNN
-from recast.cells.scan import scan
-from recast.configure import run_folder
-from recast.configure.build import build
-from recast.configure.check import check
-from recast.configure.compose import compose
-from recast.configure.options import TrainOptions
 from recast.errors import ConfigurationError
+from recast.nn.cells.cell import Cell
+from recast.nn.cells.dilated import Dilated, DilatedState
+from recast.nn.cells.gru import GRU
+from recast.nn.cells.lstm import LSTM
+from recast.nn.cells.min_gru import MinGRU
+from recast.nn.cells.min_lstm import MinLSTM
+from recast.nn.cells.output_to_hidden import OutputToHidden
+from recast.nn.cells.output_to_output import OutputToOutput
+from recast.nn.cells.rnn import RNN
+from recast.nn.cells.scan import scan
+from recast.runs.configure import run_folder
+from recast.runs.configure.build import build
+from recast.runs.configure.check import check
+from recast.runs.configure.compose import compose
+from recast.runs.configure.options import TrainOptions
 
 FUNCTIONS = {"tanh": np.tanh, "relu": lambda v: np.maximum(v, 0), "linear": lambda v: v}
 

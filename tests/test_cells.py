@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from scipy.special import expit
 from torch import Tensor, nn
 
-import recast.cells
-from recast.cells.cell import Cell, CellState
-from recast.cells.gru import GRU
-from recast.cells.lstm import LSTM
-from recast.cells.rnn import RNN
+import recast.nn.cells
 from recast.errors import ConfigurationError
+from recast.nn.cells.cell import Cell, CellState
+from recast.nn.cells.gru import GRU
+from recast.nn.cells.lstm import LSTM
+from recast.nn.cells.rnn import RNN
 from recast.options import option_hints
 
-CELLS = concrete_classes(recast.cells, Cell)
+CELLS = concrete_classes(recast.nn.cells, Cell)
 every_cell = pytest.mark.parametrize("cell_class", CELLS, ids=lambda value: value.__name__)
 sizes = st.fixed_dictionaries(
     {

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from recast.checkpoints.checkpoint import FORMAT, restore
 from recast.errors import CheckpointError
+from recast.runs.checkpoints.checkpoint import FORMAT, restore
 
 
 @pytest.fixture(scope="session")
@@ -139,13 +139,13 @@ TARGETS = (
     "lightning.pytorch.Trainer",
     "recast.cli.train.main",
     "recast.cli.application.application",
-    "recast.checkpoints.checkpoint.restore",
-    "recast.checkpoints.checkpoint.torch.load",
-    "recast.files.write_text",
+    "recast.runs.checkpoints.checkpoint.restore",
+    "recast.runs.checkpoints.checkpoint.torch.load",
+    "recast.system.files.write_text",
     "recast.runs.provenance.subprocess.Popen",
     "recast..os.system",
     "recast.../../etc/passwd",
-    "recast.cells.gru.GRU.__init__",
+    "recast.nn.cells.gru.GRU.__init__",
     "recast.__class__",
     "",
     "recast",

@@ -15,20 +15,20 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 from ts_files import write_turning
 
-import recast.cells
-from recast.cells.cell import Cell
-from recast.cells.gru import GRU
-from recast.cells.lstm import LSTM
-from recast.cells.rnn import RNN
-from recast.cells.torch_cell import TorchCell
-from recast.classification_task import ClassificationTask
+import recast.nn.cells
+from recast.data.panel import Column, columns_of
+from recast.data.sequence_datamodule import SequenceDataModule
+from recast.data.sources.ts_file import TsSource
+from recast.data.spec import PanelSpec
 from recast.errors import ConfigurationError, NonFiniteLossError
-from recast.learning_rates.one_cycle import OneCycle
-from recast.models.classifier import Classifier
-from recast.panel import Column, columns_of
-from recast.sequence_datamodule import SequenceDataModule
-from recast.series.ts_file import TsSource
-from recast.spec import PanelSpec
+from recast.nn.cells.cell import Cell
+from recast.nn.cells.gru import GRU
+from recast.nn.cells.lstm import LSTM
+from recast.nn.cells.rnn import RNN
+from recast.nn.cells.torch_cell import TorchCell
+from recast.nn.models.classifier import Classifier
+from recast.training.classification_task import ClassificationTask
+from recast.training.learning_rates.one_cycle import OneCycle
 from recast.types import Batch
 
 CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
@@ -147,7 +147,9 @@ def test_the_mean_is_that_over_the_steps():
         torch.testing.assert_close(model(batch)[row], model.linear(outputs.mean(1))[0])
 
 
-EVERY_CELL = [found for found in concrete_classes(recast.cells, Cell) if found.__module__ != "recast.cells.torch_cell"]
+EVERY_CELL = [
+    found for found in concrete_classes(recast.nn.cells, Cell) if found.__module__ != "recast.nn.cells.torch_cell"
+]
 
 
 @pytest.mark.parametrize("cell", EVERY_CELL, ids=lambda cell: cell.__name__)
@@ -253,7 +255,7 @@ def test_the_loss_logged_is_the_cross_entropy_over_all_sequences(data):
 
 def test_smoothing_is_that_of_the_formula(data, monkeypatch):
     task = task_of(data, label_smoothing=0.3)
-    monkeypatch.setattr("recast.classification_task.is_due", lambda trainer: False)
+    monkeypatch.setattr("recast.training.classification_task.is_due", lambda trainer: False)
     task.trainer = trainer_of()
     (batch,) = list(data.loader("test"))
     logs = task.model(batch).log_softmax(1)

@@ -16,8 +16,8 @@ from PIL import Image
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 from ts_files import CLASSES, ts_text, turning, write_turning
 
-from recast.checkpoints.checkpoint import restore
 from recast.errors import CheckpointError
+from recast.runs.checkpoints.checkpoint import restore
 from recast.runs.forecaster import restore_forecaster
 
 VOWELS = Path(os.environ.get("RECAST_DATA_DIR", "data")) / "JapaneseVowels_TRAIN.ts"
@@ -346,7 +346,7 @@ def set_classes(names):
         (lambda content: content["recast"]["spec"].pop("masked"), "expected the fields"),
         (lambda content: content["recast"].update(spec=None), "expected the fields"),
         (
-            lambda content: content["recast"]["config"]["task"].update(_target_="recast.task.ForecastTask"),
+            lambda content: content["recast"]["config"]["task"].update(_target_="recast.training.task.ForecastTask"),
             "no such option",
         ),
         (

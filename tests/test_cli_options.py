@@ -21,7 +21,7 @@ def test_value_type_default_unit_and_meaning():
     text = options()
     for key, words in {
         "model.cell.hidden_size": ("=64 Number of hidden units.", "integer >= 1", "default: 64"),
-        "data.windows.context": ("=800", "integer >= 1 [steps]", "of recast.prepare.windows.Windows"),
+        "data.windows.context": ("=800", "integer >= 1 [steps]", "of recast.data.prepare.windows.Windows"),
         "model.dropout": ("=0.0", "number in [0, 1)", "default: 0.0"),
         "data.source.days": ("Length of the record.", "number > 0 [days]"),
         "model.coin": ("=step", "one of: step, sequence, batch"),

@@ -9,38 +9,38 @@ import pytest
 import yaml
 from finding import concrete_classes
 
-import recast.anchors
-import recast.attention
-import recast.baselines
-import recast.cells
-import recast.heads
-import recast.learning_rates
-import recast.metrics
-import recast.models
-import recast.prepare
-import recast.schedules
-import recast.series
+import recast.data.prepare
+import recast.data.sources
+import recast.nn.anchors
+import recast.nn.attention
+import recast.nn.cells
+import recast.nn.heads
+import recast.nn.models
+import recast.nn.schedules
+import recast.scoring.baselines
+import recast.scoring.metrics
+import recast.training.learning_rates
 from hydra_plugins import recast_plugins
-from recast.anchors.anchor import Anchor
-from recast.attention.attention import Attention
-from recast.cells.cell import Cell
-from recast.configure import run_folder
-from recast.configure.build import build
-from recast.configure.check import check
-from recast.configure.compose import compose, conf_folder
-from recast.configure.options import EvaluateOptions, ForecastOptions, GradientOptions, Paths, TrainOptions
-from recast.configure.signature import REQUIRED, options_of
-from recast.configure.targets import resolve
-from recast.heads.head import Head
-from recast.learning_rates.learning_rate import LearningRate
-from recast.prepare.grid import Grid
-from recast.prepare.regime import Regime
-from recast.prepare.scale import Scaler
-from recast.prepare.split import Split
+from recast.data.prepare.grid import Grid
+from recast.data.prepare.regime import Regime
+from recast.data.prepare.scale import Scaler
+from recast.data.prepare.split import Split
+from recast.nn.anchors.anchor import Anchor
+from recast.nn.attention.attention import Attention
+from recast.nn.cells.cell import Cell
+from recast.nn.heads.head import Head
+from recast.nn.schedules.schedule import Schedule
+from recast.runs.configure import run_folder
+from recast.runs.configure.build import build
+from recast.runs.configure.check import check
+from recast.runs.configure.compose import compose, conf_folder
+from recast.runs.configure.options import EvaluateOptions, ForecastOptions, GradientOptions, Paths, TrainOptions
+from recast.runs.configure.signature import REQUIRED, options_of
+from recast.runs.configure.targets import resolve
 from recast.runs.fit import run
-from recast.schedules.schedule import Schedule
-from recast.tasks.find import plugs
-from recast.training_task import TrainingTask
+from recast.runs.tasks.find import plugs
+from recast.training.learning_rates.learning_rate import LearningRate
+from recast.training.training_task import TrainingTask
 
 CONF = conf_folder()
 COMMANDS = {
@@ -64,20 +64,20 @@ GROUPS = sorted(
 CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 
 PARTS = {
-    "baselines": (recast.baselines, tuple(plug.baseline for plug in plugs())),
-    "data": (recast.series, tuple(options_of(plug.data)["source"].hint for plug in plugs())),
-    "data/grid": (recast.prepare, Grid),
-    "data/regime": (recast.prepare, Regime),
-    "data/scaler": (recast.prepare, Scaler),
-    "data/split": (recast.prepare, Split),
-    "learning_rate": (recast.learning_rates, LearningRate),
-    "metrics": (recast.metrics, tuple(plug.metric for plug in plugs())),
-    "model": (recast.models, tuple(plug.model for plug in plugs())),
-    "model/anchor": (recast.anchors, Anchor),
-    "model/attention": (recast.attention, Attention),
-    "model/cell": (recast.cells, Cell),
-    "model/head": (recast.heads, Head),
-    "model/schedule": (recast.schedules, Schedule),
+    "baselines": (recast.scoring.baselines, tuple(plug.baseline for plug in plugs())),
+    "data": (recast.data.sources, tuple(options_of(plug.data)["source"].hint for plug in plugs())),
+    "data/grid": (recast.data.prepare, Grid),
+    "data/regime": (recast.data.prepare, Regime),
+    "data/scaler": (recast.data.prepare, Scaler),
+    "data/split": (recast.data.prepare, Split),
+    "learning_rate": (recast.training.learning_rates, LearningRate),
+    "metrics": (recast.scoring.metrics, tuple(plug.metric for plug in plugs())),
+    "model": (recast.nn.models, tuple(plug.model for plug in plugs())),
+    "model/anchor": (recast.nn.anchors, Anchor),
+    "model/attention": (recast.nn.attention, Attention),
+    "model/cell": (recast.nn.cells, Cell),
+    "model/head": (recast.nn.heads, Head),
+    "model/schedule": (recast.nn.schedules, Schedule),
 }
 """The classes that each group chooses from."""
 

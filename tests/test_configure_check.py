@@ -20,12 +20,11 @@ from torch import nn
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, StepLR
 
-from recast.configure.build import build
-from recast.configure.check import check
-from recast.configure.signature import REQUIRED, Option, options_of
-from recast.configure.targets import ALLOWED, resolve
-from recast.configure.wording import suggestion, type_text, value_text
+from recast.data.panel import columns_of
+from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError
+from recast.nn.schedules.linear import Linear
+from recast.nn.schedules.schedule import Schedule
 from recast.options import (
     Fraction,
     NonNegativeInt,
@@ -34,10 +33,11 @@ from recast.options import (
     Probability,
     checked,
 )
-from recast.panel import columns_of
-from recast.schedules.linear import Linear
-from recast.schedules.schedule import Schedule
-from recast.spec import SeriesSpec
+from recast.runs.configure.build import build
+from recast.runs.configure.check import check
+from recast.runs.configure.signature import REQUIRED, Option, options_of
+from recast.runs.configure.targets import ALLOWED, resolve
+from recast.runs.configure.wording import suggestion, type_text, value_text
 
 HERE = __name__
 FirstWord = Literal["a"]
@@ -321,11 +321,11 @@ class ModelOnly:
 
 def encoder_decoder(**options):
     return {
-        "_target_": "recast.models.encoder_decoder.EncoderDecoder",
+        "_target_": "recast.nn.models.encoder_decoder.EncoderDecoder",
         "_partial_": True,
-        "cell": {"_target_": "recast.cells.gru.GRU", "_partial_": True, "hidden_size": 4},
-        "head": {"_target_": "recast.heads.point.Point"},
-        "schedule": {"_target_": "recast.schedules.linear.Linear", "start": 1.0, "end": 0.0},
+        "cell": {"_target_": "recast.nn.cells.gru.GRU", "_partial_": True, "hidden_size": 4},
+        "head": {"_target_": "recast.nn.heads.point.Point"},
+        "schedule": {"_target_": "recast.nn.schedules.linear.Linear", "start": 1.0, "end": 0.0},
         **options,
     }
 
@@ -347,37 +347,37 @@ def test_encoder_decoder_is_checked_and_built():
 
 
 def test_problems_of_an_encoder_decoder():
-    swapped = {"_target_": "recast.heads.point.Point"}
+    swapped = {"_target_": "recast.nn.heads.point.Point"}
     node = encoder_decoder(schedule=swapped, dropout=1.0, coin="toss", laers=1)
     assert problems({"model": node}, ModelOnly) == [
-        "model.schedule._target_=recast.heads.point.Point: expected a Schedule",
+        "model.schedule._target_=recast.nn.heads.point.Point: expected a Schedule",
         "model.dropout=1.0: input should be less than 1",
         "model.coin=toss: input should be 'step', 'sequence' or 'batch'",
         (
-            "model.laers: no such option of recast.models.encoder_decoder.EncoderDecoder; did you mean layers? It has: "
-            "spec, cell, head, schedule, layers, dropout, anchor, attention, bidirectional, tied, feedback, "
+            "model.laers: no such option of recast.nn.models.encoder_decoder.EncoderDecoder; did you mean layers? "
+            "It has: spec, cell, head, schedule, layers, dropout, anchor, attention, bidirectional, tied, feedback, "
             "detach_feedback, coin"
         ),
     ]
 
 
 def test_real_parts():
-    good = {"schedule": {"_target_": "recast.schedules.linear.Linear", "start": 1.0, "end": 0.0}}
+    good = {"schedule": {"_target_": "recast.nn.schedules.linear.Linear", "start": 1.0, "end": 0.0}}
     check(good, ModelOnly)
-    bad = {"schedule": {"_target_": "recast.schedules.linear.Linear", "start": 1.5, "strat": 0.0}}
+    bad = {"schedule": {"_target_": "recast.nn.schedules.linear.Linear", "start": 1.5, "strat": 0.0}}
     with pytest.raises(ConfigurationError) as caught:
         check(bad, ModelOnly)
     assert str(caught.value).splitlines() == [
         "schedule.start=1.5: input should be less than or equal to 1",
         (
-            "schedule.strat: no such option of recast.schedules.linear.Linear; did you mean start? "
+            "schedule.strat: no such option of recast.nn.schedules.linear.Linear; did you mean start? "
             "It has: by, over, start, end"
         ),
     ]
     with pytest.raises(ConfigurationError, match=r"^schedule\._target_=recast\.heads\.point\.Point: expected a Sched"):
-        check({"schedule": {"_target_": "recast.heads.point.Point"}}, ModelOnly)
+        check({"schedule": {"_target_": "recast.nn.heads.point.Point"}}, ModelOnly)
     with pytest.raises(ConfigurationError, match="is abstract"):
-        check({"schedule": {"_target_": "recast.schedules.schedule.Schedule"}}, ModelOnly)
+        check({"schedule": {"_target_": "recast.nn.schedules.schedule.Schedule"}}, ModelOnly)
 
 
 @dataclass(kw_only=True)
@@ -507,7 +507,7 @@ HOSTILE = [
     "recast/errors.RecastError",
     "recast.errors.RecastError ",
     "recast.errors:RecastError",
-    "recast.task.torch.load",
+    "recast.training.task.torch.load",
     "torch.optim.adam.torch.load",
     "torch.optim.Tensor",
     "torch.optim.optimizer.Tensor",
@@ -539,7 +539,7 @@ def test_hostile_path_is_refused(path, monkeypatch):
     with pytest.raises(ConfigurationError):
         build(node)
     with pytest.raises(ConfigurationError):
-        build({"_target_": "recast.schedules.linear.Linear", "start": {"a": [node]}})
+        build({"_target_": "recast.nn.schedules.linear.Linear", "start": {"a": [node]}})
 
 
 @pytest.fixture
@@ -583,7 +583,7 @@ def test_any_text_gives_a_class_or_the_error(path):
 @pytest.mark.parametrize(
     ("path", "name"),
     [
-        ("recast.schedules.linear.Linear", "recast.schedules.linear.Linear"),
+        ("recast.nn.schedules.linear.Linear", "recast.nn.schedules.linear.Linear"),
         ("torch.optim.Adam", "torch.optim.adam.Adam"),
         ("torch.optim.lr_scheduler.StepLR", "torch.optim.lr_scheduler.StepLR"),
         ("lightning.pytorch.Trainer", "lightning.pytorch.trainer.trainer.Trainer"),
@@ -600,12 +600,12 @@ def test_allowed_class_is_found(path, name):
     ("path", "message"),
     [
         (
-            "recast.schedules.linear.Liner",
-            "recast.schedules.linear has no class Liner; did you mean Linear? It has: Linear",
+            "recast.nn.schedules.linear.Liner",
+            "recast.nn.schedules.linear has no class Liner; did you mean Linear? It has: Linear",
         ),
-        ("recast.schedules.liner.Linear", "recast.schedules has no module liner; did you mean linear? It has: "),
+        ("recast.nn.schedules.liner.Linear", "recast.nn.schedules has no module liner; did you mean linear? It has: "),
         ("recast.schedule.linear.Linear", "recast has no module schedule; did you mean schedules? It has: "),
-        ("recast.schedules.Linear", "recast.schedules has no class Linear; did you mean linear? It has: "),
+        ("recast.nn.schedules.Linear", "recast.nn.schedules has no class Linear; did you mean linear? It has: "),
         ("torch.optim.adam", "torch.optim has no class adam; did you mean Adam? It has: "),
         ("recast.errors.deep.Error", "recast.errors has no module deep; it has none"),
         ("os.system", "os.system may not be named in a configuration; allowed: recast.*, torch.optim.*, "),
@@ -692,7 +692,7 @@ def test_build_of_other_libraries():
     stop = build({"_target_": "lightning.pytorch.callbacks.EarlyStopping", "monitor": "x"})
     assert isinstance(stop, EarlyStopping)
     assert isinstance(build({"_target_": "lightning.pytorch.loggers.CSVLogger", "save_dir": "x"}), CSVLogger)
-    assert isinstance(build({"_target_": "recast.schedules.linear.Linear"}), Linear)
+    assert isinstance(build({"_target_": "recast.nn.schedules.linear.Linear"}), Linear)
 
 
 # --- words

@@ -29,27 +29,27 @@ from test_stateful import lanes_of, ranges_of
 from torch.nn import functional
 from ts_files import write_turning
 
-from recast import processes
-from recast.anchors.linear import LinearAnchor
-from recast.attention.luong import Luong
-from recast.callbacks.last_checkpoint import last_checkpoint_path
-from recast.cells.gru import GRU
-from recast.classification_task import ClassificationTask
+from recast.data.prepare.order import Order
+from recast.data.prepare.sequence_loader import SequenceLoader
+from recast.data.prepare.sequences import prepare_unseen
 from recast.errors import ConfigurationError, DataError, NonFiniteLossError, StoppedBySignalError
-from recast.heads.gaussian import Gaussian
-from recast.models.coins import Coins
-from recast.models.draws import Draws
-from recast.models.encoder_decoder import EncoderDecoder
-from recast.models.model import ForecastModel
-from recast.models.segment import Segment
-from recast.prepare.order import Order
-from recast.prepare.sequence_loader import SequenceLoader
-from recast.prepare.sequences import prepare_unseen
+from recast.nn.anchors.linear import LinearAnchor
+from recast.nn.attention.luong import Luong
+from recast.nn.cells.gru import GRU
+from recast.nn.heads.gaussian import Gaussian
+from recast.nn.models.coins import Coins
+from recast.nn.models.draws import Draws
+from recast.nn.models.encoder_decoder import EncoderDecoder
+from recast.nn.models.model import ForecastModel
+from recast.nn.models.segment import Segment
+from recast.nn.schedules.always import Always
+from recast.nn.schedules.linear import Linear
+from recast.nn.schedules.never import Never
 from recast.runs.trainer import check_strategy
-from recast.schedules.always import Always
-from recast.schedules.linear import Linear
-from recast.schedules.never import Never
-from recast.task import ForecastTask
+from recast.system import processes
+from recast.training.callbacks.last_checkpoint import last_checkpoint_path
+from recast.training.classification_task import ClassificationTask
+from recast.training.task import ForecastTask
 from recast.types import Batch, Share
 
 counts = st.integers(1, 40)

@@ -24,7 +24,7 @@ def found():
 
 def written(name: str) -> list[float]:
     """Numbers of a constant as they are written; in use they are rounded to single precision."""
-    path = Path(recast.__file__).parent / "recurrence" / "compiled" / "activations.py"
+    path = Path(recast.__file__).parent / "nn" / "recurrence" / "compiled" / "activations.py"
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
             constants = [part.value for part in ast.walk(node.value) if isinstance(part, ast.Constant)]

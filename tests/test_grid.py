@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recast.data.panel import Panel, columns_of
+from recast.data.prepare.future import future_times
+from recast.data.prepare.grid import ErrorGrid, InterpolateGrid, MaskGrid, RowsGrid, SplitGrid
+from recast.data.prepare.lattice import find_lattice, is_regular
+from recast.data.sources.sea_level import SeaLevelSource
+from recast.data.sources.sines import TwoSines
 from recast.errors import ConfigurationError, DataError
-from recast.panel import Panel, columns_of
-from recast.prepare.future import future_times
-from recast.prepare.grid import ErrorGrid, InterpolateGrid, MaskGrid, RowsGrid, SplitGrid
-from recast.prepare.lattice import find_lattice, is_regular
-from recast.series.sea_level import SeaLevelSource
-from recast.series.sines import TwoSines
 
 MINUTE = np.timedelta64(60, "s").astype("timedelta64[ns]")
 POLICIES = [ErrorGrid(), SplitGrid(), InterpolateGrid(max_steps=2), MaskGrid(max_steps=2), MaskGrid(), RowsGrid()]

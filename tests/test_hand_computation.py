@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import nn
 
-from recast.cells.cell import Cell
-from recast.cells.rnn import RNN
+from recast.nn.cells.cell import Cell
+from recast.nn.cells.rnn import RNN
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "hand_computation.py"
 INPUTS = torch.tensor([[1.0] * 5, [2.0] * 5, [3.0] * 5])

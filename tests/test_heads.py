@@ -13,15 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-import recast.heads
+import recast.nn.heads
 from recast.errors import ConfigurationError
-from recast.heads.gaussian import Gaussian
-from recast.heads.head import Head
-from recast.heads.point import Point
-from recast.heads.quantile import Quantile
+from recast.nn.heads.gaussian import Gaussian
+from recast.nn.heads.head import Head
+from recast.nn.heads.point import Point
+from recast.nn.heads.quantile import Quantile
 from recast.options import LEVELS
 
-CLASSES = concrete_classes(recast.heads, Head)
+CLASSES = concrete_classes(recast.nn.heads, Head)
 HEADS = [
     *(pytest.param(head_class(), id=head_class.__name__) for head_class in CLASSES),
     pytest.param(Point(loss="mae"), id="Point mae"),

@@ -9,21 +9,21 @@ from synthetic import LEVELS, batch_of, with_weights
 from test_model_forms import HALFWAY, HORIZON, MODELS, TARGETS, model_of
 from torch import Tensor
 
-from recast.cells.gru import GRU
+from recast.data.panel import Column, columns_of
+from recast.data.spec import PanelSpec
 from recast.errors import ConfigurationError
-from recast.heads.point import Point
-from recast.models.classifier import Classifier
-from recast.models.encoder_decoder import EncoderDecoder
-from recast.models.history import held_history
-from recast.models.inputs import Inputs
-from recast.models.model import ForecastModel
-from recast.models.origins import seen_from_origins
-from recast.models.segment import Segment
-from recast.panel import Column, columns_of
-from recast.recurrence.engine import Engine, using
-from recast.schedules.constant import Constant
-from recast.schedules.never import Never
-from recast.spec import PanelSpec
+from recast.nn.cells.gru import GRU
+from recast.nn.heads.point import Point
+from recast.nn.models.classifier import Classifier
+from recast.nn.models.encoder_decoder import EncoderDecoder
+from recast.nn.models.history import held_history
+from recast.nn.models.inputs import Inputs
+from recast.nn.models.model import ForecastModel
+from recast.nn.models.origins import seen_from_origins
+from recast.nn.models.segment import Segment
+from recast.nn.recurrence.engine import Engine, using
+from recast.nn.schedules.constant import Constant
+from recast.nn.schedules.never import Never
 from recast.types import Batch
 
 CONTEXT = 10

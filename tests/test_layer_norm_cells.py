@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from scipy.special import expit
 from torch import nn
 
-from recast.cells.cell import Cell
-from recast.cells.layer_norm_gru import LayerNormGRU
-from recast.cells.layer_norm_lstm import LayerNormLSTM
-from recast.cells.layer_norm_rnn import LayerNormRNN
 from recast.errors import ConfigurationError
+from recast.nn.cells.cell import Cell
+from recast.nn.cells.layer_norm_gru import LayerNormGRU
+from recast.nn.cells.layer_norm_lstm import LayerNormLSTM
+from recast.nn.cells.layer_norm_rnn import LayerNormRNN
 
 CELLS = [LayerNormRNN, LayerNormGRU, LayerNormLSTM]
 every_cell = pytest.mark.parametrize("cell_class", CELLS)

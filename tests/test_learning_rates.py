@@ -11,20 +11,20 @@ from finding import concrete_classes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import recast.learning_rates
-from recast.cells.rnn import RNN
-from recast.datamodule import ForecastDataModule
+import recast.training.learning_rates
+from recast.data.datamodule import ForecastDataModule
 from recast.errors import ConfigurationError
-from recast.heads.point import Point
-from recast.learning_rates.cosine import Cosine
-from recast.learning_rates.learning_rate import LearningRate
-from recast.learning_rates.one_cycle import OneCycle
-from recast.learning_rates.plateau import Plateau
-from recast.models.encoder_decoder import EncoderDecoder
-from recast.schedules.never import Never
-from recast.task import ForecastTask
+from recast.nn.cells.rnn import RNN
+from recast.nn.heads.point import Point
+from recast.nn.models.encoder_decoder import EncoderDecoder
+from recast.nn.schedules.never import Never
+from recast.training.learning_rates.cosine import Cosine
+from recast.training.learning_rates.learning_rate import LearningRate
+from recast.training.learning_rates.one_cycle import OneCycle
+from recast.training.learning_rates.plateau import Plateau
+from recast.training.task import ForecastTask
 
-CLASSES = concrete_classes(recast.learning_rates, LearningRate)
+CLASSES = concrete_classes(recast.training.learning_rates, LearningRate)
 STEPS = 40
 
 
@@ -79,7 +79,7 @@ def trained(learning_rate: LearningRate | None, *, lr: float = 0.1, **trainer) -
 
 def test_classes_are_found():
     assert set(CLASSES) == {Cosine, OneCycle, Plateau}
-    assert importlib.import_module("recast.learning_rates.cosine").Cosine is Cosine
+    assert importlib.import_module("recast.training.learning_rates.cosine").Cosine is Cosine
 
 
 def test_one_cycle_rises_to_the_peak_and_falls_to_almost_nothing():

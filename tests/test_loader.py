@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from synthetic import storage_of
 from torch.utils.data import DataLoader, Dataset
 
-from recast.prepare.loader import WindowLoader
+from recast.data.prepare.loader import WindowLoader
 
 
 def loader_of(windows: int, batch_size: int, **options) -> WindowLoader:
@@ -134,10 +134,10 @@ MEMORY = """
     import json, resource
     import numpy as np
     import torch
-    from recast.panel import Panel, columns_of
-    from recast.prepare.loader import WindowLoader
-    from recast.prepare.storage import stored
-    from recast.spec import SeriesSpec
+    from recast.data.panel import Panel, columns_of
+    from recast.data.prepare.loader import WindowLoader
+    from recast.data.prepare.storage import stored
+    from recast.data.spec import SeriesSpec
 
     columns = columns_of(targets=["a"])
     spec = SeriesSpec(columns=columns, offset=(0.0,), scale=(1.0,), step="h", context=800, horizon=100,

@@ -22,40 +22,40 @@ from matplotlib.collections import FillBetweenPolyCollection
 from test_figures import assert_readable
 from torch import Tensor, nn
 
-import recast.cells
-import recast.models
-from recast.anchors.none import NoAnchor
-from recast.callbacks.memory import MemoryCurves
-from recast.cells.cell import Cell
-from recast.cells.gru import GRU
-from recast.cells.lstm import LSTM
-from recast.cells.rnn import RNN
+import recast.nn.cells
+import recast.nn.models
+from recast.data.panel import columns_of
+from recast.data.prepare.windows import Windows
+from recast.data.sources.autoregressive import AR2
+from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError, DataError
 from recast.figures.memory import FLOOR, MemoryPanel, memory_sheet
-from recast.heads.gaussian import Gaussian
-from recast.heads.point import Point
-from recast.memory.decay import decay_rate, time_constant
-from recast.memory.jacobian import spectrum, state_jacobian
-from recast.memory.memory import LayerMemory, measure
-from recast.memory.picture import layer_name, picture
-from recast.memory.trace import traced
-from recast.models.direct import Direct
-from recast.models.encoder_decoder import EncoderDecoder
-from recast.models.model import ForecastModel
-from recast.models.segment import Segment
-from recast.models.vector_to_sequence import VectorToSequence
+from recast.nn.anchors.none import NoAnchor
+from recast.nn.cells.cell import Cell
+from recast.nn.cells.gru import GRU
+from recast.nn.cells.lstm import LSTM
+from recast.nn.cells.rnn import RNN
+from recast.nn.heads.gaussian import Gaussian
+from recast.nn.heads.point import Point
+from recast.nn.models.direct import Direct
+from recast.nn.models.encoder_decoder import EncoderDecoder
+from recast.nn.models.model import ForecastModel
+from recast.nn.models.segment import Segment
+from recast.nn.models.vector_to_sequence import VectorToSequence
+from recast.nn.schedules.never import Never
 from recast.options import option_hints
-from recast.panel import columns_of
-from recast.prepare.windows import Windows
-from recast.schedules.never import Never
-from recast.series.autoregressive import AR2
-from recast.spec import SeriesSpec
-from recast.task import ForecastTask
+from recast.training.callbacks.memory import MemoryCurves
+from recast.training.memory.decay import decay_rate, time_constant
+from recast.training.memory.jacobian import spectrum, state_jacobian
+from recast.training.memory.memory import LayerMemory, measure
+from recast.training.memory.picture import layer_name, picture
+from recast.training.memory.trace import traced
+from recast.training.task import ForecastTask
 from recast.types import Batch
 
 CONTEXT, HORIZON = 6, 4
-MODELS = [model for model in concrete_classes(recast.models, ForecastModel) if model is not VectorToSequence]
-CELLS = concrete_classes(recast.cells, Cell)
+MODELS = [model for model in concrete_classes(recast.nn.models, ForecastModel) if model is not VectorToSequence]
+CELLS = concrete_classes(recast.nn.cells, Cell)
 every_model = pytest.mark.parametrize("model_class", MODELS, ids=lambda value: value.__name__)
 every_cell = pytest.mark.parametrize("cell_class", CELLS, ids=lambda value: value.__name__)
 

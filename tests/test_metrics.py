@@ -21,22 +21,22 @@ from torchmetrics.functional.regression import (
     symmetric_mean_absolute_percentage_error,
 )
 
+from recast.data.panel import columns_of
+from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError
-from recast.metrics.coverage import Coverage
-from recast.metrics.crps import CRPS
-from recast.metrics.description import Description, of_pictures, ranking
-from recast.metrics.lead_metric import LeadMetric
-from recast.metrics.mae import MAE
-from recast.metrics.mase import MASE
-from recast.metrics.mse import MSE
-from recast.metrics.pinball import Pinball
-from recast.metrics.rmse import RMSE
-from recast.metrics.scaled_mse import ScaledMSE
-from recast.metrics.skill import skill
-from recast.metrics.smape import SMAPE
 from recast.options import LEVELS
-from recast.panel import columns_of
-from recast.spec import SeriesSpec
+from recast.scoring.metrics.coverage import Coverage
+from recast.scoring.metrics.crps import CRPS
+from recast.scoring.metrics.description import Description, of_pictures, ranking
+from recast.scoring.metrics.lead_metric import LeadMetric
+from recast.scoring.metrics.mae import MAE
+from recast.scoring.metrics.mase import MASE
+from recast.scoring.metrics.mse import MSE
+from recast.scoring.metrics.pinball import Pinball
+from recast.scoring.metrics.rmse import RMSE
+from recast.scoring.metrics.scaled_mse import ScaledMSE
+from recast.scoring.metrics.skill import skill
+from recast.scoring.metrics.smape import SMAPE
 from recast.types import Forecast
 
 HORIZON, TARGETS = 5, 2

@@ -15,32 +15,32 @@ from conftest import small_data
 from synthetic import batch_of, context_inputs, with_context, with_leaves, with_weights
 from torch import Tensor, nn
 
-from recast.anchors.last import LastAnchor
-from recast.anchors.linear import LinearAnchor
-from recast.anchors.none import NoAnchor
-from recast.cells.gru import GRU
-from recast.cells.lstm import LSTM
-from recast.cells.rnn import RNN
-from recast.configure import run_folder
-from recast.configure.build import build
-from recast.configure.compose import compose, conf_folder
-from recast.configure.targets import resolve
+from recast.data.prepare.windows import Windows
+from recast.data.sources.autoregressive import AR2
+from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError
-from recast.heads.gaussian import Gaussian
-from recast.heads.point import Point
-from recast.models.direct import Direct
-from recast.models.model import ForecastModel
-from recast.models.per_step import PerStep
-from recast.models.recursive import Recursive
-from recast.models.rolling import rolling
-from recast.models.vector_to_sequence import VectorToSequence
-from recast.prepare.windows import Windows
-from recast.recurrence.engine import Engine, using
-from recast.schedules.always import Always
-from recast.schedules.never import Never
-from recast.series.autoregressive import AR2
-from recast.spec import SeriesSpec
-from recast.task import ForecastTask
+from recast.nn.anchors.last import LastAnchor
+from recast.nn.anchors.linear import LinearAnchor
+from recast.nn.anchors.none import NoAnchor
+from recast.nn.cells.gru import GRU
+from recast.nn.cells.lstm import LSTM
+from recast.nn.cells.rnn import RNN
+from recast.nn.heads.gaussian import Gaussian
+from recast.nn.heads.point import Point
+from recast.nn.models.direct import Direct
+from recast.nn.models.model import ForecastModel
+from recast.nn.models.per_step import PerStep
+from recast.nn.models.recursive import Recursive
+from recast.nn.models.rolling import rolling
+from recast.nn.models.vector_to_sequence import VectorToSequence
+from recast.nn.recurrence.engine import Engine, using
+from recast.nn.schedules.always import Always
+from recast.nn.schedules.never import Never
+from recast.runs.configure import run_folder
+from recast.runs.configure.build import build
+from recast.runs.configure.compose import compose, conf_folder
+from recast.runs.configure.targets import resolve
+from recast.training.task import ForecastTask
 from recast.types import Batch, Progress
 
 GROUP = conf_folder() / "model"

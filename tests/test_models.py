@@ -16,32 +16,32 @@ from synthetic import batch_of, context_inputs, with_leaves, with_weights
 from torch import Tensor
 from torch.nn import functional
 
-from recast.anchors.last import LastAnchor
-from recast.anchors.none import NoAnchor
-from recast.attention.luong import Luong
-from recast.cells.gru import GRU
-from recast.cells.rnn import RNN
-from recast.configure import run_folder
-from recast.configure.build import build
-from recast.configure.compose import compose, conf_folder
-from recast.datamodule import ForecastDataModule
+from recast.data.datamodule import ForecastDataModule
+from recast.data.prepare.windows import Windows
+from recast.data.sources.autoregressive import AR2
+from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError
-from recast.heads.gaussian import Gaussian
-from recast.heads.point import Point
-from recast.learning_rates.one_cycle import OneCycle
-from recast.models import stack
-from recast.models.bidirectional_encoder import BidirectionalEncoder
-from recast.models.coins import Coins
-from recast.models.encoder_decoder import EncoderDecoder
-from recast.models.stack import Stack
-from recast.prepare.windows import Windows
-from recast.schedules.always import Always
-from recast.schedules.constant import Constant
-from recast.schedules.horizon_curriculum import HorizonCurriculum
-from recast.schedules.never import Never
-from recast.series.autoregressive import AR2
-from recast.spec import SeriesSpec
-from recast.task import ForecastTask
+from recast.nn.anchors.last import LastAnchor
+from recast.nn.anchors.none import NoAnchor
+from recast.nn.attention.luong import Luong
+from recast.nn.cells.gru import GRU
+from recast.nn.cells.rnn import RNN
+from recast.nn.heads.gaussian import Gaussian
+from recast.nn.heads.point import Point
+from recast.nn.models import stack
+from recast.nn.models.bidirectional_encoder import BidirectionalEncoder
+from recast.nn.models.coins import Coins
+from recast.nn.models.encoder_decoder import EncoderDecoder
+from recast.nn.models.stack import Stack
+from recast.nn.schedules.always import Always
+from recast.nn.schedules.constant import Constant
+from recast.nn.schedules.horizon_curriculum import HorizonCurriculum
+from recast.nn.schedules.never import Never
+from recast.runs.configure import run_folder
+from recast.runs.configure.build import build
+from recast.runs.configure.compose import compose, conf_folder
+from recast.training.learning_rates.one_cycle import OneCycle
+from recast.training.task import ForecastTask
 from recast.types import Batch, Progress
 
 CELLS = sorted(path.stem for path in (conf_folder() / "model" / "cell").glob("*.yaml"))

@@ -12,29 +12,29 @@ from synthetic import context_inputs, spec_of, storage_of
 from test_stateful import fit_briefly
 from torch import Tensor
 
-from recast.anchors.last import LastAnchor
-from recast.anchors.linear import LinearAnchor
-from recast.attention.luong import Luong
-from recast.cells.gru import GRU
-from recast.cells.lstm import LSTM
-from recast.cells.min_gru import MinGRU
-from recast.cells.rnn import RNN
+from recast.data.prepare.lanes import LaneLoader
+from recast.data.prepare.regime import MultiOrigin, StatefulLanes
+from recast.data.prepare.segments import SegmentLoader
+from recast.data.prepare.windows import Windows
+from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError
-from recast.heads.point import Point
-from recast.models.direct import Direct
-from recast.models.encoder_decoder import EncoderDecoder
-from recast.models.model import ForecastModel
-from recast.models.origins import seen_from_origins
-from recast.models.per_step import PerStep
-from recast.models.segment import Segment
-from recast.prepare.lanes import LaneLoader
-from recast.prepare.regime import MultiOrigin, StatefulLanes
-from recast.prepare.segments import SegmentLoader
-from recast.prepare.windows import Windows
-from recast.schedules.always import Always
-from recast.schedules.constant import Constant
-from recast.schedules.never import Never
-from recast.spec import SeriesSpec
+from recast.nn.anchors.last import LastAnchor
+from recast.nn.anchors.linear import LinearAnchor
+from recast.nn.attention.luong import Luong
+from recast.nn.cells.gru import GRU
+from recast.nn.cells.lstm import LSTM
+from recast.nn.cells.min_gru import MinGRU
+from recast.nn.cells.rnn import RNN
+from recast.nn.heads.point import Point
+from recast.nn.models.direct import Direct
+from recast.nn.models.encoder_decoder import EncoderDecoder
+from recast.nn.models.model import ForecastModel
+from recast.nn.models.origins import seen_from_origins
+from recast.nn.models.per_step import PerStep
+from recast.nn.models.segment import Segment
+from recast.nn.schedules.always import Always
+from recast.nn.schedules.constant import Constant
+from recast.nn.schedules.never import Never
 from recast.types import Batch, Progress
 
 START = Progress(step=0, total_steps=10, epoch=0, total_epochs=1)

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from recast.errors import ConfigurationError
-from recast.heads.point import Point
+from recast.nn.heads.point import Point
 from recast.options import (
     AnyFloat,
     Fraction,

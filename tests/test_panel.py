@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from panels import CLASSES, LEVELS, lengths_of_items, panel_of
 
-from recast.panel import Column, Panel, columns_of, joined
-from recast.series.fingerprint import fingerprint
+from recast.data.panel import Column, Panel, columns_of, joined
+from recast.data.sources.fingerprint import fingerprint
 
 
 def pieces_of(panel: Panel, item: int) -> list[tuple[list[list[float]], list[int]]]:

@@ -17,24 +17,24 @@ from commands import QUICK, metrics_of, run, scratch, shared_run, strict_json, t
 from conftest import small_data
 from synthetic import spec_of
 
-from recast.baselines.last_value import LastValue
-from recast.baselines.mean import Mean
-from recast.cells.gru import GRU
-from recast.datamodule import ForecastDataModule
-from recast.heads.gaussian import Gaussian
-from recast.heads.point import Point
-from recast.metrics.mae import MAE
-from recast.metrics.mse import MSE
-from recast.metrics.origin_errors import OriginErrors
-from recast.models.encoder_decoder import EncoderDecoder
-from recast.prepare.windows import Windows
+from recast.data.datamodule import ForecastDataModule
+from recast.data.prepare.windows import Windows
+from recast.data.sources.sines import TwoSines
+from recast.nn.cells.gru import GRU
+from recast.nn.heads.gaussian import Gaussian
+from recast.nn.heads.point import Point
+from recast.nn.models.encoder_decoder import EncoderDecoder
+from recast.nn.schedules.never import Never
 from recast.runs.per_origin import iso_stamps
 from recast.runs.ranked_forecasts import ranked_forecasts, ranks
 from recast.runs.results import Results
-from recast.schedules.never import Never
-from recast.series.sines import TwoSines
-from recast.task import ForecastTask
-from recast.tasks.forecast import ForecastPlug
+from recast.runs.tasks.forecast import ForecastPlug
+from recast.scoring.baselines.last_value import LastValue
+from recast.scoring.baselines.mean import Mean
+from recast.scoring.metrics.mae import MAE
+from recast.scoring.metrics.mse import MSE
+from recast.scoring.metrics.origin_errors import OriginErrors
+from recast.training.task import ForecastTask
 from recast.types import Forecast
 
 PLUG = ForecastPlug()
@@ -104,7 +104,7 @@ def test_windows_that_were_not_seen_have_no_error():
 PROCESS = """
 import sys
 import numpy as np, torch
-from recast.metrics.origin_errors import OriginErrors
+from recast.scoring.metrics.origin_errors import OriginErrors
 rank, folder, *shares = sys.argv[1:]
 torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=int(rank), world_size=2)
 errors = OriginErrors()

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recast.data.panel import Column, Panel, columns_of
+from recast.data.prepare.describe import align, aligned_known, check_columns
+from recast.data.prepare.grid import ErrorGrid, MaskGrid, RowsGrid
+from recast.data.prepare.prepare import Prepared, prepare
+from recast.data.prepare.scale import MinMax, NoScaling, Scaler, Standard
+from recast.data.prepare.split import FractionSplit, Parts, Split, TimeSplit
+from recast.data.prepare.storage import hours, periodic
+from recast.data.prepare.windows import Windows
+from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError, DataError
-from recast.panel import Column, Panel, columns_of
-from recast.prepare.describe import align, aligned_known, check_columns
-from recast.prepare.grid import ErrorGrid, MaskGrid, RowsGrid
-from recast.prepare.prepare import Prepared, prepare
-from recast.prepare.scale import MinMax, NoScaling, Scaler, Standard
-from recast.prepare.split import FractionSplit, Parts, Split, TimeSplit
-from recast.prepare.storage import hours, periodic
-from recast.prepare.windows import Windows
-from recast.spec import SeriesSpec
 
 
 def series_of(

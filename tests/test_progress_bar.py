@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from recast.callbacks.progress_bar import ProgressBar
 from recast.errors import ConfigurationError
+from recast.training.callbacks.progress_bar import ProgressBar
 
 BATCHES = 7
 

@@ -14,9 +14,9 @@ import torch
 from conftest import small_data
 from test_task import task_of
 
-from recast.callbacks.progress_file import ProgressFile, progress_path
+from recast.data.prepare.split import FractionSplit
 from recast.errors import ConfigurationError
-from recast.prepare.split import FractionSplit
+from recast.training.callbacks.progress_file import ProgressFile, progress_path
 
 
 class Reader(pl.Callback):

@@ -17,26 +17,26 @@ from commands import QUICK, load, run, shared_run
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
 
-from recast.cells.gru import GRU
-from recast.checkpoints.checkpoint import FORMAT, restore
-from recast.configure import run_folder
-from recast.configure.build import build
-from recast.configure.compose import compose, conf_folder
-from recast.datamodule import ForecastDataModule
+from recast.data.datamodule import ForecastDataModule
+from recast.data.prepare.split import FractionSplit
+from recast.data.prepare.windows import Windows
+from recast.data.sources.csv_file import CsvSource
 from recast.errors import CheckpointError, ConfigurationError
-from recast.heads.gaussian import Gaussian
-from recast.heads.point import Point
-from recast.metrics.coverage import Coverage
-from recast.metrics.mse import MSE
-from recast.models.encoder_decoder import EncoderDecoder
-from recast.nodes import node_of
+from recast.nn.cells.gru import GRU
+from recast.nn.heads.gaussian import Gaussian
+from recast.nn.heads.point import Point
+from recast.nn.models.encoder_decoder import EncoderDecoder
+from recast.nn.schedules.inverse_sigmoid import InverseSigmoid
 from recast.options import checked, options_given
-from recast.prepare.split import FractionSplit
-from recast.prepare.windows import Windows
-from recast.provenance import OF_THE_PROGRAM
-from recast.schedules.inverse_sigmoid import InverseSigmoid
-from recast.series.csv_file import CsvSource
-from recast.task import ForecastTask
+from recast.runs.checkpoints.checkpoint import FORMAT, restore
+from recast.runs.configure import run_folder
+from recast.runs.configure.build import build
+from recast.runs.configure.compose import compose, conf_folder
+from recast.scoring.metrics.coverage import Coverage
+from recast.scoring.metrics.mse import MSE
+from recast.training.nodes import node_of
+from recast.training.provenance import OF_THE_PROGRAM
+from recast.training.task import ForecastTask
 
 
 @pytest.fixture

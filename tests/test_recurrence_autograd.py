@@ -18,11 +18,11 @@ from recurrences import (
 )
 from torch import nn
 
-from recast.cells.gru import GRU
-from recast.cells.layer_norm_gru import LayerNormGRU
-from recast.cells.lstm import LSTM
-from recast.cells.rnn import RNN
-from recast.recurrence.autograd import Autograd
+from recast.nn.cells.gru import GRU
+from recast.nn.cells.layer_norm_gru import LayerNormGRU
+from recast.nn.cells.lstm import LSTM
+from recast.nn.cells.rnn import RNN
+from recast.nn.recurrence.autograd import Autograd
 
 every_kind = pytest.mark.parametrize("kind", CELLS)
 LONG_OPEN = OpenCase(time=40, at=(3, 40), hidden=(4, 3), inputs=2, dropout=True)

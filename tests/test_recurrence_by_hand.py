@@ -18,14 +18,14 @@ from recurrences import (
     squares,
 )
 
-from recast.recurrence.autograd import Autograd
-from recast.recurrence.implementation import Implementation
-from recast.recurrence.plain import Plain
+from recast.nn.recurrence.autograd import Autograd
+from recast.nn.recurrence.implementation import Implementation
+from recast.nn.recurrence.plain import Plain
 
 
 def compiled() -> Implementation:
     pytest.importorskip("numba", reason="numba is not installed")
-    from recast.recurrence.compiled.implementation import Numba
+    from recast.nn.recurrence.compiled.implementation import Numba
 
     return Numba()
 

@@ -25,11 +25,11 @@ from recurrences import (
 )
 from torch import Tensor
 
-from recast.recurrence.autograd import Autograd
-from recast.recurrence.cuda_graph import CudaGraph
-from recast.recurrence.graphs.capture import Replay, Work
-from recast.recurrence.plain import Plain
-from recast.recurrence.request import ClosedLoop
+from recast.nn.recurrence.autograd import Autograd
+from recast.nn.recurrence.cuda_graph import CudaGraph
+from recast.nn.recurrence.graphs.capture import Replay, Work
+from recast.nn.recurrence.plain import Plain
+from recast.nn.recurrence.request import ClosedLoop
 
 CASE = ClosedCase(hidden=(4, 3), targets=2, known=1, batch=3, horizon=6, teaching=0.5, dropout=True, inputs_learn=True)
 on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -16,26 +16,26 @@ from conftest import small_data
 from recurrences import ClosedCase, OpenCase, results
 from torch import Tensor
 
-from recast.anchors.last import LastAnchor
-from recast.anchors.linear import LinearAnchor
-from recast.anchors.none import NoAnchor
-from recast.attention.luong import Luong
-from recast.cells.gru import GRU
-from recast.cells.layer_norm_gru import LayerNormGRU
-from recast.cells.lstm import LSTM
-from recast.cells.min_gru import MinGRU
-from recast.configure.compose import compose
 from recast.errors import ConfigurationError
-from recast.heads.gaussian import Gaussian
-from recast.heads.point import Point
-from recast.models.encoder_decoder import EncoderDecoder
-from recast.models.recursive import Recursive
-from recast.models.segment import Segment
-from recast.recurrence.engine import Engine, engine, use, using
-from recast.recurrence.plain import Plain
-from recast.recurrence.request import ClosedLoop, OpenLoop
+from recast.nn.anchors.last import LastAnchor
+from recast.nn.anchors.linear import LinearAnchor
+from recast.nn.anchors.none import NoAnchor
+from recast.nn.attention.luong import Luong
+from recast.nn.cells.gru import GRU
+from recast.nn.cells.layer_norm_gru import LayerNormGRU
+from recast.nn.cells.lstm import LSTM
+from recast.nn.cells.min_gru import MinGRU
+from recast.nn.heads.gaussian import Gaussian
+from recast.nn.heads.point import Point
+from recast.nn.models.encoder_decoder import EncoderDecoder
+from recast.nn.models.recursive import Recursive
+from recast.nn.models.segment import Segment
+from recast.nn.recurrence.engine import Engine, engine, use, using
+from recast.nn.recurrence.plain import Plain
+from recast.nn.recurrence.request import ClosedLoop, OpenLoop
+from recast.nn.schedules.linear import Linear
+from recast.runs.configure.compose import compose
 from recast.runs.machine import set_up
-from recast.schedules.linear import Linear
 
 needs_numba = pytest.mark.skipif(not find_spec("numba"), reason="numba is not installed")
 OPEN = OpenCase(time=20, at=(20,), hidden=(3, 3), dtype=torch.float32)
@@ -46,10 +46,10 @@ every_case = pytest.mark.parametrize("case", [OPEN, CLOSED], ids=["open", "close
 @pytest.fixture
 def lines(caplog) -> Callable[[], list[str]]:
     """What the engine has logged since the last look."""
-    caplog.set_level(logging.INFO, "recast.recurrence.engine")
+    caplog.set_level(logging.INFO, "recast.nn.recurrence.engine")
 
     def look() -> list[str]:
-        found = [record.getMessage() for record in caplog.records if record.name == "recast.recurrence.engine"]
+        found = [record.getMessage() for record in caplog.records if record.name == "recast.nn.recurrence.engine"]
         caplog.clear()
         return found
 
@@ -402,9 +402,9 @@ class Hidden:
 sys.meta_path.insert(0, Hidden())
 logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 import torch
-from recast.cells.gru import GRU
-from recast.recurrence.engine import Engine
-from recast.recurrence.request import OpenLoop
+from recast.nn.cells.gru import GRU
+from recast.nn.recurrence.engine import Engine
+from recast.nn.recurrence.request import OpenLoop
 
 request = OpenLoop(
     layers=[GRU(input_size=1, hidden_size=3)], inputs=torch.ones(2, 20, 1), states=[None], dropout=[], at=(20,),

@@ -19,14 +19,14 @@ import torch
 from recurrences import ClosedCase, OpenCase, run
 
 from recast.errors import ConfigurationError
-from recast.recurrence.engine import Engine
+from recast.nn.recurrence.engine import Engine
 
 numba = pytest.importorskip("numba", reason="numba is not installed")
 
-from recast.recurrence.compiled import activations, kernels  # noqa: E402
-from recast.recurrence.compiled.implementation import Numba  # noqa: E402
-from recast.recurrence.compiled.jit import jit  # noqa: E402
-from recast.recurrence.compiled.rows import blocks, gradient_groups  # noqa: E402
+from recast.nn.recurrence.compiled import activations, kernels  # noqa: E402
+from recast.nn.recurrence.compiled.implementation import Numba  # noqa: E402
+from recast.nn.recurrence.compiled.jit import jit  # noqa: E402
+from recast.nn.recurrence.compiled.rows import blocks, gradient_groups  # noqa: E402
 
 TESTS = Path(__file__).parent
 NOWHERE = "/proc/none"
@@ -356,8 +356,8 @@ folder, *dtypes = sys.argv[1:]
 if folder == "nowhere":
     tempfile.tempdir = "/proc/none"
 from recurrences import CELLS, TOLERANCE, ClosedCase, OpenCase, compare, results
-from recast.recurrence.compiled.implementation import Numba
-from recast.recurrence.compiled.vectors import vector_bytes
+from recast.nn.recurrence.compiled.implementation import Numba
+from recast.nn.recurrence.compiled.vectors import vector_bytes
 
 fast = Numba(cache_dir=None if folder == "nowhere" else Path(folder))
 for dtype in map(torch.__dict__.get, dtypes):
@@ -401,7 +401,7 @@ def test_two_processes_that_compile_at_once_and_one_that_finds_it_done(tmp_path)
     found = [said(process) for process in [checking(folder, "float32", "float64") for _ in range(2)]]
     compiled = [line.partition(" compiled in ")[0] for lines in found for line in lines if " compiled in " in line]
     assert sorted(compiled) == [
-        f"recast.recurrence.compiled.kernels: recurrence kernels for {name}" for name in ("float32", "float64")
+        f"recast.nn.recurrence.compiled.kernels: recurrence kernels for {name}" for name in ("float32", "float64")
     ]
     files = kept(folder)
     assert len([name for name in files if name.endswith(".nbc")]) == 4

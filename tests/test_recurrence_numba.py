@@ -35,25 +35,25 @@ from recurrences import (
 from test_task import trainer_of
 from torch import Tensor
 
-from recast.cells.gru import GRU
-from recast.cells.lstm import LSTM
-from recast.cells.rnn import RNN
-from recast.heads.point import Point
-from recast.models.direct import Direct
-from recast.models.encoder_decoder import EncoderDecoder
-from recast.models.model import ForecastModel
-from recast.recurrence.engine import Engine, using
-from recast.recurrence.implementation import Implementation
-from recast.recurrence.plain import Plain
-from recast.recurrence.request import ClosedLoop, OpenLoop
-from recast.schedules.linear import Linear
-from recast.task import ForecastTask
+from recast.nn.cells.gru import GRU
+from recast.nn.cells.lstm import LSTM
+from recast.nn.cells.rnn import RNN
+from recast.nn.heads.point import Point
+from recast.nn.models.direct import Direct
+from recast.nn.models.encoder_decoder import EncoderDecoder
+from recast.nn.models.model import ForecastModel
+from recast.nn.recurrence.engine import Engine, using
+from recast.nn.recurrence.implementation import Implementation
+from recast.nn.recurrence.plain import Plain
+from recast.nn.recurrence.request import ClosedLoop, OpenLoop
+from recast.nn.schedules.linear import Linear
+from recast.training.task import ForecastTask
 
 pytest.importorskip("numba", reason="numba is not installed")
 
 
 def fast() -> Implementation:
-    from recast.recurrence.compiled.implementation import Numba
+    from recast.nn.recurrence.compiled.implementation import Numba
 
     return Numba()
 
@@ -290,7 +290,7 @@ def test_states_are_kept_for_a_backward_pass_only(case, mode, monkeypatch):
         kept.append(len(result.saved))
         return result
 
-    from recast.recurrence.compiled import autograd_function
+    from recast.nn.recurrence.compiled import autograd_function
 
     run_forward = autograd_function.run_forward
     monkeypatch.setattr(autograd_function, "run_forward", watched)
@@ -526,14 +526,14 @@ COMPILED_MODEL = """
 import logging, sys
 from functools import partial
 import torch
-from recast.cells.gru import GRU
-from recast.datamodule import ForecastDataModule
-from recast.heads.point import Point
-from recast.models.encoder_decoder import EncoderDecoder
-from recast.prepare.windows import Windows
-from recast.recurrence.engine import Engine, use
-from recast.schedules.linear import Linear
-from recast.series.autoregressive import AR2
+from recast.nn.cells.gru import GRU
+from recast.data.datamodule import ForecastDataModule
+from recast.nn.heads.point import Point
+from recast.nn.models.encoder_decoder import EncoderDecoder
+from recast.data.prepare.windows import Windows
+from recast.nn.recurrence.engine import Engine, use
+from recast.nn.schedules.linear import Linear
+from recast.data.sources.autoregressive import AR2
 
 logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stdout)
 use(Engine(implementation="numba"))

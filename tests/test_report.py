@@ -39,7 +39,6 @@ from torch.utils.tensorboard import SummaryWriter
 
 from recast.cli import report as command
 from recast.errors import ConfigurationError, DataError
-from recast.metrics.description import Description
 from recast.report import compared, leaderboard, markdown, over_origins, over_seeds, pivots, words
 from recast.report.bands import together
 from recast.report.build import build
@@ -54,6 +53,7 @@ from recast.report.over_blocks import matrix
 from recast.report.run import Run
 from recast.report.study import Study, study
 from recast.report.write import report
+from recast.scoring.metrics.description import Description
 from recast.sweeps.job_folder import State
 
 

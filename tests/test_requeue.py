@@ -142,7 +142,7 @@ def test_signals_to_all_processes_of_the_job_do_not_break_the_requeue(cluster):
     # As slurmstepd does it: to us and to our child.
     cluster.answers(scontrol=["kill -TERM $PPID $$; kill -USR2 $PPID $$; sleep 0.1; echo done"])
     program = (
-        "from recast.signals import leaving_on\nfrom recast.errors import StoppedBySignalError\n"
+        "from recast.system.signals import leaving_on\nfrom recast.errors import StoppedBySignalError\n"
         "from recast.sweeps.requeue import requeue\nimport signal\n"
         "try:\n    with leaving_on(): signal.raise_signal(signal.SIGUSR1)\n"
         "except StoppedBySignalError: print(requeue(3), flush=True)\n"

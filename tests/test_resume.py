@@ -14,25 +14,25 @@ from finding import concrete_classes
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import Logger
 
-import recast.cells
-from recast.callbacks.best_checkpoint import BestCheckpoint, best_checkpoint_path
-from recast.callbacks.last_checkpoint import LastCheckpoint, last_checkpoint_path
-from recast.cells.cell import Cell
-from recast.cells.gru import GRU
-from recast.checkpoints.io import WholeCheckpointIO
-from recast.heads.gaussian import Gaussian
-from recast.heads.point import Point
-from recast.learning_rates.cosine import Cosine
-from recast.learning_rates.one_cycle import OneCycle
-from recast.learning_rates.plateau import Plateau
-from recast.models.encoder_decoder import EncoderDecoder
-from recast.models.model import ForecastModel
-from recast.prepare.regime import Regime
-from recast.schedules.linear import Linear
-from recast.spec import SeriesSpec
-from recast.task import ForecastTask
+import recast.nn.cells
+from recast.data.prepare.regime import Regime
+from recast.data.spec import SeriesSpec
+from recast.nn.cells.cell import Cell
+from recast.nn.cells.gru import GRU
+from recast.nn.heads.gaussian import Gaussian
+from recast.nn.heads.point import Point
+from recast.nn.models.encoder_decoder import EncoderDecoder
+from recast.nn.models.model import ForecastModel
+from recast.nn.schedules.linear import Linear
+from recast.runs.checkpoints.io import WholeCheckpointIO
+from recast.training.callbacks.best_checkpoint import BestCheckpoint, best_checkpoint_path
+from recast.training.callbacks.last_checkpoint import LastCheckpoint, last_checkpoint_path
+from recast.training.learning_rates.cosine import Cosine
+from recast.training.learning_rates.one_cycle import OneCycle
+from recast.training.learning_rates.plateau import Plateau
+from recast.training.task import ForecastTask
 
-CELLS = concrete_classes(recast.cells, Cell)
+CELLS = concrete_classes(recast.nn.cells, Cell)
 
 
 class Killed(Exception):

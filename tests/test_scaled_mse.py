@@ -9,16 +9,16 @@ import torch
 from sklearn.metrics import mean_squared_error
 from sklearn.preprocessing import StandardScaler
 
-from recast.baselines.last_value import LastValue
-from recast.configure import run_folder
-from recast.configure.build import build
-from recast.configure.compose import compose
-from recast.datamodule import ForecastDataModule
-from recast.metrics.mse import MSE
-from recast.metrics.scaled_mse import ScaledMSE
-from recast.panel import columns_of
+from recast.data.datamodule import ForecastDataModule
+from recast.data.panel import columns_of
+from recast.data.spec import SeriesSpec
+from recast.runs.configure import run_folder
+from recast.runs.configure.build import build
+from recast.runs.configure.compose import compose
 from recast.runs.scores import fit_baselines, score_baselines
-from recast.spec import SeriesSpec
+from recast.scoring.baselines.last_value import LastValue
+from recast.scoring.metrics.mse import MSE
+from recast.scoring.metrics.scaled_mse import ScaledMSE
 from recast.types import Forecast
 
 HORIZON, TARGETS = 5, 2

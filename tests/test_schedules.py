@@ -12,21 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
-import recast.schedules
+import recast.nn.schedules
 from recast.errors import ConfigurationError
-from recast.schedules.always import Always
-from recast.schedules.constant import Constant
-from recast.schedules.cosine import Cosine
-from recast.schedules.decay import Decay
-from recast.schedules.exponential import Exponential
-from recast.schedules.horizon_curriculum import HorizonCurriculum
-from recast.schedules.inverse_sigmoid import InverseSigmoid
-from recast.schedules.linear import Linear
-from recast.schedules.never import Never
-from recast.schedules.schedule import Schedule
+from recast.nn.schedules.always import Always
+from recast.nn.schedules.constant import Constant
+from recast.nn.schedules.cosine import Cosine
+from recast.nn.schedules.decay import Decay
+from recast.nn.schedules.exponential import Exponential
+from recast.nn.schedules.horizon_curriculum import HorizonCurriculum
+from recast.nn.schedules.inverse_sigmoid import InverseSigmoid
+from recast.nn.schedules.linear import Linear
+from recast.nn.schedules.never import Never
+from recast.nn.schedules.schedule import Schedule
 from recast.types import Progress
 
-SCHEDULES = concrete_classes(recast.schedules, Schedule)
+SCHEDULES = concrete_classes(recast.nn.schedules, Schedule)
 DECAYS = [value for value in SCHEDULES if issubclass(value, Decay)]
 COUNTED = [value for value in SCHEDULES if "by" in inspect.signature(value).parameters]
 BETWEEN = [value for value in DECAYS if {"start", "end"} <= inspect.signature(value).parameters.keys()]

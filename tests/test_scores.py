@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from recast.metrics.mse import MSE
-from recast.metrics.rmse import RMSE
-from recast.panel import columns_of
+from recast.data.panel import columns_of
+from recast.data.spec import SeriesSpec
 from recast.runs.local_metrics import local_metrics
-from recast.spec import SeriesSpec
+from recast.scoring.metrics.mse import MSE
+from recast.scoring.metrics.rmse import RMSE
 from recast.types import Forecast
 
 SPEC = SeriesSpec(

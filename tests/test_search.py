@@ -15,11 +15,11 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
 from sweeping import LONG, PATIENCE, begin, caught, nothing_left, states, sweep  # noqa: F401
 
-from recast.callbacks.study_storage import study_storage
 from recast.errors import ConfigurationError
 from recast.sweeps.job_folder import JobFolder, State, read_json
 from recast.sweeps.search_space import value_as_override
 from recast.sweeps.study import ask, check_parts, open_study, trials_of
+from recast.training.callbacks.study_storage import study_storage
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("nothing_left")]
 

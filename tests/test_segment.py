@@ -12,15 +12,15 @@ from synthetic import batch_of, context_inputs, storage_of, with_leaves, with_we
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recast.anchors.last import LastAnchor
-from recast.anchors.none import NoAnchor
-from recast.configure import run_folder
-from recast.configure.build import build
-from recast.configure.compose import compose, conf_folder
+from recast.data.sources.autoregressive import AR2
+from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError
-from recast.models.segment import Segment
-from recast.series.autoregressive import AR2
-from recast.spec import SeriesSpec
+from recast.nn.anchors.last import LastAnchor
+from recast.nn.anchors.none import NoAnchor
+from recast.nn.models.segment import Segment
+from recast.runs.configure import run_folder
+from recast.runs.configure.build import build
+from recast.runs.configure.compose import compose, conf_folder
 from recast.types import Batch, Progress
 
 CELLS = sorted(path.stem for path in (conf_folder() / "model" / "cell").glob("*.yaml"))

@@ -14,23 +14,23 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss
 from sklearn.preprocessing import StandardScaler
 from ts_files import CLASSES, ts_text, turning, write_turning
 
-from recast.baselines.majority import Majority
-from recast.baselines.summary_ridge import SummaryRidge, summary
-from recast.checkpoints.spec import checked_panel_spec
+from recast.data.panel import Column, Panel, columns_of
+from recast.data.prepare.order import Order
+from recast.data.prepare.scale import MinMax, NoScaling
+from recast.data.prepare.sequence_loader import SequenceLoader
+from recast.data.prepare.sequences import prepare_unseen
+from recast.data.prepare.stratified import stratified
+from recast.data.sequence_datamodule import SequenceDataModule
+from recast.data.sources.ts_file import TsSource
+from recast.data.spec import PanelSpec
 from recast.errors import ConfigurationError, DataError
-from recast.metrics.accuracy import Accuracy
-from recast.metrics.macro_f1 import MacroF1
-from recast.panel import Column, Panel, columns_of
-from recast.prepare.order import Order
-from recast.prepare.scale import MinMax, NoScaling
-from recast.prepare.sequence_loader import SequenceLoader
-from recast.prepare.sequences import prepare_unseen
-from recast.prepare.stratified import stratified
+from recast.runs.checkpoints.spec import checked_panel_spec
 from recast.runs.class_scores import class_scores
 from recast.runs.predictions import Predictions
-from recast.sequence_datamodule import SequenceDataModule
-from recast.series.ts_file import TsSource
-from recast.spec import PanelSpec
+from recast.scoring.baselines.majority import Majority
+from recast.scoring.baselines.summary_ridge import SummaryRidge, summary
+from recast.scoring.metrics.accuracy import Accuracy
+from recast.scoring.metrics.macro_f1 import MacroF1
 from recast.types import Batch
 
 VOWELS = Path(os.environ.get("RECAST_DATA_DIR", "data")) / "JapaneseVowels_TRAIN.ts"

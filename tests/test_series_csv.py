@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recast.data.panel import Column, columns_of
+from recast.data.prepare.grid import ErrorGrid, InterpolateGrid, MaskGrid, RowsGrid, SplitGrid
+from recast.data.sources.csv_file import CsvSource
+from recast.data.sources.sentinels import find_sentinel
+from recast.data.sources.step import fixed_step, infer_step, parse_step
 from recast.errors import ConfigurationError, DataError
-from recast.panel import Column, columns_of
-from recast.prepare.grid import ErrorGrid, InterpolateGrid, MaskGrid, RowsGrid, SplitGrid
-from recast.series.csv_file import CsvSource
-from recast.series.sentinels import find_sentinel
-from recast.series.step import fixed_step, infer_step, parse_step
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recast.data.sources.csv_file import CsvSource
+from recast.data.sources.sea_level import SeaLevelSource
+from recast.data.sources.stock import StockSource
 from recast.errors import ConfigurationError, DataError
-from recast.series.csv_file import CsvSource
-from recast.series.sea_level import SeaLevelSource
-from recast.series.stock import StockSource
 
 BARS = "Date,Close,Volume,Name\n2020-01-02,10,100,A\n2020-01-03,11,0,A\n2020-01-06,9.9,300,A\n"
 

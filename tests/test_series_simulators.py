@@ -6,14 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.tsa.arima_process import ArmaProcess
 
+from recast.data.prepare.grid import ErrorGrid
+from recast.data.prepare.lattice import find_lattice
+from recast.data.sources.autoregression import is_stationary, stationary_path, variance_ratio
+from recast.data.sources.autoregressive import AR2
+from recast.data.sources.fingerprint import fingerprint
+from recast.data.sources.sines import TwoSines
+from recast.data.sources.tide import CONSTITUENTS, TideSimulator
 from recast.errors import ConfigurationError
-from recast.prepare.grid import ErrorGrid
-from recast.prepare.lattice import find_lattice
-from recast.series.autoregression import is_stationary, stationary_path, variance_ratio
-from recast.series.autoregressive import AR2
-from recast.series.fingerprint import fingerprint
-from recast.series.sines import TwoSines
-from recast.series.tide import CONSTITUENTS, TideSimulator
 
 SIMULATORS = [
     pytest.param(TideSimulator, {"days": 5}, id="TideSimulator"),

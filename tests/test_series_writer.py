@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recast.data.panel import Column, Panel, columns_of
+from recast.data.sources.csv_file import CsvSource
+from recast.data.sources.fingerprint import fingerprint
+from recast.data.sources.sines import TwoSines
+from recast.data.sources.tide import TideSimulator
+from recast.data.sources.writer import write_csv
 from recast.errors import DataError
-from recast.panel import Column, Panel, columns_of
-from recast.series.csv_file import CsvSource
-from recast.series.fingerprint import fingerprint
-from recast.series.sines import TwoSines
-from recast.series.tide import TideSimulator
-from recast.series.writer import write_csv
 
 COLUMNS = columns_of(targets=["ssh"], past=["wind, east"], units={"ssh": "m", "wind, east": "m/s"})
 

@@ -36,7 +36,7 @@ class Program:
     """A small program in a process of its own, which says "ready" when it is to be disturbed."""
 
     def __init__(self, text: str, **environment: str) -> None:
-        prelude = "import os, sys, time, signal\nfrom recast.signals import Deferral, hold, leaving_on\n"
+        prelude = "import os, sys, time, signal\nfrom recast.system.signals import Deferral, hold, leaving_on\n"
         prelude += "from recast.errors import StoppedBySignalError\nready = lambda: print('ready', flush=True)\n"
         self.process = subprocess.Popen(
             [sys.executable, "-c", prelude + text],
@@ -166,7 +166,7 @@ def test_a_signal_after_the_work_is_done_changes_nothing(place, number):
 
 def test_held_signals_wait_for_the_program_that_follows():
     follows = "import sys\nfrom recast.errors import StoppedBySignalError\nimport time\ntime.sleep(0.5)\n"
-    follows += f"from recast.signals import leaving_on\n{stopped('pass; time.sleep(60)')}"
+    follows += f"from recast.system.signals import leaving_on\n{stopped('pass; time.sleep(60)')}"
     program = Program(
         f"hold(); ready(); time.sleep(0.5)\nos.execv(sys.executable, [sys.executable, '-c', {follows!r}])"
     )

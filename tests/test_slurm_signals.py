@@ -11,8 +11,8 @@ import pytest
 from commands import QUICK, assert_same_weights, metrics_of, shared_run
 from slurm_node import SlurmNode
 
-from recast.configure import run_folder
-from recast.configure.compose import compose
+from recast.runs.configure import run_folder
+from recast.runs.configure.compose import compose
 from recast.sweeps.job_folder import JobFolder, read_json
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

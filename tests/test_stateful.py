@@ -21,34 +21,34 @@ from test_failures_interrupted import LONG, assert_same_run, interrupt_until_don
 from test_resume import Setting, assert_resumes
 from torch import Tensor
 
-import recast.cells
-from recast.cells.cell import Cell
-from recast.cells.gru import GRU
-from recast.cells.lstm import LSTM
-from recast.configure import run_folder
-from recast.configure.compose import compose
+import recast.nn.cells
+from recast.data.prepare.grid import SplitGrid
+from recast.data.prepare.lanes import LaneLoader, contiguous_ranges
+from recast.data.prepare.regime import StatefulLanes
+from recast.data.prepare.windows import Windows
+from recast.data.sources.tide import TideSimulator
+from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError
-from recast.heads.point import Point
-from recast.models.carry import Carry
-from recast.models.direct import Direct
-from recast.models.encoder import Encoder
-from recast.models.encoder_decoder import EncoderDecoder
-from recast.models.model import ForecastModel
-from recast.models.per_step import PerStep
-from recast.models.recursive import Recursive
-from recast.models.segment import Segment
-from recast.prepare.grid import SplitGrid
-from recast.prepare.lanes import LaneLoader, contiguous_ranges
-from recast.prepare.regime import StatefulLanes
-from recast.prepare.windows import Windows
+from recast.nn.cells.cell import Cell
+from recast.nn.cells.gru import GRU
+from recast.nn.cells.lstm import LSTM
+from recast.nn.heads.point import Point
+from recast.nn.models.carry import Carry
+from recast.nn.models.direct import Direct
+from recast.nn.models.encoder import Encoder
+from recast.nn.models.encoder_decoder import EncoderDecoder
+from recast.nn.models.model import ForecastModel
+from recast.nn.models.per_step import PerStep
+from recast.nn.models.recursive import Recursive
+from recast.nn.models.segment import Segment
+from recast.nn.schedules.linear import Linear
 from recast.runs import fit
-from recast.schedules.linear import Linear
-from recast.series.tide import TideSimulator
-from recast.spec import SeriesSpec
-from recast.task import ForecastTask
+from recast.runs.configure import run_folder
+from recast.runs.configure.compose import compose
+from recast.training.task import ForecastTask
 from recast.types import Batch, Progress
 
-CELLS = concrete_classes(recast.cells, Cell)
+CELLS = concrete_classes(recast.nn.cells, Cell)
 every_cell = pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.__name__)
 START = Progress(step=0, total_steps=10, epoch=0, total_epochs=1)
 

@@ -9,9 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from panels import GROUNDS, LEVELS, lengths_of_items, panel_of, spec_of
 
-from recast.panel import Panel
-from recast.prepare.storage import Layout, stored
-from recast.spec import SeriesSpec
+from recast.data.panel import Panel
+from recast.data.prepare.storage import Layout, stored
+from recast.data.spec import SeriesSpec
 from recast.types import Batch
 
 PERIODS = (24.0, 7.0)

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from rich.console import Console
 
-from recast.configure.compose import conf_folder
-from recast.configure.run_folder import register
 from recast.errors import ConfigurationError
+from recast.runs.configure.compose import conf_folder
+from recast.runs.configure.run_folder import register
 from recast.sweeps.job_folder import JobFolder, JobRunningError, State
 from recast.sweeps.job_list import add_jobs, read_jobs
 from recast.sweeps.names import LONGEST, job_name, swept

@@ -10,26 +10,26 @@ import torch
 import yaml
 from conftest import small_data
 
-from recast.cells.gru import GRU
-from recast.configure.build import build
-from recast.configure.compose import conf_folder
-from recast.datamodule import ForecastDataModule
+from recast.data.datamodule import ForecastDataModule
+from recast.data.prepare.grid import RowsGrid
+from recast.data.prepare.scale import MinMax
+from recast.data.prepare.split import FractionSplit
+from recast.data.prepare.windows import Windows
+from recast.data.sources.autoregressive import AR2
 from recast.errors import ConfigurationError, NonFiniteLossError
-from recast.heads.gaussian import Gaussian
-from recast.heads.point import Point
-from recast.learning_rates.one_cycle import OneCycle
-from recast.metrics.crps import CRPS
-from recast.metrics.mae import MAE
-from recast.metrics.mse import MSE
-from recast.models.encoder_decoder import EncoderDecoder
-from recast.prepare.grid import RowsGrid
-from recast.prepare.scale import MinMax
-from recast.prepare.split import FractionSplit
-from recast.prepare.windows import Windows
-from recast.schedules.inverse_sigmoid import InverseSigmoid
-from recast.schedules.linear import Linear
-from recast.series.autoregressive import AR2
-from recast.task import ForecastTask
+from recast.nn.cells.gru import GRU
+from recast.nn.heads.gaussian import Gaussian
+from recast.nn.heads.point import Point
+from recast.nn.models.encoder_decoder import EncoderDecoder
+from recast.nn.schedules.inverse_sigmoid import InverseSigmoid
+from recast.nn.schedules.linear import Linear
+from recast.runs.configure.build import build
+from recast.runs.configure.compose import conf_folder
+from recast.scoring.metrics.crps import CRPS
+from recast.scoring.metrics.mae import MAE
+from recast.scoring.metrics.mse import MSE
+from recast.training.learning_rates.one_cycle import OneCycle
+from recast.training.task import ForecastTask
 
 OPTIMIZERS = sorted(path.stem for path in (conf_folder() / "optimizer").glob("*.yaml"))
 

@@ -9,18 +9,18 @@ import yaml
 from commands import strict_json
 from third_task import VectorTask
 
-from recast.checkpoints.checkpoint import restore
-from recast.configure import run_folder
-from recast.configure.check import check
-from recast.configure.compose import compose, conf_folder
-from recast.configure.options import EvaluateOptions, TrainOptions
-from recast.configure.targets import resolve, trusting
 from recast.errors import CheckpointError, ConfigurationError
+from recast.runs.checkpoints.checkpoint import restore
+from recast.runs.configure import run_folder
+from recast.runs.configure.check import check
+from recast.runs.configure.compose import compose, conf_folder
+from recast.runs.configure.options import EvaluateOptions, TrainOptions
+from recast.runs.configure.targets import resolve, trusting
 from recast.runs.evaluate import evaluate
 from recast.runs.fit import run
 from recast.runs.forecaster import restore_forecaster
 from recast.runs.rehearsal import Rehearsal
-from recast.tasks.find import plug_of, plugs
+from recast.runs.tasks.find import plug_of, plugs
 
 TRUST = f"{VectorTask.__module__}."
 
@@ -159,7 +159,7 @@ def test_its_parts_are_not_mixed_with_those_of_others(trust):
 
 
 def test_a_task_without_plug_is_refused():
-    config = train_config(task={"_target_": "recast.training_task.TrainingTask"})
+    config = train_config(task={"_target_": "recast.training.training_task.TrainingTask"})
     with pytest.raises(ConfigurationError, match="task=TrainingTask: it belongs to no kind of task; there are class"):
         plug_of(config)
 

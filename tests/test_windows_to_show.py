@@ -6,19 +6,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recast.callbacks.windows_to_show import evenly, forecast_windows
-from recast.cells.gru import GRU
-from recast.datamodule import ForecastDataModule
-from recast.heads.gaussian import Gaussian
-from recast.heads.point import Point
-from recast.heads.quantile import Quantile
-from recast.models.encoder_decoder import EncoderDecoder
-from recast.prepare.windows import Windows
-from recast.schedules.never import Never
-from recast.series.autoregressive import AR2
-from recast.series.csv_file import CsvSource
-from recast.series.sines import TwoSines
-from recast.task import ForecastTask
+from recast.data.datamodule import ForecastDataModule
+from recast.data.prepare.windows import Windows
+from recast.data.sources.autoregressive import AR2
+from recast.data.sources.csv_file import CsvSource
+from recast.data.sources.sines import TwoSines
+from recast.nn.cells.gru import GRU
+from recast.nn.heads.gaussian import Gaussian
+from recast.nn.heads.point import Point
+from recast.nn.heads.quantile import Quantile
+from recast.nn.models.encoder_decoder import EncoderDecoder
+from recast.nn.schedules.never import Never
+from recast.training.callbacks.windows_to_show import evenly, forecast_windows
+from recast.training.task import ForecastTask
 
 
 @pytest.mark.parametrize(("count", "wanted"), [(10, 4), (3, 4), (1, 1), (1000, 6)])

@@ -7,9 +7,9 @@ from benchmark_data import Given, PerSample, gather_share
 from measuring.spread import spread
 from torch.utils.data import DataLoader
 
-from recast.datamodule import ForecastDataModule
-from recast.prepare.windows import Windows
-from recast.series.autoregressive import AR2
+from recast.data.datamodule import ForecastDataModule
+from recast.data.prepare.windows import Windows
+from recast.data.sources.autoregressive import AR2
 
 from .rounds import compared, rate
 from .sizes import Sizes

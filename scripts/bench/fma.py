@@ -7,9 +7,9 @@ from llvmlite import ir
 from numba import njit, types
 from numba.core.extending import intrinsic
 
-from recast.recurrence.compiled.jit import JIT_OPTIONS
-from recast.recurrence.compiled.tile import product
-from recast.recurrence.compiled.vectors import vector_bytes
+from recast.nn.recurrence.compiled.jit import JIT_OPTIONS
+from recast.nn.recurrence.compiled.tile import product
+from recast.nn.recurrence.compiled.vectors import vector_bytes
 
 CHAINS = 12
 """Sums that wait for nothing but themselves: more than two units of four or five cycles each can have in work, and few

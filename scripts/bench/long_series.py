@@ -54,7 +54,7 @@ def _series(rows: int) -> Any:
     import numpy as np
     from peers.series import STEP, tide
 
-    from recast.panel import Panel, columns_of
+    from recast.data.panel import Panel, columns_of
 
     return Panel(
         columns=columns_of(targets=["level"], units={"level": "m"}),
@@ -70,8 +70,8 @@ def _to_first_step(series: Any, options: list[str]) -> float:
     import lightning.pytorch as pl
     from measuring.recast_run import checked_config
 
+    from recast.data.sources.csv_file import CsvSource
     from recast.runs import fit
-    from recast.series.csv_file import CsvSource
 
     instants: dict[str, float] = {}
     build = fit.build_trainer

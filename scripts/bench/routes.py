@@ -12,17 +12,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recast.anchors.none import NoAnchor
-from recast.cells.gru import GRU
-from recast.cells.lstm import LSTM
-from recast.cells.rnn import RNN
-from recast.heads.point import Point
-from recast.models.encoder import Encoder
-from recast.models.encoder_decoder import EncoderDecoder
-from recast.panel import columns_of
-from recast.recurrence.engine import Engine, Name, using
-from recast.schedules.constant import Constant
-from recast.spec import SeriesSpec
+from recast.data.panel import columns_of
+from recast.data.spec import SeriesSpec
+from recast.nn.anchors.none import NoAnchor
+from recast.nn.cells.gru import GRU
+from recast.nn.cells.lstm import LSTM
+from recast.nn.cells.rnn import RNN
+from recast.nn.heads.point import Point
+from recast.nn.models.encoder import Encoder
+from recast.nn.models.encoder_decoder import EncoderDecoder
+from recast.nn.recurrence.engine import Engine, Name, using
+from recast.nn.schedules.constant import Constant
 from recast.types import Batch, Progress
 
 from .naive import Naive
@@ -282,7 +282,7 @@ def ran(work: Callable[[], object]) -> dict[str, str]:
     heard: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: heard.append(record.getMessage())
-    logger = logging.getLogger("recast.recurrence.engine")
+    logger = logging.getLogger("recast.nn.recurrence.engine")
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -6,17 +6,17 @@ from typing import Any, NamedTuple, cast
 
 import lightning.pytorch as pl
 
-from recast.configure import run_folder
-from recast.configure.build import build
-from recast.configure.check import check
-from recast.configure.compose import compose
-from recast.configure.options import TrainOptions
-from recast.datamodule import ForecastDataModule
+from recast.data.datamodule import ForecastDataModule
+from recast.runs.configure import run_folder
+from recast.runs.configure.build import build
+from recast.runs.configure.check import check
+from recast.runs.configure.compose import compose
+from recast.runs.configure.options import TrainOptions
 from recast.runs.fit import build_task
 from recast.runs.machine import set_up
 from recast.runs.quiet import quiet_lightning
 from recast.runs.trainer import build_trainer
-from recast.task import ForecastTask
+from recast.training.task import ForecastTask
 
 
 class Run(NamedTuple):

@@ -25,7 +25,7 @@ class NeuralForecastGRU(Peer):
         import pandas as pd
         from neuralforecast import NeuralForecast  # pyright: ignore[reportMissingImports] not in recast's environment
         from neuralforecast.losses.pytorch import MSE  # pyright: ignore[reportMissingImports] not in recast's environment
-        from neuralforecast.models import GRU  # pyright: ignore[reportMissingImports] not in recast's environment
+        from neuralforecast.nn.models import GRU  # pyright: ignore[reportMissingImports] not in recast's environment
         from pytorch_lightning import Callback
 
         work = self.work

@@ -74,9 +74,9 @@ class OptunaSweeper(Sweeper):
 
 def _make(key: str, target: type, options: Mapping[str, Any]) -> Any:
     """An object of the class; an option that it does not have is refused in recast's words."""
-    from recast.configure.signature import options_of
-    from recast.configure.wording import suggestion
     from recast.errors import ConfigurationError
+    from recast.runs.configure.signature import options_of
+    from recast.runs.configure.wording import suggestion
 
     known = list(options_of(target))
     unknown = next((name for name in options if name not in known), None)

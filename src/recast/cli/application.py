@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from omegaconf import DictConfig
 
-from recast.configure import run_folder
-from recast.configure.compose import conf_folder
 from recast.errors import RecastError, StoppedBySignalError
-from recast.processes import is_told_by_the_first
-from recast.signals import leaving_on
+from recast.runs.configure import run_folder
+from recast.runs.configure.compose import conf_folder
+from recast.system.processes import is_told_by_the_first
+from recast.system.signals import leaving_on
 
 WRONG_INPUT = 2
 INTERRUPTED = 130

@@ -10,9 +10,9 @@ from recast.cli.application import application
 def job(config: DictConfig) -> None:
     """Checks the configuration, scores, prints, and writes the results where an output folder is given."""
     from recast.cli.show import show_results
-    from recast.configure.check import check
-    from recast.configure.compose import plain
-    from recast.configure.options import EvaluateOptions
+    from recast.runs.configure.check import check
+    from recast.runs.configure.compose import plain
+    from recast.runs.configure.options import EvaluateOptions
     from recast.runs.evaluate import evaluate
     from recast.runs.quiet import quiet_lightning
 

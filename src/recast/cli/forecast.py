@@ -7,9 +7,9 @@ from recast.cli.application import application
 
 def job(config: DictConfig) -> None:
     """Checks the configuration, forecasts, prints the paths of table and picture."""
-    from recast.configure.check import check
-    from recast.configure.compose import plain
-    from recast.configure.options import ForecastOptions
+    from recast.runs.configure.check import check
+    from recast.runs.configure.compose import plain
+    from recast.runs.configure.options import ForecastOptions
     from recast.runs.forecast import forecast_file
     from recast.runs.quiet import quiet_lightning
 

@@ -14,10 +14,10 @@ HELP = """recast-options prints every option of a recast-train configuration: va
 
 def show(overrides: list[str]) -> None:
     """Prints the options of the configuration that `overrides` compose."""
-    from recast.configure import run_folder
-    from recast.configure.compose import compose
-    from recast.configure.describe import describe, render
-    from recast.configure.options import TrainOptions
+    from recast.runs.configure import run_folder
+    from recast.runs.configure.compose import compose
+    from recast.runs.configure.describe import describe, render
+    from recast.runs.configure.options import TrainOptions
 
     run_folder.register()
     rows = describe(compose("train", overrides), TrainOptions)

@@ -7,9 +7,9 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
-from recast.configure.compose import conf_folder
-from recast.configure.wording import suggestion
 from recast.errors import RecastError
+from recast.runs.configure.compose import conf_folder
+from recast.runs.configure.wording import suggestion
 
 UNKNOWN = re.compile(r"Could not (?:override|delete from config\.) '(?P<key>[^']+)'")
 

@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from recast.memory.memory import LayerMemory
-from recast.memory.picture import layer_name
 from recast.runs.gradients import Gradients
+from recast.training.memory.memory import LayerMemory
+from recast.training.memory.picture import layer_name
 
 
 def show_gradients(gradients: Gradients) -> None:

@@ -14,9 +14,9 @@ def job(config: DictConfig) -> None:
     from lightning.pytorch.utilities import rank_zero_only
 
     from recast.cli.show import show_results
-    from recast.configure.check import check
-    from recast.configure.compose import plain
-    from recast.configure.options import TrainOptions
+    from recast.runs.configure.check import check
+    from recast.runs.configure.compose import plain
+    from recast.runs.configure.options import TrainOptions
     from recast.runs.fit import run
     from recast.runs.quiet import quiet_lightning
 

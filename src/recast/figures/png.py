@@ -5,7 +5,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from recast.figures.paint import DPI
-from recast.files import write_whole
+from recast.system.files import write_whole
 
 
 def save(figure: Figure, path: Path) -> None:

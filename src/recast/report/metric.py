@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from recast.errors import ConfigurationError
-from recast.metrics.description import Description
-from recast.metrics.skill import skill
 from recast.report.run import Run
+from recast.scoring.metrics.description import Description
+from recast.scoring.metrics.skill import skill
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from recast.metrics.description import Description
+from recast.scoring.metrics.description import Description
 from recast.sweeps.job_folder import State
 
 LAST_VALUE = "last_value"

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from recast.files import write_text
 from recast.report import csv_table, html, markdown
 from recast.report.build import build
 from recast.report.study import study
+from recast.system.files import write_text
 
 
 def report(folders: Sequence[Path], output: Path, *, alpha: float = 0.05, metric: str | None = None) -> list[Path]:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from recast.metrics.class_metric import ClassMetric
-from recast.metrics.description import Description
 from recast.runs.local_metrics import local_metrics
+from recast.scoring.metrics.class_metric import ClassMetric
+from recast.scoring.metrics.description import Description
 
 LOSS = Description(unit="nats", higher_is_better=False, perfect=0.0)
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recast.files import write_json, write_text
-from recast.metrics.description import Description, ranking
 from recast.runs.predictions import Predictions
 from recast.runs.results import finite
 from recast.runs.run_results import ResultTable, RunResults
+from recast.scoring.metrics.description import Description, ranking
+from recast.system.files import write_json, write_text
 
 MOST_ROWS = 30  # classes in the printed table; more of them leave the others out of sight
 

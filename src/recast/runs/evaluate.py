@@ -6,12 +6,12 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from recast.checkpoints.checkpoint import restore
-from recast.configure.build import build
 from recast.errors import ConfigurationError
+from recast.runs.checkpoints.checkpoint import restore
+from recast.runs.configure.build import build
 from recast.runs.machine import set_up
 from recast.runs.run_results import RunResults
-from recast.tasks.find import fitting_baselines
+from recast.runs.tasks.find import fitting_baselines
 
 
 def evaluate(config: dict[str, Any]) -> RunResults:

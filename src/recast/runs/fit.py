@@ -12,20 +12,20 @@ import lightning.pytorch as pl
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from recast.callbacks.best_checkpoint import best_checkpoint_path, selection
-from recast.callbacks.last_checkpoint import last_checkpoint_path
-from recast.checkpoints.checkpoint import read
-from recast.configure.build import build
 from recast.errors import ConfigurationError
-from recast.files import write_json, write_text
+from recast.runs.checkpoints.checkpoint import read
+from recast.runs.configure.build import build
 from recast.runs.hyperparameters import log_hyperparameters
 from recast.runs.machine import set_up
 from recast.runs.provenance import provenance
 from recast.runs.resume import LastState, state_to_resume
 from recast.runs.run_results import RunResults
+from recast.runs.tasks.find import plug_of
 from recast.runs.trainer import build_trainer, check_clipping, check_monitors, check_optimizer, check_strategy
-from recast.tasks.find import plug_of
-from recast.training_task import TrainingTask
+from recast.system.files import write_json, write_text
+from recast.training.callbacks.best_checkpoint import best_checkpoint_path, selection
+from recast.training.callbacks.last_checkpoint import last_checkpoint_path
+from recast.training.training_task import TrainingTask
 
 log = logging.getLogger(__name__)
 

@@ -7,19 +7,19 @@ import numpy as np
 import pandas as pd
 import torch
 
+from recast.data.panel import Panel
+from recast.data.prepare.describe import align
+from recast.data.prepare.future import beyond_end, future_times, until_last_observed
+from recast.data.prepare.storage import stored
+from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError
 from recast.figures.panels import target_panels
 from recast.figures.plot import Plot
 from recast.figures.png import save
 from recast.figures.targets import TargetPanels
-from recast.files import write_text
-from recast.panel import Panel
-from recast.prepare.describe import align
-from recast.prepare.future import beyond_end, future_times, until_last_observed
-from recast.prepare.storage import stored
 from recast.runs.forecaster import Forecaster, restore_forecaster
 from recast.runs.machine import set_up
-from recast.spec import SeriesSpec
+from recast.system.files import write_text
 from recast.types import Batch, Forecast
 
 

@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from recast.checkpoints.checkpoint import restore
-from recast.datamodule import ForecastDataModule
+from recast.data.datamodule import ForecastDataModule
+from recast.data.spec import SeriesSpec
 from recast.errors import CheckpointError, DataError
-from recast.spec import SeriesSpec
-from recast.task import ForecastTask
-from recast.tasks.task_plug import RestoredTask
+from recast.runs.checkpoints.checkpoint import restore
+from recast.runs.tasks.task_plug import RestoredTask
+from recast.training.task import ForecastTask
 
 Forecaster = RestoredTask[ForecastTask, ForecastDataModule, SeriesSpec]
 
 
 def restore_forecaster(path: str | Path) -> Forecaster:
-    """The trained task of a checkpoint, which forecasts a series; see `recast.checkpoints.checkpoint.restore`.
+    """The trained task of a checkpoint, which forecasts a series; see `recast.runs.checkpoints.checkpoint.restore`.
 
     Raises:
         CheckpointError: also if it is of a kind that does not.

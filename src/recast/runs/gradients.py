@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from recast.callbacks.windows_to_show import evenly
 from recast.errors import ConfigurationError
 from recast.figures.png import save
-from recast.files import write_json, write_text
-from recast.memory.memory import LayerMemory, measure
-from recast.memory.picture import layer_name, picture
 from recast.runs.forecaster import data_of, restore_forecaster
 from recast.runs.machine import set_up
 from recast.runs.record import window_counts
+from recast.system.files import write_json, write_text
+from recast.training.callbacks.windows_to_show import evenly
+from recast.training.memory.memory import LayerMemory, measure
+from recast.training.memory.picture import layer_name, picture
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 
-from recast.configure.build import build
-from recast.recurrence.engine import Engine, use
+from recast.nn.recurrence.engine import Engine, use
+from recast.runs.configure.build import build
 
 
 def set_up(config: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from recast.prepare.prepare import Prepared
+from recast.data.prepare.prepare import Prepared
 from recast.runs.scores import Scores
 
 

@@ -3,14 +3,14 @@
 import lightning.pytorch as pl
 import numpy as np
 
-from recast.callbacks.forecast_figures import log_figure
-from recast.callbacks.windows_to_show import forecast_windows
-from recast.datamodule import ForecastDataModule
+from recast.data.datamodule import ForecastDataModule
 from recast.figures.leads import lead_errors
 from recast.figures.panels import target_panels
-from recast.metrics.description import of_pictures
 from recast.runs.results import Results
-from recast.task import ForecastTask
+from recast.scoring.metrics.description import of_pictures
+from recast.training.callbacks.forecast_figures import log_figure
+from recast.training.callbacks.windows_to_show import forecast_windows
+from recast.training.task import ForecastTask
 
 
 def draw(trainer: pl.Trainer, task: ForecastTask, data: ForecastDataModule, results: Results) -> None:

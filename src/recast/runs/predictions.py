@@ -8,8 +8,8 @@ import pandas as pd
 import torch
 from lightning.fabric.utilities.apply_func import move_data_to_device
 
-from recast.classification_task import ClassificationTask
-from recast.sequence_datamodule import SequenceDataModule
+from recast.data.sequence_datamodule import SequenceDataModule
+from recast.training.classification_task import ClassificationTask
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import warnings
 # Its loggers get their handlers when it is imported, so that has to come first.
 import lightning.pytorch  # noqa: F401 # pyright: ignore[reportUnusedImport]
 
-from recast.processes import rank
+from recast.system.processes import rank
 
 
 def quiet_lightning() -> None:

@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from recast.callbacks.windows_to_show import panels_of
-from recast.datamodule import ForecastDataModule
+from recast.data.datamodule import ForecastDataModule
 from recast.figures.plot import Plot
 from recast.runs.per_origin import iso_stamps
-from recast.task import ForecastTask
+from recast.training.callbacks.windows_to_show import panels_of
+from recast.training.task import ForecastTask
 
 COLUMNS = (
     *("rank", "loss", "error", "origin", "target", "lead", "time"),

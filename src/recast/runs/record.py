@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from recast.prepare.prepare import Prepared
+from recast.data.prepare.prepare import Prepared
 
 
 def summary(prepared: Prepared) -> str:

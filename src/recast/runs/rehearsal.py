@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
-from recast.configure.build import build
+from recast.runs.configure.build import build
 from recast.runs.fit import build_task
+from recast.runs.tasks.find import plug_of
 from recast.runs.trainer import check_clipping, check_optimizer, check_strategy
-from recast.tasks.find import plug_of
 
 
 class Rehearsal:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from recast.files import write_json, write_text
-from recast.metrics.skill import skill
 from recast.runs.run_results import ResultTable, RunResults
 from recast.runs.scores import Scores
+from recast.scoring.metrics.skill import skill
+from recast.system.files import write_json, write_text
 
 
 @dataclass(frozen=True)

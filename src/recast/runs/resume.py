@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-from recast.callbacks.last_checkpoint import FINISHED, last_checkpoint_path
-from recast.checkpoints.checkpoint import read
 from recast.errors import CheckpointError, ConfigurationError
-from recast.provenance import KEY
+from recast.runs.checkpoints.checkpoint import read
+from recast.training.callbacks.last_checkpoint import FINISHED, last_checkpoint_path
+from recast.training.provenance import KEY
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ FIXED = ("data", "model", "task", "metrics", "optimizer", "learning_rate", "trai
 
 @dataclass(frozen=True)
 class LastState:
-    """The state that a run goes on from; see `recast.resuming` for what it holds.
+    """The state that a run goes on from; see `recast.training.resuming` for what it holds.
 
     Args:
         path: Its file.

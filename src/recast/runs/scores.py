@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from recast.baselines.baseline import Baseline, History
-from recast.metrics.description import Description, ranking
-from recast.metrics.lead_metric import LeadMetric
-from recast.metrics.origin_errors import OriginErrors
-from recast.prepare.prepare import Prepared
-from recast.prepare.storage import hours
+from recast.data.prepare.prepare import Prepared
+from recast.data.prepare.storage import hours
 from recast.runs.local_metrics import local_metrics
+from recast.scoring.baselines.baseline import Baseline, History
+from recast.scoring.metrics.description import Description, ranking
+from recast.scoring.metrics.lead_metric import LeadMetric
+from recast.scoring.metrics.origin_errors import OriginErrors
 from recast.types import Forecast, Origins
 
 BATCH = 1024  # windows in memory at a time; 800 + 100 steps of one target make 7 MB

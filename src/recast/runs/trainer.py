@@ -12,12 +12,12 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
-from recast.checkpoints.io import WholeCheckpointIO
-from recast.configure.build import build
-from recast.configure.wording import suggestion
 from recast.errors import ConfigurationError
+from recast.runs.checkpoints.io import WholeCheckpointIO
+from recast.runs.configure.build import build
+from recast.runs.configure.wording import suggestion
 from recast.runs.resume import LastState
-from recast.training_task import TrainingTask
+from recast.training.training_task import TrainingTask
 
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
 """Ways of training in one process or in several."""
@@ -99,7 +99,7 @@ def build_trainer(config: dict[str, Any], folder: Path, resumed: LastState | Non
 
 
 class _NoSignals(_SignalConnector):
-    """Leaves the signals to `recast.signals`.
+    """Leaves the signals to `recast.system.signals`.
 
     Lightning would end with exit code 0 on SIGTERM, which a cluster takes for success, save and requeue by itself under
     SLURM, and talk to the other processes from within the handler.

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from recast.errors import ConfigurationError, RecastError, StoppedBySignalError
-from recast.processes import is_told_by_the_first, rank
-from recast.signals import leaving_on
 from recast.sweeps.job_folder import SAYS, JobFolder, JobRunningError
 from recast.sweeps.requeue import requeue
+from recast.system.processes import is_told_by_the_first, rank
+from recast.system.signals import leaving_on
 
 UNEXPECTED = 1
 MAX_REQUEUES = "RECAST_MAX_REQUEUES"
@@ -71,8 +71,8 @@ def _run(folder: JobFolder) -> Any:
         raise ConfigurationError(f"{folder.config}: there is no configuration to run; start the sweep again")
     _log_to(folder.path / "recast-train.log")
     # Slow to import, and not needed to say that a folder is empty.
-    from recast.configure.check import check
-    from recast.configure.options import TrainOptions
+    from recast.runs.configure.check import check
+    from recast.runs.configure.options import TrainOptions
     from recast.runs.fit import run
     from recast.runs.quiet import quiet_lightning
 

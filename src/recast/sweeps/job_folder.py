@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from recast.errors import ConfigurationError, PrunedError
-from recast.files import write_json, write_text
+from recast.system.files import write_json, write_text
 
 ATTEMPTS, PAUSE = 20, 0.05  # seconds between two attempts at a lock
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from recast.files import write_json
+from recast.system.files import write_json
 
 NAME = "jobs.json"
 

@@ -172,7 +172,7 @@ class OptunaSearch(Sweeper):
         overrides = [*always, *overrides_of(trial.params)]
         if self.parts["pruner"]:
             callback = {
-                "_target_": "recast.callbacks.pruning.Pruning",
+                "_target_": "recast.training.callbacks.pruning.Pruning",
                 "storage": address,
                 "study_name": self.study_name,
                 "trial": trial.number,

@@ -9,10 +9,10 @@ from typing import Any
 
 from omegaconf import DictConfig, open_dict, read_write
 
-from recast.configure.check import check
-from recast.configure.compose import plain
-from recast.configure.options import TrainOptions
 from recast.errors import ConfigurationError, InputError
+from recast.runs.configure.check import check
+from recast.runs.configure.compose import plain
+from recast.runs.configure.options import TrainOptions
 from recast.runs.rehearsal import Rehearsal
 from recast.sweeps.job_folder import JobFolder
 from recast.sweeps.names import digest, job_name

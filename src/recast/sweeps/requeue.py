@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from recast.signals import leaving_signals
+from recast.system.signals import leaving_signals
 
 ANSWER = 30.0  # seconds that a command of SLURM is given
 PATIENCE = 300.0  # seconds that a controller that does not answer is asked again
@@ -22,7 +22,7 @@ def requeue(max_requeues: int, *, environment: Mapping[str, str] = os.environ, p
     To be called last, within a job that a signal has stopped with its state saved, before it ends: SLURM takes a job
     that ends in the time between warning and end for a failed one. A job that is ending already is left alone: after
     `scancel` it must stay cancelled, and after a preemption without a time of grace SLURM requeues it itself. Of the
-    processes of a job the first one asks. The requeue sends the job SIGTERM, which `recast.signals` passes over.
+    processes of a job the first one asks. The requeue sends the job SIGTERM, which `recast.system.signals` passes over.
 
     Args:
         max_requeues: How often the job may be requeued in all, by whomever. [times]

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from recast.errors import ConfigurationError
-from recast.files import write_json
 from recast.options import NonNegativeInt, PositiveFloat, PositiveInt, checked
 from recast.sweeps.attempt import MAX_REQUEUES
 from recast.sweeps.board import Board
@@ -18,6 +17,7 @@ from recast.sweeps.job_folder import JobFolder
 from recast.sweeps.launcher import JobLauncher
 from recast.sweeps.queue import end_of, require_queue, states_of, submission_of
 from recast.sweeps.slots import processes
+from recast.system.files import write_json
 
 LOOKS = 2  # a job is gone when so many answers of the queue in a row do not name it
 TICK = 0.5  # seconds between two looks at the terminal

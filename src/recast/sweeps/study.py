@@ -9,10 +9,10 @@ from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from recast.callbacks.study_storage import study_storage
-from recast.configure.build import build
-from recast.configure.check import check
 from recast.errors import ConfigurationError
+from recast.runs.configure.build import build
+from recast.runs.configure.check import check
+from recast.training.callbacks.study_storage import study_storage
 
 ALLOWED = ("optuna.samplers.", "optuna.pruners.")
 

@@ -9,7 +9,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 #: What a job imports in any case; a server that has done so forks a process for each job.
-PRELOAD = ("recast.runs.fit", "recast.runs.pictures", "recast.configure.check")
+PRELOAD = ("recast.runs.fit", "recast.runs.pictures", "recast.runs.configure.check")
 
 
 def start(folder: Path, output: Path, environment: Mapping[str, str]) -> BaseProcess:

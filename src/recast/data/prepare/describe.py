@@ -1,0 +1,121 @@
+"""The scaling of a panel's columns, and another panel under that of a trained model."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from recast.data.panel import Column, Panel
+from recast.data.prepare.scale import Scaler
+from recast.data.spec import PanelSpec, SeriesSpec
+from recast.errors import DataError
+
+Scaling = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+def column_scaling(columns: Sequence[Column], values: np.ndarray, scaler: Scaler) -> Scaling:
+    """Offset and scale of each column over time; categories stay as they are.
+
+    Args:
+        columns: The columns.
+        values: The rows that the scaling is fitted on, shape (rows, columns).
+        scaler: How.
+
+    Raises:
+        DataError: if a column is constant on these rows.
+    """
+    reals = [place for place, column in enumerate(columns) if not column.is_category]
+    offset, scale = np.zeros(len(columns)), np.ones(len(columns))
+    kept = values if len(reals) == len(columns) else values[:, reals]
+    if reals:
+        offset[reals], scale[reals] = scaler.fit(kept, tuple(columns[place].name for place in reals))
+    return tuple(offset.tolist()), tuple(scale.tolist())
+
+
+def static_scaling(panel: Panel) -> Scaling:
+    """Mean and standard deviation over items of each real static column; 1 for a category or an unknown column."""
+    offset, scale = [], []
+    for column, values in zip(panel.static, panel.static_values.T, strict=True):
+        seen = values[~np.isnan(values)]
+        plain = column.is_category or not len(seen)
+        offset.append(0.0 if plain else float(seen.mean()))
+        scale.append(1.0 if plain else float(seen.std()))
+    return tuple(offset), tuple(scale)
+
+
+def check_columns(panel: Panel, spec: PanelSpec) -> None:
+    """Raises DataError where a panel has other columns or steps than a model was trained on, or unread gaps."""
+    step = spec.step if isinstance(spec, SeriesSpec) else panel.step
+    zone = spec.timezone if isinstance(spec, SeriesSpec) else panel.timezone
+    for what, found, expected in (
+        ("time zone", panel.timezone, zone),
+        ("columns", _roles(panel.columns), _roles(spec.columns)),
+        ("static columns", _roles(panel.static), _roles(spec.static)),
+        ("step", panel.step, step),
+    ):
+        if found != expected:
+            raise DataError(f"{panel.label}: {what} {found!r}, but the model was trained on {expected!r}")
+    if not spec.masked and np.isnan(panel.values).any():
+        raise DataError(
+            f"{panel.label}: some values were not observed, but the model was trained on complete rows and reads no "
+            "masks; fill them, or train on data with gaps"
+        )
+
+
+def align(panel: Panel, spec: PanelSpec) -> Panel:
+    """The panel with its categories as levels of a trained model's spec.
+
+    Raises:
+        DataError: if the panel has other columns or steps, or levels that the training had not.
+    """
+    check_columns(panel, spec)
+    for column, values, offset, scale in zip(
+        spec.static, panel.static_values.T, spec.static_offset, spec.static_scale, strict=True
+    ):
+        other = values[~np.isnan(values) & (values != offset)]
+        if scale == 0 and len(other):
+            raise DataError(
+                f"{panel.label}: static column {column.name!r} is {other[0]:g}, but {offset:g} throughout the "
+                "training, from which nothing could be learnt about other values; train on items that "
+                "differ, or leave it out"
+            )
+    return replace(
+        panel,
+        columns=spec.columns,
+        static=spec.static,
+        values=_translated(panel.label, panel.values, panel.columns, spec.columns),
+        static_values=_translated(panel.label, panel.static_values, panel.static, spec.static),
+    )
+
+
+def aligned_known(panel: Panel, spec: PanelSpec) -> Panel:
+    """A panel of the inputs known ahead alone, its categories as levels of a trained model's spec.
+
+    Raises:
+        DataError: if it has levels that the training had not.
+    """
+    wanted = spec.of("known")
+    return replace(panel, columns=wanted, values=_translated(panel.label, panel.values, panel.columns, wanted))
+
+
+def _translated(label: str, values: np.ndarray, found: Sequence[Column], wanted: Sequence[Column]) -> np.ndarray:
+    """Values whose levels are those of the columns `wanted`."""
+    changed = [place for place, (old, new) in enumerate(zip(found, wanted, strict=True)) if old.levels != new.levels]
+    result = values.copy() if changed else values
+    for place in changed:
+        numbers = {name: number for number, name in enumerate(wanted[place].levels or ())}
+        levels = found[place].levels or ()
+        unknown = [name for name in levels if name not in numbers]
+        if unknown:
+            raise DataError(
+                f"{label}: column {wanted[place].name!r} has the level {unknown[0]!r}, which the training had not; "
+                f"it had {', '.join(numbers)}"
+            )
+        table = np.array([*(numbers[name] for name in levels), np.nan])
+        codes = np.nan_to_num(values[:, place], nan=len(levels)).astype(np.int64)
+        result[:, place] = table[codes]
+    return result
+
+
+def _roles(columns: Sequence[Column]) -> list[tuple[str, str, str]]:
+    return [(column.name, column.role, "category" if column.is_category else "real") for column in columns]

@@ -1,0 +1,106 @@
+"""What follows the end of a series: its time stamps, and what is known ahead there."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from recast.data.panel import Panel
+from recast.data.prepare.describe import aligned_known
+from recast.data.sources.stamps import stamp_text
+from recast.data.sources.step import fixed_step, parse_step
+from recast.data.spec import SeriesSpec
+from recast.errors import DataError
+
+
+def future_times(last: np.datetime64, step: str, horizon: int) -> np.ndarray:
+    """The stamps that follow `last`.
+
+    Args:
+        last: The stamp of the origin.
+        step: Distance between rows, a pandas offset alias; a step of the calendar gives its next dates
+            ("B": business days).
+        horizon: Number of stamps. [steps]
+
+    Returns:
+        `datetime64[ns]`, shape (horizon,).
+
+    Raises:
+        ConfigurationError: if the step is unknown.
+    """
+    last = last.astype("datetime64[ns]")
+    length = fixed_step(step)
+    if length is not None:
+        return last + length * np.arange(1, horizon + 1)
+    # One more: the range begins with `last` only if that is a date of the calendar.
+    dates = pd.date_range(pd.Timestamp(last), periods=horizon + 1, freq=parse_step(step))
+    times = dates.to_numpy().astype("datetime64[ns]")
+    return times[times > last][:horizon]
+
+
+def until_last_observed(panel: Panel) -> Panel:
+    """The panel without the rows at its end in which no target was observed: those are to be forecast."""
+    seen = np.flatnonzero(~np.isnan(panel.targets).all(axis=1))
+    return panel.without(np.arange(len(panel)) > (seen[-1] if len(seen) else -1))
+
+
+def beyond_end(panel: Panel, spec: SeriesSpec, known: Panel | None) -> Panel:
+    """The last context of a panel and the steps after its end, where nothing but what is known ahead was observed.
+
+    Args:
+        panel: A panel under the spec of a trained model, see `recast.data.prepare.describe.align`.
+        spec: That spec.
+        known: The inputs known ahead, at the steps after the end and perhaps others; None where the model has none.
+
+    Raises:
+        DataError: if fewer rows than a context follow the last gap, or a step after the end has no known inputs.
+    """
+    rows = len(panel) - int(panel.starts[-1])
+    if rows < spec.context:
+        gap = (
+            ""
+            if len(panel.starts) == 1
+            else f" after the last gap, which ends at {stamp_text(panel.clock[panel.starts[-1]])}"
+        )
+        raise DataError(f"{panel.label}: {rows} rows{gap}; the model reads the last {spec.context} steps without a gap")
+    times = future_times(panel.clock[-1], spec.step, spec.horizon)
+    # What is not known yet is never looked at; the offset scales to 0.
+    unseen = [
+        np.nan if spec.masked or column.is_category else offset
+        for column, offset in zip(spec.columns, spec.offset, strict=True)
+    ]
+    ahead = np.tile(unseen, (spec.horizon, 1))
+    if known is not None:
+        if known.timezone != panel.timezone:
+            words = {None: "without a time zone", "UTC": "with one"}
+            raise DataError(
+                f"{known.label}: its stamps are {words[known.timezone]}, but those of {panel.label} "
+                f"{words[panel.timezone]}; write both alike"
+            )
+        ahead[:, panel.of("known")] = _at(aligned_known(known, spec), times)
+    return replace(
+        panel,
+        times=np.concatenate([panel.clock[-spec.context :], times]),
+        values=np.concatenate([panel.values[-spec.context :], ahead]),
+        starts=np.zeros(1, dtype=np.int64),
+        items=panel.items[-1:],
+    )
+
+
+def _at(known: Panel, times: np.ndarray) -> np.ndarray:
+    """The known inputs at each of the times."""
+    missing = ~np.isin(times, known.clock)
+    if missing.any():
+        raise DataError(
+            f"{known.label}: {missing.sum()} of the {len(times)} steps to forecast have no row, the first is "
+            f"{stamp_text(times[missing][0])}; expected {', '.join(known.names)} from {stamp_text(times[0])} to "
+            f"{stamp_text(times[-1])}"
+        )
+    found = known.values[np.searchsorted(known.clock, times)]
+    unknown = np.isnan(found).any(axis=1)
+    if unknown.any():
+        raise DataError(
+            f"{known.label}: at {stamp_text(times[unknown][0])} an input known ahead has no value; expected "
+            "one at each step"
+        )
+    return found

@@ -1,0 +1,167 @@
+"""From a source to what training needs: grid, split, scale, storage, windows."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from recast.data.panel import Panel
+from recast.data.prepare.describe import align, column_scaling, static_scaling
+from recast.data.prepare.grid import Grid
+from recast.data.prepare.scale import Scaler
+from recast.data.prepare.split import Parts, Split
+from recast.data.prepare.storage import Storage, stored
+from recast.data.prepare.windows import Windows
+from recast.data.sources.fingerprint import fingerprint
+from recast.data.spec import SeriesSpec
+from recast.errors import DataError
+
+
+class Starts(NamedTuple):
+    """First rows of the windows of each part, int64 tensors."""
+
+    train: Tensor
+    validation: Tensor
+    test: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A panel ready for training.
+
+    Args:
+        panel: The panel on its grid, in the data's own unit, its categories as levels of the spec.
+        spec: What a model must know of it.
+        storage: Its scaled rows.
+        parts: Row ranges of training, validation and test.
+        windows: Context, horizon, strides.
+        starts: Window starts of each part.
+        fingerprint: SHA-256 of the panel as it was read.
+    """
+
+    panel: Panel
+    spec: SeriesSpec
+    storage: Storage
+    parts: Parts
+    windows: Windows
+    starts: Starts
+    fingerprint: str
+
+    def training_starts(self, context: int) -> Int[Tensor, " windows"]:
+        """First rows of training windows with another context, in steps."""
+        return torch.from_numpy(self.windows.starts(self.panel, self.parts.train, training=True, context=context))
+
+
+def prepare(
+    raw: Panel,
+    *,
+    grid: Grid,
+    split: Split,
+    scaler: Scaler,
+    windows: Windows,
+    periods: tuple[float, ...] = (),
+    season: int = 1,
+    trained: SeriesSpec | None = None,
+) -> Prepared:
+    """Puts a panel on its grid, splits it, fits the scaling on its training rows, and finds its windows.
+
+    Args:
+        raw: The panel as read.
+        grid: Policy for missing and off-grid stamps.
+        split: Policy for training, validation and test rows.
+        scaler: Scaling, fitted on training rows unless it says otherwise.
+        windows: Context, horizon, strides.
+        periods: Periods of additional sine and cosine inputs. [hours]
+        season: Lag of the naive forecast in the denominator of MASE. [steps]
+        trained: The spec of a trained model, whose scaling and levels are taken in place of fitted ones.
+
+    Raises:
+        DataError: if a part that is asked for has no window, or a column is constant; with `trained`, if the panel has
+            other columns, levels or steps.
+    """
+    panel = grid.apply(raw)
+    if trained is not None:
+        panel = align(panel, trained)
+    parts = split.parts(panel)
+    starts = Starts(
+        *(
+            torch.from_numpy(windows.starts(panel, part, training=part is parts.train))
+            for part in (parts.train, parts.validation, parts.test)
+        )
+    )
+    _require_windows(panel, parts, starts, windows)
+    spec = trained or describe(
+        panel, parts, scaler=scaler, windows=windows, periods=periods, season=season, masked=grid.masks
+    )
+    return Prepared(panel, spec, stored(panel, spec), parts, windows, starts, fingerprint(raw))
+
+
+def describe(
+    panel: Panel,
+    parts: Parts,
+    *,
+    scaler: Scaler,
+    windows: Windows,
+    periods: tuple[float, ...],
+    season: int,
+    masked: bool,
+) -> SeriesSpec:
+    """What a model must know of a panel; see `prepare`."""
+    fitted_on = slice(*parts.train) if scaler.fitted_on == "train" else slice(None)
+    offset, scale = column_scaling(panel.columns, panel.values[fitted_on], scaler)
+    static_offset, static_scale = static_scaling(panel)
+    return SeriesSpec(
+        columns=panel.columns,
+        offset=offset,
+        scale=scale,
+        static=panel.static,
+        static_offset=static_offset,
+        static_scale=static_scale,
+        masked=masked or bool(np.isnan(panel.values).any()),
+        step=panel.step,
+        context=windows.context,
+        horizon=windows.horizon,
+        naive_error=_naive_error(panel, parts.train, season),
+        periods=periods,
+        timezone=panel.timezone,
+    )
+
+
+def _require_windows(panel: Panel, parts: Parts, starts: Starts, windows: Windows) -> None:
+    needed = f"a window takes context {windows.context} + horizon {windows.horizon} = {windows.length} rows"
+    if len(panel) < windows.length:
+        raise DataError(
+            f"{panel.label}: {len(panel)} rows are too short: {needed}; give a longer series or shorter windows"
+        )
+    for name, part, found in zip(Parts._fields, parts, starts, strict=True):
+        rows = part[1] - part[0]
+        if len(found) == 0 and (rows > 0 or name == "train"):
+            raise DataError(
+                f"{panel.label}: the {name} part ({rows} rows) has no window: {needed} without a gap; "
+                "give it more rows, shorten the windows, fill short gaps (data/grid=interpolate), "
+                "or let its context reach back (data.windows.reach_back=true)"
+            )
+
+
+def _naive_error(panel: Panel, train: tuple[int, int], season: int) -> tuple[float, ...]:
+    """Mean |y(t) - y(t - season)| of the targets over training rows, within pieces, where both were observed."""
+    targets = panel.targets
+    total = np.zeros(targets.shape[1])
+    count = np.zeros(targets.shape[1], dtype=np.int64)
+    for first, stop in panel.pieces:
+        values = targets[first : min(stop, train[1])]
+        if len(values) > season:
+            differences = np.abs(values[season:] - values[:-season])
+            missing = np.isnan(differences)
+            total += np.where(missing, 0.0, differences).sum(axis=0)
+            count += (~missing).sum(axis=0)
+    for column, number in zip(panel.columns, count, strict=False):
+        if not number:
+            raise DataError(
+                f"{panel.label}: no training rows in which {column.name!r} was observed lie {season} steps apart; "
+                "choose another data.season, at which it was"
+            )
+    return tuple((total / count).tolist())

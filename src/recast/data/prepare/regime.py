@@ -1,0 +1,164 @@
+"""Training regimes: which windows a training batch holds, and in what order they come."""
+
+import logging
+from abc import ABC, abstractmethod
+from typing import final
+
+from recast.data.prepare.batches import BatchLoader
+from recast.data.prepare.lanes import LaneLoader, contiguous_ranges
+from recast.data.prepare.loader import WindowLoader
+from recast.data.prepare.prepare import Prepared
+from recast.data.prepare.segments import SegmentLoader
+from recast.errors import ConfigurationError
+from recast.options import PositiveInt, checked
+
+log = logging.getLogger(__name__)
+
+
+class Regime(ABC):
+    """Makes the training batches of a prepared series. Validation and test know no regime."""
+
+    @abstractmethod
+    def loader(self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> BatchLoader:
+        """Batches of the training part, on the device of the prepared storage.
+
+        Args:
+            prepared: The series, its parts and its windows.
+            batch_size: Windows in a batch of this process. [windows]
+            seed: Seed of the order.
+            rank: This process's number, 0 <= rank < world.
+            world: Number of processes that share the training part.
+
+        Raises:
+            ConfigurationError: if the regime does not fit the data or the windows.
+        """
+
+
+@final
+class ShuffledWindows(Regime):
+    """Every training window once in an epoch, in an order that is new in each; recurrent states start anew in each."""
+
+    def loader(self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> WindowLoader:
+        """See `Regime.loader`."""
+        return WindowLoader(
+            storage=prepared.storage,
+            starts=prepared.starts.train.to(prepared.storage.device),
+            context=prepared.spec.context,
+            horizon=prepared.spec.horizon,
+            batch_size=batch_size,
+            shuffle=True,
+            seed=seed,
+            rank=rank,
+            world=world,
+        )
+
+
+@final
+class MultiOrigin(Regime):
+    """Segments longer than a window, read once, with forecasts from several origins in each.
+
+    The first origin lies after `data.windows.context` steps, each of the others `apart` steps after the one before; a
+    batch holds `data.batch_size` segments. The gradient is that of as many windows that all begin where the segment
+    does, at the cost of reading the segment once (Wen et al. 2017, arXiv 1711.11053, section 3.3: "forking
+    sequences"). Forecasts from neighbouring origins have much in common, so that one step tells less than as many
+    shuffled windows would: good for a fair forecast soon, not for the best one in the end.
+
+    Segments begin at random rows, others in each epoch; an epoch has as many forecasts as one of shuffled windows.
+    For models with one encoder that reads forward and no attention.
+
+    Args:
+        origins: Forecasts from each segment.
+        apart: Distance of neighbouring origins. [steps]
+
+    Raises:
+        ConfigurationError: if an option has the wrong type or lies out of range.
+    """
+
+    @checked
+    def __init__(self, *, origins: PositiveInt = 10, apart: PositiveInt = 80) -> None:
+        self.origins = origins
+        self.apart = apart
+
+    def loader(self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> SegmentLoader:
+        """See `Regime.loader`; `batch_size` is the number of segments of this process."""
+        first = prepared.spec.context
+        origins = tuple(range(first, first + self.origins * self.apart, self.apart))
+        starts = prepared.training_starts(origins[-1])
+        if not len(starts):
+            ranges = contiguous_ranges(prepared.panel.pieces, prepared.parts.train)
+            longest = max(stop - start for start, stop in ranges)
+            needed = origins[-1] + prepared.spec.horizon
+            raise ConfigurationError(
+                f"MultiOrigin: a segment of {self.origins} origins {self.apart} steps apart takes {needed} rows, "
+                f"but the longest range of training rows without a gap has {longest}; give a smaller "
+                "data.regime.origins or data.regime.apart, or fill short gaps (data/grid=interpolate)"
+            )
+        return SegmentLoader(
+            storage=prepared.storage,
+            starts=starts.to(prepared.storage.device),
+            horizon=prepared.spec.horizon,
+            origins=origins,
+            segments=max(len(prepared.starts.train) // self.origins, 1),
+            batch_size=batch_size,
+            seed=seed,
+            rank=rank,
+            world=world,
+        )
+
+
+@final
+class StatefulLanes(Regime):
+    """Consecutive chunks in lanes, recurrent states carried from batch to batch: truncated back-propagation in time.
+
+    The training rows are cut into chunks that follow each other; a batch holds one chunk from each of
+    `data.batch_size` lanes, and the next batch the chunks after them. A chunk is the context of one forecast. The
+    encoder starts a chunk from the state in which it ended the one before, so that its memory reaches further back
+    than any window, while the gradient ends where the chunk begins (Williams & Peng 1990, Neural Computation 2:490-501,
+    section 2.4: BPTT(h; h') with h = h' = chunk). At gaps, and at the first batch of an epoch, states start anew.
+
+    An epoch reads each row once, as context: it has `context` times fewer batches than one of shuffled windows.
+    Models that learn from every step of the context make the most of it. Evaluation goes by windows, whose context
+    should be long enough to bring the state to where it would be.
+
+    Args:
+        chunk: Rows of a chunk; the gradient reaches no further back. [steps]
+        origins: Forecasts from each chunk, evenly spread, the last from its end. For models with one encoder that
+            reads forward and no attention, if more than one.
+
+    Raises:
+        ConfigurationError: if an option has the wrong type or lies out of range, or `origins` exceeds the chunk.
+    """
+
+    @checked
+    def __init__(self, *, chunk: PositiveInt = 50, origins: PositiveInt = 1) -> None:
+        if origins > chunk:
+            raise ConfigurationError(f"StatefulLanes: origins={origins}, but a chunk has {chunk} steps; use fewer")
+        self.chunk = chunk
+        self.origins = tuple((number + 1) * chunk // origins for number in range(origins)) if origins > 1 else None
+
+    def loader(self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> LaneLoader:
+        """See `Regime.loader`; `batch_size` is the number of lanes of this process."""
+        stride = prepared.windows.stride
+        if stride != 1:
+            raise ConfigurationError(
+                f"StatefulLanes: data.windows.stride={stride}, but its training windows lie data.regime.chunk="
+                f"{self.chunk} steps apart; give data.windows.stride=1"
+            )
+        first, stop = prepared.parts.train
+        loader = LaneLoader(
+            storage=prepared.storage,
+            ranges=contiguous_ranges(prepared.panel.pieces, (first, stop)),
+            horizon=prepared.spec.horizon,
+            chunk=self.chunk,
+            origins=self.origins,
+            lanes=batch_size,
+            seed=seed,
+            rank=rank,
+            world=world,
+        )
+        log.info(
+            "%d chunks of %d steps in %d lanes: %d batches an epoch, %d chunks left out, others in each epoch",
+            *(len(loader.chunks(0)), self.chunk, batch_size * world, len(loader)),
+            len(loader.chunks(0)) - len(loader) * batch_size * world,
+        )
+        return loader

@@ -1,0 +1,123 @@
+"""From labelled sequences to what training needs: split, scale, one storage."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recast.data.panel import Panel, joined
+from recast.data.prepare.describe import align, column_scaling, static_scaling
+from recast.data.prepare.scale import Scaler
+from recast.data.prepare.storage import Storage, stored
+from recast.data.prepare.stratified import stratified
+from recast.data.sources.fingerprint import fingerprint
+from recast.data.spec import PanelSpec
+from recast.errors import DataError
+
+
+class SequenceParts(NamedTuple):
+    """Indices of the sequences of each part, int64 tensors."""
+
+    train: Tensor
+    validation: Tensor
+    test: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedSequences:
+    """Labelled sequences ready for training.
+
+    Args:
+        panel: All of them in the data's own unit, those of the training file first; each is an item of one piece.
+        spec: What a model must know of them.
+        storage: Their scaled rows.
+        parts: Which of them are for training, validation and test.
+        fingerprint: SHA-256 of what was read.
+    """
+
+    panel: Panel
+    spec: PanelSpec
+    storage: Storage
+    parts: SequenceParts
+    fingerprint: str
+
+    def part(self, name: str) -> Panel:
+        """The sequences of "train", "validation" or "test", in the data's own unit."""
+        return self.panel.take(getattr(self.parts, name).numpy())
+
+
+def prepare_sequences(
+    train: Panel, test: Panel, *, scaler: Scaler, validation: float, seed: int, trained: PanelSpec | None = None
+) -> PreparedSequences:
+    """Sets a validation part of the training sequences aside and fits the scaling on the others.
+
+    Args:
+        train: The sequences to train on.
+        test: Those to test on.
+        scaler: Scaling, fitted on the rows of the training part unless it says otherwise.
+        validation: Share of the training sequences that are set aside, each class in its proportion.
+        seed: Seed of that choice.
+        trained: The spec of a trained model, whose scaling is taken in place of a fitted one.
+
+    Raises:
+        DataError: if validation is asked for but leaves no sequence, or a channel is constant.
+    """
+    kept, aside = stratified(train.labels, validation, seed)
+    if validation > 0 and not len(aside):
+        raise DataError(
+            f"{train.label}: {len(train.ids)} sequences are too few to set {validation:g} of them aside for "
+            "validation; give more sequences, a larger data.validation, or data.validation=0"
+        )
+    panel = joined(train, test)
+    parts = (kept, aside, np.arange(len(train.ids), len(panel.ids)))
+    spec = trained or _described(panel, train.take(kept) if scaler.fitted_on == "train" else panel, scaler)
+    panel = align(panel, spec)
+    return PreparedSequences(
+        panel=panel,
+        spec=spec,
+        storage=stored(panel, spec),
+        parts=SequenceParts(*(torch.from_numpy(part) for part in parts)),
+        fingerprint=fingerprint(train, test),
+    )
+
+
+def prepare_unseen(sequences: Panel, spec: PanelSpec) -> PreparedSequences:
+    """Sequences that a trained model has not seen, under its scaling; all of them are the test part.
+
+    Args:
+        sequences: New sequences.
+        spec: The spec of the model's training.
+
+    Raises:
+        DataError: if they have other columns or classes, or gaps where the training had none.
+    """
+    if len(sequences.columns) != len(spec.columns):
+        raise DataError(
+            f"{sequences.label}: sequences of {len(sequences.columns)} dimension(s), but the model was trained on "
+            f"{len(spec.columns)}"
+        )
+    none = torch.empty(0, dtype=torch.int64)
+    panel = align(sequences, spec)
+    return PreparedSequences(
+        panel=panel,
+        spec=spec,
+        storage=stored(panel, spec),
+        parts=SequenceParts(none, none, torch.arange(len(sequences.ids))),
+        fingerprint=fingerprint(sequences),
+    )
+
+
+def _described(panel: Panel, fitted_on: Panel, scaler: Scaler) -> PanelSpec:
+    offset, scale = column_scaling(panel.columns, fitted_on.values, scaler)
+    static_offset, static_scale = static_scaling(fitted_on)
+    return PanelSpec(
+        columns=panel.columns,
+        offset=offset,
+        scale=scale,
+        static=panel.static,
+        static_offset=static_offset,
+        static_scale=static_scale,
+        masked=bool(np.isnan(panel.values).any()),
+    )

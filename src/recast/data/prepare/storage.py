@@ -1,0 +1,209 @@
+"""One storage for all rows of a panel, and the one gather that makes a batch of it."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from recast.data.panel import Panel, Role
+from recast.data.spec import PanelSpec, SeriesSpec
+from recast.types import Batch, Categories, Observed
+
+
+class Layout:
+    """Which columns of a storage hold what: the only place where they are told apart by position.
+
+    The real columns come first, those of each role together, known columns before the sines and cosines of time; then,
+    where values may be missing, a mask of each; then the categories.
+
+    Args:
+        spec: The panel's description.
+    """
+
+    def __init__(self, spec: PanelSpec) -> None:
+        sizes = {
+            "target": len(spec.reals("target")),
+            "past": len(spec.reals("past")),
+            "known": spec.known_reals,
+        }
+        self.reals = sum(sizes.values())
+        widths = [*sizes.values(), *(size * spec.masked for size in sizes.values())]
+        widths += [len(spec.categories("past")), len(spec.categories("known"))]
+        bounds = np.cumsum([0, *widths]).tolist()
+        slices = [slice(first, stop) for first, stop in pairwise(bounds)]
+        self.target, self.past, self.known = slices[:3]
+        self.masks = slices[3:6] if spec.masked else None
+        self.past_categories, self.known_categories = slices[6:]
+        self.width = bounds[-1]
+        self.has_categories = bool(widths[6] or widths[7] or spec.categories("static"))
+
+
+@dataclass(frozen=True, eq=False)
+class Storage:
+    """All rows of a panel, scaled, and behind them a row of zeros that padding is read from.
+
+    A batch is one gather: no sample is touched alone, and memory is the storage plus one batch.
+
+    Args:
+        spec: The panel's description.
+        values: Scaled values, float32, shape (rows + 1, width), laid out by `Layout`.
+        starts: First row of each piece, int64, shape (pieces,).
+        lengths: Rows of each piece, int64, shape (pieces,).
+        items: Item of each piece, int64, shape (pieces,).
+        static: Scaled static inputs of each item, float32, shape (items, static).
+        static_categories: Levels of the static categories of each item, int64, shape (items, categories).
+        labels: What is to be predicted of each item, int64, shape (items,); None where nothing is.
+    """
+
+    spec: PanelSpec
+    values: Float[Tensor, "rows width"]
+    starts: Int[Tensor, " pieces"]
+    lengths: Int[Tensor, " pieces"]
+    items: Int[Tensor, " pieces"]
+    static: Float[Tensor, "items static"]
+    static_categories: Int[Tensor, "items categories"]
+    labels: Int[Tensor, " items"] | None = None
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Which columns hold what."""
+        return Layout(self.spec)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it lies."""
+        return self.values.device
+
+    def to(self, device: torch.device) -> "Storage":
+        """The same on a device."""
+        names = ("values", "starts", "lengths", "items", "static", "static_categories")
+        labels = None if self.labels is None else self.labels.to(device)
+        return replace(self, labels=labels, **{name: getattr(self, name).to(device) for name in names})
+
+    def windows(self, starts: Int[Tensor, " batch"], context: int, horizon: int) -> Batch:
+        """The windows of `context` and `horizon` steps that begin at the rows `starts`."""
+        rows = self.values.unfold(0, context + horizon, 1)[starts].transpose(1, 2)
+        if len(self.static) == 1:
+            item = torch.zeros_like(starts)
+        else:
+            item = self.items[torch.searchsorted(self.starts, starts, right=True) - 1]
+        return self._batch(rows, context, starts, item)
+
+    def sequences(self, pieces: Int[Tensor, " batch"]) -> Batch:
+        """Whole pieces, as long as the longest of them; the others are padded with zeros."""
+        lengths = self.lengths[pieces]
+        steps = torch.arange(int(lengths.max()) if len(pieces) else 0, device=self.device)
+        starts = self.starts[pieces]
+        rows = starts.unsqueeze(1) + steps
+        # Beyond a sequence's end stands the row of zeros.
+        rows = rows.where(steps < lengths.unsqueeze(1), len(self.values) - 1)
+        item = self.items[pieces]
+        label = None if self.labels is None else self.labels[item]
+        return self._batch(self.values[rows], len(steps), starts, item)._replace(lengths=lengths, label=label)
+
+    def _batch(self, rows: Tensor, context: int, start: Tensor, item: Tensor) -> Batch:
+        layout = self.layout
+        past, future = rows[:, :context], rows[:, context:]
+        observed = categories = None
+        if layout.masks is not None:
+            targets, inputs, known = layout.masks
+            masks = (past[..., targets], past[..., inputs], rows[..., known], future[..., targets])
+            observed = Observed(*(mask > 0 for mask in masks))
+        if layout.has_categories:
+            categories = Categories(
+                past=past[..., layout.past_categories].long(),
+                known=rows[..., layout.known_categories].long(),
+                static=self.static_categories[item],
+            )
+        return Batch(
+            history=past[..., layout.target],
+            past=past[..., layout.past],
+            known=rows[..., layout.known],
+            static=self.static[item],
+            target=future[..., layout.target],
+            start=start,
+            item=item,
+            observed=observed,
+            categories=categories,
+        )
+
+
+def hours(times: np.ndarray) -> np.ndarray:
+    """Hours since 1970-01-01 UTC of `datetime64[ns]` stamps, float64."""
+    return times.astype("datetime64[ns]").astype(np.int64) / 3.6e12
+
+
+def periodic(times: np.ndarray, periods: tuple[float, ...]) -> np.ndarray:
+    """Sine and cosine of 2 pi t / period for each period, shape (rows, 2 * periods), float32.
+
+    Args:
+        times: Stamps, `datetime64[ns]`.
+        periods: Periods. [hours]
+    """
+    cycles = hours(times)[:, None] / np.asarray(periods, dtype=np.float64)
+    angles = 2 * np.pi * (cycles % 1.0)
+    return np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(len(times), -1).astype(np.float32)
+
+
+def stored(panel: Panel, spec: PanelSpec) -> Storage:
+    """The storage of a panel under the scaling of a spec.
+
+    Args:
+        panel: The panel, its categories as levels of the spec.
+        spec: Its description.
+    """
+    layout = Layout(spec)
+    values = torch.zeros(len(panel) + 1, layout.width, dtype=torch.float32)
+    reals = [place for place, column in enumerate(spec.columns) if not column.is_category]
+    # Scaled in float64 first: a small signal on a large offset would lose its digits in float32.
+    offset, scale = (np.asarray(numbers)[reals] for numbers in (spec.offset, spec.scale))
+    scaled = (panel.values if len(reals) == len(spec.columns) else panel.values[:, reals]) - offset
+    scaled /= scale
+    if spec.masked:
+        observed = ~np.isnan(scaled)
+        scaled[~observed] = 0.0
+        first = layout.reals
+        values[:-1, first : first + observed.shape[1]] = torch.from_numpy(observed)
+        # The sines and cosines of time are always known.
+        values[:-1, first + observed.shape[1] : 2 * layout.reals] = 1.0
+    values[:-1, : len(reals)] = torch.from_numpy(scaled)
+    if isinstance(spec, SeriesSpec) and spec.periods:
+        values[:-1, len(reals) : layout.reals] = torch.from_numpy(periodic(panel.clock, spec.periods))
+    places: tuple[tuple[Role, slice], ...] = (("past", layout.past_categories), ("known", layout.known_categories))
+    for role, place in places:
+        columns = [place for place in panel.of(role) if spec.columns[place].is_category]
+        values[:-1, place] = torch.from_numpy(
+            _codes(panel.values[:, columns], [spec.columns[c].levels for c in columns])
+        )
+    static, categories = _static(panel, spec)
+    return Storage(
+        spec=spec,
+        values=values,
+        starts=torch.from_numpy(panel.starts.astype(np.int64)),
+        lengths=torch.from_numpy(panel.lengths),
+        items=torch.from_numpy(panel.items),
+        static=torch.from_numpy(static.astype(np.float32)),
+        static_categories=torch.from_numpy(categories),
+        labels=None if panel.label_column is None else torch.from_numpy(panel.labels),
+    )
+
+
+def _codes(values: np.ndarray, levels: list[tuple[str, ...] | None]) -> np.ndarray:
+    """Indices of levels, int64; the number of levels stands for one that was not observed."""
+    unknown = np.array([len(names or ()) for names in levels])
+    return np.where(np.isnan(values), unknown, values).astype(np.int64)
+
+
+def _static(panel: Panel, spec: PanelSpec) -> tuple[np.ndarray, np.ndarray]:
+    """The real static inputs of each item, scaled, 0 where unknown; and the categories."""
+    inputs = [place for place, column in enumerate(spec.static) if column.role == "static"]
+    reals = [place for place in inputs if not spec.static[place].is_category]
+    others = [place for place in inputs if spec.static[place].is_category]
+    offset, scale = (np.asarray(numbers)[reals] for numbers in (spec.static_offset, spec.static_scale))
+    scaled = (panel.static_values[:, reals] - offset) / np.where(scale > 0, scale, 1.0)
+    codes = _codes(panel.static_values[:, others], [spec.static[place].levels for place in others])
+    return np.nan_to_num(scaled), codes

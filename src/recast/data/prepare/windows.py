@@ -1,0 +1,81 @@
+"""Which windows a series has: a window is a start row."""
+
+import numpy as np
+from jaxtyping import Int
+
+from recast.data.panel import Panel
+from recast.options import PositiveInt, checked
+
+
+class Windows:
+    """Windows of `context` observed steps followed by `horizon` steps to forecast, inside one piece and one part.
+
+    Args:
+        context: Observed steps that a forecast is made from. [steps]
+        horizon: Steps to forecast. [steps]
+        stride: Distance between the starts of neighbouring training windows. [steps]
+        evaluation_stride: The same for validation and test windows. [steps]
+        reach_back: Whether the context of validation and test windows may lie in the part before; their targets never
+            do. Without it, context and target both lie inside the part.
+        exclude_last: Leave out the last window of each contiguous range, as loops over range(rows - length) do.
+            For counting the very windows of such a publication.
+    """
+
+    @checked
+    def __init__(
+        self,
+        *,
+        context: PositiveInt,
+        horizon: PositiveInt,
+        stride: PositiveInt = 1,
+        evaluation_stride: PositiveInt = 1,
+        reach_back: bool = False,
+        exclude_last: bool = False,
+    ) -> None:
+        self.context = context
+        self.horizon = horizon
+        self.stride = stride
+        self.evaluation_stride = evaluation_stride
+        self.reach_back = reach_back
+        self.exclude_last = exclude_last
+
+    @property
+    def length(self) -> int:
+        """Rows of one window."""
+        return self.context + self.horizon
+
+    def starts(
+        self, panel: Panel, part: tuple[int, int], *, training: bool, context: int | None = None
+    ) -> Int[np.ndarray, " windows"]:
+        """First rows of all windows of a part, int64, ascending.
+
+        No window crosses from one piece into the next; where values may be missing, none is without any observed target
+        in its context or in its horizon.
+
+        Args:
+            panel: The panel on its grid.
+            part: Row range [first, stop) of the part.
+            training: Whether `stride` applies, or `evaluation_stride`.
+            context: Another number of context steps than that of the option. [steps]
+        """
+        context = context or self.context
+        length = context + self.horizon
+        stride = self.stride if training else self.evaluation_stride
+        earliest = part[0] - context if self.reach_back else part[0]
+        ranges = [
+            np.arange(
+                max(first, earliest),
+                min(stop, part[1]) - length + (0 if self.exclude_last else 1),
+                stride,
+                dtype=np.int64,
+            )
+            for first, stop in panel.pieces
+            if stop > earliest and first < part[1]
+        ]
+        starts = np.concatenate(ranges) if ranges else np.empty(0, dtype=np.int64)
+        missing = np.isnan(panel.targets)
+        if not missing.any():
+            return starts
+        seen = np.concatenate([[0], np.cumsum(~missing.all(axis=1))])
+        origin = starts + context
+        return starts[(seen[origin] > seen[starts]) & (seen[starts + length] > seen[origin])]

@@ -1,0 +1,95 @@
+"""Daily bars of a stock, from a CSV file."""
+
+from dataclasses import replace
+from typing import Literal, final
+
+import numpy as np
+
+from recast.data.panel import Panel, columns_of
+from recast.data.sources.csv_file import CsvSource
+from recast.data.sources.source import Source
+from recast.errors import DataError
+from recast.options import AnyFloat, checked
+
+
+@final
+class StockSource(Source):
+    """One column of a table of open, high, low, close and volume, as it is or as its log return.
+
+    The log return of row t is ln(p_t / p_(t-1)), with the row before it in the file, however many days (a weekend,
+    a holiday) lie between; the first row has none and is left out. The channel is named after the column:
+    "Close", or "log_return_Close".
+
+    Args:
+        path: The file.
+        column: The column to read.
+        transform: "price": the column as it is; "log_return": its log return, which has no unit.
+        time: Name of the time column.
+        currency: Unit of all columns but "Volume", whose unit is shares.
+        step: Distance between rows, a pandas offset alias; "B": business days.
+        missing: Values that mean "not observed", such as -9999; see `CsvSource`.
+
+    Raises:
+        ConfigurationError: if the step is unknown, or both columns are the same.
+    """
+
+    @checked
+    def __init__(
+        self,
+        *,
+        path: str,
+        column: str = "Close",
+        transform: Literal["price", "log_return"] = "price",
+        time: str = "Date",
+        currency: str = "USD",
+        step: str = "B",
+        missing: list[AnyFloat] | None = None,
+    ) -> None:
+        self.column = column
+        self.transform: Literal["price", "log_return"] = transform
+        self.time = time
+        self.currency = currency
+        self.step = step
+        self.missing = missing
+        unit = "shares" if column == "Volume" else currency
+        self.csv = CsvSource(path=path, time=time, targets=[column], units={column: unit}, step=step, missing=missing)
+
+    def read(self) -> Panel:
+        """The column or its log return, one channel, as one piece.
+
+        Raises:
+            DataError: as `CsvSource.read`; and for the log return, if there is one row only or a value is not positive.
+        """
+        series, lines = self.csv.read_with_lines()
+        return series if self.transform == "price" else self._log_return(series, lines)
+
+    def for_file(self, path: str) -> "StockSource":
+        """The source that reads the same column, transformed the same way, from another file."""
+        return StockSource(
+            path=path,
+            column=self.column,
+            transform=self.transform,
+            time=self.time,
+            currency=self.currency,
+            step=self.step,
+            missing=self.missing,
+        )
+
+    def _log_return(self, series: Panel, lines: np.ndarray) -> Panel:
+        dropped = np.isnan(series.values[:, 0])
+        series, lines = series.without(dropped), lines[~dropped]
+        if len(series) < 2:
+            raise DataError(f"{series.label}: one row; a log return needs two at least")
+        bad = np.flatnonzero(series.values[:, 0] <= 0)
+        if len(bad):
+            raise DataError(
+                f"{series.label}, line {lines[bad[0]]}, column {self.column!r}: found {series.values[bad[0], 0]:g}; "
+                f"expected a positive number for a log return ({len(bad)} row(s) have none); mend the value, or choose "
+                "data.source.transform=price"
+            )
+        return replace(
+            series,
+            times=series.clock[1:],
+            values=np.diff(np.log(series.values), axis=0),
+            columns=columns_of(targets=[f"log_return_{self.column}"]),
+        )

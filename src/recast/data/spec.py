@@ -1,0 +1,154 @@
+"""What a model must know of its data. It flows from data to model, never back."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from recast.data.panel import Column, Role
+
+Feature = Literal["past", "known", "static", "categories", "masks"]
+"""What a panel may have beside real targets that are always observed; a model states which of it it reads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PanelSpec:
+    """Columns, units, scaling of a panel.
+
+    Args:
+        columns: The columns over time: targets, then past, then known ones.
+        offset: Subtracted from each of them, in its unit; 0 for a category.
+        scale: Divides each of them after that, in its unit; positive; 1 for a category.
+        static: Columns with one value for each item; with the role "target" what is to be predicted of an item.
+        static_offset: Subtracted from each of these.
+        static_scale: Divides each of these after that; 0 for one that is the same in all items, whose offset is all
+            that a model knows of it.
+        masked: Whether values may be missing, so that batches carry masks of what was observed.
+    """
+
+    columns: tuple[Column, ...]
+    offset: tuple[float, ...]
+    scale: tuple[float, ...]
+    static: tuple[Column, ...] = ()
+    static_offset: tuple[float, ...] = ()
+    static_scale: tuple[float, ...] = ()
+    masked: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of each column over time."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Unit of each column over time."""
+        return tuple(column.unit for column in self.columns)
+
+    def of(self, *roles: Role) -> tuple[Column, ...]:
+        """The columns over time that have one of the roles, in their order."""
+        return tuple(column for column in self.columns if column.role in roles)
+
+    def reals(self, role: Role) -> tuple[Column, ...]:
+        """The real columns over time with a role."""
+        return tuple(column for column in self.of(role) if not column.is_category)
+
+    def categories(self, role: Role) -> tuple[Column, ...]:
+        """The categories with a role; static ones are those that are inputs."""
+        columns = self.static_inputs if role == "static" else self.of(role)
+        return tuple(column for column in columns if column.is_category)
+
+    @property
+    def targets(self) -> int:
+        """Number of targets over time."""
+        return len(self.of("target"))
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """Name of each target over time."""
+        return tuple(column.name for column in self.of("target"))
+
+    @property
+    def target_offset(self) -> tuple[float, ...]:
+        """The offset of each target over time."""
+        return self.offset[: self.targets]
+
+    @property
+    def target_scale(self) -> tuple[float, ...]:
+        """The scale of each target over time."""
+        return self.scale[: self.targets]
+
+    @property
+    def unit(self) -> str:
+        """The unit of the targets; "mixed" where they differ."""
+        units = {column.unit for column in self.of("target")}
+        return units.pop() if len(units) == 1 else "mixed"
+
+    @property
+    def static_inputs(self) -> tuple[Column, ...]:
+        """The static columns that are inputs."""
+        return tuple(column for column in self.static if column.role == "static")
+
+    @property
+    def known_reals(self) -> int:
+        """Numbers known ahead at each step, categories not counted."""
+        return len(self.reals("known"))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The levels of the static column that is to be predicted; () where there is none."""
+        label = next((column for column in self.static if column.role == "target"), None)
+        return () if label is None else label.levels or ()
+
+    @property
+    def features(self) -> dict[Feature, str]:
+        """What the panel has beside real targets that are always observed, with the names of its columns."""
+        inputs = [*self.of("past", "known"), *self.static_inputs]
+        found: dict[Feature, list[str]] = {
+            "past": [column.name for column in self.of("past")],
+            "known": self._known_names(),
+            "static": [column.name for column in self.static_inputs],
+            "categories": [column.name for column in inputs if column.is_category],
+            "masks": ["values not observed"] if self.masked else [],
+        }
+        return {feature: ", ".join(names) for feature, names in found.items() if names}
+
+    def _known_names(self) -> list[str]:
+        return [column.name for column in self.of("known")]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers, fit for a checkpoint and for JSON."""
+        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesSpec(PanelSpec):
+    """The same of a panel that is forecast: its clock and its windows.
+
+    Args:
+        step: Distance between rows, a pandas offset alias.
+        context: Observed steps that a forecast is made from. [steps]
+        horizon: Steps forecast. [steps]
+        naive_error: Mean absolute error of the (seasonal) naive forecast on the training rows for each target,
+            in its unit: the denominator of MASE (Hyndman & Koehler 2006, section 3).
+        periods: Periods of the sine and cosine inputs known for any time, past and future. [hours]
+        timezone: "UTC" where the stamps carry a zone, else None.
+    """
+
+    step: str
+    context: int
+    horizon: int
+    naive_error: tuple[float, ...]
+    periods: tuple[float, ...] = ()
+    timezone: str | None = None
+
+    @property
+    def known_reals(self) -> int:
+        """Numbers known ahead at each step: the known columns, then a sine and a cosine for each period."""
+        return super().known_reals + 2 * len(self.periods)
+
+    def _known_names(self) -> list[str]:
+        return [*super()._known_names(), *(f"a period of {period:g} h" for period in self.periods)]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Column):
+        return value.to_dict()
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value

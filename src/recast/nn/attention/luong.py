@@ -1,0 +1,78 @@
+"""Global attention of Luong et al."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from recast.errors import ConfigurationError
+from recast.nn.attention.attention import Attention, Memory
+from recast.options import PositiveInt, checked
+
+Score = Literal["dot", "general", "concat"]
+
+
+class Luong(Attention):
+    """Global attention (Luong, Pham & Manning 2015, arXiv 1508.04025, section 3.1), without input feeding.
+
+    For a decoder output h and the encoder's outputs m_s at the steps s of the context,
+
+        a_s = softmax over s of score(h, m_s)      weights                 (equation 7)
+        c = sum over s of a_s m_s                  context vector
+        h~ = tanh(W_c [c; h])                      attentional vector      (equation 5)
+
+    where the score (equation 8) is
+
+        dot      h . m_s
+        general  h . W_a m_s
+        concat   v_a . tanh(W_a [h; m_s])
+
+    The forecast is read from h~. The weights are initialised as those of `torch.nn.Linear`.
+
+    Args:
+        query_size: Size of the decoder's outputs; given by the model.
+        memory_size: Size of the encoder's outputs; given by the model.
+        score: How a decoder output is compared with one of the encoder's. "dot" needs both of one size; "concat" takes
+            as many times more memory and time than the others as the decoder has hidden units.
+
+    Raises:
+        ConfigurationError: if an option has the wrong type or lies out of range, or "dot" does not fit the sizes.
+    """
+
+    @checked
+    def __init__(self, *, query_size: PositiveInt, memory_size: PositiveInt, score: Score = "general") -> None:
+        super().__init__(query_size=query_size, memory_size=memory_size)
+        if score == "dot" and query_size != memory_size:
+            raise ConfigurationError(
+                f"Luong: score='dot' compares vectors of one size, but the decoder's outputs have {query_size} numbers "
+                f"and the encoder's {memory_size} (a bidirectional encoder's have twice as many); use score='general'"
+            )
+        self.score: Score = score
+        # W_a: one matrix in "general"; in "concat" the half for the memory and the half for the query.
+        self.key = nn.Identity() if score == "dot" else nn.Linear(memory_size, query_size, bias=False)
+        self.query = nn.Linear(query_size, query_size, bias=False) if score == "concat" else nn.Identity()
+        self.direction = nn.Linear(query_size, 1, bias=False) if score == "concat" else nn.Identity()
+        self.combine = nn.Linear(memory_size + query_size, query_size, bias=False)
+
+    def memorise(self, outputs: Float[Tensor, "batch context memory"]) -> Memory:
+        """The encoder's outputs, with their part of W_a applied as keys."""
+        return Memory(outputs, self.key(outputs))
+
+    def weights(
+        self, query: Float[Tensor, "batch queries query"], memory: Memory
+    ) -> Float[Tensor, "batch queries context"]:
+        """The weights a_s of each query; they sum to 1."""
+        if self.score == "concat":
+            # Query by query: where no gradient is asked for, only one's (batch, context, query_size) is alive.
+            projected = self.query(query).unbind(1)
+            scores = [self.direction(torch.tanh(one.unsqueeze(1) + memory.keys)).squeeze(-1) for one in projected]
+            return torch.stack(scores, dim=1).softmax(dim=-1)
+        return (query @ memory.keys.transpose(1, 2)).softmax(dim=-1)
+
+    def forward(
+        self, query: Float[Tensor, "batch queries query"], memory: Memory
+    ) -> Float[Tensor, "batch queries query"]:
+        """The attentional vectors h~."""
+        found = self.weights(query, memory) @ memory.values
+        return torch.tanh(self.combine(torch.cat([found, query], dim=-1)))

@@ -1,0 +1,87 @@
+"""The gated recurrent unit."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recast.nn.cells.initialise import ChronoSteps, RecurrentInit, chrono_bias, refuse_two_biases
+from recast.nn.cells.torch_cell import TorchCell
+from recast.options import PositiveInt, checked
+
+
+class GRUState(NamedTuple):
+    """State of `GRU`."""
+
+    hidden: Float[Tensor, "batch hidden"]
+
+
+class GRU(TorchCell[GRUState]):
+    """Gated recurrent unit (Cho et al. 2014, arXiv 1406.1078, section 2.3), in the form of `torch.nn.GRU`.
+
+        r = sigmoid(W_ir x + b_ir + W_hr h + b_hr)           reset gate
+        z = sigmoid(W_iz x + b_iz + W_hz h + b_hz)           update gate
+        n = tanh(W_in x + b_in + r * (W_hn h + b_hn))        candidate
+        h' = (1 - z) * n + z * h
+
+    The weights are those of `torch.nn.GRU`, initialised as there: uniform in ±1/sqrt(hidden_size).
+
+    Args:
+        input_size: Number of inputs at each step.
+        hidden_size: Number of hidden units.
+        update_bias: Added to b_iz at the start. A state then decays over about 1 + exp(update_bias) steps, so that a
+            positive value starts the cell with a long memory: 3 gives about 21 steps.
+        chrono: The longest dependency expected in the data, T_max, at least 3; none: no chrono initialisation. It
+            spreads the memories of the units: b_iz = log(u) with u uniform on [1, T_max - 1], b_hz = 0, so that
+            states decay over 2 to T_max steps (Tallec & Ollivier 2018, arXiv 1804.11188, section 2; the paper's z is
+            1 - z here, hence the sign). It excludes an `update_bias` other than 0. [steps]
+        recurrent_init: How W_hr, W_hz and W_hn start: "uniform" as torch; each "orthogonal" (Saxe et al. 2014, arXiv
+            1312.6120, section 3); or each the "identity".
+        learn_initial_state: Whether the state before the first step is learnt, from zeros; else it is zero.
+
+    Raises:
+        ConfigurationError: if an option has the wrong type or lies out of range, or if both `chrono` and `update_bias`
+            are given.
+    """
+
+    state_type = GRUState
+    kind = "gru"
+
+    @checked
+    def __init__(
+        self,
+        *,
+        input_size: PositiveInt,
+        hidden_size: PositiveInt = 64,
+        update_bias: float = 3.0,
+        chrono: ChronoSteps | None = None,
+        recurrent_init: RecurrentInit = "uniform",
+        learn_initial_state: bool = False,
+    ) -> None:
+        refuse_two_biases("GRU", chrono, "update_bias", update_bias)
+        super().__init__(
+            rnn=nn.GRU(input_size, hidden_size, batch_first=True),
+            recurrent_init=recurrent_init,
+            learn_initial_state=learn_initial_state,
+        )
+        _, _, bias_ih, bias_hh = self.weights
+        update = slice(hidden_size, 2 * hidden_size)
+        with torch.no_grad():
+            if chrono is None:
+                bias_ih[update] += update_bias
+            else:
+                bias_ih[update] = chrono_bias(hidden_size, chrono)
+                bias_hh[update] = 0
+
+    def step(self, x: Float[Tensor, "batch input"], state: GRUState) -> GRUState:
+        """The state after one more input."""
+        return GRUState(torch.gru_cell(x, state.hidden, *self.weights))
+
+    def gates(self, x: Float[Tensor, "batch input"], state: GRUState) -> dict[str, Float[Tensor, "batch units"]]:
+        """The gates "reset" (r) and "update" (z)."""
+        weight_ih, weight_hh, bias_ih, bias_hh = (weight[: 2 * self.hidden_size] for weight in self.weights)
+        sums = functional.linear(x, weight_ih, bias_ih) + functional.linear(state.hidden, weight_hh, bias_hh)
+        reset, update = sums.sigmoid().chunk(2, dim=1)
+        return {"reset": reset, "update": update}

@@ -1,0 +1,74 @@
+"""What layer-normalised cells share: the input's part of all steps in one product, a loop over the rest."""
+
+from abc import abstractmethod
+from typing import Annotated
+
+import torch
+from annotated_types import Ge
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from recast.nn.cells.cell import Cell, State
+from recast.nn.cells.initialise import RecurrentInit, initialise_recurrent
+
+SeveralUnits = Annotated[int, Ge(2)]
+"""Number of units that are normalised together: a single one would always be its own mean."""
+
+
+class LayerNormCell(Cell[State]):
+    """A cell whose summed inputs are normalised over its units at each step (Ba, Kiros & Hinton 2016, section 3).
+
+        LN(a; g, b) = g * (a - mean(a)) / sqrt(var(a) + 1e-5) + b
+
+    with mean and variance over the units of one sample, gains g from one and biases b from zero.
+
+    Weights and the input's bias start uniform in ±1/sqrt(hidden_size), as those of torch.
+
+    Args:
+        input_size: Number of inputs at each step.
+        hidden_size: Number of hidden units.
+        blocks: Number of summed inputs of each unit: 1, and one more for each gate.
+        recurrent_init: How the state-to-state weights start; see `recast.nn.cells.initialise.initialise_recurrent`.
+        learn_initial_state: Whether the state before the first step is learnt, from zeros; else it is zero.
+    """
+
+    def __init__(
+        self,
+        *,
+        input_size: int,
+        hidden_size: int,
+        blocks: int,
+        recurrent_init: RecurrentInit,
+        learn_initial_state: bool,
+    ) -> None:
+        super().__init__(input_size=input_size, hidden_size=hidden_size, learn_initial_state=learn_initial_state)
+        self.weight_ih = nn.Parameter(torch.empty(blocks * hidden_size, input_size))
+        self.weight_hh = nn.Parameter(torch.empty(blocks * hidden_size, hidden_size))
+        self.bias_ih = nn.Parameter(torch.empty(blocks * hidden_size))
+        for weight in (self.weight_ih, self.weight_hh, self.bias_ih):
+            nn.init.uniform_(weight, -(hidden_size**-0.5), hidden_size**-0.5)
+        initialise_recurrent(self.weight_hh, recurrent_init)
+
+    @abstractmethod
+    def read(self, x: Float[Tensor, "*steps input"]) -> Float[Tensor, "*steps units"]:
+        """What the inputs of one or all steps contribute, whatever the state."""
+
+    @abstractmethod
+    def advance(self, read: Float[Tensor, "batch units"], state: State) -> State:
+        """The state after one more step, whose input contributes `read`."""
+
+    def step(self, x: Float[Tensor, "batch input"], state: State) -> State:
+        """The state after one more input."""
+        return self.advance(self.read(x), state)
+
+    def forward(
+        self, inputs: Float[Tensor, "batch time input"], state: State | None = None
+    ) -> tuple[Float[Tensor, "batch time hidden"], State]:
+        """Runs over a sequence; see `Cell.forward`."""
+        if state is None:
+            state = self.initial_state(len(inputs), inputs)
+        outputs: list[Tensor] = []
+        for read in self.read(inputs).unbind(1):
+            state = self.advance(read, state)
+            outputs.append(state.hidden)
+        return torch.stack(outputs, dim=1), state

@@ -1,0 +1,83 @@
+"""The minimal long short-term memory."""
+
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from recast.nn.cells.linear_cell import LinearCell
+from recast.nn.cells.positive import positive
+from recast.options import PositiveInt, checked
+
+
+class MinLSTMState(NamedTuple):
+    """State of `MinLSTM`."""
+
+    hidden: Float[Tensor, "batch hidden"]
+
+
+class MinLSTM(LinearCell[MinLSTMState]):
+    """Minimal long short-term memory (Feng et al. 2024, "Were RNNs all we needed?", arXiv 2410.01201, section 3.2).
+
+        f = sigmoid(W_f x + b_f)            forget gate
+        i = sigmoid(W_i x + b_i)            input gate
+        n = g(W_n x + b_n)                  candidate
+        h' = f / (f + i) * h + i / (f + i) * n
+
+    Gates and candidate see the input, but not the state: what a unit keeps cannot depend on what it holds, and units
+    do not see each other. Several layers make up for it. In return all steps but the last line are one product.
+    The gates share what there is, so that the state's scale does not depend on the length of the sequence.
+
+    Weights and biases start uniform in ±1/sqrt(input_size), as in `torch.nn.Linear`.
+
+    Args:
+        input_size: Number of inputs at each step.
+        hidden_size: Number of hidden units.
+        activation: The function g: "linear" (the paper's section 3.2 and appendix A), or "positive", x + 0.5 for
+            x >= 0, else sigmoid(x) (its appendix B.3, where states must have a logarithm).
+        forget_bias: Added to b_f and subtracted from b_i at the start. A state then decays over about
+            1 + exp(forget_bias) steps, so that a positive value starts the cell with a long memory: 3 gives about 21
+            steps. b_f alone could not: f / (f + i) stays below 2/3 while i is 1/2, however large b_f is.
+        learn_initial_state: Whether the state before the first step is learnt, from zeros; else it is zero.
+
+    Raises:
+        ConfigurationError: if an option has the wrong type or lies out of range.
+    """
+
+    state_type = MinLSTMState
+
+    @checked
+    def __init__(
+        self,
+        *,
+        input_size: PositiveInt,
+        hidden_size: PositiveInt = 64,
+        activation: Literal["linear", "positive"] = "linear",
+        forget_bias: float = 3.0,
+        learn_initial_state: bool = False,
+    ) -> None:
+        super().__init__(input_size=input_size, hidden_size=hidden_size, learn_initial_state=learn_initial_state)
+        self.product = nn.Linear(input_size, 3 * hidden_size)
+        self.activation = activation
+        with torch.no_grad():
+            forget, given, _ = self.product.bias.chunk(3)
+            forget += forget_bias
+            given -= forget_bias
+
+    def coefficients(
+        self, inputs: Float[Tensor, "*steps input"]
+    ) -> tuple[Float[Tensor, "*steps hidden"], Float[Tensor, "*steps hidden"]]:
+        """The decay f / (f + i) and the drive i / (f + i) * n."""
+        forget, given, candidate = self.product(inputs).chunk(3, dim=-1)
+        if self.activation == "positive":
+            candidate = positive(candidate)
+        # f / (f + i) = sigmoid(log f - log i), which also holds where both gates round to zero.
+        odds = softplus(-given) - softplus(-forget)
+        return odds.sigmoid(), (-odds).sigmoid() * candidate
+
+    def gates(self, x: Float[Tensor, "batch input"], state: MinLSTMState) -> dict[str, Float[Tensor, "batch units"]]:
+        """The shares of the two gates: f / (f + i) and i / (f + i)."""
+        decay, _ = self.coefficients(x)
+        return {"forget": decay, "input": 1 - decay}

@@ -1,0 +1,90 @@
+"""The recurrent cell whose inner layer reads the last output."""
+
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from recast.nn.cells.cell import Cell
+from recast.options import PositiveInt, checked
+
+
+class OutputToHiddenState(NamedTuple):
+    """State of `OutputToHidden`."""
+
+    hidden: Float[Tensor, "batch hidden"]
+
+
+class OutputToHidden(Cell[OutputToHiddenState]):
+    """Recurrence from the output to the inner layer.
+
+        h' = f(W_ih x + W_oh o + b)         inner layer
+        o' = g(W_ho h' + b_o)               output, which is the state
+
+    In the hidden-to-hidden recurrence of `RNN` the inner layer reads itself. Here it reads what the output layer made
+    of it: of the past only that is remembered which the output shows. The output serves the readout and the memory at
+    once, so that a narrow one, or one that is trained to be the forecast, drops all else. In return the state is
+    something that a target can stand for: with it teacher forcing cuts the recurrence.
+
+    Sources: Jordan 1986, "Serial order: a parallel distributed processing approach"; Goodfellow et al. 2016, "Deep
+    learning", section 10.2.1 and figure 10.4.
+
+    Each weight and bias starts uniform in ±1/sqrt(number of inputs of its layer), as in `torch.nn.Linear`.
+
+    Args:
+        input_size: Number of inputs at each step.
+        hidden_size: Number of outputs o, all that is remembered.
+        inner_size: Number of units h of the inner layer; none: `hidden_size`.
+        nonlinearity: The function f.
+        output_nonlinearity: The function g. With "linear" the cell is an `RNN` over h whose recurrent matrix
+            W_oh W_ho has at most the rank `hidden_size`.
+        learn_initial_state: Whether the state before the first step is learnt, from zeros; else it is zero.
+
+    Raises:
+        ConfigurationError: if an option has the wrong type or lies out of range.
+    """
+
+    state_type = OutputToHiddenState
+
+    @checked
+    def __init__(
+        self,
+        *,
+        input_size: PositiveInt,
+        hidden_size: PositiveInt = 64,
+        inner_size: PositiveInt | None = None,
+        nonlinearity: Literal["tanh", "relu"] = "tanh",
+        output_nonlinearity: Literal["tanh", "relu", "linear"] = "tanh",
+        learn_initial_state: bool = False,
+    ) -> None:
+        super().__init__(input_size=input_size, hidden_size=hidden_size, learn_initial_state=learn_initial_state)
+        inner_size = inner_size or hidden_size
+        functions = {"tanh": nn.Tanh, "relu": nn.ReLU, "linear": nn.Identity}
+        self.inner = nn.Linear(input_size, inner_size)
+        self.feedback = nn.Linear(hidden_size, inner_size, bias=False)
+        self.output = nn.Linear(inner_size, hidden_size)
+        self.nonlinearity = functions[nonlinearity]()
+        self.output_nonlinearity = functions[output_nonlinearity]()
+
+    def step(self, x: Float[Tensor, "batch input"], state: OutputToHiddenState) -> OutputToHiddenState:
+        """The state after one more input."""
+        return OutputToHiddenState(self._next(self.inner(x), state.hidden))
+
+    def forward(
+        self, inputs: Float[Tensor, "batch time input"], state: OutputToHiddenState | None = None
+    ) -> tuple[Float[Tensor, "batch time hidden"], OutputToHiddenState]:
+        """Runs over a sequence, the inputs' part of the inner layer first; see `Cell.forward`."""
+        output = (self.initial_state(len(inputs), inputs) if state is None else state).hidden
+        outputs = []
+        for part in self.inner(inputs).unbind(1):
+            output = self._next(part, output)
+            outputs.append(output)
+        return torch.stack(outputs, dim=1), OutputToHiddenState(output)
+
+    def _next(
+        self, part: Float[Tensor, "batch inner"], output: Float[Tensor, "batch hidden"]
+    ) -> Float[Tensor, "batch hidden"]:
+        """The output that follows `output`, given the input's part of the inner layer."""
+        inner = torch.addmm(part, output, self.feedback.weight.t())
+        return self.output_nonlinearity(self.output(self.nonlinearity(inner)))

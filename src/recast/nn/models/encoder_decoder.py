@@ -1,0 +1,136 @@
+"""The recurrent encoder-decoder with scheduled teacher forcing."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
+
+from recast.data.spec import Feature, SeriesSpec
+from recast.errors import ConfigurationError
+from recast.nn.anchors.last import LastAnchor
+from recast.nn.attention.attention import Attention, Memory
+from recast.nn.attention.none import NoAttention
+from recast.nn.heads.head import Head
+from recast.nn.models.bidirectional_encoder import BidirectionalEncoder
+from recast.nn.models.coins import Coin, Coins
+from recast.nn.models.decoder import Decoder, Feedback
+from recast.nn.models.encoder import Encoder
+from recast.nn.models.model import AnchorFactory
+from recast.nn.models.reads import EVERYTHING
+from recast.nn.models.stack import CellFactory, Stack, given_start
+from recast.nn.models.unrolling import UnrollingModel
+from recast.nn.schedules.schedule import Schedule
+from recast.options import Fraction, PositiveInt, checked
+from recast.types import Batch
+
+AttentionFactory = Callable[..., Attention]
+SHARED: dict[Feature, tuple[str, str]] = dict.fromkeys(
+    ("past", "masks"),
+    (
+        "tied=True shares one stack of cells, so that the encoder reads nothing that the decoder cannot know",
+        "use tied=False or data without them",
+    ),
+)
+
+
+class EncoderDecoder(UnrollingModel):
+    """A recurrent encoder reads the context; a recurrent decoder starts from its state and unrolls the horizon.
+
+    See `UnrollingModel` for what the decoder is fed, and how `schedule` decides on it. The encoder-decoder is that of
+    Cho et al. 2014 (arXiv 1406.1078) and Sutskever et al. 2014 (arXiv 1409.3215), with the last observation as first
+    input.
+
+    Args:
+        spec: Names and sizes of the data; given by the program.
+        cell: The recurrent cell of every layer.
+        head: What is forecast, and the training loss.
+        schedule: Teacher-forcing probability over training.
+        layers: Layers of the encoder, and of the decoder. [layers]
+        dropout: Probability of dropping an output between layers in training.
+        anchor: The base forecast that the network's output is added to.
+        attention: How the decoder's outputs look back at those of the encoder before the forecast is read from them.
+        bidirectional: Whether the encoder reads the context in both directions. Its outputs have twice the size, and
+            learnt linear maps make the decoder's first states of the last ones of both directions.
+        tied: Whether encoder and decoder share their weights; needs a series without past inputs, and an encoder of
+            one direction.
+        feedback: What the free-running decoder reads: its own "prediction", or the first input again and again
+            ("constant"). The constant decoder is inferior: it cannot tell which value it has reached, so that each
+            lead must be counted out by the hidden state alone. It is here because published notebooks do it.
+        detach_feedback: Whether the gradient stops at values fed back (as in Bengio et al. 2015), or flows through.
+        coin: Whether the choice between truth and output is made at each "step" of each sample, once for each
+            "sequence", or once for each "batch".
+
+    Raises:
+        ConfigurationError: if an option is out of range, or `tied` does not fit the data or the encoder.
+    """
+
+    reads: ClassVar[frozenset[Feature]] = EVERYTHING
+
+    @checked
+    def __init__(
+        self,
+        *,
+        spec: SeriesSpec,
+        cell: CellFactory,
+        head: Head,
+        schedule: Schedule,
+        layers: PositiveInt = 1,
+        dropout: Fraction = 0.0,
+        anchor: AnchorFactory = LastAnchor,
+        attention: AttentionFactory = NoAttention,
+        bidirectional: bool = False,
+        tied: bool = False,
+        feedback: Feedback = "prediction",
+        detach_feedback: bool = False,
+        coin: Coin = "step",
+    ) -> None:
+        super().__init__(spec=spec, head=head, anchor=anchor, but=SHARED if tied else None)
+        if tied and bidirectional:
+            raise ConfigurationError(
+                "EncoderDecoder: tied=True shares one stack of cells, but with bidirectional=True the encoder has two, "
+                "one for each direction; use tied=False or bidirectional=False"
+            )
+        self.schedule = schedule
+        decoder_stack = partial(
+            Stack,
+            cell=given_start(cell),
+            input_size=spec.targets + self.inputs.ahead_size,
+            layers=layers,
+            dropout=dropout,
+        )
+        if bidirectional:
+            stack = decoder_stack()
+            self.encoder = BidirectionalEncoder(
+                cell=cell,
+                input_size=self.inputs.context_size,
+                layers=layers,
+                dropout=dropout,
+                state_sizes=stack.state_sizes,
+            )
+        else:
+            encoder = Encoder(cell=cell, input_size=self.inputs.context_size, layers=layers, dropout=dropout)
+            stack = encoder.stack if tied else decoder_stack()
+            self.encoder = encoder
+        self.decoder = Decoder(
+            stack=stack,
+            attention=attention(query_size=stack.hidden_size, memory_size=self.encoder.hidden_size),
+            head=head,
+            targets=spec.targets,
+            feedback=feedback,
+            detach_feedback=detach_feedback,
+        )
+        self.coins = Coins(coin)
+        if isinstance(self.decoder.attention, NoAttention) and not tied:
+            # Several processes would wait for their gradients.
+            for weight in self.encoder.output_weights():
+                weight.requires_grad_(False)
+
+    @property
+    def forecasts_from_origins(self) -> bool:
+        """Whether one encoder reads forward, and only its states reach the decoder."""
+        return isinstance(self.encoder, Encoder) and not self.decoder.attention.looks_back
+
+    def start(self, batch: Batch) -> tuple[list[Any], Memory]:
+        """What the decoder starts from, and what it may look back at."""
+        last = None if self.decoder.attention.looks_back else 0
+        outputs, states = self.encoder(batch, self.inputs.context(batch), last=last)
+        return states, self.decoder.attention.memorise(outputs)

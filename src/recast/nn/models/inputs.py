@@ -1,0 +1,107 @@
+"""What recurrent layers read at each step, made from the named parts of a batch."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from recast.data.panel import Column
+from recast.data.spec import PanelSpec
+from recast.types import Batch
+
+
+class Inputs(nn.Module):
+    """Puts side by side what is read at a step: numbers, masks of what was observed, and embedded categories.
+
+    At each step of the context these are the targets, then what is known only up to the origin (past columns; where
+    values may be missing, masks of the targets and of these; an embedding of each past category), then what is known
+    ahead (known columns, sines and cosines of time; their masks; the static columns, the same at each step; an
+    embedding of each known and static category), which is there for the steps of the horizon, too. A value that was not
+    observed is read as 0, the mean of standardised data, beside a mask of 0.
+
+    A category of n levels is embedded by a learnt vector of `embedding_size(n)` numbers for each level, and one more
+    for "not observed".
+
+    Args:
+        spec: The data's description.
+
+    Attributes:
+        beside_size: Numbers at each step of the context that are neither targets nor known ahead.
+        ahead_size: Numbers at each step that are known ahead.
+        context_size: Numbers at each step of the context.
+    """
+
+    def __init__(self, spec: PanelSpec) -> None:
+        super().__init__()
+        targets, past, known = len(spec.reals("target")), len(spec.reals("past")), spec.known_reals
+        self.embeddings = nn.ModuleDict(
+            {role: _embeddings(spec.categories(role)) for role in ("past", "known", "static")}
+        )
+        masks = int(spec.masked)
+        statics = len([column for column in spec.static_inputs if not column.is_category])
+        self.beside_size = past + masks * (targets + past) + self._width("past")
+        self.ahead_size = known * (1 + masks) + statics + self._width("known") + self._width("static")
+        self.context_size = targets + self.beside_size + self.ahead_size
+
+    def context(self, batch: Batch) -> Float[Tensor, "batch context inputs"]:
+        """What is read at each step of the context."""
+        return side_by_side([self.history(batch), self.beside(batch), self.known(batch, slice(0, batch.context))])
+
+    def history(self, batch: Batch) -> Float[Tensor, "batch context targets"]:
+        """The targets at each step of the context."""
+        return batch.history if batch.observed is None else batch.history.where(batch.observed.history, 0.0)
+
+    def beside(self, batch: Batch) -> Float[Tensor, "batch context inputs"]:
+        """What is neither a target nor known ahead, at each step of the context."""
+        parts = [batch.past]
+        if batch.observed is not None:
+            masks = batch.observed.history, batch.observed.past
+            parts = [batch.past.where(batch.observed.past, 0.0), *(mask.to(batch.past.dtype) for mask in masks)]
+        if batch.categories is not None:
+            parts += self._embedded("past", batch.categories.past)
+        return side_by_side(parts)
+
+    def ahead(self, batch: Batch) -> Float[Tensor, "batch horizon inputs"]:
+        """What is known ahead, at each step of the horizon."""
+        return self.known(batch, slice(batch.context, None))
+
+    def known(self, batch: Batch, steps: slice = slice(None)) -> Float[Tensor, "batch steps inputs"]:
+        """What is known ahead at some of the steps of context and horizon; none named: at all."""
+        known = batch.known[:, steps]
+        parts = [known]
+        if batch.observed is not None:
+            mask = batch.observed.known[:, steps]
+            parts = [known.where(mask, 0.0), mask.to(known.dtype)]
+        if batch.static.shape[1]:
+            parts.append(batch.static.unsqueeze(1).expand(-1, known.shape[1], -1))
+        if batch.categories is not None:
+            parts += self._embedded("known", batch.categories.known[:, steps])
+            static = self._embedded("static", batch.categories.static)
+            parts += [part.unsqueeze(1).expand(-1, known.shape[1], -1) for part in static]
+        return side_by_side(parts)
+
+    def _width(self, role: str) -> int:
+        return sum(table.embedding_dim for table in self._tables(role))
+
+    def _tables(self, role: str) -> list[nn.Embedding]:
+        return list(self.embeddings[role])  # pyright: ignore[reportArgumentType] ModuleDict is untyped
+
+    def _embedded(self, role: str, levels: Int[Tensor, "*steps categories"]) -> list[Tensor]:
+        return [table(levels[..., place]) for place, table in enumerate(self._tables(role))]
+
+
+def side_by_side(parts: list[Tensor]) -> Tensor:
+    """Tensors joined along their last axis; a single one that is not empty as it is."""
+    filled = [part for part in parts if part.shape[-1]]
+    if not filled:
+        return parts[0]
+    return filled[0] if len(filled) == 1 else torch.cat(filled, dim=-1)
+
+
+def embedding_size(levels: int) -> int:
+    """Numbers that a level is embedded in: 1.6 n^0.56, at most 64, the rule of thumb of fastai's tabular models."""
+    return min(64, round(1.6 * levels**0.56))
+
+
+def _embeddings(columns: tuple[Column, ...]) -> nn.ModuleList:
+    counts = [len(column.levels or ()) for column in columns]
+    return nn.ModuleList(nn.Embedding(count + 1, embedding_size(count)) for count in counts)

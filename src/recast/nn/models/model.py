@@ -1,0 +1,138 @@
+"""What every forecasting model offers: a free-running forecast, and what training optimises."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from recast.data.spec import Feature, SeriesSpec
+from recast.errors import ConfigurationError
+from recast.nn.anchors.anchor import Anchor
+from recast.nn.anchors.last import LastAnchor
+from recast.nn.heads.head import Head
+from recast.nn.models.carry import Carry
+from recast.nn.models.history import held_history
+from recast.nn.models.inputs import Inputs
+from recast.nn.models.reads import require
+from recast.types import Batch, Forecast, Progress
+
+AnchorFactory = Callable[..., Anchor]
+
+
+class TrainingForecast(NamedTuple):
+    """Forecasts that the loss compares with the truth, from one or several origins of each window.
+
+    observed: where there is a truth to compare with; None: everywhere.
+    """
+
+    parameters: Float[Tensor, "origins horizon targets parameters"]
+    target: Float[Tensor, "origins horizon targets"]
+    observed: Bool[Tensor, "origins horizon targets"] | None = None
+
+
+class ForecastModel(nn.Module, ABC):
+    """A map from batches of scaled windows to the head's parameters for each lead and target. It knows no Lightning.
+
+    Args:
+        spec: Names and sizes of the data.
+        head: What is forecast (a point, a distribution) and how it is scored in training.
+        anchor: Builds the base forecast that the network's output is added to.
+        leads: Leads of that base forecast; none: the horizon. [steps]
+        but: What it does not read as its options stand: why, and the remedy.
+
+    Attributes:
+        reads: What of the data it can read beside real targets that are always observed.
+
+    Raises:
+        ConfigurationError: if the anchor reads more than the context, or the data have what the model does not read.
+    """
+
+    reads: ClassVar[frozenset[Feature]]
+
+    def __init__(
+        self,
+        *,
+        spec: SeriesSpec,
+        head: Head,
+        anchor: AnchorFactory = LastAnchor,
+        leads: int | None = None,
+        but: Mapping[Feature, tuple[str, str]] | None = None,
+    ) -> None:
+        super().__init__()
+        require(type(self).__name__, spec, self.reads, but)
+        self.spec = spec
+        self.inputs = Inputs(spec)
+        self.head = head
+        self.anchor = anchor(targets=spec.targets, leads=leads or spec.horizon)
+        if self.anchor.reach > spec.context:
+            raise ConfigurationError(
+                f"{type(self.anchor).__name__} reads the last {self.anchor.reach} steps, but the context has "
+                f"{spec.context}; give it fewer, or a longer context (data.windows.context)"
+            )
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
+        """Head parameters of the free-running forecast: no true future value is seen."""
+
+    def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
+        """What the loss is taken of, under the model's training regime; that of `forward` unless it has one."""
+        return TrainingForecast(self(batch), batch.target, batch.target_observed)
+
+    def teacher_forced(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"] | None:
+        """Head parameters when each step is fed the truth; None for a model that feeds nothing back."""
+        return None
+
+    @property
+    def carries_states(self) -> bool:
+        """Whether it can go on from the states of the batch before."""
+        return any(isinstance(part, Carry) for part in self.modules())
+
+    @property
+    def forecasts_from_origins(self) -> bool:
+        """Whether its training can take several forecast origins in each window (`Batch.origins`)."""
+        return False
+
+    def diagnostics(self, progress: Progress) -> dict[str, float]:
+        """Numbers worth a curve at this point of training."""
+        return {}
+
+    @torch.no_grad()
+    def forecast(self, batch: Batch, *, samples: int, seed: int = 0) -> Forecast:
+        """Free-running forecast in scaled values.
+
+        Args:
+            batch: Windows; their targets are not looked at.
+            samples: Trajectories drawn where the head is stochastic; their mean is the forecast.
+            seed: Seed of those draws.
+        """
+        if not self.head.stochastic:
+            return self.head.forecast(self(batch))
+        drawn = self.trajectories(batch, samples, torch.Generator().manual_seed(seed))
+        return Forecast(drawn.mean(dim=0), drawn)
+
+    def trajectories(
+        self, batch: Batch, samples: int, generator: torch.Generator
+    ) -> Float[Tensor, "samples batch horizon targets"]:
+        """Draws from the forecast distribution; leads are drawn independently unless the model feeds them back."""
+        parameters = self(batch).expand(samples, *(-1,) * 4)
+        return self.head.feedback(parameters, generator)
+
+    def base(self, batch: Batch) -> Float[Tensor, "batch leads targets"]:
+        """The anchor's forecast from the end of the context.
+
+        Raises:
+            ConfigurationError: if the anchor reads more than the context of this batch.
+        """
+        if self.anchor.reach > batch.context:
+            raise ConfigurationError(
+                f"{type(self.anchor).__name__} reads the last {self.anchor.reach} steps, but a training window has "
+                f"{batch.context}; give it fewer, or a longer data.regime.chunk"
+            )
+        return self.anchor(held_history(batch)[:, -self.anchor.reach :])
+
+    def last(self, batch: Batch) -> Float[Tensor, "batch targets"]:
+        """The last observation of the targets."""
+        return held_history(batch)[:, -1]

@@ -1,0 +1,70 @@
+"""A batch with several forecast origins in each window, seen from each of them."""
+
+import torch
+from torch import Tensor
+
+from recast.errors import ConfigurationError
+from recast.nn.models.history import held_history
+from recast.types import Batch, Categories, Observed, Share
+
+
+def seen_from_origins(batch: Batch, reach: int) -> Batch:
+    """A window for each origin of each window, one window after the other: what a forecast needs besides states.
+
+    Args:
+        batch: A training batch.
+        reach: Steps of the context before each origin; the others are left out. [steps]
+
+    Raises:
+        ConfigurationError: if an origin has fewer steps before it.
+    """
+    if batch.origins is None:
+        return batch
+    if batch.origins[0] < reach:
+        raise ConfigurationError(
+            f"the anchor reads the last {reach} steps, but the first forecast origin lies after {batch.origins[0]}; "
+            "give it fewer, or a longer data.regime.chunk with fewer data.regime.origins"
+        )
+    horizon = batch.target.shape[1]
+    at = torch.tensor(batch.origins, device=batch.start.device)
+
+    def before(values: Tensor) -> Tensor:
+        return _from(values, at - reach, reach)
+
+    def around(values: Tensor) -> Tensor:
+        return _from(values, at - reach, reach + horizon)
+
+    def after(past: Tensor, future: Tensor) -> Tensor:
+        return _from(torch.cat([past, future], dim=1), at, horizon)
+
+    def repeated(values: Tensor) -> Tensor:
+        return values.repeat_interleave(len(at), dim=0)
+
+    share, observed, categories = batch.share, batch.observed, batch.categories
+    return Batch(
+        # What was observed before the part that is left still counts.
+        history=before(held_history(batch)),
+        past=before(batch.past),
+        known=around(batch.known),
+        static=repeated(batch.static),
+        target=after(batch.history, batch.target),
+        start=(batch.start.unsqueeze(1) + at - reach).flatten(),
+        item=repeated(batch.item),
+        observed=observed
+        and Observed(
+            history=before(observed.history.cummax(dim=1).values),
+            past=before(observed.past),
+            known=around(observed.known),
+            target=after(observed.history, observed.target),
+        ),
+        categories=categories
+        and Categories(
+            past=before(categories.past), known=around(categories.known), static=repeated(categories.static)
+        ),
+        share=share and Share(share.total * len(at), share.first * len(at), share.weight),
+    )
+
+
+def _from(values: Tensor, first: Tensor, length: int) -> Tensor:
+    """`length` steps from each of the steps `first`, one window after the other."""
+    return values.unfold(1, length, 1)[:, first].transpose(-1, -2).flatten(0, 1)

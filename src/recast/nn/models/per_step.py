@@ -1,0 +1,99 @@
+"""Sequence to sequence: at every step of the context a forecast of what follows it."""
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from recast.data.spec import Feature, SeriesSpec
+from recast.errors import ConfigurationError
+from recast.nn.anchors.last import LastAnchor
+from recast.nn.heads.head import Head
+from recast.nn.models.encoder import Encoder
+from recast.nn.models.history import held_history, observed_truth
+from recast.nn.models.horizon_readout import HorizonReadout
+from recast.nn.models.model import AnchorFactory, ForecastModel, TrainingForecast
+from recast.nn.models.reads import EVERYTHING
+from recast.nn.models.rolling import rolling
+from recast.nn.models.stack import CellFactory
+from recast.options import Fraction, PositiveInt, checked
+from recast.types import Batch, Progress
+
+
+class PerStep(ForecastModel):
+    """A recurrent network forecasts all leads at every step of the context; training scores all of these forecasts.
+
+    Each window thus gives as many errors as it has context steps, each with a short way back to the weights, where
+    `Direct` has one (Géron 2019, "Hands-on machine learning", chapter 15, sequence to sequence; the "forking
+    sequences" of Wen et al. 2017, arXiv 1711.11053, section 3.3). Forecasts are those of the last step, after the
+    whole context. Early steps have read little, so that the training error lies above that of the forecasts.
+
+    In training `batch * origins * horizon * targets` forecasts are held at once, and as many numbers again for the
+    truth, the anchor and the gradient: `origins` or the batch size bounds them.
+
+    Args:
+        spec: Names and sizes of the data; given by the program.
+        cell: The recurrent cell of every layer.
+        head: What is forecast, and the training loss.
+        layers: Layers of cells. [layers]
+        dropout: Probability of dropping an output between layers in training.
+        origins: Last steps of the context whose forecasts enter the loss; none: all. [steps]
+        anchor: The base forecast that the network's output is added to, at every step. It reads the values up to that
+            step; before the context lies its first value.
+
+    Raises:
+        ConfigurationError: if an option is out of range, or `origins` exceeds the context.
+    """
+
+    reads: ClassVar[frozenset[Feature]] = EVERYTHING
+
+    @checked
+    def __init__(
+        self,
+        *,
+        spec: SeriesSpec,
+        cell: CellFactory,
+        head: Head,
+        layers: PositiveInt = 1,
+        dropout: Fraction = 0.0,
+        origins: PositiveInt | None = None,
+        anchor: AnchorFactory = LastAnchor,
+    ) -> None:
+        super().__init__(spec=spec, head=head, anchor=anchor)
+        if origins is not None and origins > spec.context:
+            raise ConfigurationError(
+                f"PerStep: origins={origins}, but the context has {spec.context} steps; use fewer, or null for all"
+            )
+        self.origins = origins
+        self.encoder = Encoder(cell=cell, input_size=self.inputs.context_size, layers=layers, dropout=dropout)
+        self.readout = HorizonReadout(
+            hidden_size=self.encoder.hidden_size,
+            known=self.inputs.ahead_size,
+            leads=spec.horizon,
+            targets=spec.targets,
+            parameters=head.size,
+        )
+
+    def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
+        """Head parameters of the forecast from the last step."""
+        outputs, _ = self.encoder(batch, self.inputs.context(batch), last=1)
+        return self.head.shift(self.readout(outputs[:, -1], self.inputs.ahead(batch)), self.base(batch))
+
+    def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
+        """The forecasts from the last `origins` steps, window by window, beside what followed each."""
+        outputs, _ = self.encoder(batch, self.inputs.context(batch), last=self.origins)
+        # The context of a training window may be shorter than that of the data's description.
+        first = batch.context - outputs.shape[1]
+        known = self.inputs.known(batch, slice(first + 1, None))
+        raw = self.readout(outputs, self._windows(known))
+        base = self.anchor(rolling(held_history(batch), self.anchor.reach)[:, first:])
+        truth = self._windows(torch.cat([batch.history[:, first + 1 :], batch.target], dim=1))
+        observed = observed_truth(batch)
+        if observed is not None:
+            observed = self._windows(observed[:, first + 1 :]).flatten(0, 1)
+        return TrainingForecast(self.head.shift(raw, base).flatten(0, 1), truth.flatten(0, 1), observed)
+
+    def _windows(self, values: Shaped[Tensor, "batch time channels"]) -> Shaped[Tensor, "batch steps horizon channels"]:
+        """Each `horizon` values that follow one another, a view."""
+        return values.unfold(1, self.spec.horizon, 1).transpose(-1, -2)

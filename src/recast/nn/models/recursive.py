@@ -1,0 +1,182 @@
+"""One step ahead, fed back."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recast.data.spec import Feature, SeriesSpec
+from recast.nn.anchors.last import LastAnchor
+from recast.nn.heads.head import Head
+from recast.nn.models.continued import continued
+from recast.nn.models.encoder import Encoder
+from recast.nn.models.history import held_history, held_truth, observed_truth
+from recast.nn.models.horizon_readout import HorizonReadout
+from recast.nn.models.model import AnchorFactory, ForecastModel, TrainingForecast
+from recast.nn.models.reads import EVERYTHING
+from recast.nn.models.rolling import rolling
+from recast.nn.models.stack import CellFactory
+from recast.nn.recurrence.request import Readout, Rollout
+from recast.options import Fraction, PositiveInt, checked
+from recast.types import Batch, Progress
+
+FED_BACK = (
+    "it feeds its forecasts back as inputs and does not forecast others",
+    "make them targets, use a source without past inputs, or another model",
+)
+
+
+class Recursive(ForecastModel):
+    """A recurrent network that forecasts one step ahead; further leads come from feeding its forecasts back as inputs.
+
+    It is trained one step ahead on true values only, and never on its own forecasts: this is teacher forcing, and
+    what it costs further ahead is the exposure bias (iterated or recursive multi-step forecasting; Ben Taieb et al.
+    2012, arXiv 1108.3259, section 2). One stack of cells reads context and horizon alike. With a stochastic head it is
+    the autoregression of DeepAR (Salinas et al. 2020, arXiv 1704.04110, section 3).
+
+    Args:
+        spec: Names and sizes of the data; given by the program.
+        cell: The recurrent cell of every layer.
+        head: What is forecast, and the training loss.
+        layers: Layers of cells. [layers]
+        dropout: Probability of dropping an output between layers in training.
+        origins: What training scores: the one-step forecasts from "all" steps of context and horizon but the last, or
+            from the "last" step of the context alone.
+        anchor: The base forecast that the network's output is added to, one step ahead of each step. It reads the
+            values up to that step, fed back or true; before the context lies its first value.
+
+    Raises:
+        ConfigurationError: if an option is out of range, or the series has past inputs.
+    """
+
+    reads: ClassVar[frozenset[Feature]] = EVERYTHING - {"past"}
+
+    @checked
+    def __init__(
+        self,
+        *,
+        spec: SeriesSpec,
+        cell: CellFactory,
+        head: Head,
+        layers: PositiveInt = 1,
+        dropout: Fraction = 0.0,
+        origins: Literal["all", "last"] = "all",
+        anchor: AnchorFactory = LastAnchor,
+    ) -> None:
+        super().__init__(spec=spec, head=head, anchor=anchor, leads=1, but={"past": FED_BACK})
+        self.origins = origins
+        self.encoder = Encoder(cell=cell, input_size=self.inputs.context_size, layers=layers, dropout=dropout)
+        self.readout = HorizonReadout(
+            hidden_size=self.encoder.hidden_size,
+            known=self.inputs.ahead_size,
+            leads=1,
+            targets=spec.targets,
+            parameters=head.size,
+        )
+
+    def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
+        """Head parameters of each lead, given the values fed back before it."""
+        outputs, states = self.encoder(batch, self.inputs.context(batch), last=1)
+        recent = held_history(batch)[:, -self.anchor.reach :]
+        return self._closed_loop(outputs[:, -1], states, recent, self.inputs.ahead(batch)).parameters
+
+    def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
+        """One-step forecasts given the truth, window by window, beside the value that followed."""
+        if self.origins == "last":
+            outputs, _ = self.encoder(batch, self.inputs.context(batch), last=1)
+            raw = self.readout(outputs[:, -1], self.inputs.ahead(batch)[:, :1])
+            observed = batch.target_observed
+            seen = None if observed is None else observed[:, :1]
+            return TrainingForecast(self.head.shift(raw, self.base(batch)), batch.target[:, :1], seen)
+        parameters = self._open_loop(batch)
+        truth = torch.cat([batch.history[:, 1:], batch.target], dim=1)
+        observed = observed_truth(batch)
+        seen = None if observed is None else observed[:, 1:].flatten(0, 1).unsqueeze(1)
+        return TrainingForecast(parameters.flatten(0, 1), truth.flatten(0, 1).unsqueeze(1), seen)
+
+    def teacher_forced(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
+        """Head parameters of the one-step forecasts through the horizon, given the truth before each."""
+        return self._open_loop(batch)[:, -self.spec.horizon :, 0]
+
+    def trajectories(
+        self, batch: Batch, samples: int, generator: torch.Generator
+    ) -> Float[Tensor, "samples batch horizon targets"]:
+        """Draws in closed loop: each lead is drawn given the lead drawn before it."""
+        outputs, states = self.encoder(batch, self.inputs.context(batch), last=1)
+        states = [type(state)(*(part.repeat(samples, 1) for part in state)) for state in states]
+        recent = held_history(batch)[:, -self.anchor.reach :]
+        parts = (outputs[:, -1], recent, self.inputs.ahead(batch))
+        output, recent, ahead = (part.repeat(samples, *(1,) * (part.dim() - 1)) for part in parts)
+        values = self._closed_loop(output, states, recent, ahead, generator).values
+        return values.unflatten(0, (samples, -1))
+
+    def _open_loop(self, batch: Batch) -> Float[Tensor, "batch steps 1 targets parameters"]:
+        """One-step forecasts from every step of context and horizon but the last, in one pass."""
+        outputs, states = self.encoder(batch, self.inputs.context(batch))
+        known = self.inputs.known(batch)
+        if self.spec.horizon > 1:
+            further, _ = self.encoder.stack(self._true_inputs(batch), states)
+            outputs = torch.cat([outputs, further], dim=1)
+        raw = self.readout(outputs, known[:, 1:].unsqueeze(2))
+        return self.head.shift(raw, self.anchor(rolling(held_truth(batch)[:, :-1], self.anchor.reach)))
+
+    def _true_inputs(self, batch: Batch) -> Float[Tensor, "batch steps inputs"]:
+        """What is read at the steps of the horizon but the last, given the truth; as at those of the context."""
+        truth, ahead, observed = batch.target[:, :-1], self.inputs.ahead(batch)[:, :-1], batch.target_observed
+        if observed is None:
+            return torch.cat([truth, ahead], dim=-1)
+        seen = observed[:, :-1]
+        return torch.cat([truth.where(seen, 0.0), seen.to(truth.dtype), ahead], dim=-1)
+
+    def _closed_loop(
+        self,
+        output: Float[Tensor, "batch hidden"],
+        states: list[Any],
+        recent: Float[Tensor, "batch reach targets"],
+        ahead: Float[Tensor, "batch horizon ahead"],
+        generator: torch.Generator | None = None,
+    ) -> Rollout:
+        """The forecast when each lead is fed the one before.
+
+        Args:
+            output: The top layer's output at the end of the context.
+            states: State of each layer there.
+            recent: The last values up to there, as many as the anchor reads.
+            ahead: What is known ahead, at each lead.
+            generator: Source of random numbers of a stochastic head.
+        """
+        return continued(
+            self.encoder.stack,
+            output,
+            states,
+            readout=self._step_readout(generator),
+            recent=recent.unbind(1),
+            known=self._beside_fed(ahead[:, :-1]),
+            base=self.readout.direct(ahead.unsqueeze(2)).flatten(2),
+        )
+
+    def _beside_fed(self, ahead: Float[Tensor, "batch steps ahead"]) -> Float[Tensor, "batch steps inputs"]:
+        """What is read beside a value fed back: a mask that takes it for observed, where there are masks."""
+        if not self.spec.masked:
+            return ahead
+        return torch.cat([ahead.new_ones(*ahead.shape[:2], self.spec.targets), ahead], dim=-1)
+
+    def _step_readout(self, generator: torch.Generator | None) -> Readout:
+        """Reads one step ahead. Its base is what known inputs add; the anchor reads the values fed."""
+        linear = self.readout.output
+
+        def parameters(output: Tensor, base: Tensor, fed: Sequence[Tensor]) -> Tensor:
+            raw = (linear(output) + base).unflatten(-1, (self.spec.targets, -1))
+            return self.head.shift(raw, self.anchor(torch.stack(list(fed), dim=1))[:, 0])
+
+        return Readout(
+            parameters=parameters,
+            value=partial(self.head.feedback, generator=generator),
+            weight=linear.weight,
+            bias=linear.bias,
+            linear=self.head.is_value and (self.anchor.is_last or self.anchor.is_zero),
+            residual=self.anchor.is_last,
+        )

@@ -1,0 +1,240 @@
+"""A recurrent network over segments of the series instead of single steps (SegRNN)."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recast.data.spec import Feature, SeriesSpec
+from recast.errors import ConfigurationError
+from recast.nn.anchors.last import LastAnchor
+from recast.nn.heads.head import Head
+from recast.nn.models.continued import continued
+from recast.nn.models.draws import Draws
+from recast.nn.models.model import AnchorFactory, ForecastModel
+from recast.nn.models.reads import EVERYTHING
+from recast.nn.models.segment_embedding import SegmentEmbedding, cut
+from recast.nn.models.stack import CellFactory, Stack
+from recast.nn.recurrence.request import Readout, Rollout
+from recast.options import Fraction, PositiveInt, checked
+from recast.types import Batch, Share
+
+Decoding = Literal["parallel", "recurrent"]
+READ_ALIKE: dict[Feature, tuple[str, str]] = dict.fromkeys(
+    ("past", "masks"),
+    (
+        "decoding=recurrent reads each forecast segment like one of the context",
+        "use decoding=parallel or data without them",
+    ),
+)
+
+
+class Segment(ForecastModel):
+    """Cells run over segments of `segment` steps: few recurrent steps for a long context and a long horizon.
+
+    SegRNN, Lin et al. 2023 (arXiv 2308.11200), section 3: each segment of the context is embedded as
+    relu(W segment + b), and layers of cells run over the embeddings. The forecast is decoded segment by segment with
+    the same cells, and a dropped-out output h' of the top layer is read as W' h' + b':
+
+        parallel   one step from the encoder's state for every segment of the horizon, all at once; its input is the
+                   learnt embedding of the segment's position beside that of the channel, each half the embedding's
+                   size (PMF)
+        recurrent  the encoder's output is read as the first segment; each forecast segment is embedded as those of
+                   the context are, and moves the state to that of the next one (RMF)
+
+    The last segment is cut where the horizon ends inside it. Each target is a series of its own that sees no other
+    one; all share their weights, and with parallel decoding a learnt embedding tells them apart. Beyond the paper,
+    past inputs are read beside every target's segment, and known inputs one segment ahead of it: each forecast
+    segment knows those of its own steps.
+
+    As in the paper, the last value of each target is subtracted from the context and added to the forecast; the anchor
+    sees what is left, so that the anchor `last` adds nothing to it.
+
+    Args:
+        spec: Names and sizes of the data; given by the program.
+        cell: The recurrent cell of every layer.
+        head: What is forecast, and the training loss.
+        segment: Length of a segment; it must divide the context. [steps]
+        decoding: How the horizon is decoded from the encoder's state: "parallel" or "recurrent".
+        layers: Layers of cells. [layers]
+        dropout: Probability of dropping an output before the readout, and between layers, in training.
+        anchor: The base forecast that the network's output is added to.
+        subtract_last: Whether all of this, the anchor included, works on a target's difference from its last value.
+        embedding: Size of the embedding of a segment; none: the cell's hidden size, as in the paper.
+
+    Raises:
+        ConfigurationError: if an option is out of range, the context is no whole number of segments, or recurrent
+            decoding is asked for with past inputs.
+    """
+
+    reads: ClassVar[frozenset[Feature]] = EVERYTHING
+
+    @checked
+    def __init__(
+        self,
+        *,
+        spec: SeriesSpec,
+        cell: CellFactory,
+        head: Head,
+        segment: PositiveInt = 10,
+        decoding: Decoding = "parallel",
+        layers: PositiveInt = 1,
+        dropout: Fraction = 0.0,
+        anchor: AnchorFactory = LastAnchor,
+        subtract_last: bool = True,
+        embedding: PositiveInt | None = None,
+    ) -> None:
+        but = READ_ALIKE if decoding == "recurrent" else None
+        super().__init__(spec=spec, head=head, anchor=anchor, but=but)
+        _require_whole_segments(spec.context, segment)
+        self.segment = segment
+        self.decoding: Decoding = decoding
+        self.dropout = dropout
+        self.subtract_last = subtract_last
+        self.future = -(-spec.horizon // segment)
+        # A cell says how large its output is only once it is built.
+        size = embedding or cell(input_size=1).hidden_size
+        beside, ahead = self.inputs.beside_size, self.inputs.ahead_size
+        self.embedding = SegmentEmbedding(segment=segment, size=size, covariates=segment * (beside + ahead))
+        self.stack = Stack(cell=cell, input_size=size, layers=layers, dropout=dropout)
+        self.readout = nn.Linear(self.stack.hidden_size, segment * head.size)
+        if decoding == "parallel":
+            self.position = nn.Parameter(torch.randn(self.future, size - size // 2))
+            self.channel = nn.Parameter(torch.randn(spec.targets, size // 2))
+            self.ahead = nn.Linear(segment * ahead, size, bias=False) if ahead else None
+        self.draws = Draws() if decoding == "recurrent" and head.stochastic else None
+
+    def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
+        """Head parameters of the free-running forecast."""
+        level = self._level(batch)
+        batch = self._relative_to(level, batch)
+        output, states = self._encode(batch)
+        if self.decoding == "parallel":
+            parameters = self._parallel(states, batch)
+        else:
+            generator = self.draws.generator if self.draws is not None and self.training else None
+            parameters = self._recurrent(
+                output, states, self._ahead(batch), self.base(batch), generator=generator, share=batch.share
+            ).parameters
+        return self.head.shift(parameters, level)
+
+    def trajectories(
+        self, batch: Batch, samples: int, generator: torch.Generator
+    ) -> Float[Tensor, "samples batch horizon targets"]:
+        """Draws; with recurrent decoding each segment is drawn given the segments drawn before it."""
+        if self.decoding == "parallel":
+            return super().trajectories(batch, samples, generator)
+        level = self._level(batch)
+        batch = self._relative_to(level, batch)
+        output, states = self._encode(batch)
+        states = [type(state)(*(part.repeat(samples, 1) for part in state)) for state in states]
+        output, ahead, base = (
+            part.repeat(samples, *(1,) * (part.dim() - 1)) for part in (output, self._ahead(batch), self.base(batch))
+        )
+        drawn = self._recurrent(output, states, ahead, base, generator=generator).values
+        return drawn.unflatten(0, (samples, -1)) + level
+
+    def _level(self, batch: Batch) -> Float[Tensor, "batch 1 targets"]:
+        """What is subtracted from the targets before all else, and added to their forecast."""
+        last = self.last(batch).unsqueeze(1)
+        return last if self.subtract_last else torch.zeros_like(last)
+
+    def _relative_to(self, level: Float[Tensor, "batch 1 targets"], batch: Batch) -> Batch:
+        """The batch with `level` subtracted from the targets of its context."""
+        return batch._replace(history=batch.history - level)
+
+    def _encode(self, batch: Batch) -> tuple[Float[Tensor, "series hidden"], list[Any]]:
+        """Output of the top layer after the context, and the state of each layer; a series is a target of a window."""
+        beside = cut(self.inputs.beside(batch), self.segment)
+        known = self._known(batch)[:, 1 : beside.shape[1] + 1]
+        embedded = self.embedding(self.inputs.history(batch), torch.cat([beside, known], dim=-1))
+        outputs, states = self.stack(embedded.flatten(0, 1), outputs_from=embedded.shape[2] - 1)
+        return outputs[:, -1], states
+
+    def _parallel(self, states: list[Any], batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
+        windows, targets = len(batch.start), self.spec.targets
+        position = self.position.expand(targets, -1, -1)
+        channel = self.channel.unsqueeze(1).expand(-1, self.future, -1)
+        inputs = torch.cat([position, channel], dim=-1).expand(windows, -1, -1, -1)
+        if self.ahead is not None:
+            inputs = inputs + self.ahead(self._ahead(batch)).unsqueeze(1)
+        states = [type(state)(*(part.repeat_interleave(self.future, dim=0) for part in state)) for state in states]
+        output, _ = self.stack.step(inputs.flatten(0, 2), states)
+        raw = self._read(output).unflatten(0, (windows, targets, self.future))
+        raw = raw.flatten(2, 3)[:, :, : self.spec.horizon].transpose(1, 2)
+        return self.head.shift(raw, self.base(batch))
+
+    def _recurrent(
+        self,
+        output: Float[Tensor, "series hidden"],
+        states: list[Any],
+        ahead: Float[Tensor, "batch future known"],
+        base: Float[Tensor, "batch horizon targets"],
+        *,
+        generator: torch.Generator | None = None,
+        share: Share | None = None,
+    ) -> Rollout:
+        """The forecast when each segment is fed the one before.
+
+        Args:
+            output: The top layer's output at the end of the context.
+            states: State of each layer there.
+            ahead: Known inputs of the segments of the horizon.
+            base: The anchor's forecast.
+            generator: Source of random numbers of a stochastic head.
+            share: Which windows of the batch of all processes these are.
+        """
+        horizon = base.shape[1]
+        beyond = self.future * self.segment - horizon
+
+        def parameters(output: Tensor, base: Tensor, _: Sequence[Tensor]) -> Tensor:
+            return self.head.shift(self._read(output).unflatten(0, (-1, self.spec.targets)).transpose(1, 2), base)
+
+        def embed(segment: Tensor, known: Tensor) -> Tensor:
+            return self.embedding(segment, known.unsqueeze(1)).flatten(0, 2)
+
+        rollout = continued(
+            self.stack,
+            output,
+            states,
+            readout=Readout(
+                parameters=parameters,
+                value=partial(self.head.feedback, generator=generator, share=share),
+                weight=self.readout.weight,
+                bias=self.readout.bias,
+                linear=False,
+            ),
+            recent=(),
+            known=ahead[:, 1:],
+            base=functional.pad(base, (0, 0, 0, beyond)).unflatten(1, (-1, self.segment)),
+            embed=embed,
+        )
+        return Rollout(*(part.flatten(1, 2)[:, :horizon] for part in rollout))
+
+    def _read(self, output: Float[Tensor, "series hidden"]) -> Float[Tensor, "series segment parameters"]:
+        raw = self.readout(functional.dropout(output, self.dropout, self.training))
+        return raw.unflatten(-1, (self.segment, self.head.size))
+
+    def _known(self, batch: Batch) -> Float[Tensor, "batch segments known"]:
+        """Known inputs of the segments of context and horizon; zero after the horizon."""
+        beyond = self.future * self.segment - self.spec.horizon
+        return cut(functional.pad(self.inputs.known(batch), (0, 0, 0, beyond)), self.segment)
+
+    def _ahead(self, batch: Batch) -> Float[Tensor, "batch future known"]:
+        """Known inputs of the segments of the horizon."""
+        return self._known(batch)[:, -self.future :]
+
+
+def _require_whole_segments(context: int, segment: int) -> None:
+    if context % segment:
+        fitting = [length for length in range(1, context + 1) if context % length == 0]
+        near = sorted(sorted(fitting, key=lambda length: abs(length - segment))[:3])
+        raise ConfigurationError(
+            f"Segment: a context of {context} steps is no whole number of segments of {segment} steps; choose another "
+            f"segment ({', '.join(map(str, near))}, ...) or another context (data.windows.context="
+            f"{-(-context // segment) * segment})"
+        )

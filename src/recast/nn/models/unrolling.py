@@ -1,0 +1,100 @@
+"""A model whose decoder unrolls the horizon, trained with scheduled teacher forcing."""
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recast.nn.attention.attention import Memory
+from recast.nn.models.coins import Coins
+from recast.nn.models.decoder import Decoder
+from recast.nn.models.history import held_truth
+from recast.nn.models.model import ForecastModel, TrainingForecast
+from recast.nn.models.origins import seen_from_origins
+from recast.nn.schedules.schedule import Schedule
+from recast.types import Batch, Progress
+
+
+class UnrollingModel(ForecastModel):
+    """A recurrent decoder unrolls the horizon from states that the context gives.
+
+    At lead k the decoder reads the value of lead k - 1 (at the first lead the last observation) and the inputs known
+    ahead. In training that value is the truth with the probability that the schedule gives (teacher forcing; Williams
+    & Zipser 1989), else the model's own output (scheduled sampling; Bengio et al. 2015, arXiv 1506.03099). Forecasts
+    always run free.
+
+    A model of this kind inherits from this class, sets the attributes below and writes `start`.
+
+    Attributes:
+        decoder: Unrolls the horizon.
+        schedule: Teacher-forcing probability over training.
+        coins: Choose between truth and output; what a stochastic head is fed in training is drawn from their generator.
+    """
+
+    decoder: Decoder
+    schedule: Schedule
+    coins: Coins
+
+    @abstractmethod
+    def start(self, batch: Batch) -> tuple[list[Any], Memory]:
+        """The state of each of the decoder's layers before the first lead, and what its attention may look back at."""
+
+    def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
+        """Head parameters of the free-running forecast."""
+        states, memory = self.start(batch)
+        ahead = self.inputs.ahead(batch)
+        return self.decoder.closed_loop(states, self.last(batch), ahead, self.base(batch), memory).parameters
+
+    def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
+        """The forecast with the truth fed by the schedule's coins."""
+        probabilities = self.schedule.probabilities(progress, self.spec.horizon)
+        states, memory = self.start(batch)
+        batch = seen_from_origins(batch, self.anchor.reach)
+        observed = batch.target_observed
+        if all(probability == 1 for probability in probabilities) and observed is None:
+            return TrainingForecast(self._fed_the_truth(states, memory, batch), batch.target)
+        mask = None
+        if any(probability > 0 for probability in probabilities):
+            mask = self.coins.toss(probabilities, len(batch.start), batch.share).to(batch.target.device)
+            if observed is not None:
+                # Where a truth is missing the model's own output stands in.
+                mask = mask & observed[:, : mask.shape[1]].all(dim=-1)
+        rollout = self.decoder.closed_loop(
+            states,
+            self.last(batch),
+            self.inputs.ahead(batch),
+            self.base(batch),
+            memory,
+            truth=batch.target,
+            mask=mask,
+            generator=self.coins.generator,
+            share=batch.share,
+        )
+        return TrainingForecast(rollout.parameters, batch.target, observed)
+
+    def teacher_forced(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
+        """Head parameters when every lead is fed the truth before it: one open-loop pass."""
+        return self._fed_the_truth(*self.start(batch), batch)
+
+    def _fed_the_truth(
+        self, states: list[Any], memory: Memory, batch: Batch
+    ) -> Float[Tensor, "batch horizon targets parameters"]:
+        previous = held_truth(batch)[:, batch.context - 1 : -1]
+        return self.decoder.open_loop(states, previous, self.inputs.ahead(batch), self.base(batch), memory)
+
+    def diagnostics(self, progress: Progress) -> dict[str, float]:
+        """The teacher-forcing probability."""
+        return {"teacher_forcing_probability": self.schedule.probability(progress)}
+
+    def trajectories(
+        self, batch: Batch, samples: int, generator: torch.Generator
+    ) -> Float[Tensor, "samples batch horizon targets"]:
+        """Draws in closed loop: each lead is drawn given the lead drawn before it."""
+        states, memory = self.start(batch)
+        states = [type(state)(*(part.repeat(samples, 1) for part in state)) for state in states]
+        parts = (self.last(batch), self.inputs.ahead(batch), self.base(batch))
+        first, ahead, base = (part.repeat(samples, *(1,) * (part.dim() - 1)) for part in parts)
+        values = self.decoder.closed_loop(states, first, ahead, base, memory, generator=generator).values
+        return values.unflatten(0, (samples, -1))

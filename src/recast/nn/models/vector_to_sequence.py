@@ -1,0 +1,88 @@
+"""Vector to sequence: a recurrent decoder that starts from a linear map of the context."""
+
+from typing import Any, ClassVar
+
+from recast.data.spec import Feature, SeriesSpec
+from recast.nn.anchors.last import LastAnchor
+from recast.nn.attention.attention import Memory
+from recast.nn.attention.none import NoAttention
+from recast.nn.heads.head import Head
+from recast.nn.models.coins import Coin, Coins
+from recast.nn.models.decoder import Decoder, Feedback
+from recast.nn.models.model import AnchorFactory
+from recast.nn.models.reads import EVERYTHING
+from recast.nn.models.stack import CellFactory, Stack, given_start
+from recast.nn.models.unrolling import UnrollingModel
+from recast.nn.models.vector_encoder import Bound, VectorEncoder
+from recast.nn.schedules.schedule import Schedule
+from recast.options import Fraction, PositiveInt, checked
+from recast.types import Batch
+
+
+class VectorToSequence(UnrollingModel):
+    """A vector sets the state that a recurrent decoder starts from; it unrolls the horizon.
+
+    The vector is the whole context, its steps side by side, without order or recurrence. With a context of one step it
+    is a state of the world at one moment, and the decoder learns the motion from there: the one-to-many form of
+    Karpathy 2015, "The unreasonable effectiveness of recurrent neural networks", as image captioning uses it (Vinyals
+    et al. 2015, arXiv 1411.4555). See `UnrollingModel` for what the decoder is fed, and how `schedule` decides on it.
+
+    Args:
+        spec: Names and sizes of the data; given by the program.
+        cell: The recurrent cell of every layer of the decoder.
+        head: What is forecast, and the training loss.
+        schedule: Teacher-forcing probability over training.
+        layers: Layers of the decoder. [layers]
+        dropout: Probability of dropping an output between layers in training.
+        bound: Function of the linear map that gives the first states: "tanh", as the outputs of most cells lie in
+            (-1, 1), or "none".
+        anchor: The base forecast that the network's output is added to.
+        feedback: What the free-running decoder reads: its own "prediction", or the last observation again and again
+            ("constant"), so that the state alone moves.
+        detach_feedback: Whether the gradient stops at values fed back, or flows through.
+        coin: Whether the choice between truth and output is made at each "step" of each sample, once for each
+            "sequence", or once for each "batch".
+
+    Raises:
+        ConfigurationError: if an option has the wrong type or lies out of range.
+    """
+
+    reads: ClassVar[frozenset[Feature]] = EVERYTHING
+
+    @checked
+    def __init__(
+        self,
+        *,
+        spec: SeriesSpec,
+        cell: CellFactory,
+        head: Head,
+        schedule: Schedule,
+        layers: PositiveInt = 1,
+        dropout: Fraction = 0.0,
+        bound: Bound = "tanh",
+        anchor: AnchorFactory = LastAnchor,
+        feedback: Feedback = "prediction",
+        detach_feedback: bool = False,
+        coin: Coin = "step",
+    ) -> None:
+        super().__init__(spec=spec, head=head, anchor=anchor)
+        size = spec.targets + self.inputs.ahead_size
+        stack = Stack(cell=given_start(cell), input_size=size, layers=layers, dropout=dropout)
+        self.encoder = VectorEncoder(
+            cells=list(stack.cells), input_size=spec.context * self.inputs.context_size, bound=bound
+        )
+        self.decoder = Decoder(
+            stack=stack,
+            attention=NoAttention(query_size=stack.hidden_size, memory_size=self.inputs.context_size),
+            head=head,
+            targets=spec.targets,
+            feedback=feedback,
+            detach_feedback=detach_feedback,
+        )
+        self.schedule = schedule
+        self.coins = Coins(coin)
+
+    def start(self, batch: Batch) -> tuple[list[Any], Memory]:
+        """The states that the context is mapped to; there is nothing further to look back at."""
+        inputs = self.inputs.context(batch)
+        return self.encoder(inputs.flatten(1)), self.decoder.attention.memorise(inputs)

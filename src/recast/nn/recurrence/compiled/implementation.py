@@ -1,0 +1,119 @@
+"""Recurrences compiled by Numba, for the CPU."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from recast.nn.recurrence.compiled.autograd_function import Call, CompiledLoop
+from recast.nn.recurrence.compiled.kernels import compiled
+from recast.nn.recurrence.compiled.loop import Selection
+from recast.nn.recurrence.compiled.packing import Packing
+from recast.nn.recurrence.compiled.rows import blocks
+from recast.nn.recurrence.implementation import Implementation
+from recast.nn.recurrence.refusals import common_refusal
+from recast.nn.recurrence.request import ClosedLoop, OpenLoop, Rollout, Unrolled
+
+
+@final
+class Numba(Implementation):
+    """A loop over time in machine code, with back-propagation through time written by hand.
+
+    A block of up to 16 rows of the batch goes through all layers and all steps on one core, so that nobody waits for
+    anybody at each step; blocks run side by side. A step's products stay in vector registers. Only the states are saved
+    for the backward pass; gates are computed again from them, 8 steps at a time, and weight gradients are products over
+    these. Results do not depend on the number of threads.
+
+    Args:
+        cache_dir: Where compiled kernels are kept; none: the user's cache folder. [folder]
+        threads: Blocks that run side by side; none: as many as torch has threads. [threads]
+    """
+
+    name: ClassVar[str] = "numba"
+
+    def __init__(self, *, cache_dir: Path | None = None, threads: int | None = None) -> None:
+        self.cache_dir = cache_dir
+        self._threads = threads
+
+    @property
+    def threads(self) -> int:
+        """Blocks that run side by side at most."""
+        return self._threads or torch.get_num_threads()
+
+    def refusal(self, request: OpenLoop | ClosedLoop) -> str | None:
+        """Why it cannot compute this."""
+        data = request.inputs if isinstance(request, OpenLoop) else request.first
+        if data.device.type != "cpu":
+            return "the data are not on the CPU"
+        if not len(data):
+            return "there are no rows"
+        return common_refusal(request)
+
+    def describe(self, request: OpenLoop | ClosedLoop) -> str:
+        """Its name, and the blocks of rows."""
+        data = request.inputs if isinstance(request, OpenLoop) else request.first
+        count = len(blocks(len(data), keep=torch.is_grad_enabled(), threads=self.threads))
+        threads = min(count, self.threads)
+        return f"numba, {count} block{'s' * (count > 1)} of rows on {threads} thread{'s' * (threads > 1)}"
+
+    def sequence(self, request: OpenLoop) -> Unrolled:
+        """Runs an open loop."""
+        inputs = request.inputs
+        states = [
+            layer.initial_state(len(inputs), inputs) if state is None else state
+            for layer, state in zip(request.layers, request.states, strict=True)
+        ]
+        packing = _packing(request.layers, inputs.shape[2], 0)
+        call = Call(
+            packing,
+            compiled(_dtype(inputs), self.cache_dir),
+            torch.is_grad_enabled(),
+            self.threads,
+            wanted=Selection(request.at, request.outputs_from),
+            dropout=tuple(request.dropout),
+        )
+        outputs, *fields = CompiledLoop.apply(call, inputs, None, None, *_flat(states), *_weights(request.layers))
+        pairs = zip(states, packing.by_layer(fields), strict=True)
+        return Unrolled(outputs, [type(state)(*parts) for state, parts in pairs])
+
+    def decode(self, request: ClosedLoop) -> Rollout:
+        """Runs a closed loop."""
+        first = functional.pad(request.first.unsqueeze(1), (0, 0, 0, request.known.shape[1] - 1))
+        inputs = torch.cat([first, request.known], dim=-1) if request.known.shape[2] else first
+        call = Call(
+            _packing(request.layers, inputs.shape[2], request.first.shape[1]),
+            compiled(_dtype(inputs), self.cache_dir),
+            torch.is_grad_enabled(),
+            self.threads,
+            dropout=tuple(request.dropout),
+            mask=request.mask,
+            detach=request.detach,
+            residual=request.readout.residual,
+        )
+        weights = [*_weights(request.layers), request.readout.weight, request.readout.bias]
+        truth = None if request.mask is None else request.truth
+        values, *_ = CompiledLoop.apply(call, inputs, request.base, truth, *_flat(request.states), *weights)
+        return Rollout(values.unsqueeze(-1), values)
+
+
+def _packing(layers: Any, inputs: int, targets: int) -> Packing:
+    return _cached_packing(layers[0].kind, tuple(layer.hidden_size for layer in layers), inputs, targets)
+
+
+# Its tables of places are computed once.
+_cached_packing = lru_cache(maxsize=64)(Packing)
+
+
+def _dtype(tensor: Tensor) -> Any:
+    return torch.empty(0, dtype=tensor.dtype).numpy().dtype
+
+
+def _flat(states: Any) -> list[Tensor]:
+    return [field for state in states for field in state]
+
+
+def _weights(layers: Any) -> list[Tensor]:
+    return [weight for layer in layers for weight in layer.weights]

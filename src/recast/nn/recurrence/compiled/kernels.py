@@ -1,0 +1,175 @@
+"""The compiled loops, kept on disk so that only the first run on a machine compiles them."""
+
+import fcntl
+import hashlib
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import llvmlite
+import numba
+import numpy as np
+import platformdirs
+from numba import types
+from numba.core import config
+from numba.core.caching import NullCache
+
+from recast.nn.recurrence.compiled.backward import backward
+from recast.nn.recurrence.compiled.forward import forward
+from recast.nn.recurrence.compiled.records import BackwardArrays, ForwardArrays, LoopRecord
+
+log = logging.getLogger(__name__)
+# Numba sets its settings as attributes when it is imported, where nobody finds their types.
+settings: Any = config
+
+
+class Kernels(NamedTuple):
+    """Compiled loops for one type of number; see `forward` and `backward`.
+
+    They take the records that they were compiled for, of contiguous arrays, and check neither.
+    """
+
+    forward: Callable[..., None]
+    backward: Callable[..., None]
+
+
+@cache
+def compiled(dtype: np.dtype[Any], folder: Path | None = None) -> Kernels:
+    """The loops for a type of number, from disk or compiled now.
+
+    Args:
+        dtype: float32 or float64.
+        folder: Where they are kept; none: the user's cache folder, or one of its own among temporary files where that
+            cannot be written. [folder]
+    """
+    with _kept_in(folder if folder is not None else default_folder()):
+        before, started = _not_on_disk(), time.perf_counter()
+        kernels = Kernels(
+            forward=_compile(forward, _signature(ForwardArrays, dtype)),
+            backward=_compile(backward, _signature(BackwardArrays, dtype)),
+        )
+        seconds = time.perf_counter() - started
+        missing = _not_on_disk() - before
+    if missing:
+        log.info("recurrence kernels for %s compiled in %.1f s", dtype, seconds)
+    return kernels
+
+
+def _compile(loop: Any, signature: tuple[types.Type, ...]) -> Callable[..., None]:
+    """The machine code for a signature, which a call enters without asking for the types of its arguments again."""
+    try:
+        loop.compile(signature)
+    except OSError as error:
+        log.warning("recurrence kernels are not kept for the next start: %s", error)
+        loop._cache = NullCache()  # noqa: SLF001 - as in `enable_caching`
+        loop.compile(signature)
+    return loop.get_overload(signature)
+
+
+def _not_on_disk() -> int:
+    """Loops that this process has had to compile so far."""
+    return sum(sum(loop.stats.cache_misses.values()) for loop in (forward, backward))
+
+
+def default_folder() -> Path | None:
+    """The first folder for kernels that can be written; none if none can."""
+    return next(filter(is_usable, _places()), None)
+
+
+def _places() -> Iterator[Path]:
+    cache = Path(platformdirs.user_cache_dir("recast"))
+    # Nobody's home is a ~ that stays as it is.
+    if cache.is_absolute():
+        yield cache
+    # So it says that there is no folder for temporary files.
+    with suppress(FileNotFoundError):
+        yield Path(tempfile.gettempdir()) / f"recast-{os.getuid()}"
+
+
+def is_usable(folder: Path) -> bool:
+    """Whether a folder can be made, written and locked, and belongs to this user: what lies there is run."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if folder.stat().st_uid != os.getuid():
+            return False
+        _locked(folder).close()
+    except OSError:
+        return False
+    return True
+
+
+def _locked(folder: Path) -> IO[str]:
+    """A file that no other process has locked; it is free again when it is closed."""
+    # Some file systems of clusters have no locks.
+    lock = (folder / "lock").open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError:
+        lock.close()
+        raise
+    return lock
+
+
+@contextmanager
+def _kept_in(folder: Path | None) -> Iterator[None]:
+    """What is compiled within is kept in a folder of this version, one process at a time.
+
+    Numba numbers the files of a function by an index that two processes would overwrite for each other: one could then
+    load what the other compiled from other types.
+    """
+    if folder is None:
+        log.warning(
+            "recurrence kernels are compiled at each start: neither the cache nor the temporary folder is writable"
+        )
+        yield
+        return
+    place = folder / "kernels" / _version()
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        lock = _locked(place)
+    except OSError as error:
+        log.warning("recurrence kernels are compiled at each start: %s", error)
+        yield
+        return
+    before = settings.CACHE_DIR
+    with lock:
+        settings.CACHE_DIR = str(place)
+        try:
+            for loop in (forward, backward):
+                loop.enable_caching()
+            yield
+        finally:
+            settings.CACHE_DIR = before
+
+
+def _version() -> str:
+    """Of all that the machine code depends on and Numba does not look at: the modules beside this one, Numba, LLVM."""
+    code = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__}".encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        code.update(path.read_bytes())
+    return code.hexdigest()[:16]
+
+
+def _signature(record: type[ForwardArrays | BackwardArrays], dtype: np.dtype[Any]) -> tuple[types.Type, ...]:
+    """Types of what a kernel takes, `LoopRecord` and a record of arrays, all of them flat but the tables of places."""
+    switches = {name for name, kind in LoopRecord.__annotations__.items() if kind is bool}
+    sizes = [types.boolean if name in switches else types.int64 for name in LoopRecord._fields]
+    numbers = types.Array(numba.from_dtype(dtype), 1, "C")
+    arrays = [_OTHERS.get(name, numbers) for name in record._fields]
+    return types.NamedTuple(sizes, LoopRecord), types.NamedTuple(arrays, record)
+
+
+# Arrays of a record that do not hold real numbers.
+_OTHERS = {
+    "places": types.Array(types.int64, 2, "C"),
+    "gradient_places": types.Array(types.int64, 2, "C"),
+    "mask": types.Array(types.uint8, 1, "C"),
+    "output_gradient_of": types.Array(types.int64, 1, "C"),
+    "state_gradient_of": types.Array(types.int64, 1, "C"),
+}

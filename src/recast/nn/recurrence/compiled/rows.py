@@ -1,0 +1,71 @@
+"""Rows of a batch in blocks: each runs through all steps on its own, on one core."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any, NamedTuple
+
+from recast.nn.recurrence.compiled.layout import BLOCK_ROWS, GRADIENT_SUMS, LARGE_BLOCK_ROWS, TILE_ROWS, round_up
+
+
+class RowBlock(NamedTuple):
+    """Rows `first` to `stop` of a batch, with room for `room`."""
+
+    first: int
+    stop: int
+    room: int
+
+
+def blocks(batch: int, *, keep: bool, threads: int) -> list[RowBlock]:
+    """The rows of a batch in blocks of nearly the same size.
+
+    Args:
+        batch: Number of rows.
+        keep: Whether there is a backward pass. Blocks are then the same whatever the number of threads, as sums of
+            gradients depend on them; a row's states do not.
+        threads: Blocks that run side by side.
+    """
+    fitting = (size for size in LARGE_BLOCK_ROWS if batch >= size * threads)
+    count = -(-batch // (BLOCK_ROWS if keep else next(fitting, BLOCK_ROWS)))
+    room = round_up(-(-batch // count), TILE_ROWS)
+    return [RowBlock(first, min(first + room, batch), room) for first in range(0, batch, room)]
+
+
+def gradient_groups(count: int) -> list[range]:
+    """The blocks in groups of neighbours; those of a group share one sum of gradients."""
+    groups = min(count, GRADIENT_SUMS)
+    return [range(group * count // groups, (group + 1) * count // groups) for group in range(groups)]
+
+
+def in_threads(work: Callable[[Any], Any], items: Sequence[Any], threads: int) -> list[Any]:
+    """`work` on each item, in so many threads at most, this one among them; results in order."""
+    results: list[Any] = [None] * len(items)
+    waiting = iter(range(len(items)))
+
+    def run() -> None:
+        for index in waiting:
+            results[index] = work(items[index])
+
+    others = min(threads, len(items)) - 1
+    helpers = [_pool(others).submit(run) for _ in range(others)]
+    try:
+        run()
+    finally:
+        # Nothing goes on in the background when an error is reported.
+        wait(helpers)
+    for helper in helpers:
+        helper.result()
+    return results
+
+
+_pools: dict[int, ThreadPoolExecutor] = {}
+
+
+def _pool(threads: int) -> ThreadPoolExecutor:
+    if threads not in _pools:
+        _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix="recurrence")
+    return _pools[threads]
+
+
+# Threads do not survive a fork, but the object that counts on them does.
+os.register_at_fork(after_in_child=_pools.clear)

@@ -1,0 +1,105 @@
+"""A closed loop, forward and back, recorded with tensors of its own."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.weak import TensorWeakRef
+
+from recast.nn.recurrence.eager.closed_loop import Structure, backward, forward
+from recast.nn.recurrence.graphs.capture import Capture
+
+Row = Sequence[Any]
+"""Tensors that a closed loop takes, None where there is none; see
+`recast.nn.recurrence.eager.closed_loop.LoopTensors`."""
+
+
+class Recording:
+    """Plays a closed loop for tensors of the same shapes as those that it was recorded with.
+
+    It copies what it is given into its tensors, and gives copies. Between a forward and a backward pass its tensors
+    hold the saved activations, though: until then it is lent, and not free for another forward pass.
+
+    Args:
+        structure: What the loop does.
+        row: Tensors such as those that it will be played with.
+        wanted: For each of them whether its gradient will be asked for.
+        capture: How to record.
+    """
+
+    def __init__(self, structure: Structure, row: Row, wanted: Sequence[bool], capture: Capture) -> None:
+        # Tensors made in inference mode could not be written outside it.
+        with torch.inference_mode(mode=False), torch.no_grad():
+            self._row: Row = [None if tensor is None else _own(tensor) for tensor in row]
+            tensors = structure.tensors(self._row)
+            device = tensors.first.device
+
+            def run_forward() -> list[Tensor]:
+                values, kept = forward(structure, tensors)
+                return [values, *kept]
+
+            self._forward = capture(run_forward, device)
+            self._values, *kept = self._forward.results
+            self._gradient = torch.zeros_like(self._values)
+            # Which gradients there are depends on `wanted` alone.
+            self._present: list[bool] = []
+
+            def run_backward() -> list[Tensor]:
+                gradients = backward(structure, tensors, kept, self._gradient, structure.tensors(wanted)).flat
+                self._present = [gradient is not None for gradient in gradients]
+                return [gradient for gradient in gradients if gradient is not None]
+
+            self._backward = capture(run_backward, device) if any(wanted) else None
+        self._plays = 0
+        self._lease: TensorWeakRef | None = None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nobody needs what its tensors hold."""
+        return self._lease is None or self._lease() is None
+
+    def lend(self, lease: Tensor) -> None:
+        """Keeps it from being free until `lease` is no more."""
+        self._lease = TensorWeakRef(lease)
+
+    def forward(self, row: Row) -> tuple[Tensor, int]:
+        """The values of all leads, and the number of this pass.
+
+        Args:
+            row: Tensors of these shapes.
+        """
+        self._plays += 1
+        for own, given in zip(self._row, row, strict=True):
+            if own is not None and given is not None:
+                own.copy_(given)
+        self._forward.play()
+        return self._values.clone(), self._plays
+
+    def backward(self, gradient: Tensor, number: int) -> list[Tensor | None]:
+        """Gradients of the tensors that it was played with.
+
+        Args:
+            gradient: That of the values.
+            number: The number of the pass.
+
+        Raises:
+            RuntimeError: if there has been another pass since, or no gradient was to be asked for.
+        """
+        if self._backward is None:
+            raise RuntimeError("this closed loop was recorded without a backward pass")
+        if number != self._plays:
+            raise RuntimeError(
+                "the activations that this closed loop saved for its backward pass have been overwritten by another "
+                "pass, for autograd no longer held on to them; hooks on saved tensors go with "
+                "recurrence.implementation=autograd alone"
+            )
+        self._gradient.copy_(gradient)
+        self._backward.play()
+        gradients = iter(self._backward.results)
+        return [next(gradients).clone() if present else None for present in self._present]
+
+
+def _own(tensor: Tensor) -> Tensor:
+    """A copy with memory of its own for each entry."""
+    return tensor.detach().clone(memory_format=torch.contiguous_format)

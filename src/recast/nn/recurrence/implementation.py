@@ -1,0 +1,36 @@
+"""What an implementation of the two operations is."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from recast.nn.recurrence.request import ClosedLoop, OpenLoop, Rollout, Unrolled
+
+
+class UnavailableError(Exception):
+    """An implementation cannot be used on this machine; the message says why."""
+
+
+class Implementation(ABC):
+    """A way to compute an open and a closed loop; all give the same values and gradients as `Plain`, within rounding.
+
+    Attributes:
+        name: Its name, as the option `recurrence` has it.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def refusal(self, request: OpenLoop | ClosedLoop) -> str | None:
+        """Why it cannot compute this, in a few words that end a sentence; None: it can."""
+
+    @abstractmethod
+    def sequence(self, request: OpenLoop) -> Unrolled:
+        """Runs an open loop."""
+
+    @abstractmethod
+    def decode(self, request: ClosedLoop) -> Rollout:
+        """Runs a closed loop."""
+
+    def describe(self, request: OpenLoop | ClosedLoop) -> str:
+        """Its name and how it goes about this request, for the log."""
+        return self.name

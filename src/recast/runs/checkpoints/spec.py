@@ -1,0 +1,124 @@
+"""The data's description in a checkpoint, which may come from a stranger: checked before a model is built from it."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from itertools import pairwise
+from typing import Annotated, Any, Literal, cast, get_args
+
+from annotated_types import MinLen
+
+from recast.data.panel import ORDER, Column, Role
+from recast.data.sources.step import parse_step
+from recast.data.spec import PanelSpec, SeriesSpec
+from recast.errors import ConfigurationError
+from recast.options import NonNegativeFloat, PositiveFloat, PositiveInt, check_values
+
+COLUMN = {field.name for field in fields(Column)}
+PANEL: dict[str, Any] = {
+    "columns": Annotated[list[Any], MinLen(1)],
+    "offset": list[float],
+    "scale": list[PositiveFloat],
+    "static": list[Any],
+    "static_offset": list[float],
+    "static_scale": list[NonNegativeFloat],
+    "masked": bool,
+}
+SERIES: dict[str, Any] = PANEL | {
+    "step": str,
+    "context": PositiveInt,
+    "horizon": PositiveInt,
+    "naive_error": list[NonNegativeFloat],
+    "periods": list[PositiveFloat],
+    "timezone": Literal["UTC"] | None,
+}
+
+
+def checked_series_spec(values: object) -> SeriesSpec:
+    """The inverse of `SeriesSpec.to_dict` for values of unknown origin.
+
+    Raises:
+        ConfigurationError: if a field is missing, unknown, of the wrong type or out of range, or the fields disagree.
+    """
+    spec = SeriesSpec(**_fields(values, SERIES))
+    parse_step(spec.step)
+    _check_columns(spec)
+    if not spec.targets or len(spec.naive_error) != spec.targets or any(c.is_category for c in spec.of("target")):
+        raise ConfigurationError(
+            f"spec: {spec.targets} targets do not fit {len(spec.naive_error)} naive errors; expected one for "
+            "each, one target or more, none a category"
+        )
+    return spec
+
+
+def checked_panel_spec(values: object) -> PanelSpec:
+    """The inverse of `PanelSpec.to_dict` for labelled sequences of unknown origin.
+
+    Raises:
+        ConfigurationError: if a field is missing, unknown, of the wrong type or out of range, or the fields disagree.
+    """
+    spec = PanelSpec(**_fields(values, PANEL))
+    _check_columns(spec)
+    if len(spec.classes) < 2:
+        raise ConfigurationError("spec: expected a static column with the role target that names two classes or more")
+    return spec
+
+
+def checked_fields(values: object, expected: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, which have these fields and no others, each of its type.
+
+    Args:
+        values: What a checkpoint holds.
+        expected: The annotation of each field.
+
+    Raises:
+        ConfigurationError: if they are no such values.
+    """
+    if not isinstance(values, Mapping) or set(values) != set(expected):
+        raise ConfigurationError(f"spec: expected the fields {', '.join(expected)}")
+    check_values("spec", values, expected)
+    return dict(values)
+
+
+def _fields(values: object, expected: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with tuples for lists, and columns for their descriptions."""
+    found = checked_fields(values, expected)
+    columns = {name: [_column(column) for column in found[name]] for name in ("columns", "static")}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in (found | columns).items()}
+
+
+def _column(values: object) -> Column:
+    """A column from its description; by hand, as a stranger's file may hold a million of them."""
+    if not isinstance(values, Mapping) or set(values) != COLUMN:
+        raise ConfigurationError(f"spec: expected the fields {', '.join(sorted(COLUMN))} of each column")
+    levels = values["levels"]
+    right = {
+        "name": isinstance(values["name"], str),
+        "unit": isinstance(values["unit"], str),
+        "role": isinstance(values["role"], str) and values["role"] in get_args(Role),
+        "levels": levels is None or (isinstance(levels, list) and all(isinstance(level, str) for level in levels)),
+    }
+    for field, fits in right.items():
+        if not fits:
+            raise ConfigurationError(f"spec: {field}={values[field]!r} is no {field} of a column")
+    if levels is not None and not 0 < len(levels) == len(set(levels)):
+        raise ConfigurationError(
+            f"spec: the levels of the column {values['name']!r}: expected different names, found {', '.join(levels)}"
+        )
+    return Column(
+        values["name"], values["unit"], cast("Role", values["role"]), None if levels is None else tuple(levels)
+    )
+
+
+def _check_columns(spec: PanelSpec) -> None:
+    """Raises ConfigurationError where columns are out of order, or the numbers do not fit them."""
+    for name in ("", "static_"):
+        columns = spec.static if name else spec.columns
+        lengths = [len(getattr(spec, f"{name}{numbers}")) for numbers in ("offset", "scale")]
+        if lengths != [len(columns)] * 2:
+            raise ConfigurationError(f"spec: {len(columns)} {name}columns do not fit the offsets and scales {lengths}")
+    roles = [column.role for column in spec.columns]
+    ordered = set(roles) <= set(ORDER) and all(ORDER.index(one) <= ORDER.index(other) for one, other in pairwise(roles))
+    if not ordered or any(column.role not in ("static", "target") for column in spec.static):
+        raise ConfigurationError(
+            "spec: expected columns over time in the order of target, past, known, and static ones"
+        )

@@ -1,0 +1,119 @@
+"""From the dotted path in `_target_` to a class, importing nothing but what a configuration may name."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import ModuleType
+
+from recast.errors import ConfigurationError
+from recast.runs.configure.wording import suggestion
+
+#: What a configuration may name: a package with its dot, or one class exactly.
+ALLOWED = (
+    "recast.",
+    "torch.optim.",
+    "torch.optim.lr_scheduler.",
+    "lightning.pytorch.callbacks.",
+    "lightning.pytorch.loggers.",
+    "lightning.pytorch.Trainer",
+    "optuna.pruners.",
+)
+#: Never, whatever is allowed: commands are run by people.
+REFUSED = ("recast.cli.",)
+
+_trusted: list[str] = []
+
+
+def trusted() -> tuple[str, ...]:
+    """Packages of others that may be named too, each with its dot."""
+    return tuple(_trusted)
+
+
+@contextmanager
+def trusting(*packages: str) -> Iterator[None]:
+    """Lets configurations and checkpoints name classes of other packages, and finds the kinds of task in them.
+
+    A class that is named is imported and called: trust is for who runs recast to give, never for a file.
+
+    Args:
+        packages: Packages or modules, each with a dot behind its path, such as "mine.cells.".
+
+    Raises:
+        ConfigurationError: if one is no such path.
+    """
+    for package in packages:
+        if not package.endswith(".") or not all(map(str.isidentifier, package.removesuffix(".").split("."))):
+            raise ConfigurationError(f"{package!r} is no package to trust: expected its path and a dot, as in 'mine.'")
+    before = trusted()
+    _trusted.extend(packages)
+    try:
+        yield
+    finally:
+        _trusted[:] = before
+
+
+def resolve(path: object, allowed: Sequence[str] = ALLOWED) -> type:
+    """The class that `path` names.
+
+    A configuration may come from a stranger's checkpoint. The path is therefore judged as a string before anything
+    is imported; all of it but the last name must be a module in its own right (a name that a module merely imported,
+    such as `recast.types.np`, leads nowhere); and the class found must be defined where a configuration may look.
+
+    Args:
+        path: Dotted path of a class.
+        allowed: Packages, each ending in a dot, and exact classes that may be named; so may those that are `trusted`.
+
+    Raises:
+        ConfigurationError: if the path is none, is not allowed, or leads to no class.
+    """
+    allowed = (*allowed, *trusted())
+    if not isinstance(path, str) or "." not in path or not all(map(str.isidentifier, path.split("."))):
+        raise ConfigurationError(f"{path!r} is not the dotted path of a class")
+    if any(name.startswith("_") for name in path.split(".")):
+        raise ConfigurationError(f"{path} is private; a configuration names public classes")
+    if not _is_allowed(path, allowed):
+        places = ", ".join(f"{place}*" if place.endswith(".") else place for place in allowed)
+        raise ConfigurationError(f"{path} may not be named in a configuration; allowed: {places}")
+    module_path, _, name = path.rpartition(".")
+    module = _import(module_path)
+    found = getattr(module, name, None)
+    if not inspect.isclass(found) or not (path in allowed or _is_allowed(f"{found.__module__}.{name}", allowed)):
+        raise ConfigurationError(f"{module_path} has no class {name}{suggestion(name, _names(module, allowed))}")
+    return found
+
+
+def _is_allowed(path: str, allowed: Sequence[str]) -> bool:
+    return not path.startswith(REFUSED) and any(
+        path.startswith(place) if place.endswith(".") else path == place for place in allowed
+    )
+
+
+def _import(path: str) -> ModuleType:
+    try:
+        return importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if not f"{path}.".startswith(f"{missing}."):
+            raise ConfigurationError(f"{path} needs the package {missing}, which is not installed") from error
+        parent, _, name = missing.rpartition(".")
+        modules = _modules(importlib.import_module(parent))
+        raise ConfigurationError(f"{parent} has no module {name}{suggestion(name, modules)}") from error
+
+
+def _modules(package: ModuleType) -> list[str]:
+    """Public modules of a package; none for a module that is no package."""
+    names = [found.name for found in pkgutil.iter_modules(getattr(package, "__path__", []))]
+    return [name for name in names if name[0] != "_" and not f"{package.__name__}.{name}.".startswith(REFUSED)]
+
+
+def _names(module: ModuleType, allowed: Sequence[str]) -> list[str]:
+    """What may follow the path of `module`: its classes (a package also lends those of others), then its modules."""
+    homes = allowed if hasattr(module, "__path__") else (f"{module.__name__}.",)
+    classes = [
+        name
+        for name, found in vars(module).items()
+        if name[0] != "_" and inspect.isclass(found) and _is_allowed(f"{found.__module__}.{name}", homes)
+    ]
+    return list(dict.fromkeys([*classes, *_modules(module)]))

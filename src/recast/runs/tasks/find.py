@@ -1,0 +1,79 @@
+"""The kinds of task there are, found by scanning, and the one that the parts of a configuration belong to."""
+
+import functools
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from recast.errors import ConfigurationError
+from recast.runs.configure.targets import ALLOWED, resolve, trusted
+from recast.runs.tasks.task_plug import TaskPlug
+
+HOME = "recast.runs.tasks"
+
+AnyPlug = TaskPlug[Any, Any, Any]
+
+
+def plugs() -> list[AnyPlug]:
+    """One plug for each kind of task, from the modules that lie in `recast.runs.tasks` and in the trusted packages."""
+    return [plug for place in (HOME, *trusted()) for plug in _plugs_in(place.rstrip("."))]
+
+
+@functools.cache
+def _plugs_in(place: str) -> list[AnyPlug]:
+    """Those of a package, or of a module that is none."""
+    home = importlib.import_module(place)
+    inside = [info.name for info in pkgutil.iter_modules(getattr(home, "__path__", []), f"{place}.")]
+    return [
+        found()
+        for module in (home, *map(importlib.import_module, inside))
+        for found in vars(module).values()
+        if inspect.isclass(found) and issubclass(found, TaskPlug) and not inspect.isabstract(found)
+        if found.__module__ == module.__name__
+    ]
+
+
+def plug_of(config: Mapping[str, Any], allowed: Sequence[str] = ALLOWED) -> AnyPlug:
+    """The kind of task of a configuration; its parts must be of one kind.
+
+    Args:
+        config: A configuration that `recast.runs.configure.check.check` accepts.
+        allowed: What `_target_` may name; see `recast.runs.configure.targets.resolve`.
+
+    Raises:
+        ConfigurationError: if data, model, metrics or baselines belong to another kind of task, or the task to none.
+    """
+    task = resolve(config["task"]["_target_"], allowed)
+    known = plugs()
+    plug = next((plug for plug in known if issubclass(task, plug.task)), None)
+    if plug is None:
+        names = ", ".join(f"{plug.name} ({plug.task.__name__})" for plug in known)
+        raise ConfigurationError(f"task={task.__name__}: it belongs to no kind of task; there are {names}")
+    problems = []
+    for key, node, wanted in _parts(config, plug):
+        found = resolve(node["_target_"], allowed)
+        if not issubclass(found, wanted):
+            problems.append(f"{key}={found.__name__}: task={plug.name} needs {wanted.__name__}")
+    if problems:
+        others = " or ".join(f"task={other.name}" for other in known if other is not plug)
+        problems.append(f"These are parts of different tasks: choose others, or give {others}, which brings its own")
+        raise ConfigurationError("\n".join(problems))
+    return plug
+
+
+def fitting_baselines(nodes: Mapping[str, Any], plug: AnyPlug) -> dict[str, Any]:
+    """Those of the baselines that belong to a kind of task."""
+    return {name: node for name, node in nodes.items() if node and issubclass(resolve(node["_target_"]), plug.baseline)}
+
+
+def _parts(config: Mapping[str, Any], plug: AnyPlug) -> list[tuple[str, Mapping[str, Any], type]]:
+    """Key, node and wanted class of each part that belongs to a kind of task."""
+    parts: list[tuple[str, Mapping[str, Any], type]] = [
+        ("data", config["data"], plug.data),
+        ("model", config["model"], plug.model),
+    ]
+    for group, wanted in (("metrics", plug.metric), ("baselines", plug.baseline)):
+        parts += [(f"{group}.{name}", node, wanted) for name, node in config.get(group, {}).items() if node]
+    return parts

@@ -1,0 +1,119 @@
+"""Forecasting a series."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+
+from recast.data.datamodule import ForecastDataModule
+from recast.data.spec import SeriesSpec
+from recast.nn.models.model import ForecastModel
+from recast.runs import record, scores
+from recast.runs.checkpoints.spec import checked_series_spec
+from recast.runs.forecaster import Forecaster, data_of
+from recast.runs.per_origin import per_origin
+from recast.runs.pictures import draw
+from recast.runs.ranked_forecasts import ranked_forecasts
+from recast.runs.results import Results
+from recast.runs.scores import Scores
+from recast.runs.tasks.task_plug import TaskPlug
+from recast.scoring.baselines.baseline import Baseline
+from recast.scoring.metrics.description import of_pictures
+from recast.scoring.metrics.lead_metric import LeadMetric
+from recast.training.callbacks.windows_to_show import evenly
+from recast.training.task import ForecastTask
+
+REFERENCE_WINDOWS = 4096
+
+
+class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
+    """Windows of a series, errors at each lead, forecasts drawn beside the truth."""
+
+    name = "forecast"
+    task = ForecastTask
+    data = ForecastDataModule
+    model = ForecastModel
+    metric = LeadMetric
+    baseline = Baseline
+    forecasts = True
+
+    def checked_spec(self, values: object) -> SeriesSpec:
+        """See the base class."""
+        return checked_series_spec(values)
+
+    def counts(self, data: ForecastDataModule) -> dict[str, int]:
+        """Number of windows in each part."""
+        return record.window_counts(data.prepared)
+
+    def summary(self, data: ForecastDataModule) -> str:
+        """See the base class."""
+        return record.summary(data.prepared)
+
+    def data_facts(self, data: ForecastDataModule) -> dict[str, Any]:
+        """See the base class."""
+        return record.data_facts(data.prepared)
+
+    def fit_baselines(self, baselines: Mapping[str, Baseline], data: ForecastDataModule) -> None:
+        """See the base class."""
+        scores.fit_baselines(baselines, data.prepared)
+
+    def score_baselines(
+        self, baselines: Mapping[str, Baseline], task: ForecastTask, data: ForecastDataModule, part: str
+    ) -> dict[str, Scores]:
+        """See the base class."""
+        return scores.score_baselines(baselines, data.prepared, part, task.metrics_of("test"))
+
+    def before_training(self, baselines: Mapping[str, Baseline], task: ForecastTask, data: ForecastDataModule) -> None:
+        """The baselines' errors at each lead of validation windows become the task's references.
+
+        Of many windows some are chosen evenly: pictures show no more, and training need not wait.
+        """
+        starts = data.prepared.starts
+        if len(starts.validation):
+            chosen = starts.validation[evenly(len(starts.validation), REFERENCE_WINDOWS)]
+            prepared = replace(data.prepared, starts=starts._replace(validation=chosen))
+            metrics = task.metrics_of("test")
+            found = scores.score_baselines(baselines, prepared, "validation", metrics)
+            error = of_pictures(metrics)
+            task.references = {
+                name: np.asarray(score.per_lead[error]) for name, score in found.items() if error in score.per_lead
+            }
+
+    def adapt(self, config: dict[str, Any], restored: Forecaster) -> bool:
+        """Reads the file that is to be scored, in the scaling of the training."""
+        data = data_of(restored, config["path"])
+        data.evaluation_batch_size = config["batch_size"]
+        restored.task.samples["test"] = config["samples"]
+        return True
+
+    def results(
+        self,
+        task: ForecastTask,
+        data: ForecastDataModule,
+        part: str,
+        *,
+        baselines: dict[str, Scores],
+        seconds: dict[str, float],
+        facts: dict[str, Any],
+    ) -> Results:
+        """See the base class."""
+        starts = getattr(data.prepared.starts, part).numpy()
+        model = scores.read_scores(task.metrics_of("test"), task.origin_errors, starts)
+        loss = model.ranking_of_origins
+        return Results(
+            part=part,
+            unit=data.spec.unit,
+            windows=self.counts(data),
+            model=model,
+            baselines=baselines,
+            per_origin=per_origin(data.prepared, part, {"model": model, **baselines}),
+            ranked_forecasts=ranked_forecasts(task, data, part, model.per_origin[loss], loss),
+            seconds=seconds,
+            facts=facts,
+        )
+
+    def draw(self, trainer: pl.Trainer, task: ForecastTask, data: ForecastDataModule, results: Results) -> None:
+        """Forecasts of the test part, and the error at each lead."""
+        draw(trainer, task, data, results)

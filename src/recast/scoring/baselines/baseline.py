@@ -1,0 +1,121 @@
+"""The base of all baselines, and the training part they are fitted on."""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float
+
+from recast.errors import ConfigurationError, DataError, RecastError
+from recast.scoring.baselines.any_baseline import AnyBaseline
+from recast.scoring.baselines.gaps import interpolated
+from recast.types import Origins
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """The training part of a series in the data's unit, as baselines see it (NumPy, float64).
+
+    Args:
+        values: Targets on the training rows, NaN where nothing was observed, shape (rows, targets).
+        hours: Times of the rows, hours since 1970-01-01 UTC, shape (rows,).
+        starts: First row of each training window, int64, shape (windows,).
+        context: Rows of a window that the forecast is made from. [steps]
+        horizon: Rows after those, to forecast. [steps]
+    """
+
+    values: np.ndarray
+    hours: np.ndarray
+    starts: np.ndarray
+    context: int
+    horizon: int
+
+    def windows(self, batch: int = 1024) -> Iterator[tuple[Origins, np.ndarray]]:
+        """The training windows batch by batch: the origins, and the truth of shape (batch, horizon, targets).
+
+        Args:
+            batch: Windows in memory at a time.
+        """
+        past, future = np.arange(self.context), np.arange(self.context, self.context + self.horizon)
+        for first in range(0, len(self.starts), batch):
+            start = self.starts[first : first + batch, np.newaxis]
+            origins = Origins(self.values[start + past], self.hours[start + past], self.hours[start + future])
+            yield origins, self.values[start + future]
+
+    def minus(self, values: np.ndarray) -> "History":
+        """The same rows and windows with `values` subtracted.
+
+        Args:
+            values: What to subtract, shape (rows, targets).
+        """
+        return replace(self, values=self.values - values)
+
+
+class Baseline(AnyBaseline[History]):
+    """A forecaster without a network: fitted on the training part, forecasting from the same windows as a model.
+
+    Values that were not observed are put on lines between those that were, over the training part and within each
+    window alone.
+
+    Attributes:
+        reads_gaps: Whether it is given missing values as they are (NaN).
+    """
+
+    reads_gaps: ClassVar[bool] = False
+    _history_shape: tuple[int, int, int] | None = None
+
+    def fit(self, history: History) -> None:
+        """Learns from the training part; must come before `forecast`. A second call starts afresh.
+
+        Args:
+            history: The training part.
+
+        Raises:
+            ConfigurationError: if an option does not fit the windows.
+            DataError: if the training part is too small, has infinite values, or nothing of a target was observed.
+        """
+        self._history_shape = None
+        infinite = int(np.isinf(history.values).any(axis=1).sum())
+        if infinite or np.isnan(history.values).all(axis=0).any():
+            raise DataError(
+                f"{type(self).__name__}: the training part has {len(history.values)} rows, {infinite} of them with "
+                "infinite values; expected finite numbers, and at least one observation of each target"
+            )
+        self._otherwise = np.nanmean(history.values, axis=0)
+        filled = history if self.reads_gaps else replace(history, values=interpolated(history.values, self._otherwise))
+        self._fit(filled)
+        self._history_shape = (history.context, history.horizon, history.values.shape[1])
+
+    def forecast(self, origins: Origins) -> Float[np.ndarray, "batch horizon targets"]:
+        """The forecast from each origin, float64, in the data's unit.
+
+        Args:
+            origins: Windows of the same context, horizon and targets as those of the training part.
+
+        Raises:
+            RecastError: if the baseline has not been fitted.
+            ConfigurationError: if the windows have other sizes than those it was fitted on.
+        """
+        name = type(self).__name__
+        if self._history_shape is None:
+            raise RecastError(f"{name}: not fitted yet; call fit(history) before forecast(origins)")
+        _, context, targets = origins.context.shape
+        found = (context, origins.future_hours.shape[1], targets)
+        if found != self._history_shape:
+            raise ConfigurationError(
+                f"{name}: fitted on windows with (context, horizon, targets) = {self._history_shape}, "
+                f"but asked to forecast windows with {found}; fit it on the same windows"
+            )
+        if not self.reads_gaps:
+            origins = replace(origins, context=interpolated(origins.context, self._otherwise))
+        return self._forecast(origins)
+
+    @abstractmethod
+    def _fit(self, history: History) -> None:
+        """Learns from the training part."""
+
+    @abstractmethod
+    def _forecast(self, origins: Origins) -> Float[np.ndarray, "batch horizon targets"]:
+        """Forecasts; called only after a fit, with windows of the same sizes."""

@@ -1,0 +1,147 @@
+"""Tidal harmonic analysis, with or without a forecast of what the tide leaves."""
+
+import difflib
+from typing import Annotated, ClassVar, final
+
+import numpy as np
+import pandas as pd
+from annotated_types import Ge, Le, MinLen
+from jaxtyping import Float
+
+from recast.errors import ConfigurationError, DataError
+from recast.options import checked
+from recast.scoring.baselines.baseline import Baseline, History
+from recast.scoring.baselines.tidal_basis import TidalBasis
+from recast.types import Origins
+
+MILLISECONDS_PER_HOUR = 3_600_000
+ROWS = 8192  # in memory at a time; of 12 constituents they make 2 MB
+
+
+@final
+class Harmonic(Baseline):
+    """The tide as a constant plus one oscillation for each constituent, by least squares on the training rows.
+
+        tide(t) = a + sum_k f_k(t) A_k cos(V_k(t) + u_k(t) - g_k)
+
+    with V_k the astronomical argument, amplitude A_k and phase lag g_k fitted at the rows' true times (gaps and
+    irregular steps do no harm), without trend, for each target by itself; f_k, u_k are the nodal corrections. V, f and
+    u are those of UTide: Codiga (2011), "Unified tidal analysis and prediction using the UTide Matlab functions",
+    University of Rhode Island, Technical Report 2011-01. The forecast is the tide at the future times plus, if
+    `residual` is given, the forecast of a baseline that was fitted on the training part minus the tide and reads the
+    context minus the tide: `LastValue` holds the last residual (surge), `Ridge` maps the residuals.
+
+    Args:
+        constituents: Names of the tidal constituents as UTide has them ("M2", "S2", "K1" ...), each once.
+        latitude: Latitude of the gauge for nodal corrections, positive north, not 0 (UTide takes 5 degrees for less
+            than 5); None leaves them out, which is right where one training part of a few months meets a test part
+            soon after. [degrees]
+        residual: Forecasts what the tide leaves; None forecasts the tide alone.
+
+    Raises:
+        ConfigurationError: if constituents are repeated (when built) or unknown (at fit), or the latitude is 0.
+        DataError: at fit, if there are fewer training rows than coefficients.
+    """
+
+    reads_gaps: ClassVar[bool] = True
+
+    @checked
+    def __init__(
+        self,
+        *,
+        constituents: Annotated[list[str], MinLen(1)],
+        latitude: Annotated[float, Ge(-90), Le(90)] | None = None,
+        residual: Baseline | None = None,
+    ) -> None:
+        repeated = sorted({name for name in constituents if constituents.count(name) > 1})
+        if repeated:
+            raise ConfigurationError(
+                f"Harmonic: constituents: {', '.join(repeated)} given more than once; expected once"
+            )
+        if latitude == 0:
+            raise ConfigurationError(
+                "Harmonic: latitude=0: the nodal corrections are not defined at the equator; give 5 or -5, "
+                "which stand for all latitudes nearer to it, or None for no corrections"
+            )
+        self.constituents = constituents
+        self.latitude = latitude
+        self.residual = residual
+
+    def _fit(self, history: History) -> None:
+        self._check_names()
+        coefficients = 1 + 2 * len(self.constituents)
+        seen = ~np.isnan(history.values)
+        rows = int(seen.sum(axis=0).min())
+        if rows < coefficients:
+            raise DataError(
+                f"Harmonic: {rows} training rows, but {len(self.constituents)} constituents have "
+                f"{coefficients} coefficients; use a longer training part or fewer constituents"
+            )
+        self._basis = TidalBasis(self.constituents, self.latitude)
+        times = _milliseconds(history.hours)
+        if seen.all():
+            self._coefficients = _fitted(self._basis, times, history.values)
+        else:
+            targets = [
+                _fitted(self._basis, times[own], values[own, None])
+                for own, values in zip(seen.T, history.values.T, strict=True)
+            ]
+            self._coefficients = np.concatenate(targets, axis=1)
+        if self.residual is not None:
+            self.residual.fit(history.minus(self._tide(history.hours)))
+
+    def _forecast(self, origins: Origins) -> Float[np.ndarray, "batch horizon targets"]:
+        if self.residual is None:
+            return self._tide(origins.future_hours)
+        tide = self._tide(np.concatenate([origins.context_hours, origins.future_hours], axis=1))
+        past, future = np.split(tide, [origins.context_hours.shape[1]], axis=1)
+        return future + self.residual.forecast(_minus(origins, past))
+
+    def _check_names(self) -> None:
+        from utide import constit_index_dict
+
+        known = sorted(set(constit_index_dict) - {"Z0"})  # Z0 is the constant, which is always there
+        for name in self.constituents:
+            if name not in known:
+                near = difflib.get_close_matches(name.upper(), known)
+                hint = f"did you mean {' or '.join(near)}? " if near else ""
+                raise ConfigurationError(
+                    f"Harmonic: constituents: no constituent {name!r}; {hint}UTide has {', '.join(known)}"
+                )
+
+    def _tide(self, hours: np.ndarray) -> np.ndarray:
+        """The tide at any array of times; one more axis, of targets, at the end."""
+        # Windows overlap: each time is computed once.
+        place, found = pd.factorize(_milliseconds(hours).ravel())
+        times = np.asarray(found)
+        tide = np.empty((len(times), self._coefficients.shape[1]))
+        for part in _parts(len(times)):
+            tide[part] = self._basis.at(times[part]) @ self._coefficients
+        return tide[place].reshape(*hours.shape, -1)
+
+
+def _fitted(basis: TidalBasis, times: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The coefficients of least squares, shape (columns, targets).
+
+    The triangle of a QR decomposition takes up the rows part by part: as exact as all rows at once, whose memory would
+    be many times that of the series.
+    """
+    triangle = np.empty((0, basis.size + values.shape[1]))
+    for part in _parts(len(times)):
+        rows = np.column_stack([basis.at(times[part]), values[part]])
+        triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, rows]), mode="r"))
+    resolution = np.finfo(np.float64).eps * len(times)
+    return np.linalg.lstsq(triangle[:, : basis.size], triangle[:, basis.size :], rcond=resolution)[0]
+
+
+def _parts(count: int) -> list[slice]:
+    return [slice(first, first + ROWS) for first in range(0, count, ROWS)]
+
+
+def _milliseconds(hours: np.ndarray) -> np.ndarray:
+    # Seconds are no binary fraction of an hour, and truncation would lose a millisecond.
+    return np.rint(hours * MILLISECONDS_PER_HOUR).astype(np.int64)
+
+
+def _minus(origins: Origins, tide: np.ndarray) -> Origins:
+    return Origins(origins.context - tide, origins.context_hours, origins.future_hours)

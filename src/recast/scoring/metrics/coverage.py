@@ -1,0 +1,72 @@
+"""Coverage of the central prediction interval."""
+
+import math
+from typing import ClassVar, final
+
+from torch import Tensor
+
+from recast.data.spec import SeriesSpec
+from recast.errors import ConfigurationError
+from recast.options import Fraction, checked
+from recast.scoring.metrics.lead_metric import LeadMetric
+from recast.types import Forecast
+
+
+@final
+class Coverage(LeadMetric):
+    """Share of truths inside the central interval of the forecast; best when equal to `level`.
+
+    The ends of the interval are the quantiles at (1 - level)/2 and (1 + level)/2, ends included: those that the
+    forecast carries, linear between its levels, or those of m sample trajectories at rank p (m + 1)
+    (`recast.types.Forecast`). A perfect forecast covers `level` at whole ranks, however few the samples; the common
+    definition 7 gives narrower intervals. It needs m >= 2/(1 - level) - 1 samples: 19 for level 0.9.
+
+    Args:
+        spec: The series that is forecast.
+        level: Nominal coverage of the interval. A head that forecasts quantiles knows intervals within its own
+            outermost levels; the metric is left out where it asks for a wider one.
+    """
+
+    higher_is_better = None
+    needs: ClassVar[tuple[str, ...]] = ("quantiles", "samples")
+
+    @checked
+    def __init__(self, *, spec: SeriesSpec, level: Fraction = 0.9) -> None:
+        super().__init__(spec=spec)
+        self.level = level
+        self.levels = ((1 - level) / 2, (1 + level) / 2)
+        self.perfect = level
+
+    def unit(self, of: str) -> str:
+        """None: a share."""
+        return ""
+
+    def pointwise(self, forecast: Forecast, truth: Tensor) -> Tensor:
+        """1 where the truth lies in the interval, else 0.
+
+        Raises:
+            ConfigurationError: if the forecast has neither quantiles nor samples, or too few for the level.
+        """
+        band = forecast.interval(self.level)
+        if band is None:
+            raise ConfigurationError(f"Coverage: {self._lack(forecast)}")
+        low, high = band
+        return ((low <= truth) & (truth <= high)).to(truth.dtype)
+
+    def _lack(self, forecast: Forecast) -> str:
+        if forecast.quantiles is not None:
+            return (
+                f"level={self.level} needs quantiles at {self.levels[0]:g} and {self.levels[1]:g}, but those of the "
+                f"forecast lie between {forecast.levels[0]:g} and {forecast.levels[-1]:g}. Lower the level, or give "
+                "the head wider ones"
+            )
+        if forecast.samples is not None:
+            needed = math.ceil(2 / (1 - self.level) - 1 - 1e-9)
+            return (
+                f"level={self.level} needs at least {needed} sample trajectories, found {len(forecast.samples)}. "
+                "Draw more samples or lower the level"
+            )
+        return (
+            "the forecast is a point without quantiles or sample trajectories, so that it has no interval. "
+            "Leave the metric out, or use a probabilistic head"
+        )

@@ -1,0 +1,170 @@
+"""The base of all metrics: an exact mean over windows, kept for each lead and target."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from typing import ClassVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torchmetrics import Metric
+
+from recast.data.spec import SeriesSpec
+from recast.options import checked
+from recast.scoring.metrics.description import Described, Description
+from recast.types import SAME_LEVEL, Forecast
+
+
+class LeadMetric(Described, Metric, ABC):
+    """Accumulates a quantity over windows for each lead and target, in float64, in the data's unit.
+
+    The states are sums over windows, so that the result does not depend on how the windows were cut into batches or
+    spread over processes. With N windows, H leads and D targets
+
+        mean over everything = 1/(N H D) sum_n sum_h sum_d pointwise[n, h, d]
+
+    over observed truths only, each with the same weight, and `finish` turns a mean into the value reported. In a
+    `MetricCollection` set `compute_groups=False`: with compute groups on, torchmetrics merges metrics whose sums happen
+    to agree on the first batch.
+
+    Attributes:
+        needs: Parts of `Forecast`, one of which suffices.
+        of_points: Whether a forecast that is a mean alone has a value, too, as a distribution without spread; so that
+            baselines can stand beside it.
+        levels: Levels of the quantiles that it reads.
+
+    Args:
+        spec: The series that is forecast; gives horizon, targets and what else the metric needs.
+    """
+
+    full_state_update = False
+    is_differentiable = False
+    needs: ClassVar[tuple[str, ...]] = ("mean",)
+    of_points: ClassVar[bool] = False
+    levels: Sequence[float] = ()
+
+    total: Tensor
+    count: Tensor
+
+    @checked
+    def __init__(self, *, spec: SeriesSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        zeros = torch.zeros(spec.horizon, spec.targets, dtype=torch.float64)
+        self.add_state("total", default=zeros, dist_reduce_fx="sum")
+        self.add_state("count", default=torch.zeros_like(zeros, dtype=torch.int64), dist_reduce_fx="sum")
+
+    @abstractmethod
+    def pointwise(
+        self, forecast: Forecast, truth: Float[Tensor, "batch horizon targets"]
+    ) -> Float[Tensor, "batch horizon targets"]:
+        """The quantity to be averaged, for each window, lead and target.
+
+        Args:
+            forecast: What was forecast, float64, in the data's unit.
+            truth: What was observed, float64, in the data's unit.
+        """
+
+    def finish(self, mean: Tensor) -> Tensor:
+        """Turns means of the pointwise quantity into the value reported; the identity unless overridden.
+
+        Args:
+            mean: Means, of any shape.
+        """
+        return mean
+
+    def suits(self, parts: Collection[str], levels: Sequence[float] = ()) -> bool:
+        """Whether it says something of forecasts with these parts.
+
+        Args:
+            parts: Names of the fields of `Forecast` that they have.
+            levels: Levels of their quantiles, ascending; between them quantiles are known, beyond them not.
+        """
+        found = [part for part in self.needs if part in parts]
+        if found != ["quantiles"]:
+            return bool(found)
+        return all(levels[0] - SAME_LEVEL < level < levels[-1] + SAME_LEVEL for level in self.levels)
+
+    def describes(self, parts: Collection[str]) -> bool:
+        """Whether it has a value for forecasts with these parts, be it as distributions without spread."""
+        return self.suits(parts) or (self.of_points and set(parts) == {"mean"})
+
+    @property
+    def description(self) -> Description:
+        """What its values mean."""
+        return self.describe(self.spec.unit)
+
+    def update(
+        self,
+        forecast: Forecast,
+        truth: Float[Tensor, "batch horizon targets"],
+        mask: Bool[Tensor, "batch horizon targets"] | None = None,
+    ) -> None:
+        """Adds the windows of one batch.
+
+        Args:
+            forecast: What was forecast, in the data's unit.
+            truth: What was observed, in the data's unit; any value, or NaN, where nothing was.
+            mask: True where something was observed; None: everywhere.
+
+        Raises:
+            ValueError: if the shapes differ from each other or from the horizon and targets of the spec; broadcasting
+                would otherwise give a number that means nothing.
+        """
+        self._check_shapes(forecast, truth, mask)
+        values = self.pointwise(forecast.values(Tensor.double), truth.double())
+        if mask is not None:
+            values = values.where(mask, 0.0)
+        self.total = self.total + values.sum(dim=0)
+        self.count = self.count + (len(truth) if mask is None else mask.sum(dim=0))
+
+    def compute(self) -> Float[Tensor, ""]:
+        """The metric over all windows, leads and targets; NaN before the first window."""
+        return self.finish(self._mean((0, 1)))
+
+    def per_lead(self) -> Float[Tensor, " horizon"]:
+        """The metric for each lead, over all windows and targets.
+
+        With several processes it gathers their sums, so that each of them must call it.
+        """
+        return self.finish(self._gathered_mean(1))
+
+    def per_target(self) -> Float[Tensor, " targets"]:
+        """The metric for each target, over all windows and leads.
+
+        With several processes it gathers their sums, so that each of them must call it.
+        """
+        return self.finish(self._gathered_mean(0))
+
+    def _mean(self, over: int | tuple[int, ...]) -> Float[Tensor, "..."]:
+        count = self.count.double()
+        means = (self.total / count).where(count > 0, 0.0)
+        # Exactly 1 where as many truths were observed everywhere; NaN where none was.
+        weights = count / count.mean(dim=over, keepdim=True)
+        return (means * weights).mean(dim=over)
+
+    def _gathered_mean(self, over: int) -> Float[Tensor, "..."]:
+        # torchmetrics gathers around `compute` only; states gathered by the caller are left as they are.
+        gather = not self._is_synced
+        with self.sync_context(
+            dist_sync_fn=self.dist_sync_fn,
+            should_sync=gather and self._to_sync,
+            should_unsync=gather and self._should_unsync,
+        ):
+            return self._mean(over)
+
+    def _check_shapes(self, forecast: Forecast, truth: Tensor, mask: Tensor | None) -> None:
+        expected = (len(truth), self.spec.horizon, self.spec.targets)
+        found = {"truth": truth.shape, "forecast mean": forecast.mean.shape}
+        if forecast.samples is not None:
+            found["each forecast sample"] = forecast.samples.shape[1:]
+        if forecast.quantiles is not None:
+            found["each forecast quantile"] = forecast.quantiles.shape[1:]
+        if mask is not None:
+            found["mask"] = mask.shape
+        for name, shape in found.items():
+            if tuple(shape) != expected:
+                raise ValueError(
+                    f"{type(self).__name__}: the {name} has shape {tuple(shape)}; "
+                    f"expected (batch, horizon, targets) = {expected}"
+                )

@@ -1,0 +1,32 @@
+"""Mean squared error in scaled units."""
+
+from typing import final
+
+from torch import Tensor
+
+from recast.scoring.metrics.lead_metric import LeadMetric
+from recast.types import Forecast
+
+
+@final
+class ScaledMSE(LeadMetric):
+    """Mean squared error of the forecast mean in scaled units: the mean of ((f - y) / s)^2, without unit.
+
+    s is what the data's scaling divides each target by, so that targets of different units weigh alike. With the
+    scaler Standard, s is the standard deviation on the training rows, and this is the "MSE on standardised data" that
+    the literature on long horizons reports (Zhou et al. 2021, arXiv 2012.07436, section 5). Where values are
+    not scaled (NoScaling) it is `MSE`.
+
+    Args:
+        spec: The series that is forecast; its `scale` is s.
+    """
+
+    higher_is_better = False
+
+    def unit(self, of: str) -> str:
+        """None."""
+        return ""
+
+    def pointwise(self, forecast: Forecast, truth: Tensor) -> Tensor:
+        """((f - y) / s)^2."""
+        return ((forecast.mean - truth) / truth.new_tensor(self.spec.target_scale)).square()

@@ -1,0 +1,65 @@
+"""Pictures of what the model does while it learns: in TensorBoard, and as files."""
+
+from pathlib import Path
+
+import lightning.pytorch as pl
+from lightning.pytorch.loggers import TensorBoardLogger
+from matplotlib.figure import Figure
+
+from recast.figures.leads import lead_errors
+from recast.figures.panels import target_panels
+from recast.figures.png import save
+from recast.options import PositiveInt, checked
+from recast.scoring.metrics.description import of_pictures
+from recast.training.callbacks.windows_to_show import forecast_windows, shown_part
+
+
+class ForecastFigures(pl.Callback):
+    """Draws forecasts from a few validation windows, and the error at each lead beside the baselines'.
+
+    Of several targets each has a row of its own, with at most three windows side by side. Both go to TensorBoard and,
+    under the same names, to `figures/` in the run's folder.
+
+    Args:
+        every_n_epochs: Epochs between pictures; the last epoch is always drawn. [epochs]
+        windows: Forecasts drawn, spread evenly over the validation windows; at most 6. [windows]
+    """
+
+    @checked
+    def __init__(self, *, every_n_epochs: PositiveInt = 1, windows: PositiveInt = 4) -> None:
+        super().__init__()
+        self.every_n_epochs = every_n_epochs
+        self.windows = windows
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draws when it is due."""
+        shown = shown_part(trainer)
+        last = trainer.current_epoch + 1 == trainer.max_epochs
+        due = last or (trainer.current_epoch + 1) % self.every_n_epochs == 0
+        if shown is None or not due or trainer.sanity_checking:
+            return
+        task, data = shown
+        metrics = task.metrics_of("validation")
+        name = of_pictures(metrics)
+        # With several processes all of them take part in gathering it.
+        errors = None if name is None else metrics[name].per_lead().cpu().numpy()
+        if not trainer.is_global_zero:
+            return
+        spec = data.spec
+        targets = forecast_windows(task, data, "validation", self.windows)
+        title = f"validation, epoch {trainer.current_epoch + 1}"
+        figure = target_panels(targets, title=title, timezone=spec.timezone)
+        log_figure(trainer, "validation_forecasts", figure, trainer.global_step)
+        if errors is not None and name is not None:
+            curves = {**task.references, "model": errors}
+            shown = metrics[name].title
+            figure = lead_errors(curves, unit=spec.unit, metric=shown, step=spec.step, highlight="model")
+            log_figure(trainer, "validation_error_per_lead", figure, trainer.global_step)
+
+
+def log_figure(trainer: pl.Trainer, name: str, figure: Figure, step: int) -> None:
+    """Writes a figure to `figures/<name>.png` of the run and, at a step, to its TensorBoard log."""
+    save(figure, Path(trainer.default_root_dir) / "figures" / f"{name}.png")
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_figure(name, figure, global_step=step, close=False)

@@ -1,0 +1,158 @@
+"""Nothing is lost when a run is killed: the last state on disk, always whole, never old."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+
+from recast.options import PositiveInt, checked
+from recast.system.signals import Deferral
+from recast.training.resuming import begin_next_epoch, may_save_after, saves_between_epochs
+
+FINISHED = "recast_finished"
+LONG_AGO = 10.0  # seconds of training that are worth a save before a validation
+GO_ON = "the same command with resume=true goes on"
+
+
+def last_checkpoint_path(root: str | Path) -> Path:
+    """Where the last state of the run in the folder `root` lies."""
+    return Path(root) / "checkpoints" / "last.ckpt"
+
+
+class LastCheckpoint(Checkpoint):
+    """Saves the whole state of training to `checkpoints/last.ckpt` every few steps, on a signal, and at the end.
+
+    On a signal (see `recast.system.signals`) the state is saved after the batch in work, of all processes together, and
+    training ends with StoppedBySignalError; in a validation it ends after the batch in work, and the last state holds.
+    States are saved in mid-epoch, and not just before a validation: what Lightning does there (validation, early
+    stopping, plateau schedules) is then done again on resume rather than half remembered. Where an epoch has no such
+    place, as with one batch, they are saved between epochs. So that a long validation may be left without losing much,
+    a state is also saved at the last place before it where ten seconds have passed.
+
+    Args:
+        every_n_steps: Optimiser steps between saves. [steps]
+    """
+
+    @checked
+    def __init__(self, *, every_n_steps: PositiveInt = 200) -> None:
+        super().__init__()
+        self.every_n_steps = every_n_steps
+        self._saved_step = 0
+        self._saved_at = 0.0
+        self._signals = Deferral()
+        self._finished = False
+        self._between_epochs = False
+        self._common_batches = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """From here on signals are noted."""
+        self._saved_at = time.monotonic()
+        self._signals.begin()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The same as after a batch, where epochs have no place to save at."""
+        if trainer.current_epoch and saves_between_epochs(trainer):
+            stop = self._is_signalled(trainer)
+            self._between_epochs = True
+            self._save_and_leave(trainer, due=self._is_due(trainer), stop=stop)
+            self._between_epochs = False
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Saves where it is due, and leaves where a signal came."""
+        batches = trainer.accumulate_grad_batches
+        if (batch_idx + 1) % batches:
+            return
+        stop = self._is_signalled(trainer)
+        if not may_save_after(trainer, batch_idx):
+            # The signal is kept for the validation that follows, and for the next epoch.
+            return
+        due = self._is_due(trainer)
+        if not may_save_after(trainer, batch_idx + batches):
+            due = due or self._is_long_ago(trainer)
+        self._save_and_leave(trainer, due=due, stop=stop)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Asks how many batches every process has: so long they can agree on leaving."""
+        batches = torch.tensor(sum(trainer.num_val_batches), device=trainer.strategy.root_device)
+        self._common_batches = int(trainer.strategy.reduce(batches, reduce_op="min"))
+
+    def on_validation_batch_end(  # noqa: PLR0917 as Lightning calls it
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Leaves where a signal came."""
+        # After the last batch that all processes have, it is kept for the next training batch.
+        if batch_idx < self._common_batches and self._is_signalled(trainer):
+            kept = f"the state is saved as of step {self._saved_step}" if self._saved_step else "no state is saved yet"
+            self._signals.stop(f"{self._name} in the validation after step {trainer.global_step}: {kept}; {GO_ON}")
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Saves the finished state."""
+        self._finished = True
+        self._save(trainer)
+        if self._is_signalled(trainer):
+            self._signals.stop(f"{self._name} after the last step: the state is saved; {GO_ON}")
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Marks whether training is finished."""
+        checkpoint[FINISHED] = self._finished
+        if self._between_epochs:
+            begin_next_epoch(trainer, checkpoint)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Ends the noting."""
+        self._signals.end()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Ends the noting; the last good state stays."""
+        self._signals.drop()
+
+    def state_dict(self) -> Mapping[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride] read only
+        """The step last saved at."""
+        return {"saved_step": self._saved_step}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """The inverse."""
+        self._saved_step = state_dict["saved_step"]
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
+        trainer.save_checkpoint(last_checkpoint_path(trainer.default_root_dir))
+
+    def _save_and_leave(self, trainer: pl.Trainer, *, due: bool, stop: bool) -> None:
+        if due or stop:
+            self._save(trainer)
+        if stop:
+            self._signals.stop(f"{self._name} at step {trainer.global_step}: the state is saved; {GO_ON}")
+
+    def _is_due(self, trainer: pl.Trainer) -> bool:
+        return trainer.global_step - self._saved_step >= self.every_n_steps
+
+    @property
+    def _name(self) -> str:
+        return self._signals.signal.name if self._signals.signal else "a signal to another process"
+
+    def _is_signalled(self, trainer: pl.Trainer) -> bool:
+        """Whether a signal came, to this process or to another one of the training."""
+        return _any_process(trainer, self._signals.signal is not None)
+
+    def _is_long_ago(self, trainer: pl.Trainer) -> bool:
+        # Clocks differ, and saving is done together.
+        return _any_process(trainer, time.monotonic() - self._saved_at > LONG_AGO)
+
+
+def _any_process(trainer: pl.Trainer, decision: bool) -> bool:
+    return trainer.strategy.reduce_boolean_decision(decision, all=False) if trainer.world_size > 1 else decision

@@ -1,0 +1,110 @@
+"""How far a run has come, for whoever looks at its folder from outside."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+
+from recast.options import PositiveFloat, checked
+from recast.system.files import write_json
+
+
+def progress_path(root: str | Path) -> Path:
+    """Where the progress of the run in the folder `root` lies."""
+    return Path(root) / "progress.json"
+
+
+class ProgressFile(pl.Callback):
+    """Writes `progress.json` into the run's folder, whole each time, so that a reader never sees half of it.
+
+    It holds the `phase` (training, validating, testing, finishing: pictures and results), `step` and `total_steps`,
+    `epoch` and `total_epochs` (a total is null where none was planned), `monitor`, the latest value of each validation
+    curve, and the `time` of writing.
+
+    Args:
+        every_seconds: Least time between two writings within a phase; a new phase is written at once. [s]
+
+    Attributes:
+        clock: Tells the time that is compared with it. [s]
+    """
+
+    @checked
+    def __init__(self, *, every_seconds: PositiveFloat = 2.0) -> None:
+        super().__init__()
+        self.every_seconds = every_seconds
+        self.clock: Callable[[], float] = time.monotonic
+        self._phase: str | None = None
+        self._due = 0.0
+        self._trained = False
+        self._total_steps: int | None = None
+        self._monitor: dict[str, float | None] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Writes the planned length of training."""
+        steps = trainer.estimated_stepping_batches
+        self._trained = True
+        self._total_steps = None if math.isinf(steps) else int(steps)
+        self._write(trainer, "training")
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Writes where it is due."""
+        self._write(trainer, "training")
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Writes the new phase."""
+        if not trainer.sanity_checking:
+            self._write(trainer, "validating")
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Writes the new points of the validation curves."""
+        if trainer.sanity_checking:
+            return
+        values = {name: trainer.callback_metrics.get(name) for name in getattr(pl_module, "validation_curves", [])}
+        found = {name: value.item() for name, value in values.items() if value is not None}
+        self._monitor = {name: value if math.isfinite(value) else None for name, value in found.items()}
+        self._write(trainer, "training")
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Writes the new phase."""
+        self._write(trainer, "testing")
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Writes the new phase."""
+        self._write(trainer, "finishing")
+
+    def _write(self, trainer: pl.Trainer, phase: str) -> None:
+        now = self.clock()
+        if not trainer.is_global_zero or (phase == self._phase and now < self._due):
+            return
+        path = progress_path(trainer.default_root_dir)
+        # A run that an earlier process has trained is only tested; where it came to stands in the file.
+        position = self._position(trainer) if self._trained else _read(path)
+        stamp = datetime.now().astimezone().isoformat(timespec="seconds")
+        # What is shown for the moment need not outlive a power failure; waiting for the disk would cost steps.
+        write_json(path, {"phase": phase, **position, "time": stamp}, durable=False)
+        self._phase, self._due = phase, now + self.every_seconds
+
+    def _position(self, trainer: pl.Trainer) -> dict[str, Any]:
+        return {
+            "step": trainer.global_step,
+            "total_steps": self._total_steps,
+            "epoch": trainer.current_epoch,
+            "total_epochs": None if trainer.max_epochs in (None, -1) else trainer.max_epochs,
+            "monitor": self._monitor,
+        }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    nothing = {"step": 0, "total_steps": None, "epoch": 0, "total_epochs": None, "monitor": {}}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return nothing
+    return {name: found.get(name, value) for name, value in nothing.items()} if isinstance(found, dict) else nothing

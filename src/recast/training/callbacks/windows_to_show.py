@@ -1,0 +1,98 @@
+"""Forecast windows as pictures show them."""
+
+import lightning.pytorch as pl
+import numpy as np
+from jaxtyping import Int
+from lightning.fabric.utilities.apply_func import move_data_to_device
+from torch import Tensor
+
+from recast.data.datamodule import ForecastDataModule
+from recast.data.panel import Panel
+from recast.figures.plot import Plot
+from recast.figures.targets import TargetPanels
+from recast.training.task import ForecastTask
+
+LEVEL = 0.9  # of the band, or the widest that the forecast knows
+
+
+def evenly(count: int, wanted: int) -> list[int]:
+    """At most `wanted` numbers spread evenly over range(count), the same ones each time."""
+    if wanted >= count:
+        return list(range(count))
+    return np.linspace(0, count - 1, wanted + 2)[1:-1].round().astype(int).tolist()
+
+
+def forecast_windows(task: ForecastTask, data: ForecastDataModule, part: str, wanted: int) -> list[TargetPanels]:
+    """Free-running forecasts of all targets from a few origins spread over a part.
+
+    Args:
+        task: The trained model; left in the mode it was in.
+        data: Where the windows come from.
+        part: "validation" or "test".
+        wanted: Number of windows. [windows]
+    """
+    starts = getattr(data.prepared.starts, part)
+    return panels_of(task, data, starts[evenly(len(starts), wanted)], tail=max(3 * data.spec.horizon, 20))
+
+
+def panels_of(
+    task: ForecastTask, data: ForecastDataModule, starts: Int[Tensor, " windows"], *, tail: int
+) -> list[TargetPanels]:
+    """Free-running forecasts of all targets from given windows.
+
+    Args:
+        task: The trained model; left in the mode it was in.
+        data: Where the windows come from.
+        starts: First row of each window.
+        tail: Steps of the context that are shown, as far as there are so many. [steps]
+    """
+    spec = data.spec
+    series = data.prepared.panel
+    times, values = series.clock, series.targets
+    batch = move_data_to_device(data.windows_at(starts), task.device)
+    training = task.training
+    task.eval()
+    forecast = task.forecast(batch)
+    task.train(training)
+    tail = min(spec.context, tail)
+    level = None if forecast.widest is None else min(LEVEL, forecast.widest)
+    band = None if level is None else forecast.interval(level)
+    mean, ends = forecast.mean.cpu().numpy(), None if band is None else [end.cpu().numpy() for end in band]
+
+    def plot(window: int, start: int, target: int) -> Plot:
+        origin = start + spec.context
+        past, future = slice(origin - tail, origin), slice(origin, origin + spec.horizon)
+        lower, upper = (None, None) if ends is None else (end[window, :, target] for end in ends)
+        return Plot(
+            title=_title(series, origin - 1),
+            context_times=times[past],
+            context=values[past, target],
+            future_times=times[future],
+            truth=values[future, target],
+            mean=mean[window, :, target],
+            lower=lower,
+            upper=upper,
+            level=level,
+        )
+
+    rows = list(enumerate(batch.start.tolist()))
+    return [
+        TargetPanels(column.name, column.unit, tuple(plot(window, start, target) for window, start in rows))
+        for target, column in enumerate(spec.of("target"))
+    ]
+
+
+def _title(panel: Panel, row: int) -> str:
+    """Which forecast it is: by its series in a panel, else by the time of its origin."""
+    if not panel.is_single:
+        return f"series {np.searchsorted(panel.starts, row, side='right')}"
+    day, minute = (str(panel.clock[row].astype(f"datetime64[{unit}]")) for unit in "Dm")
+    return f"from {day if minute.endswith('T00:00') else minute.replace('T', ' ')}"
+
+
+def shown_part(trainer: pl.Trainer) -> tuple[ForecastTask, ForecastDataModule] | None:
+    """Task and data of a trainer whose validation windows can be shown; None where there are none."""
+    task, data = trainer.lightning_module, getattr(trainer, "datamodule", None)
+    if not isinstance(task, ForecastTask) or not isinstance(data, ForecastDataModule):
+        return None
+    return (task, data) if len(data.prepared.starts.validation) else None

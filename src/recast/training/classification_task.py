@@ -1,0 +1,141 @@
+"""The LightningModule: trains a classifier of sequences, scores it over all sequences."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Optimizer
+from torchmetrics import MeanMetric
+
+from recast.errors import NonFiniteLossError
+from recast.nn.models.classifier import Classifier
+from recast.options import Fraction, checked
+from recast.scoring.metrics.accuracy import Accuracy
+from recast.scoring.metrics.class_metric import ClassMetric
+from recast.scoring.metrics.description import ranking
+from recast.scoring.metrics.macro_f1 import MacroF1
+from recast.training.curves import is_due, log_curves
+from recast.training.learning_rates.learning_rate import LearningRate
+from recast.training.training_task import TrainingTask
+from recast.types import Batch
+
+ClassMetricFactory = Callable[..., ClassMetric]
+
+
+class ClassificationTask(TrainingTask):
+    """A classifier of sequences with its training and evaluation.
+
+    The loss is the cross-entropy, -log P(true class), averaged over sequences; in training the true class may share
+    its weight with the others (label smoothing), in validation and test it does not.
+
+    Args:
+        model: The classifier.
+        optimizer: Builds the optimiser from the parameters; none: Adam with rate 1e-3.
+        learning_rate: How the rate moves; none: it stays.
+        metrics: Builders of the metrics by name; none: accuracy and macro F1.
+        label_smoothing: Share of the true class's weight that is spread over all classes in training (Szegedy et al.
+            2016, arXiv 1512.00567, section 7).
+    """
+
+    model: Classifier
+
+    @checked
+    def __init__(
+        self,
+        *,
+        model: Classifier,
+        optimizer: Callable[..., Optimizer] | None = None,
+        learning_rate: LearningRate | None = None,
+        metrics: dict[str, ClassMetricFactory] | None = None,
+        label_smoothing: Fraction = 0.0,
+    ) -> None:
+        factories = metrics or {"accuracy": Accuracy, "macro_f1": MacroF1}
+        super().__init__(model=model, optimizer=optimizer, learning_rate=learning_rate, metrics=factories)
+        self.label_smoothing = label_smoothing
+        self.scores = nn.ModuleDict(
+            {
+                part: nn.ModuleDict({name: factory(spec=model.spec) for name, factory in factories.items()})
+                for part in ("validation", "test")
+            }
+        )
+        self.losses = nn.ModuleDict({part: MeanMetric(nan_strategy="disable") for part in ("validation", "test")})
+
+    @property
+    def validation_curves(self) -> list[str]:
+        """The loss and the metrics."""
+        return ["loss/validation", *(f"{name}/validation" for name in self.metrics_of("validation"))]
+
+    def metrics_of(self, part: str) -> dict[str, ClassMetric]:
+        """The metrics of "validation" or "test" by name."""
+        return dict(self.scores[part].items())  # pyright: ignore[reportCallIssue] ModuleDict is untyped
+
+    def probabilities(self, batch: Batch) -> Float[Tensor, "batch classes"]:
+        """The probability of each class."""
+        return self.model(batch).softmax(dim=1)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The smoothed cross-entropy."""
+        scores = self.model(batch)
+        loss = functional.cross_entropy(scores, batch.labels, label_smoothing=self.label_smoothing)
+        mean = self.over_processes(loss, batch.share)
+        if not torch.isfinite(mean):
+            raise NonFiniteLossError(
+                f"the training loss is {mean.item()} at step {self.trainer.global_step}. The last good checkpoint is "
+                "kept. Try a lower optimizer.lr or clip gradients (trainer.gradient_clip_val=1)"
+            )
+        if is_due(self.trainer):
+            self.log("loss", mean, prog_bar=True, logger=False)
+            hits = (scores.argmax(dim=1) == batch.labels).float()
+            accuracy = self.over_processes(hits.mean(), batch.share)
+            log_curves(self.trainer, {"loss/train": mean.item(), "accuracy/train": accuracy.item()})
+        return self.weighted(loss, batch.share)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Scores a batch."""
+        self._score("validation", batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Scores a batch."""
+        self._score("test", batch)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The probability of each class."""
+        return self.probabilities(batch)
+
+    def _score(self, part: str, batch: Batch) -> None:
+        if not len(batch.start):
+            return
+        scores = self.model(batch)
+        losses = functional.cross_entropy(scores, batch.labels, reduction="none")
+        self.losses[part].update(losses)  # pyright: ignore[reportCallIssue] ModuleDict is untyped
+        for metric in self.metrics_of(part).values():
+            metric.update(scores.softmax(dim=1), batch.labels)
+
+    def on_validation_epoch_start(self) -> None:
+        """Begins the count anew."""
+        self._reset("validation")
+
+    def on_test_epoch_start(self) -> None:
+        """Begins the count anew."""
+        self._reset("test")
+
+    def _reset(self, part: str) -> None:
+        for metric in (self.losses[part], *self.metrics_of(part).values()):
+            metric.reset()  # pyright: ignore[reportCallIssue] ModuleDict is untyped
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs loss and metrics."""
+        self._log("validation")
+
+    def on_test_epoch_end(self) -> None:
+        """Logs loss and metrics."""
+        self._log("test")
+
+    def _log(self, part: str) -> None:
+        self.log(f"loss/{part}", self.losses[part].compute(), sync_dist=True)  # pyright: ignore[reportCallIssue] untyped
+        metrics = self.metrics_of(part)
+        first = ranking({name: metric.description for name, metric in metrics.items()})
+        for name, metric in metrics.items():
+            self.log(f"{name}/{part}", metric.compute(), prog_bar=name == first, sync_dist=True)

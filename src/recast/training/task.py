@@ -1,0 +1,234 @@
+"""The LightningModule: trains a forecasting model, scores it free-running in the data's unit."""
+
+from collections.abc import Callable
+from typing import cast
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from recast.errors import ConfigurationError, NonFiniteLossError
+from recast.nn.models.model import ForecastModel
+from recast.options import PositiveInt, checked
+from recast.scoring.metrics.description import ranking
+from recast.scoring.metrics.lead_metric import LeadMetric
+from recast.scoring.metrics.mae import MAE
+from recast.scoring.metrics.mse import MSE
+from recast.scoring.metrics.origin_errors import OriginErrors
+from recast.scoring.metrics.rmse import RMSE
+from recast.training.curves import is_due, log_curves
+from recast.training.learning_rates.learning_rate import LearningRate
+from recast.training.training_task import TrainingTask
+from recast.types import Batch, Forecast, Share
+
+MetricFactory = Callable[..., LeadMetric]
+
+
+class ForecastTask(TrainingTask):
+    """A forecasting model with its training and evaluation. Batches hold scaled values, forecasts the data's unit.
+
+    Validation and test run free: no true future value is seen. Beside them the teacher-forced error is logged on the
+    validation windows, and their difference, the exposure bias (Bengio et al. 2015; Ranzato et al. 2016).
+
+    Args:
+        model: The forecasting model.
+        optimizer: Builds the optimiser from the parameters; none: Adam with rate 1e-3.
+        learning_rate: How the rate moves; none: it stays.
+        metrics: Builders of the metrics by name; none: MSE, RMSE and MAE. Those that read what the head does
+            not forecast are left out.
+        samples: Trajectories drawn for a forecast where the head is stochastic. [trajectories]
+        validation_samples: The same in the validation after each epoch. [trajectories]
+
+    Attributes:
+        origin_errors: The errors of each window of the last test.
+        references: Validation error in the data's unit for each lead of what the model is compared with, by name, for
+            pictures.
+    """
+
+    model: ForecastModel
+    offset: Tensor
+    scale: Tensor
+
+    @checked
+    def __init__(
+        self,
+        *,
+        model: ForecastModel,
+        optimizer: Callable[..., Optimizer] | None = None,
+        learning_rate: LearningRate | None = None,
+        metrics: dict[str, MetricFactory] | None = None,
+        samples: PositiveInt = 100,
+        validation_samples: PositiveInt = 20,
+    ) -> None:
+        factories = metrics or {"mse": MSE, "rmse": RMSE, "mae": MAE}
+        super().__init__(model=model, optimizer=optimizer, learning_rate=learning_rate, metrics=factories)
+        spec = model.spec
+        self.samples = {"validation": validation_samples, "test": samples}
+        self.register_buffer("offset", torch.tensor(spec.target_offset, dtype=torch.float64))
+        self.register_buffer("scale", torch.tensor(spec.target_scale, dtype=torch.float64))
+        self.scores = nn.ModuleDict({part: self._metrics(factories) for part in ("validation", "test")})
+        means = {name: metric for name, metric in self.metrics_of("validation").items() if metric.suits({"mean"})}
+        # The exposure bias is stated in the metric that ranks, among those that need no draws.
+        self.exposed = ranking({name: metric.description for name, metric in means.items()})
+        self.forced_score = None if self.exposed is None else factories[self.exposed](spec=spec)
+        self.origin_errors = OriginErrors()
+        self.references: dict[str, np.ndarray] = {}
+
+    def _metrics(self, factories: dict[str, MetricFactory]) -> nn.ModuleDict:
+        built = {name: factory(spec=self.model.spec) for name, factory in factories.items()}
+        head = self.model.head
+        return nn.ModuleDict({name: metric for name, metric in built.items() if metric.suits(head.parts, head.levels)})
+
+    @property
+    def validation_curves(self) -> list[str]:
+        """The free-running errors, the teacher-forced one, and the exposure bias."""
+        metrics = self.metrics_of("validation")
+        bias = [] if self.exposed is None else [f"{self.exposed}/teacher_forced", "exposure_bias"]
+        return [*(f"{name}/validation" for name in metrics), *bias]
+
+    def in_unit(self, scaled: Float[Tensor, "*any targets"]) -> Float[Tensor, "*any targets"]:
+        """Scaled values in the data's own unit, float64."""
+        return scaled * self.scale + self.offset
+
+    def forecast(self, batch: Batch, *, samples: int | None = None, seed: int = 0) -> Forecast:
+        """Free-running forecast in the data's unit.
+
+        Args:
+            batch: Scaled windows; their targets are not looked at.
+            samples: Trajectories where the head is stochastic; none: the option of the class.
+            seed: Seed of those trajectories.
+        """
+        scaled = self.model.forecast(self._as_precise(batch), samples=samples or self.samples["test"], seed=seed)
+        return scaled.in_unit(self.offset, self.scale)
+
+    def _as_precise(self, batch: Batch) -> Batch:
+        """The batch in the model's precision; outside of the trainer it comes in that of the storage."""
+        for weight in self.model.parameters():
+            return batch.to_precision(weight.dtype)
+        return batch
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The head's loss under the model's training regime."""
+        if batch.carried is not None and not self.model.carries_states:
+            raise ConfigurationError(
+                f"{type(self.model).__name__} cannot carry states over from batch to batch, as it has no encoder that "
+                "reads forward step by step; use data/regime=shuffled, or a model that has one"
+            )
+        if batch.origins is not None and not self.model.forecasts_from_origins:
+            raise ConfigurationError(
+                f"{type(self.model).__name__} cannot forecast from several origins in a window (data.regime.origins): "
+                "that takes one encoder that reads forward step by step, no attention, and a model that does not learn "
+                "from every step anyway; use data/regime=shuffled, or another model"
+            )
+        progress = self.progress
+        parameters, target, observed = self.model.training_forecast(batch, progress)
+        loss = self.model.head.loss(parameters, target, observed)
+        share = self._share_of_truths(batch.share, observed)
+        mean = self.over_processes(loss, share)
+        if not torch.isfinite(mean):
+            raise NonFiniteLossError(self._describe_non_finite(mean, batch))
+        if is_due(self.trainer):
+            errors = ((self.model.head.mean(parameters.detach()) - target) * self.scale).square()
+            errors = (
+                errors.mean() if observed is None else errors.where(observed, 0.0).sum() / observed.sum().clamp(min=1)
+            )
+            mse = self.over_processes(errors, share)
+            self.log("loss", mean, prog_bar=True, logger=False)
+            curves = {"loss/train": mean.item(), "mse/train": mse.item()}
+            log_curves(self.trainer, curves | self.model.diagnostics(progress))
+        return self.weighted(loss, share)
+
+    def _share_of_truths(self, share: Share | None, observed: Tensor | None) -> Share | None:
+        """The share of a process weighted by its observed truths, over which the loss is a mean, not by its windows."""
+        if share is None or observed is None:
+            return share
+        own = observed.sum().double() * (share.weight > 0)
+        total = own.clone()
+        torch.distributed.all_reduce(total)
+        return share._replace(weight=(own * self.trainer.world_size / total.clamp(min=1)).item())
+
+    def _describe_non_finite(self, loss: Tensor, batch: Batch) -> str:
+        rows = cast("Tensor", self.all_gather(torch.stack([batch.start.min(), batch.start.max()])))
+        rows = rows + batch.context - 1
+        first, last = int(rows.min()), int(rows.max())
+        where = f"rows {first} to {last}"
+        datamodule = getattr(self.trainer, "datamodule", None)
+        prepared = getattr(datamodule, "prepared", None)
+        if prepared is not None:
+            where += f" ({prepared.panel.clock[first]} to {prepared.panel.clock[last]})"
+        return (
+            f"the training loss is {loss.item()} at step {self.trainer.global_step}; the batch's forecast origins lie "
+            f"in {where}. The last good checkpoint is kept. Try a lower optimizer.lr or clip gradients "
+            "(trainer.gradient_clip_val=1)"
+        )
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Scores the free-running forecast, and the teacher-forced one beside it."""
+        if not len(batch.start):
+            return
+        self._score("validation", batch, batch_idx)
+        parameters = None if self.forced_score is None else self.model.teacher_forced(batch)
+        if parameters is not None and self.forced_score is not None:
+            forced = Forecast(self.in_unit(self.model.head.mean(parameters)))
+            self.forced_score.update(forced, self.in_unit(batch.target), batch.target_observed)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Scores the free-running forecast, and keeps the errors of each window."""
+        if not len(batch.start):
+            return
+        forecast, truth = self._score("test", batch, batch_idx)
+        self.origin_errors.update(batch.start, forecast.mean, truth, batch.target_observed)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Forecast:
+        """The free-running forecast in the data's unit."""
+        return self.forecast(batch)
+
+    def _score(self, part: str, batch: Batch, batch_idx: int) -> tuple[Forecast, Tensor]:
+        # A seed for each batch of all processes: the same draws in each would tie the errors of all together.
+        seed = batch_idx * self.trainer.world_size + self.trainer.global_rank
+        forecast = self.forecast(batch, samples=self.samples[part], seed=seed)
+        truth = self.in_unit(batch.target)
+        for metric in self.metrics_of(part).values():
+            metric.update(forecast, truth, batch.target_observed)
+        return forecast, truth
+
+    def metrics_of(self, part: str) -> dict[str, LeadMetric]:
+        """The metrics of "validation" or "test" by name."""
+        return dict(self.scores[part].items())  # pyright: ignore[reportCallIssue] ModuleDict is untyped
+
+    def on_validation_epoch_start(self) -> None:
+        """Begins the count anew."""
+        self._reset("validation")
+        if self.forced_score is not None:
+            self.forced_score.reset()
+
+    def on_test_epoch_start(self) -> None:
+        """Begins the count anew."""
+        self._reset("test")
+        self.origin_errors.reset()
+
+    def _reset(self, part: str) -> None:
+        for metric in self.metrics_of(part).values():
+            metric.reset()
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the free-running errors, the teacher-forced one, and the exposure bias."""
+        metrics = self.metrics_of("validation")
+        first = ranking({name: metric.description for name, metric in metrics.items()})
+        scores = {name: metric.compute() for name, metric in metrics.items()}
+        for name, value in scores.items():
+            self.log(f"{name}/validation", value, prog_bar=name == first, sync_dist=True)
+        if self.exposed is None or self.forced_score is None:
+            return
+        if self.trainer.strategy.reduce_boolean_decision(self.forced_score.update_called, all=False):
+            forced = self.forced_score.compute()
+            self.log(f"{self.exposed}/teacher_forced", forced, sync_dist=True)
+            self.log("exposure_bias", scores[self.exposed] - forced, sync_dist=True)
+
+    def on_test_epoch_end(self) -> None:
+        """Logs the free-running errors, and gathers those of each window."""
+        for name, metric in self.metrics_of("test").items():
+            self.log(f"{name}/test", metric.compute(), sync_dist=True)
+        self.origin_errors.gather(self.device)

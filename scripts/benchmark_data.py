@@ -27,12 +27,13 @@ from torch.utils.data import DataLoader, Dataset
 from recast.data.datamodule import ForecastDataModule
 from recast.data.panel import Panel
 from recast.data.prepare.windows import Windows
+from recast.data.sources import table
 from recast.data.sources.autoregressive import AR2
 from recast.data.sources.source import Source
 from recast.nn.cells.gru import GRU
 from recast.nn.heads.point import Point
 from recast.nn.models.encoder_decoder import EncoderDecoder
-from recast.nn.schedules.never import Never
+from recast.nn.schedules import Never
 from recast.types import Progress
 
 
@@ -46,9 +47,9 @@ class Given(Source):
         """The series."""
         return self.series
 
-    def for_file(self, path: str) -> Source:
-        """There is no file."""
-        raise NotImplementedError(path)
+    def for_table(self, table: table.Table) -> Source:
+        """There is no table."""
+        raise NotImplementedError(table.label)
 
 
 class PerSample(Dataset[tuple[Tensor, Tensor]]):

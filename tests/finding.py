@@ -10,8 +10,9 @@ T = TypeVar("T")
 
 
 def concrete_classes(package: ModuleType, base: type[T]) -> list[type[T]]:
-    """The classes that the modules of `package` define and that can be built as a `base`, in order of their modules."""
-    names = [f"{package.__name__}.{info.name}" for info in pkgutil.iter_modules(package.__path__)]
+    """The classes of a module, or of a package's modules in their order, that can be built as a `base`."""
+    inside = pkgutil.iter_modules(getattr(package, "__path__", []), f"{package.__name__}.")
+    names = [package.__name__, *(info.name for info in inside)]
     return [
         found
         for module in map(importlib.import_module, names)

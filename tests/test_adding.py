@@ -19,9 +19,7 @@ from recast.runs.configure.check import check
 from recast.runs.configure.compose import compose
 from recast.runs.configure.options import TrainOptions
 from recast.runs.scores import fit_baselines, score_baselines
-from recast.scoring.baselines.drift import Drift
-from recast.scoring.baselines.last_value import LastValue
-from recast.scoring.baselines.mean import Mean
+from recast.scoring.baselines.naive import Drift, LastValue, Mean
 from recast.scoring.baselines.ridge import Ridge
 from recast.scoring.metrics.mse import MSE
 

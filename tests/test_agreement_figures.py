@@ -17,7 +17,7 @@ from recast.figures.agreement import TargetPairs
 from recast.nn.cells.rnn import RNN
 from recast.nn.heads.point import Point
 from recast.nn.models.encoder_decoder import EncoderDecoder
-from recast.nn.schedules.never import Never
+from recast.nn.schedules import Never
 from recast.training.callbacks import agreement_figures
 from recast.training.callbacks.agreement_figures import AgreementFigures
 from recast.training.task import ForecastTask

@@ -14,14 +14,11 @@ from torch import Tensor
 
 import recast.nn.anchors
 from recast.errors import ConfigurationError
-from recast.nn.anchors.anchor import Anchor
-from recast.nn.anchors.last import LastAnchor
-from recast.nn.anchors.linear import LinearAnchor
-from recast.nn.anchors.none import NoAnchor
+from recast.nn.anchors import Anchor, LastAnchor, LinearAnchor, NoAnchor
 from recast.nn.cells.gru import GRU
 from recast.nn.heads.point import Point
 from recast.nn.models.encoder_decoder import EncoderDecoder
-from recast.nn.schedules.never import Never
+from recast.nn.schedules import Never
 from recast.types import Progress
 
 ANCHORS = concrete_classes(recast.nn.anchors, Anchor)

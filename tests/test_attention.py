@@ -11,9 +11,7 @@ from torch import Tensor
 
 import recast.nn.attention
 from recast.errors import ConfigurationError
-from recast.nn.attention.attention import Attention
-from recast.nn.attention.luong import Luong
-from recast.nn.attention.none import NoAttention
+from recast.nn.attention import Attention, Luong, NoAttention
 
 ATTENTIONS = concrete_classes(recast.nn.attention, Attention)
 SCORES = ("dot", "general", "concat")

@@ -8,12 +8,8 @@ from sklearn.linear_model import Ridge as SklearnRidge
 
 from recast.errors import ConfigurationError, DataError, RecastError
 from recast.scoring.baselines.baseline import Baseline, History
-from recast.scoring.baselines.drift import Drift
-from recast.scoring.baselines.last_value import LastValue
-from recast.scoring.baselines.mean import Mean
-from recast.scoring.baselines.ridge import Ridge
-from recast.scoring.baselines.seasonal import Seasonal
-from recast.scoring.baselines.window_products import window_products
+from recast.scoring.baselines.naive import Drift, LastValue, Mean, Seasonal
+from recast.scoring.baselines.ridge import Ridge, window_products
 from recast.types import Origins
 
 CONTEXT, HORIZON = 6, 4

@@ -11,12 +11,9 @@ from utide.harmonics import ut_E
 
 from recast.errors import ConfigurationError, DataError, RecastError
 from recast.scoring.baselines.baseline import Baseline, History
-from recast.scoring.baselines.harmonic import ROWS, Harmonic
-from recast.scoring.baselines.last_value import LastValue
-from recast.scoring.baselines.mean import Mean
+from recast.scoring.baselines.harmonic import ROWS, Harmonic, TidalBasis
+from recast.scoring.baselines.naive import LastValue, Mean, Seasonal
 from recast.scoring.baselines.ridge import Ridge
-from recast.scoring.baselines.seasonal import Seasonal
-from recast.scoring.baselines.tidal_basis import TidalBasis
 from recast.types import Origins
 
 CONTEXT, HORIZON = 30, 20

@@ -17,7 +17,7 @@ from recast.nn.heads.point import Point
 from recast.nn.models import bidirectional_encoder
 from recast.nn.models.bidirectional_encoder import BidirectionalEncoder
 from recast.nn.models.encoder_decoder import EncoderDecoder
-from recast.nn.schedules.never import Never
+from recast.nn.schedules import Never
 
 TWINS = [
     pytest.param(RNN, nn.RNN, id="RNN"),

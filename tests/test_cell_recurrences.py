@@ -14,13 +14,13 @@ from recast.errors import ConfigurationError
 from recast.nn.cells.cell import Cell
 from recast.nn.cells.dilated import Dilated, DilatedState
 from recast.nn.cells.gru import GRU
+from recast.nn.cells.linear_cell import scan
 from recast.nn.cells.lstm import LSTM
 from recast.nn.cells.min_gru import MinGRU
 from recast.nn.cells.min_lstm import MinLSTM
 from recast.nn.cells.output_to_hidden import OutputToHidden
 from recast.nn.cells.output_to_output import OutputToOutput
 from recast.nn.cells.rnn import RNN
-from recast.nn.cells.scan import scan
 from recast.runs.configure import run_folder
 from recast.runs.configure.build import build
 from recast.runs.configure.check import check

@@ -28,7 +28,7 @@ from recast.nn.cells.rnn import RNN
 from recast.nn.cells.torch_cell import TorchCell
 from recast.nn.models.classifier import Classifier
 from recast.training.classification_task import ClassificationTask
-from recast.training.learning_rates.one_cycle import OneCycle
+from recast.training.learning_rates import OneCycle
 from recast.types import Batch
 
 CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}

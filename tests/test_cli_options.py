@@ -24,7 +24,7 @@ def test_value_type_default_unit_and_meaning():
         "data.windows.context": ("=800", "integer >= 1 [steps]", "of recast.data.prepare.windows.Windows"),
         "model.dropout": ("=0.0", "number in [0, 1)", "default: 0.0"),
         "data.source.days": ("Length of the record.", "number > 0 [days]"),
-        "model.coin": ("=step", "one of: step, sequence, batch"),
+        "model.mask_unit": ("=step", "one of: step, sequence, batch"),
         "trainer.max_epochs": ("=5",),
         "seed": ("=0", "integer in [0, "),
     }.items():

@@ -25,11 +25,11 @@ from recast.data.prepare.grid import Grid
 from recast.data.prepare.regime import Regime
 from recast.data.prepare.scale import Scaler
 from recast.data.prepare.split import Split
-from recast.nn.anchors.anchor import Anchor
-from recast.nn.attention.attention import Attention
+from recast.nn.anchors import Anchor
+from recast.nn.attention import Attention
 from recast.nn.cells.cell import Cell
 from recast.nn.heads.head import Head
-from recast.nn.schedules.schedule import Schedule
+from recast.nn.schedules import Schedule
 from recast.runs.configure import run_folder
 from recast.runs.configure.build import build
 from recast.runs.configure.check import check
@@ -39,7 +39,7 @@ from recast.runs.configure.signature import REQUIRED, options_of
 from recast.runs.configure.targets import resolve
 from recast.runs.fit import run
 from recast.runs.tasks.find import plugs
-from recast.training.learning_rates.learning_rate import LearningRate
+from recast.training.learning_rates import LearningRate
 from recast.training.training_task import TrainingTask
 
 CONF = conf_folder()

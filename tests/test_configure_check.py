@@ -23,8 +23,7 @@ from torch.optim.lr_scheduler import LRScheduler, StepLR
 from recast.data.panel import columns_of
 from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError
-from recast.nn.schedules.linear import Linear
-from recast.nn.schedules.schedule import Schedule
+from recast.nn.schedules import Linear, Schedule
 from recast.options import (
     Fraction,
     NonNegativeInt,
@@ -74,11 +73,11 @@ class Model:
         heads: list[Head] | None = None,
         named: dict[str, Head | None] | None = None,
         layers: PositiveInt = 1,
-        coin: Literal["step", "sequence"] = "step",
+        mask_unit: Literal["step", "sequence"] = "step",
         extra: Any = None,
     ) -> None:
         self.cell, self.head, self.heads, self.named = cell, head, heads, named
-        self.layers, self.coin, self.extra = layers, coin, extra
+        self.layers, self.mask_unit, self.extra = layers, mask_unit, extra
 
 
 class Loose:
@@ -130,7 +129,7 @@ def test_full_configuration_is_accepted():
             heads=[head(), head(quantiles=None)],
             named={"a": head(), "b": None},
             layers=2,
-            coin="sequence",
+            mask_unit="sequence",
             extra={"anything": [1, head()]},
             _convert_="all",
         ),
@@ -179,13 +178,13 @@ def test_nothing_is_called():
         ),
         (
             {"model": model(zzz=3)},
-            f"model.zzz: no such option of {HERE}.Model; it has: cell, head, heads, named, layers, coin, extra",
+            f"model.zzz: no such option of {HERE}.Model; it has: cell, head, heads, named, layers, mask_unit, extra",
         ),
         ({"model": model(layers=0)}, "model.layers=0: input should be greater than or equal to 1"),
         ({"model": model(layers="3")}, "model.layers='3': input should be a valid integer"),
         ({"model": model(layers=True)}, "model.layers=true: input should be a valid integer"),
         ({"model": model(layers=None)}, "model.layers=null: input should be a valid integer"),
-        ({"model": model(coin="batch")}, "model.coin=batch: input should be 'step' or 'sequence'"),
+        ({"model": model(mask_unit="batch")}, "model.mask_unit=batch: input should be 'step' or 'sequence'"),
         (
             {"model": model(head=head(quantiles=[0.5, 2]))},
             "model.head.quantiles=[0.5, 2]: input should be less than or equal to 1",
@@ -290,12 +289,16 @@ def test_configuration_that_contains_itself():
 
 def test_configuration_from_a_strange_checkpoint():
     tensor = torch.arange(2)
-    config = {"model": model(layers=tensor, coin=[tensor], _partial_=tensor, extra=(1, tensor)), "\x1b[2J\n": 1, 3: 4}
+    config = {
+        "model": model(layers=tensor, mask_unit=[tensor], _partial_=tensor, extra=(1, tensor)),
+        "\x1b[2J\n": 1,
+        3: 4,
+    }
     lines = problems(config)
     assert [line.split(":")[0] for line in lines] == [
         "model._partial_=tensor([0, 1])",
         "model.layers=tensor([0, 1])",
-        "model.coin=[tensor([0, 1])]",
+        "model.mask_unit=[tensor([0, 1])]",
         "'\\x1b[2J\\n'",
         "3",
     ]
@@ -325,7 +328,7 @@ def encoder_decoder(**options):
         "_partial_": True,
         "cell": {"_target_": "recast.nn.cells.gru.GRU", "_partial_": True, "hidden_size": 4},
         "head": {"_target_": "recast.nn.heads.point.Point"},
-        "schedule": {"_target_": "recast.nn.schedules.linear.Linear", "start": 1.0, "end": 0.0},
+        "schedule": {"_target_": "recast.nn.schedules.Linear", "start": 1.0, "end": 0.0},
         **options,
     }
 
@@ -348,36 +351,36 @@ def test_encoder_decoder_is_checked_and_built():
 
 def test_problems_of_an_encoder_decoder():
     swapped = {"_target_": "recast.nn.heads.point.Point"}
-    node = encoder_decoder(schedule=swapped, dropout=1.0, coin="toss", laers=1)
+    node = encoder_decoder(schedule=swapped, dropout=1.0, mask_unit="toss", laers=1)
     assert problems({"model": node}, ModelOnly) == [
         "model.schedule._target_=recast.nn.heads.point.Point: expected a Schedule",
         "model.dropout=1.0: input should be less than 1",
-        "model.coin=toss: input should be 'step', 'sequence' or 'batch'",
+        "model.mask_unit=toss: input should be 'step', 'sequence' or 'batch'",
         (
             "model.laers: no such option of recast.nn.models.encoder_decoder.EncoderDecoder; did you mean layers? "
             "It has: spec, cell, head, schedule, layers, dropout, anchor, attention, bidirectional, tied, feedback, "
-            "detach_feedback, coin"
+            "detach_feedback, mask_unit"
         ),
     ]
 
 
 def test_real_parts():
-    good = {"schedule": {"_target_": "recast.nn.schedules.linear.Linear", "start": 1.0, "end": 0.0}}
+    good = {"schedule": {"_target_": "recast.nn.schedules.Linear", "start": 1.0, "end": 0.0}}
     check(good, ModelOnly)
-    bad = {"schedule": {"_target_": "recast.nn.schedules.linear.Linear", "start": 1.5, "strat": 0.0}}
+    bad = {"schedule": {"_target_": "recast.nn.schedules.Linear", "start": 1.5, "strat": 0.0}}
     with pytest.raises(ConfigurationError) as caught:
         check(bad, ModelOnly)
     assert str(caught.value).splitlines() == [
         "schedule.start=1.5: input should be less than or equal to 1",
         (
-            "schedule.strat: no such option of recast.nn.schedules.linear.Linear; did you mean start? "
+            "schedule.strat: no such option of recast.nn.schedules.Linear; did you mean start? "
             "It has: by, over, start, end"
         ),
     ]
     with pytest.raises(ConfigurationError, match=r"^schedule\._target_=recast\.heads\.point\.Point: expected a Sched"):
         check({"schedule": {"_target_": "recast.nn.heads.point.Point"}}, ModelOnly)
     with pytest.raises(ConfigurationError, match="is abstract"):
-        check({"schedule": {"_target_": "recast.nn.schedules.schedule.Schedule"}}, ModelOnly)
+        check({"schedule": {"_target_": "recast.nn.schedules.Schedule"}}, ModelOnly)
 
 
 @dataclass(kw_only=True)
@@ -539,7 +542,7 @@ def test_hostile_path_is_refused(path, monkeypatch):
     with pytest.raises(ConfigurationError):
         build(node)
     with pytest.raises(ConfigurationError):
-        build({"_target_": "recast.nn.schedules.linear.Linear", "start": {"a": [node]}})
+        build({"_target_": "recast.nn.schedules.Linear", "start": {"a": [node]}})
 
 
 @pytest.fixture
@@ -583,7 +586,7 @@ def test_any_text_gives_a_class_or_the_error(path):
 @pytest.mark.parametrize(
     ("path", "name"),
     [
-        ("recast.nn.schedules.linear.Linear", "recast.nn.schedules.linear.Linear"),
+        ("recast.nn.schedules.Linear", "recast.nn.schedules.Linear"),
         ("torch.optim.Adam", "torch.optim.adam.Adam"),
         ("torch.optim.lr_scheduler.StepLR", "torch.optim.lr_scheduler.StepLR"),
         ("lightning.pytorch.Trainer", "lightning.pytorch.trainer.trainer.Trainer"),
@@ -600,8 +603,8 @@ def test_allowed_class_is_found(path, name):
     ("path", "message"),
     [
         (
-            "recast.nn.schedules.linear.Liner",
-            "recast.nn.schedules.linear has no class Liner; did you mean Linear? It has: Linear",
+            "recast.nn.schedules.Liner",
+            "recast.nn.schedules has no class Liner; did you mean Linear? It has: Linear",
         ),
         ("recast.nn.schedules.liner.Linear", "recast.nn.schedules has no module liner; did you mean linear? It has: "),
         ("recast.schedule.linear.Linear", "recast has no module schedule; did you mean schedules? It has: "),
@@ -692,7 +695,7 @@ def test_build_of_other_libraries():
     stop = build({"_target_": "lightning.pytorch.callbacks.EarlyStopping", "monitor": "x"})
     assert isinstance(stop, EarlyStopping)
     assert isinstance(build({"_target_": "lightning.pytorch.loggers.CSVLogger", "save_dir": "x"}), CSVLogger)
-    assert isinstance(build({"_target_": "recast.nn.schedules.linear.Linear"}), Linear)
+    assert isinstance(build({"_target_": "recast.nn.schedules.Linear"}), Linear)
 
 
 # --- words

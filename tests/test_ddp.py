@@ -25,26 +25,23 @@ from test_loader import loader_of, starts_of
 from test_model_forms import CELLS, HALFWAY, HEADS, MODELS, model_of, part, spec_of
 from test_sequences import sequences_of
 from test_sequences import spec_of as sequence_spec_of
-from test_stateful import lanes_of, ranges_of
+from test_stateful import ranges_of, streams_of
 from torch.nn import functional
 from ts_files import write_turning
 
+from recast.data.prepare.loader import SequenceLoader
 from recast.data.prepare.order import Order
-from recast.data.prepare.sequence_loader import SequenceLoader
 from recast.data.prepare.sequences import prepare_unseen
 from recast.errors import ConfigurationError, DataError, NonFiniteLossError, StoppedBySignalError
-from recast.nn.anchors.linear import LinearAnchor
-from recast.nn.attention.luong import Luong
+from recast.nn.anchors import LinearAnchor
+from recast.nn.attention import Luong
 from recast.nn.cells.gru import GRU
 from recast.nn.heads.gaussian import Gaussian
-from recast.nn.models.coins import Coins
-from recast.nn.models.draws import Draws
 from recast.nn.models.encoder_decoder import EncoderDecoder
 from recast.nn.models.model import ForecastModel
 from recast.nn.models.segment import Segment
-from recast.nn.schedules.always import Always
-from recast.nn.schedules.linear import Linear
-from recast.nn.schedules.never import Never
+from recast.nn.models.teacher_forcing import ResumableGenerator, TeacherForcingMask
+from recast.nn.schedules import Always, Linear, Never
 from recast.runs.trainer import check_strategy
 from recast.system import processes
 from recast.training.callbacks.last_checkpoint import last_checkpoint_path
@@ -141,25 +138,27 @@ def test_sequences_are_shared_as_windows_are(count, world, batch_size, shuffle):
     assert all((batch.share is None) != shuffle for batch in parts)
 
 
-def test_lanes_know_their_place():
-    shares = [next(iter(lanes_of(ranges_of([90, 50]), chunk=4, lanes=3, rank=rank, world=2))).share for rank in (0, 1)]
+def test_streams_know_their_place():
+    shares = [
+        next(iter(streams_of(ranges_of([90, 50]), chunk=4, streams=3, rank=rank, world=2))).share for rank in (0, 1)
+    ]
     assert shares == [Share(6, 0, 1.0), Share(6, 3, 1.0)]
-    assert next(iter(lanes_of(ranges_of([90, 50]), chunk=4, lanes=6))).share is None
+    assert next(iter(streams_of(ranges_of([90, 50]), chunk=4, streams=6))).share is None
 
 
 # What is drawn
 
 
-@pytest.mark.parametrize("coin", ["step", "sequence", "batch"])
-def test_coins_are_those_of_the_whole_batch(coin):
-    def toss(batch: int, share: Share | None = None) -> torch.Tensor:
+@pytest.mark.parametrize("mask_unit", ["step", "sequence", "batch"])
+def test_masks_are_those_of_the_whole_batch(mask_unit):
+    def draw(batch: int, share: Share | None = None) -> torch.Tensor:
         torch.manual_seed(4)
-        return Coins(coin).toss([0.2, 0.5, 0.8], batch, share)
+        return TeacherForcingMask(mask_unit).draw([0.2, 0.5, 0.8], batch, share)
 
-    whole = toss(9)
-    assert 0 < whole.sum() < whole.numel() or coin == "batch"
-    assert torch.cat([toss(5, Share(9, 0, 10 / 9)), toss(4, Share(9, 5, 8 / 9))]).equal(whole)
-    assert toss(1, Share(9, 0, 0.0)).equal(whole[:1])
+    whole = draw(9)
+    assert 0 < whole.sum() < whole.numel() or mask_unit == "batch"
+    assert torch.cat([draw(5, Share(9, 0, 10 / 9)), draw(4, Share(9, 5, 8 / 9))]).equal(whole)
+    assert draw(1, Share(9, 0, 0.0)).equal(whole[:1])
 
 
 def test_what_a_decoder_is_fed_is_drawn_for_the_whole_batch():
@@ -199,10 +198,10 @@ def test_the_mean_gradient_is_that_of_one_process(name, head):
     model = TRAINED[name](head=head).train()
     task = ForecastTask(model=model)
     batch = batch_of(model.spec, 7)
-    states = [module.generator.get_state() for module in model.modules() if isinstance(module, Draws)]
+    states = [module.generator.get_state() for module in model.modules() if isinstance(module, ResumableGenerator)]
 
     def gradients(batch: Batch) -> list[torch.Tensor]:
-        drawing = [module for module in model.modules() if isinstance(module, Draws)]
+        drawing = [module for module in model.modules() if isinstance(module, ResumableGenerator)]
         for module, state in zip(drawing, states, strict=True):
             module.generator.set_state(state)
         torch.manual_seed(int(batch.start[0]))  # of no effect
@@ -381,7 +380,10 @@ SETTINGS = {
     # 251 training windows: the last batch has 27, then 11, of which the processes have 14 and 13, then 6 and 5.
     "point": (32, EXACT),
     "drawn": (40, (*EXACT, *SCHEDULED, "data.evaluation_batch_size=7")),
-    "sequence coins": (40, (*EXACT, *SCHEDULED, "model.coin=sequence", "model.anchor.window=3", "model/anchor=linear")),
+    "sequence mask": (
+        40,
+        (*EXACT, *SCHEDULED, "model.mask_unit=sequence", "model.anchor.window=3", "model/anchor=linear"),
+    ),
     "recurrent segments": (40, (*EXACT, "model=segment", "model.decoding=recurrent", "model/head=gaussian")),
     "accumulated": (40, (*EXACT, "trainer.accumulate_grad_batches=2")),
     "a last batch of one window": (50, EXACT),
@@ -414,9 +416,11 @@ def test_two_processes_give_the_results_of_one(tmp_path, batch, options):
 
 @slow
 @patient
-def test_lanes_of_two_processes_give_the_results_of_one(tmp_path):
-    lanes = (*EXACT, "data/regime=stateful", "data.regime.chunk=10", "model=per_step")
-    assert_equal_results(trained_by(1, tmp_path / "one", 6, *lanes), trained_by(2, tmp_path / "two", 6, *lanes), 1e-11)
+def test_streams_of_two_processes_give_the_results_of_one(tmp_path):
+    streams = (*EXACT, "data/regime=stateful", "data.regime.chunk=10", "model=per_step")
+    assert_equal_results(
+        trained_by(1, tmp_path / "one", 6, *streams), trained_by(2, tmp_path / "two", 6, *streams), 1e-11
+    )
 
 
 @slow
@@ -495,7 +499,7 @@ def members(group: int) -> list[int]:
 
 RESUMED = {
     "shuffled": ("model/schedule=linear", "model.layers=2", "model.dropout=0.3"),
-    "lanes": ("data/regime=stateful", "data.regime.chunk=5", "data.batch_size=3", "model=per_step"),
+    "streams": ("data/regime=stateful", "data.regime.chunk=5", "data.batch_size=3", "model=per_step"),
 }
 
 

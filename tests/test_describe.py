@@ -8,7 +8,7 @@ from rich.text import Text
 from torch.optim import Optimizer
 
 from recast.errors import ConfigurationError
-from recast.nn.schedules.schedule import Schedule
+from recast.nn.schedules import Schedule
 from recast.options import NonNegativeInt, PositiveInt, Probability, checked
 from recast.runs.configure.check import check
 from recast.runs.configure.describe import OptionRow, describe, render
@@ -148,14 +148,14 @@ def test_interval_is_not_a_unit():
 def test_real_parts():
     config = {
         "part": small(),
-        "schedule": {"_target_": "recast.nn.schedules.linear.Linear", "start": 0.75},
+        "schedule": {"_target_": "recast.nn.schedules.Linear", "start": 0.75},
         "optimizer": {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.25},
     }
     found = rows(config)
     start = found["schedule.start"]
     assert (start.value, start.default, start.type) == ("0.75", "1.0", "number in [0, 1]")
     assert start.meaning
-    assert start.owner == "recast.nn.schedules.linear.Linear"
+    assert start.owner == "recast.nn.schedules.Linear"
     assert found["optimizer.lr"].value == "0.25"
     assert "learning rate" in found["optimizer.lr"].meaning
 

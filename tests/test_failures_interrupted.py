@@ -34,7 +34,7 @@ SCHEDULES = tuple(path.stem for path in sorted((Path(__file__).parents[1] / "con
 QUICK_CHOICES = (
     ("model/cell=rnn", "model/schedule=linear", "learning_rate=plateau"),
     ("model/cell=lstm", "model/schedule=inverse_sigmoid", "model.layers=2", "model.dropout=0.3", "optimizer=sgd"),
-    ("model/cell=gru", "model/schedule=constant", "model/head=gaussian", "model.coin=sequence"),
+    ("model/cell=gru", "model/schedule=constant", "model/head=gaussian", "model.mask_unit=sequence"),
 )
 ALL_CHOICES = tuple(
     (f"model/cell={cell}", f"model/schedule={schedule}", "model.layers=2", "model.dropout=0.2")

@@ -26,11 +26,10 @@ from recast.figures.agreement import (
 )
 from recast.figures.leads import by_last_error, lead_errors, spread, step_seconds
 from recast.figures.paint import ACCENT, cut, digits, fold
-from recast.figures.panels import forecast_panels, target_panels
+from recast.figures.panels import MOST_TARGETS, TargetPanels, forecast_panels, target_panels
 from recast.figures.plot import Plot
 from recast.figures.png import save
 from recast.figures.sheet import Sheet, numbers
-from recast.figures.targets import MOST_TARGETS, TargetPanels
 from recast.figures.terminal import terminal_forecast, terminal_lead_errors
 
 START = np.datetime64("2020-06-10T09:50", "ns")

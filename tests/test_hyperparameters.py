@@ -19,7 +19,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from matplotlib.image import imread
 
 from recast.runs.hyperparameters import log_hyperparameters, swept_options
-from recast.runs.run_results import ResultTable, RunResults
+from recast.runs.results import ResultTable, RunResults
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None

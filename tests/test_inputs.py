@@ -22,8 +22,7 @@ from recast.nn.models.model import ForecastModel
 from recast.nn.models.origins import seen_from_origins
 from recast.nn.models.segment import Segment
 from recast.nn.recurrence.engine import Engine, using
-from recast.nn.schedules.constant import Constant
-from recast.nn.schedules.never import Never
+from recast.nn.schedules import Constant, Never
 from recast.types import Batch
 
 CONTEXT = 10

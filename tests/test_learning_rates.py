@@ -17,11 +17,8 @@ from recast.errors import ConfigurationError
 from recast.nn.cells.rnn import RNN
 from recast.nn.heads.point import Point
 from recast.nn.models.encoder_decoder import EncoderDecoder
-from recast.nn.schedules.never import Never
-from recast.training.learning_rates.cosine import Cosine
-from recast.training.learning_rates.learning_rate import LearningRate
-from recast.training.learning_rates.one_cycle import OneCycle
-from recast.training.learning_rates.plateau import Plateau
+from recast.nn.schedules import Never
+from recast.training.learning_rates import Cosine, LearningRate, OneCycle, Plateau
 from recast.training.task import ForecastTask
 
 CLASSES = concrete_classes(recast.training.learning_rates, LearningRate)
@@ -79,7 +76,7 @@ def trained(learning_rate: LearningRate | None, *, lr: float = 0.1, **trainer) -
 
 def test_classes_are_found():
     assert set(CLASSES) == {Cosine, OneCycle, Plateau}
-    assert importlib.import_module("recast.training.learning_rates.cosine").Cosine is Cosine
+    assert importlib.import_module("recast.training.learning_rates").Cosine is Cosine
 
 
 def test_one_cycle_rises_to_the_peak_and_falls_to_almost_nothing():

@@ -30,7 +30,7 @@ from recast.data.sources.autoregressive import AR2
 from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError, DataError
 from recast.figures.memory import FLOOR, MemoryPanel, memory_sheet
-from recast.nn.anchors.none import NoAnchor
+from recast.nn.anchors import NoAnchor
 from recast.nn.cells.cell import Cell
 from recast.nn.cells.gru import GRU
 from recast.nn.cells.lstm import LSTM
@@ -42,7 +42,7 @@ from recast.nn.models.encoder_decoder import EncoderDecoder
 from recast.nn.models.model import ForecastModel
 from recast.nn.models.segment import Segment
 from recast.nn.models.vector_to_sequence import VectorToSequence
-from recast.nn.schedules.never import Never
+from recast.nn.schedules import Never
 from recast.options import option_hints
 from recast.training.callbacks.memory import MemoryCurves
 from recast.training.memory.decay import decay_rate, time_constant

@@ -19,9 +19,7 @@ from recast.data.prepare.windows import Windows
 from recast.data.sources.autoregressive import AR2
 from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError
-from recast.nn.anchors.last import LastAnchor
-from recast.nn.anchors.linear import LinearAnchor
-from recast.nn.anchors.none import NoAnchor
+from recast.nn.anchors import LastAnchor, LinearAnchor, NoAnchor
 from recast.nn.cells.gru import GRU
 from recast.nn.cells.lstm import LSTM
 from recast.nn.cells.rnn import RNN
@@ -29,13 +27,12 @@ from recast.nn.heads.gaussian import Gaussian
 from recast.nn.heads.point import Point
 from recast.nn.models.direct import Direct
 from recast.nn.models.model import ForecastModel
+from recast.nn.models.origins import rolling
 from recast.nn.models.per_step import PerStep
 from recast.nn.models.recursive import Recursive
-from recast.nn.models.rolling import rolling
 from recast.nn.models.vector_to_sequence import VectorToSequence
 from recast.nn.recurrence.engine import Engine, using
-from recast.nn.schedules.always import Always
-from recast.nn.schedules.never import Never
+from recast.nn.schedules import Always, Never
 from recast.runs.configure import run_folder
 from recast.runs.configure.build import build
 from recast.runs.configure.compose import compose, conf_folder

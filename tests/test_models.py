@@ -21,26 +21,22 @@ from recast.data.prepare.windows import Windows
 from recast.data.sources.autoregressive import AR2
 from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError
-from recast.nn.anchors.last import LastAnchor
-from recast.nn.anchors.none import NoAnchor
-from recast.nn.attention.luong import Luong
+from recast.nn.anchors import LastAnchor, NoAnchor
+from recast.nn.attention import Luong
 from recast.nn.cells.gru import GRU
 from recast.nn.cells.rnn import RNN
 from recast.nn.heads.gaussian import Gaussian
 from recast.nn.heads.point import Point
 from recast.nn.models import stack
 from recast.nn.models.bidirectional_encoder import BidirectionalEncoder
-from recast.nn.models.coins import Coins
 from recast.nn.models.encoder_decoder import EncoderDecoder
 from recast.nn.models.stack import Stack
-from recast.nn.schedules.always import Always
-from recast.nn.schedules.constant import Constant
-from recast.nn.schedules.horizon_curriculum import HorizonCurriculum
-from recast.nn.schedules.never import Never
+from recast.nn.models.teacher_forcing import TeacherForcingMask
+from recast.nn.schedules import Always, Constant, HorizonCurriculum, Never
 from recast.runs.configure import run_folder
 from recast.runs.configure.build import build
 from recast.runs.configure.compose import compose, conf_folder
-from recast.training.learning_rates.one_cycle import OneCycle
+from recast.training.learning_rates import OneCycle
 from recast.training.task import ForecastTask
 from recast.types import Batch, Progress
 
@@ -317,7 +313,7 @@ def test_inputs_known_ahead_reach_their_lead_and_later_ones(forced):
 @every_anchor
 @every_feedback
 @pytest.mark.parametrize("detach", [False, True], ids=["flows", "detached"])
-def test_unrolling_with_random_coins_equals_the_plain_loop(cell, anchor, feedback, detach):
+def test_unrolling_with_random_masks_equals_the_plain_loop(cell, anchor, feedback, detach):
     model = model_of(cell, anchor=anchor, feedback=feedback, detach_feedback=detach)
     batch, inputs = with_leaves(batch_of(model.spec))
     for mask in (None, torch.rand(BATCH, HORIZON - 1) < 0.5, torch.rand(BATCH, HORIZON - 1) < 0.5):
@@ -362,11 +358,11 @@ def test_the_schedule_decides(cell):
 
 
 @pytest.mark.parametrize("schedule", [Constant(value=0.3), HorizonCurriculum()], ids=["constant", "curriculum"])
-def test_coins_fall_as_the_schedule_says(schedule):
+def test_masks_are_as_the_schedule_says(schedule):
     model = model_of(schedule=schedule)
     batch = batch_of(model.spec, batch=50)
     generator = torch.Generator()
-    generator.set_state(model.coins.get_extra_state())
+    generator.set_state(model.teacher_forcing_mask.get_extra_state())
     for _ in range(2):
         mask = torch.rand(50, HORIZON - 1, generator=generator) < torch.tensor(schedule.probabilities(HALFWAY, HORIZON))
         assert 0 < mask.sum() < mask.numel()
@@ -456,7 +452,14 @@ def test_tied_models_are_refused_with_past_inputs():
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("layers", 0), ("dropout", 1.0), ("feedback", "truth"), ("coin", "lead"), ("anchor", "last"), ("dropout", -0.1)],
+    [
+        ("layers", 0),
+        ("dropout", 1.0),
+        ("feedback", "truth"),
+        ("mask_unit", "lead"),
+        ("anchor", "last"),
+        ("dropout", -0.1),
+    ],
 )
 def test_options_out_of_range_are_refused(option, value):
     with pytest.raises(ConfigurationError, match=f"EncoderDecoder: {option}={value!r}"):
@@ -496,54 +499,54 @@ def test_dropout_acts_in_training_and_not_in_evaluation():
     assert single(batch).equal(single(batch))
 
 
-# Coins
+# TeacherForcingMask
 
 
-def coins_of(coin: str, seed: int = 0) -> Coins:
+def mask_of(mask_unit: str, seed: int = 0) -> TeacherForcingMask:
     torch.manual_seed(seed)
-    return Coins(coin)
+    return TeacherForcingMask(mask_unit)
 
 
-@pytest.mark.parametrize("coin", ["step", "sequence", "batch"])
-def test_coins_show_the_truth_as_often_as_they_should(coin):
-    coins = coins_of(coin)
+@pytest.mark.parametrize("mask_unit", ["step", "sequence", "batch"])
+def test_masks_show_the_truth_as_often_as_they_should(mask_unit):
+    mask = mask_of(mask_unit)
     probabilities = [0.1, 0.5, 0.9]
-    tosses = torch.stack([coins.toss(probabilities, 20) for _ in range(2000)]).double()
-    independent = 2000 * (1 if coin == "batch" else 20)
+    draws = torch.stack([mask.draw(probabilities, 20) for _ in range(2000)]).double()
+    independent = 2000 * (1 if mask_unit == "batch" else 20)
     deviation = np.sqrt(np.array(probabilities) * (1 - np.array(probabilities)) / independent)
-    assert (np.abs(tosses.mean(dim=(0, 1)).numpy() - probabilities) < 4.5 * deviation).all()
+    assert (np.abs(draws.mean(dim=(0, 1)).numpy() - probabilities) < 4.5 * deviation).all()
 
 
-def test_each_step_has_a_coin_of_its_own():
-    mask = coins_of("step").toss([0.5] * 200, 300).double()
+def test_each_step_is_drawn_by_itself():
+    mask = mask_of("step").draw([0.5] * 200, 300).double()
     correlation = np.corrcoef(mask.numpy())
     assert np.abs(correlation[~np.eye(300, dtype=bool)]).max() < 0.5
     assert (mask.std(dim=0) > 0).all()
 
 
-def test_sequences_and_batches_have_one_coin_each():
-    mask = coins_of("sequence").toss([0.5] * 20, 300)
+def test_sequences_and_batches_are_drawn_once():
+    mask = mask_of("sequence").draw([0.5] * 20, 300)
     assert (mask == mask[:, :1]).all()
     assert 0 < mask[:, 0].sum() < 300
-    masks = [coins.toss([0.5] * 20, 300) for coins in [coins_of("batch")] for _ in range(50)]
+    masks = [mask.draw([0.5] * 20, 300) for mask in [mask_of("batch")] for _ in range(50)]
     assert all((mask == mask[0, 0]).all() for mask in masks)
     assert {bool(mask[0, 0]) for mask in masks} == {True, False}
 
 
 @given(seed=st.integers(0, 2**32), before=st.integers(0, 5))
 @settings(max_examples=20, deadline=None)
-def test_the_state_dict_restores_the_next_toss(seed, before):
-    coins, other = coins_of("step", seed), coins_of("step", seed + 1)
+def test_the_state_dict_restores_the_next_draw(seed, before):
+    mask, other = mask_of("step", seed), mask_of("step", seed + 1)
     for _ in range(before):
-        coins.toss([0.5] * 9, 9)
-    other.load_state_dict(coins.state_dict())
+        mask.draw([0.5] * 9, 9)
+    other.load_state_dict(mask.state_dict())
     torch.manual_seed(99)  # of no effect
-    assert coins.toss([0.5] * 9, 9).equal(other.toss([0.5] * 9, 9))
+    assert mask.draw([0.5] * 9, 9).equal(other.draw([0.5] * 9, 9))
 
 
-def test_coins_are_seeded_from_the_global_generator():
-    assert coins_of("step", 1).toss([0.5] * 64, 1).equal(coins_of("step", 1).toss([0.5] * 64, 1))
-    assert not coins_of("step", 1).toss([0.5] * 64, 1).equal(coins_of("step", 2).toss([0.5] * 64, 1))
+def test_masks_are_seeded_from_the_global_generator():
+    assert mask_of("step", 1).draw([0.5] * 64, 1).equal(mask_of("step", 1).draw([0.5] * 64, 1))
+    assert not mask_of("step", 1).draw([0.5] * 64, 1).equal(mask_of("step", 2).draw([0.5] * 64, 1))
 
 
 # Probabilistic forecasts

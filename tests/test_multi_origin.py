@@ -12,15 +12,13 @@ from synthetic import context_inputs, spec_of, storage_of
 from test_stateful import fit_briefly
 from torch import Tensor
 
-from recast.data.prepare.lanes import LaneLoader
-from recast.data.prepare.regime import MultiOrigin, StatefulLanes
-from recast.data.prepare.segments import SegmentLoader
+from recast.data.prepare.regime import MultiOrigin, StatefulStreams
+from recast.data.prepare.streams import SegmentLoader, StreamLoader
 from recast.data.prepare.windows import Windows
 from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError
-from recast.nn.anchors.last import LastAnchor
-from recast.nn.anchors.linear import LinearAnchor
-from recast.nn.attention.luong import Luong
+from recast.nn.anchors import LastAnchor, LinearAnchor
+from recast.nn.attention import Luong
 from recast.nn.cells.gru import GRU
 from recast.nn.cells.lstm import LSTM
 from recast.nn.cells.min_gru import MinGRU
@@ -32,9 +30,7 @@ from recast.nn.models.model import ForecastModel
 from recast.nn.models.origins import seen_from_origins
 from recast.nn.models.per_step import PerStep
 from recast.nn.models.segment import Segment
-from recast.nn.schedules.always import Always
-from recast.nn.schedules.constant import Constant
-from recast.nn.schedules.never import Never
+from recast.nn.schedules import Always, Constant, Never
 from recast.types import Batch, Progress
 
 START = Progress(step=0, total_steps=10, epoch=0, total_epochs=1)
@@ -108,16 +104,16 @@ def test_forecasts_from_several_origins_are_those_of_as_many_windows_that_begin_
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-13)
 
 
-def test_each_origin_of_each_window_has_coins_of_its_own():
+def test_each_origin_of_each_window_has_a_mask_of_its_own():
     model = model_of(EncoderDecoder, GRU, schedule=Constant(value=0.5))
     drawn = []
-    toss = model.coins.toss
+    draw = model.teacher_forcing_mask.draw
 
     def noted(*args: Any) -> Tensor:
-        drawn.append(toss(*args))
+        drawn.append(draw(*args))
         return drawn[-1]
 
-    model.coins.toss = noted
+    model.teacher_forcing_mask.draw = noted
     batch = next(iter(loader_of((5, 8, 11))))
     model.training_forecast(batch, START)
     assert drawn[0].shape == (len(batch.start) * 3, HORIZON - 1)
@@ -175,7 +171,7 @@ def test_processes_share_the_segments_of_each_batch(world):
 
 
 def test_lanes_may_have_several_origins_in_a_chunk():
-    regime = StatefulLanes(chunk=10, origins=4)
+    regime = StatefulStreams(chunk=10, origins=4)
     assert regime.origins == (2, 5, 7, 10)
     data = small_data(regime=regime, batch_size=2, windows=Windows(context=6, horizon=4))
     model = Direct(spec=data.spec, cell=partial(GRU, hidden_size=4), head=Point()).double()
@@ -186,17 +182,17 @@ def test_lanes_may_have_several_origins_in_a_chunk():
         assert len(forecast.target) == 4 * len(batch.start)
         assert forecast.target.unflatten(0, (-1, 4))[:, -1].equal(batch.target)
     with pytest.raises(ConfigurationError, match=r"origins=11, but a chunk has 10 steps"):
-        StatefulLanes(chunk=10, origins=11)
+        StatefulStreams(chunk=10, origins=11)
 
 
 def test_the_state_that_is_carried_is_that_of_the_last_origin():
     whole, cut = (model_of(Direct, LSTM, context=6, anchor=LastAnchor).train() for _ in range(2))
     storage = storage_of(rows_of(40), targets=TARGETS, periods=1)
-    lanes = [
-        LaneLoader(storage=storage, ranges=[(0, 40)], horizon=HORIZON, chunk=6, lanes=1, origins=origins)
+    streams = [
+        StreamLoader(storage=storage, ranges=[(0, 40)], horizon=HORIZON, chunk=6, streams=1, origins=origins)
         for origins in (None, (2, 3, 6))
     ]
-    for one, several in zip(*lanes, strict=True):
+    for one, several in zip(*streams, strict=True):
         expected = whole.training_forecast(one, START).parameters
         found = cut.training_forecast(several, START).parameters
         torch.testing.assert_close(found[-1:], expected, rtol=1e-12, atol=1e-12)

@@ -24,13 +24,12 @@ from recast.nn.cells.gru import GRU
 from recast.nn.heads.gaussian import Gaussian
 from recast.nn.heads.point import Point
 from recast.nn.models.encoder_decoder import EncoderDecoder
-from recast.nn.schedules.never import Never
+from recast.nn.schedules import Never
 from recast.runs.per_origin import iso_stamps
 from recast.runs.ranked_forecasts import ranked_forecasts, ranks
 from recast.runs.results import Results
 from recast.runs.tasks.forecast import ForecastPlug
-from recast.scoring.baselines.last_value import LastValue
-from recast.scoring.baselines.mean import Mean
+from recast.scoring.baselines.naive import LastValue, Mean
 from recast.scoring.metrics.mae import MAE
 from recast.scoring.metrics.mse import MSE
 from recast.scoring.metrics.origin_errors import OriginErrors

@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from recast.errors import ConfigurationError
-from recast.training.callbacks.progress_bar import ProgressBar
+from recast.training.callbacks.progress import ProgressBar
 
 BATCHES = 7
 

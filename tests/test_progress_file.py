@@ -16,7 +16,7 @@ from test_task import task_of
 
 from recast.data.prepare.split import FractionSplit
 from recast.errors import ConfigurationError
-from recast.training.callbacks.progress_file import ProgressFile, progress_path
+from recast.training.callbacks.progress import ProgressFile, progress_path
 
 
 class Reader(pl.Callback):

@@ -26,7 +26,7 @@ from recast.nn.cells.gru import GRU
 from recast.nn.heads.gaussian import Gaussian
 from recast.nn.heads.point import Point
 from recast.nn.models.encoder_decoder import EncoderDecoder
-from recast.nn.schedules.inverse_sigmoid import InverseSigmoid
+from recast.nn.schedules import InverseSigmoid
 from recast.options import checked, options_given
 from recast.runs.checkpoints.checkpoint import FORMAT, restore
 from recast.runs.configure import run_folder

@@ -17,10 +17,8 @@ from recurrences import ClosedCase, OpenCase, results
 from torch import Tensor
 
 from recast.errors import ConfigurationError
-from recast.nn.anchors.last import LastAnchor
-from recast.nn.anchors.linear import LinearAnchor
-from recast.nn.anchors.none import NoAnchor
-from recast.nn.attention.luong import Luong
+from recast.nn.anchors import LastAnchor, LinearAnchor, NoAnchor
+from recast.nn.attention import Luong
 from recast.nn.cells.gru import GRU
 from recast.nn.cells.layer_norm_gru import LayerNormGRU
 from recast.nn.cells.lstm import LSTM
@@ -33,7 +31,7 @@ from recast.nn.models.segment import Segment
 from recast.nn.recurrence.engine import Engine, engine, use, using
 from recast.nn.recurrence.plain import Plain
 from recast.nn.recurrence.request import ClosedLoop, OpenLoop
-from recast.nn.schedules.linear import Linear
+from recast.nn.schedules import Linear
 from recast.runs.configure.compose import compose
 from recast.runs.machine import set_up
 

@@ -46,7 +46,7 @@ from recast.nn.recurrence.engine import Engine, using
 from recast.nn.recurrence.implementation import Implementation
 from recast.nn.recurrence.plain import Plain
 from recast.nn.recurrence.request import ClosedLoop, OpenLoop
-from recast.nn.schedules.linear import Linear
+from recast.nn.schedules import Linear
 from recast.training.task import ForecastTask
 
 pytest.importorskip("numba", reason="numba is not installed")
@@ -532,7 +532,7 @@ from recast.nn.heads.point import Point
 from recast.nn.models.encoder_decoder import EncoderDecoder
 from recast.data.prepare.windows import Windows
 from recast.nn.recurrence.engine import Engine, use
-from recast.nn.schedules.linear import Linear
+from recast.nn.schedules import Linear
 from recast.data.sources.autoregressive import AR2
 
 logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stdout)

@@ -46,9 +46,9 @@ from recast.report.document import Document, Items, Row, Section, Table, Text
 from recast.report.events import read_curves
 from recast.report.find import find
 from recast.report.forecasts import read as read_forecasts
+from recast.report.groups import canonical, differing, in_order, parse, short_names
 from recast.report.html import render as render_html
 from recast.report.metric import Metric
-from recast.report.options import canonical, differing, in_order, parse, short_names
 from recast.report.over_blocks import matrix
 from recast.report.run import Run
 from recast.report.study import Study, study

@@ -23,13 +23,11 @@ from recast.nn.heads.gaussian import Gaussian
 from recast.nn.heads.point import Point
 from recast.nn.models.encoder_decoder import EncoderDecoder
 from recast.nn.models.model import ForecastModel
-from recast.nn.schedules.linear import Linear
+from recast.nn.schedules import Linear
 from recast.runs.checkpoints.io import WholeCheckpointIO
 from recast.training.callbacks.best_checkpoint import BestCheckpoint, best_checkpoint_path
 from recast.training.callbacks.last_checkpoint import LastCheckpoint, last_checkpoint_path
-from recast.training.learning_rates.cosine import Cosine
-from recast.training.learning_rates.one_cycle import OneCycle
-from recast.training.learning_rates.plateau import Plateau
+from recast.training.learning_rates import Cosine, OneCycle, Plateau
 from recast.training.task import ForecastTask
 
 CELLS = concrete_classes(recast.nn.cells, Cell)
@@ -101,7 +99,7 @@ class Setting:
     learning_rate: Callable[[], Any] | None = None
     optimizer: Callable[..., torch.optim.Optimizer] = lambda parameters: torch.optim.Adam(parameters, lr=0.03)
     callbacks: Callable[[], list[pl.Callback]] = list
-    coin: str = "step"
+    mask_unit: str = "step"
     regime: Regime | None = None
     batch_size: int = 20
     build: Callable[["Setting", SeriesSpec], ForecastModel] | None = None
@@ -117,7 +115,7 @@ class Setting:
             schedule=Linear(start=0.9, end=0.1),
             layers=2,
             dropout=0.2,
-            coin=self.coin,
+            mask_unit=self.mask_unit,
         )
 
     def train(self, folder: Path, *extra: pl.Callback, resume: bool = False) -> "Run":
@@ -240,8 +238,8 @@ SETTINGS = {
         batch_size=10,
         trainer={"val_check_interval": 5, "max_epochs": 5},
     ),
-    "gaussian": Setting(head=Gaussian, coin="sequence"),
-    "accumulated": Setting(learning_rate=OneCycle, coin="batch", trainer={"accumulate_grad_batches": 2}),
+    "gaussian": Setting(head=Gaussian, mask_unit="sequence"),
+    "accumulated": Setting(learning_rate=OneCycle, mask_unit="batch", trainer={"accumulate_grad_batches": 2}),
     "few batches an epoch": Setting(learning_rate=Cosine, trainer={"limit_train_batches": 2}),
     "by steps": Setting(learning_rate=Cosine, trainer={"max_epochs": -1, "max_steps": 7}),
     "by steps and epochs": Setting(trainer={"max_epochs": 9, "max_steps": 7}),

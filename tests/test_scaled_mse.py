@@ -16,7 +16,7 @@ from recast.runs.configure import run_folder
 from recast.runs.configure.build import build
 from recast.runs.configure.compose import compose
 from recast.runs.scores import fit_baselines, score_baselines
-from recast.scoring.baselines.last_value import LastValue
+from recast.scoring.baselines.naive import LastValue
 from recast.scoring.metrics.mse import MSE
 from recast.scoring.metrics.scaled_mse import ScaledMSE
 from recast.types import Forecast

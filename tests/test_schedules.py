@@ -14,16 +14,18 @@ from scipy.optimize import brentq
 
 import recast.nn.schedules
 from recast.errors import ConfigurationError
-from recast.nn.schedules.always import Always
-from recast.nn.schedules.constant import Constant
-from recast.nn.schedules.cosine import Cosine
-from recast.nn.schedules.decay import Decay
-from recast.nn.schedules.exponential import Exponential
-from recast.nn.schedules.horizon_curriculum import HorizonCurriculum
-from recast.nn.schedules.inverse_sigmoid import InverseSigmoid
-from recast.nn.schedules.linear import Linear
-from recast.nn.schedules.never import Never
-from recast.nn.schedules.schedule import Schedule
+from recast.nn.schedules import (
+    Always,
+    Constant,
+    Cosine,
+    Decay,
+    Exponential,
+    HorizonCurriculum,
+    InverseSigmoid,
+    Linear,
+    Never,
+    Schedule,
+)
 from recast.types import Progress
 
 SCHEDULES = concrete_classes(recast.nn.schedules, Schedule)

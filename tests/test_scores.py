@@ -6,7 +6,7 @@ import torch
 
 from recast.data.panel import columns_of
 from recast.data.spec import SeriesSpec
-from recast.runs.local_metrics import local_metrics
+from recast.runs.scores import local_metrics
 from recast.scoring.metrics.mse import MSE
 from recast.scoring.metrics.rmse import RMSE
 from recast.types import Forecast

@@ -15,8 +15,7 @@ from torch.nn import functional
 from recast.data.sources.autoregressive import AR2
 from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError
-from recast.nn.anchors.last import LastAnchor
-from recast.nn.anchors.none import NoAnchor
+from recast.nn.anchors import LastAnchor, NoAnchor
 from recast.nn.models.segment import Segment
 from recast.runs.configure import run_folder
 from recast.runs.configure.build import build

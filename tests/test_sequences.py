@@ -15,20 +15,18 @@ from sklearn.preprocessing import StandardScaler
 from ts_files import CLASSES, ts_text, turning, write_turning
 
 from recast.data.panel import Column, Panel, columns_of
+from recast.data.prepare.loader import SequenceLoader
 from recast.data.prepare.order import Order
 from recast.data.prepare.scale import MinMax, NoScaling
-from recast.data.prepare.sequence_loader import SequenceLoader
-from recast.data.prepare.sequences import prepare_unseen
-from recast.data.prepare.stratified import stratified
+from recast.data.prepare.sequences import prepare_unseen, stratified
 from recast.data.sequence_datamodule import SequenceDataModule
 from recast.data.sources.ts_file import TsSource
 from recast.data.spec import PanelSpec
 from recast.errors import ConfigurationError, DataError
 from recast.runs.checkpoints.spec import checked_panel_spec
-from recast.runs.class_scores import class_scores
 from recast.runs.predictions import Predictions
-from recast.scoring.baselines.majority import Majority
-from recast.scoring.baselines.summary_ridge import SummaryRidge, summary
+from recast.runs.scores import class_scores
+from recast.scoring.baselines.class_baselines import Majority, SummaryRidge, summary
 from recast.scoring.metrics.accuracy import Accuracy
 from recast.scoring.metrics.macro_f1 import MacroF1
 from recast.types import Batch

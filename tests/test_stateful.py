@@ -23,8 +23,8 @@ from torch import Tensor
 
 import recast.nn.cells
 from recast.data.prepare.grid import SplitGrid
-from recast.data.prepare.lanes import LaneLoader, contiguous_ranges
-from recast.data.prepare.regime import StatefulLanes
+from recast.data.prepare.regime import StatefulStreams
+from recast.data.prepare.streams import StreamLoader, contiguous_ranges
 from recast.data.prepare.windows import Windows
 from recast.data.sources.tide import TideSimulator
 from recast.data.spec import SeriesSpec
@@ -41,7 +41,7 @@ from recast.nn.models.model import ForecastModel
 from recast.nn.models.per_step import PerStep
 from recast.nn.models.recursive import Recursive
 from recast.nn.models.segment import Segment
-from recast.nn.schedules.linear import Linear
+from recast.nn.schedules import Linear
 from recast.runs import fit
 from recast.runs.configure import run_folder
 from recast.runs.configure.compose import compose
@@ -62,14 +62,14 @@ def ranges_of(lengths: list[int], gap: int = 1) -> list[tuple[int, int]]:
     return ranges
 
 
-def lanes_of(ranges: list[tuple[int, int]], *, horizon: int = 2, **options: Any) -> LaneLoader:
+def streams_of(ranges: list[tuple[int, int]], *, horizon: int = 2, **options: Any) -> StreamLoader:
     """Row r holds the value r."""
     storage = synthetic.storage_of(torch.arange(float(ranges[-1][1] + 3)).unsqueeze(1))
-    return LaneLoader(storage=storage, ranges=ranges, horizon=horizon, **options)
+    return StreamLoader(storage=storage, ranges=ranges, horizon=horizon, **options)
 
 
-def starts_of(loader: LaneLoader) -> Tensor:
-    """First rows of the chunks of the next epoch, shape (batches, lanes)."""
+def starts_of(loader: StreamLoader) -> Tensor:
+    """First rows of the chunks of the next epoch, shape (batches, streams)."""
     return torch.stack([batch.start for batch in loader])
 
 
@@ -79,17 +79,17 @@ settings_of_a_loader = st.fixed_dictionaries(
         "gap": st.integers(0, 2),
         "horizon": st.integers(1, 5),
         "chunk": st.integers(1, 12),
-        "lanes": st.integers(1, 4),
+        "streams": st.integers(1, 4),
         "seed": st.integers(0, 9),
     }
 )
 
 
-def drawn(lengths: list[int], gap: int, **options: int) -> tuple[LaneLoader, list[tuple[int, int]]]:
+def drawn(lengths: list[int], gap: int, **options: int) -> tuple[StreamLoader, list[tuple[int, int]]]:
     """The loader of these settings, and its ranges; those that it refuses are passed over."""
     ranges = ranges_of(lengths, gap)
     try:
-        return lanes_of(ranges, **options), ranges
+        return streams_of(ranges, **options), ranges
     except ConfigurationError:
         reject()
 
@@ -103,18 +103,18 @@ def test_chunks_lie_in_one_range_in_order_and_are_used_once(options):
         batches = list(loader)
         assert len(batches) == len(loader) >= 2
         starts = torch.stack([batch.start for batch in batches])
-        assert starts.shape == (len(loader), loader.lanes)
+        assert starts.shape == (len(loader), loader.streams)
         for start in starts.flatten().tolist():
             assert any(first <= start and start + loader.context + horizon <= stop for first, stop in ranges)
         assert (starts[1:] >= starts[:-1] + loader.context).all()
-        # Nor do lanes share a row: read one after the other, their chunks ascend without overlap.
+        # Nor do streams share a row: read one after the other, their chunks ascend without overlap.
         together = starts.T.flatten()
         assert (together[1:] >= together[:-1] + loader.context).all()
 
 
 @settings(max_examples=25, deadline=None)
 @given(settings_of_a_loader)
-def test_carried_is_where_the_lane_goes_on_without_a_gap(options):
+def test_carried_is_where_the_stream_goes_on_without_a_gap(options):
     loader, _ = drawn(**options)
     for _ in range(2):
         batches = list(loader)
@@ -128,24 +128,24 @@ def test_carried_is_where_the_lane_goes_on_without_a_gap(options):
 def test_little_is_left_out(options):
     loader, ranges = drawn(**options)
     for epoch in range(loader.context):
-        used = len(loader) * loader.lanes
-        assert 0 <= len(loader.chunks(epoch)) - used < loader.lanes + len(ranges)
+        used = len(loader) * loader.streams
+        assert 0 <= len(loader.chunks(epoch)) - used < loader.streams + len(ranges)
 
 
 def test_a_chunk_and_what_follows_it_are_slices_of_the_storage():
     rows = torch.randn(50, 5)
     storage = synthetic.storage_of(rows, targets=2, past=1, periods=1)
-    loader = LaneLoader(storage=storage, ranges=[(4, 45)], horizon=2, chunk=6, lanes=2)
+    loader = StreamLoader(storage=storage, ranges=[(4, 45)], horizon=2, chunk=6, streams=2)
     for batch in loader:
-        for lane, start in enumerate(batch.start.tolist()):
+        for stream, start in enumerate(batch.start.tolist()):
             ahead = rows[start + 6 : start + 8]
-            assert context_inputs(batch)[lane].equal(rows[start : start + 6])
-            assert batch.target[lane].equal(ahead[:, :2])
-            assert batch.known_ahead[lane].equal(ahead[:, 3:])
+            assert context_inputs(batch)[stream].equal(rows[start : start + 6])
+            assert batch.target[stream].equal(ahead[:, :2])
+            assert batch.known_ahead[stream].equal(ahead[:, 3:])
 
 
-def test_one_lane_is_read_from_end_to_end():
-    loader = lanes_of([(3, 100)], chunk=7, lanes=1)
+def test_one_stream_is_read_from_end_to_end():
+    loader = streams_of([(3, 100)], chunk=7, streams=1)
     for _ in range(10):
         rows = torch.cat([batch.history for batch in loader], dim=1)[0, :, 0]
         assert len(rows) == 12 * 7  # at most 7 + 7 of 95 rows are left out
@@ -164,7 +164,7 @@ def test_within_as_many_epochs_as_a_chunk_has_rows_every_row_is_an_origin(option
 
 def test_every_phase_comes_once():
     """A chunk of seven rows has seven phases; a range with room for three phases has three."""
-    loader = lanes_of([(3, 100), (100, 111)], chunk=7, lanes=1)
+    loader = streams_of([(3, 100), (100, 111)], chunk=7, streams=1)
     epochs = [loader.chunks(epoch).tolist() for epoch in range(14)]
     assert sorted(epoch[0] for epoch in epochs[:7]) == sorted(epoch[0] for epoch in epochs[7:]) == list(range(3, 10))
     assert {epoch[-1] for epoch in epochs} == {100, 101, 102}
@@ -174,7 +174,7 @@ def test_every_phase_comes_once():
 @settings(max_examples=20)
 @given(st.integers(0, 2**32 - 2))
 def test_an_epoch_is_a_function_of_seed_and_epoch(seed):
-    one, two, other = (lanes_of(ranges_of([90, 80, 61]), chunk=13, lanes=3, seed=seed + i) for i in (0, 0, 1))
+    one, two, other = (streams_of(ranges_of([90, 80, 61]), chunk=13, streams=3, seed=seed + i) for i in (0, 0, 1))
     torch.manual_seed(seed % 1000)  # of no effect
     epochs = [starts_of(one) for _ in range(5)]
     assert all(epoch.equal(starts_of(two)) for epoch in epochs)
@@ -185,8 +185,8 @@ def test_an_epoch_is_a_function_of_seed_and_epoch(seed):
 @settings(max_examples=20)
 @given(epochs=st.integers(0, 2), taken=st.integers(0, 6))
 def test_a_restored_loader_goes_on_where_the_state_was_taken(epochs, taken):
-    def build() -> LaneLoader:
-        return lanes_of(ranges_of([50, 40]), chunk=4, lanes=3, seed=3)
+    def build() -> StreamLoader:
+        return streams_of(ranges_of([50, 40]), chunk=4, streams=3, seed=3)
 
     loader = build()
     assert len(loader) == 6
@@ -207,30 +207,34 @@ def test_a_restored_loader_goes_on_where_the_state_was_taken(epochs, taken):
 
 
 @settings(max_examples=12)
-@given(world=st.integers(1, 4), lanes=st.integers(1, 3))
-def test_processes_have_lanes_of_their_own(world, lanes):
+@given(world=st.integers(1, 4), streams=st.integers(1, 3))
+def test_processes_have_streams_of_their_own(world, streams):
     ranges = ranges_of([90, 50, 61])
-    shares = [lanes_of(ranges, chunk=4, lanes=lanes, rank=rank, world=world) for rank in range(world)]
-    whole = lanes_of(ranges, chunk=4, lanes=lanes * world)
+    shares = [streams_of(ranges, chunk=4, streams=streams, rank=rank, world=world) for rank in range(world)]
+    whole = streams_of(ranges, chunk=4, streams=streams * world)
     for _ in range(2):
         together = torch.cat([starts_of(share) for share in shares], dim=1)
         assert together.equal(starts_of(whole))
 
 
-@pytest.mark.parametrize("options", [{"chunk": 40, "lanes": 1}, {"chunk": 5, "lanes": 6}, {"chunk": 99, "lanes": 1}])
+@pytest.mark.parametrize(
+    "options", [{"chunk": 40, "streams": 1}, {"chunk": 5, "streams": 6}, {"chunk": 99, "streams": 1}]
+)
 def test_too_few_chunks_are_refused_with_numbers(options):
-    lanes_of([(3, 53)], chunk=5, lanes=4)
+    streams_of([(3, 53)], chunk=5, streams=4)
     with pytest.raises(ConfigurationError) as caught:
-        lanes_of([(3, 53)], **options)
+        streams_of([(3, 53)], **options)
     message = str(caught.value)
-    assert f"fewer than two chunks of {options['chunk']} rows for each of {options['lanes']} lanes" in message
+    assert f"fewer than two chunks of {options['chunk']} rows for each of {options['streams']} streams" in message
     assert "1 range(s) without a gap, the longest of 50 rows" in message
     assert "a horizon of 2 behind it; give a shorter data.regime.chunk (at most 48 here)" in message
 
 
 def test_no_chunk_at_all_in_several_processes():
-    with pytest.raises(ConfigurationError, match=r"of 2 lanes in each of 3 processes.* give a shorter .*chunk, fewer"):
-        lanes_of([(3, 5)], chunk=5, lanes=2, world=3)
+    with pytest.raises(
+        ConfigurationError, match=r"of 2 streams in each of 3 processes.* give a shorter .*chunk, fewer"
+    ):
+        streams_of([(3, 5)], chunk=5, streams=2, world=3)
 
 
 def test_ranges_lie_in_a_piece_and_in_the_part():
@@ -244,11 +248,11 @@ def test_ranges_lie_in_a_piece_and_in_the_part():
 def test_training_batches_of_the_data_module_keep_to_pieces_and_part(caplog):
     caplog.set_level(logging.INFO)
     data = small_data(
-        source=TideSimulator(days=60.0), grid=SplitGrid(), regime=StatefulLanes(chunk=20), batch_size=5, seed=1
+        source=TideSimulator(days=60.0), grid=SplitGrid(), regime=StatefulStreams(chunk=20), batch_size=5, seed=1
     )
     loader, prepared = data.train_dataloader(), data.prepared
     assert len(prepared.panel.pieces) > 3
-    assert f"{len(loader.chunks(0))} chunks of 20 steps in 5 lanes: {len(loader)} batches an epoch" in caplog.text
+    assert f"{len(loader.chunks(0))} chunks of 20 steps in 5 streams: {len(loader)} batches an epoch" in caplog.text
     piece = torch.zeros(len(prepared.panel), dtype=torch.int64)
     piece[prepared.panel.starts] = 1
     piece = piece.cumsum(0)
@@ -264,7 +268,7 @@ def test_training_batches_of_the_data_module_keep_to_pieces_and_part(caplog):
 
 def test_a_stride_of_training_windows_is_refused():
     windows = Windows(context=6, horizon=4, stride=3)
-    data = small_data(windows=windows, regime=StatefulLanes(chunk=6), batch_size=2)
+    data = small_data(windows=windows, regime=StatefulStreams(chunk=6), batch_size=2)
     with pytest.raises(ConfigurationError, match=r"data\.windows\.stride=3, but .*chunk=6 steps apart; give .*=1"):
         data.train_dataloader()
 
@@ -288,8 +292,8 @@ def rows_of(count: int) -> Tensor:
     return torch.randn(count, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
 
-def loader_of(rows: Tensor, ranges: list[tuple[int, int]], **options: Any) -> LaneLoader:
-    return LaneLoader(storage=synthetic.storage_of(rows, past=1), ranges=ranges, horizon=2, **options)
+def loader_of(rows: Tensor, ranges: list[tuple[int, int]], **options: Any) -> StreamLoader:
+    return StreamLoader(storage=synthetic.storage_of(rows, past=1), ranges=ranges, horizon=2, **options)
 
 
 def read(encoder: Encoder, batch: Batch) -> tuple[Tensor, list[Any]]:
@@ -299,7 +303,7 @@ def read(encoder: Encoder, batch: Batch) -> tuple[Tensor, list[Any]]:
 @every_cell
 def test_chunks_one_after_the_other_are_one_long_pass(cell):
     encoder, rows = encoder_of(cell), rows_of(120)
-    loader = loader_of(rows, [(3, 117)], chunk=7, lanes=3)
+    loader = loader_of(rows, [(3, 117)], chunk=7, streams=3)
     for _ in range(2):  # the second epoch begins anew
         results = [(batch, *read(encoder, batch)) for batch in loader]
         length = len(loader) * 7
@@ -316,7 +320,7 @@ def test_the_gradient_ends_at_the_start_of_the_chunk(cell):
     (layer,) = encoder.stack.cells
     state = layer.initial_state(2, rows)
     weights = list(encoder.parameters())
-    for batch in loader_of(rows, [(0, 60)], chunk=5, lanes=2):
+    for batch in loader_of(rows, [(0, 60)], chunk=5, streams=2):
         outputs, _ = read(encoder, batch)
         found = torch.autograd.grad(outputs.square().sum(), weights)
         state = type(state)(*(part.detach() for part in state))
@@ -363,7 +367,7 @@ def test_windows_that_are_not_carried_begin_from_the_learnt_state():
 
 def batch_of(rows: list[int], *, carried: list[bool] | None = None, chunk: int = 5, values: Tensor | None = None):
     """The windows that begin at `rows`."""
-    loader = loader_of(rows_of(100) if values is None else values, [(0, 100)], chunk=chunk, lanes=1)
+    loader = loader_of(rows_of(100) if values is None else values, [(0, 100)], chunk=chunk, streams=1)
     return loader.storage.windows(torch.tensor(rows), loader.context, loader.horizon)._replace(
         carried=torch.tensor(carried or [False] * len(rows))
     )
@@ -373,7 +377,7 @@ def test_nothing_of_the_piece_before_reaches_the_next_one():
     rows = rows_of(100)
     rows[:50] = torch.nan
     encoder = encoder_of(LSTM)
-    loader = loader_of(rows, [(0, 50), (50, 100)], chunk=5, lanes=1)
+    loader = loader_of(rows, [(0, 50), (50, 100)], chunk=5, streams=1)
     for _ in range(3):
         seen = {True: 0, False: 0}
         for batch in loader:
@@ -390,7 +394,7 @@ def test_nothing_of_the_piece_before_reaches_the_next_one():
 
 def test_a_new_epoch_begins_anew():
     encoder = encoder_of(GRU)
-    loader = loader_of(rows_of(100), [(0, 100)], chunk=5, lanes=2)
+    loader = loader_of(rows_of(100), [(0, 100)], chunk=5, streams=2)
     for batch in loader:
         read(encoder, batch)
     first = next(iter(loader))
@@ -452,7 +456,7 @@ def test_states_travel_in_the_state_dict_of_a_new_encoder(dtype, tmp_path):
     assert not outputs.equal(encoder.stack(context_inputs(batch))[0])
 
 
-def test_states_of_another_number_of_lanes_are_left_alone():
+def test_states_of_another_number_of_streams_are_left_alone():
     encoder, fresh = encoder_of(GRU), encoder_of(GRU)
     read(encoder, batch_of([0, 20, 40]))
     fresh.load_state_dict(encoder.state_dict())
@@ -480,7 +484,7 @@ def model_of(kind: type[ForecastModel], spec: SeriesSpec, **options: Any) -> For
 @pytest.mark.parametrize("kind", [EncoderDecoder, PerStep, Recursive, Direct])
 @pytest.mark.parametrize("chunk", [3, 6, 12])
 def test_models_take_chunks_of_any_length(kind, chunk):
-    data = small_data(regime=StatefulLanes(chunk=chunk), batch_size=2)
+    data = small_data(regime=StatefulStreams(chunk=chunk), batch_size=2)
     model = model_of(kind, data.spec)
     for batch in data.train_dataloader():
         parameters, target, observed = model.training_forecast(batch, START)
@@ -492,8 +496,8 @@ def test_models_take_chunks_of_any_length(kind, chunk):
     assert kept[:, 0].equal(batch.start.double() + chunk)
 
 
-def test_forecasts_at_every_step_of_a_lane_are_those_of_one_long_pass():
-    data = small_data(regime=StatefulLanes(chunk=5), batch_size=1)
+def test_forecasts_at_every_step_of_a_stream_are_those_of_one_long_pass():
+    data = small_data(regime=StatefulStreams(chunk=5), batch_size=1)
     model = model_of(PerStep, data.spec).double()
     batches = [batch.to_precision(torch.float64) for batch in data.train_dataloader()]
     assert all(batch.carried for batch in batches[1:])
@@ -524,7 +528,7 @@ def fit_briefly(model: ForecastModel, data: Any, *callbacks: pl.Callback, **opti
 
 
 def test_a_model_without_carried_states_is_refused():
-    data = small_data(regime=StatefulLanes(chunk=6), batch_size=2)
+    data = small_data(regime=StatefulStreams(chunk=6), batch_size=2)
     model = model_of(Segment, data.spec, segment=3)
     with pytest.raises(
         ConfigurationError, match=r"Segment cannot carry states over .*; use data/regime=shuffled, or a model"
@@ -534,7 +538,7 @@ def test_a_model_without_carried_states_is_refused():
 
 
 def test_reading_backwards_is_refused():
-    data = small_data(regime=StatefulLanes(chunk=6), batch_size=2)
+    data = small_data(regime=StatefulStreams(chunk=6), batch_size=2)
     with pytest.raises(
         ConfigurationError, match=r"EncoderDecoder cannot carry states .* no encoder that reads forward"
     ):
@@ -542,7 +546,7 @@ def test_reading_backwards_is_refused():
 
 
 def test_an_anchor_that_reads_more_than_a_chunk_is_refused():
-    data = small_data(regime=StatefulLanes(chunk=3), batch_size=2)
+    data = small_data(regime=StatefulStreams(chunk=3), batch_size=2)
     model = model_of(Direct, data.spec)
     model.anchor.reach = 4
     with pytest.raises(ConfigurationError, match=r"reads the last 4 steps, but a training window has 3; .*chunk"):
@@ -564,7 +568,7 @@ def test_a_validation_in_between_changes_nothing():
     runs = []
     for options in ({}, {"val_check_interval": 1}, {"limit_val_batches": 0}):
         watch = Watch()
-        data = small_data(regime=StatefulLanes(chunk=6), batch_size=3)
+        data = small_data(regime=StatefulStreams(chunk=6), batch_size=3)
         fit_briefly(model_of(PerStep, data.spec), data, watch, num_sanity_val_steps=0, **options)
         runs.append(watch.states)
     assert len(runs[0]) == 4
@@ -588,7 +592,7 @@ def per_step(setting: Setting, spec: SeriesSpec) -> ForecastModel:
 def stateful(**options: Any) -> Setting:
     """Two epochs of four batches."""
     trainer = {"max_epochs": 2} | options.pop("trainer", {})
-    return Setting(regime=StatefulLanes(chunk=6), batch_size=3, trainer=trainer, **options)
+    return Setting(regime=StatefulStreams(chunk=6), batch_size=3, trainer=trainer, **options)
 
 
 RUNS = {

@@ -144,10 +144,10 @@ def test_a_panel_without_categories_masks_and_labels_has_none_of_them():
 @pytest.mark.parametrize("masked", [True, False])
 def test_the_layout_covers_every_column_once(masked):
     layout = Layout(spec_of(panel_of([[3]]), masked=masked, periods=PERIODS))
-    parts = [layout.target, layout.past, layout.known, *(layout.masks or [])]
-    parts += [layout.past_categories, layout.known_categories]
-    covered = [place for part in parts for place in range(part.start, part.stop)]
-    assert covered == list(range(layout.width))
+    parts = layout.split(torch.arange(layout.width))
+    assert torch.cat(parts).equal(torch.arange(layout.width))
+    assert [len(part) for part in parts[6:]] == [1, 1]
+    assert (len(parts[3]) > 0) == masked
     assert layout.reals == 2 + 1 + 1 + 2 * len(PERIODS)
     assert layout.width == layout.reals * (1 + masked) + 2
 

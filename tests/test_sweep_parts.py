@@ -20,13 +20,10 @@ from recast.errors import ConfigurationError
 from recast.runs.configure.compose import conf_folder
 from recast.runs.configure.run_folder import register
 from recast.sweeps.job_folder import JobFolder, JobRunningError, State
-from recast.sweeps.job_list import add_jobs, read_jobs
-from recast.sweeps.names import LONGEST, job_name, swept
-from recast.sweeps.overview import overview, status_of
-from recast.sweeps.plan import Job, check_jobs, place_jobs, plain_config
+from recast.sweeps.overview import overview, status_of, sweep_status
+from recast.sweeps.plan import LONGEST, Job, add_jobs, check_jobs, job_name, place_jobs, plain_config, read_jobs, swept
 from recast.sweeps.search_space import corners, overrides_of, split
 from recast.sweeps.slots import Slots
-from recast.sweeps.status import sweep_status
 
 LEGAL = re.compile(r"[\w.+-]+")
 

@@ -21,14 +21,13 @@ from recast.nn.cells.gru import GRU
 from recast.nn.heads.gaussian import Gaussian
 from recast.nn.heads.point import Point
 from recast.nn.models.encoder_decoder import EncoderDecoder
-from recast.nn.schedules.inverse_sigmoid import InverseSigmoid
-from recast.nn.schedules.linear import Linear
+from recast.nn.schedules import InverseSigmoid, Linear
 from recast.runs.configure.build import build
 from recast.runs.configure.compose import conf_folder
 from recast.scoring.metrics.crps import CRPS
 from recast.scoring.metrics.mae import MAE
 from recast.scoring.metrics.mse import MSE
-from recast.training.learning_rates.one_cycle import OneCycle
+from recast.training.learning_rates import OneCycle
 from recast.training.task import ForecastTask
 
 OPTIMIZERS = sorted(path.stem for path in (conf_folder() / "optimizer").glob("*.yaml"))

@@ -16,7 +16,7 @@ from recast.nn.heads.gaussian import Gaussian
 from recast.nn.heads.point import Point
 from recast.nn.heads.quantile import Quantile
 from recast.nn.models.encoder_decoder import EncoderDecoder
-from recast.nn.schedules.never import Never
+from recast.nn.schedules import Never
 from recast.training.callbacks.windows_to_show import evenly, forecast_windows
 from recast.training.task import ForecastTask
 

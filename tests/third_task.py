@@ -16,15 +16,15 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import MeanSquaredError
 
-from recast.data.prepare.epochs import EpochLoader
+from recast.data.prepare.order import EpochLoader
 from recast.data.training_data import TrainingData
 from recast.options import PositiveFloat, PositiveInt, Seed, checked
 from recast.runs.checkpoints.spec import checked_fields
-from recast.runs.run_results import ResultTable, RunResults
+from recast.runs.results import ResultTable, RunResults
 from recast.runs.tasks.task_plug import RestoredTask, TaskPlug
-from recast.scoring.baselines.any_baseline import AnyBaseline
+from recast.scoring.baselines.baseline import AnyBaseline
 from recast.system.files import write_json
-from recast.training.learning_rates.learning_rate import LearningRate
+from recast.training.learning_rates import LearningRate
 from recast.training.training_task import TrainingTask
 
 

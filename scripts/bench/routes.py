@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from recast.data.panel import columns_of
 from recast.data.spec import SeriesSpec
-from recast.nn.anchors.none import NoAnchor
+from recast.nn.anchors import NoAnchor
 from recast.nn.cells.gru import GRU
 from recast.nn.cells.lstm import LSTM
 from recast.nn.cells.rnn import RNN
@@ -22,7 +22,7 @@ from recast.nn.heads.point import Point
 from recast.nn.models.encoder import Encoder
 from recast.nn.models.encoder_decoder import EncoderDecoder
 from recast.nn.recurrence.engine import Engine, Name, using
-from recast.nn.schedules.constant import Constant
+from recast.nn.schedules import Constant
 from recast.types import Batch, Progress
 
 from .naive import Naive
@@ -91,7 +91,7 @@ class Route(ABC):
 
     Args:
         network: Its module.
-        generator: Source of the coins of scheduled sampling.
+        generator: Source of the mask of scheduled sampling.
     """
 
     def __init__(self, network: nn.Module, generator: torch.Generator) -> None:
@@ -200,7 +200,7 @@ class Recast(Route):
             layers=case.layers,
             anchor=NoAnchor,
         )
-        super().__init__(self.model, self.model.coins.generator)
+        super().__init__(self.model, self.model.teacher_forcing_mask.generator)
         self.implementation: Name = implementation
         self.use_threads(1)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from measuring.spread import spread
 
-from recast.training.callbacks.progress_file import progress_path
+from recast.training.callbacks.progress import progress_path
 
 from .process import ONE_THREAD
 from .sizes import Sizes

@@ -14,8 +14,7 @@ from recast.runs.configure.compose import compose
 from recast.runs.configure.options import TrainOptions
 from recast.runs.fit import build_task
 from recast.runs.machine import set_up
-from recast.runs.quiet import quiet_lightning
-from recast.runs.trainer import build_trainer
+from recast.runs.trainer import build_trainer, quiet_lightning
 from recast.training.task import ForecastTask
 
 

@@ -14,7 +14,7 @@ def job(config: DictConfig) -> None:
     from recast.runs.configure.compose import plain
     from recast.runs.configure.options import EvaluateOptions
     from recast.runs.evaluate import evaluate
-    from recast.runs.quiet import quiet_lightning
+    from recast.runs.trainer import quiet_lightning
 
     quiet_lightning()
     options = plain(config)

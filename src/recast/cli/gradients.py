@@ -7,12 +7,12 @@ from recast.cli.application import application
 
 def job(config: DictConfig) -> None:
     """Checks the configuration, measures, prints, writes table and picture, prints their folder."""
-    from recast.cli.show_gradients import show_gradients
+    from recast.cli.show import show_gradients
     from recast.runs.configure.check import check
     from recast.runs.configure.compose import plain
     from recast.runs.configure.options import GradientOptions
     from recast.runs.gradients import measure_gradients, output_folder
-    from recast.runs.quiet import quiet_lightning
+    from recast.runs.trainer import quiet_lightning
 
     quiet_lightning()
     options = plain(config)

@@ -13,7 +13,7 @@ def main() -> None:
 
 def _show(results: object) -> None:
     from recast.cli.show import show_results
-    from recast.runs.run_results import RunResults
+    from recast.runs.results import RunResults
 
     if isinstance(results, RunResults):
         show_results(results)

@@ -6,7 +6,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from recast.runs.run_results import ResultTable, RunResults
+from recast.runs.gradients import Gradients
+from recast.runs.results import ResultTable, RunResults
+from recast.training.memory.memory import LayerMemory
+from recast.training.memory.picture import layer_name
 
 
 def show_results(results: RunResults) -> None:
@@ -36,3 +39,48 @@ def _text(value: float) -> str:
     if isinstance(value, float):
         return "-" if math.isnan(value) else f"{value:.4g}"
     return str(value)
+
+
+def show_gradients(gradients: Gradients) -> None:
+    """Prints decay, size of the Jacobian and saturation for each layer."""
+    console = Console()
+    for layer in gradients.layers:
+        for table in (_decay(layer, gradients), _gates(layer)):
+            if table.rows:
+                # A table that the terminal breaks can be read; one squeezed into its width lacks digits.
+                Console(width=max(console.width, Console(width=1000).measure(table).maximum)).print(table)
+        console.print(
+            f"Jacobian of a step, median: largest singular value {layer.singular_median:.4g}, "
+            f"spectral radius {layer.radius_median:.4g}\n",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _decay(layer: LayerMemory, gradients: Gradients) -> Table:
+    """The gradient norm at the last step; relative to it that half-way back and at the first step; time constant."""
+    half = len(layer.before) // 2
+    table = Table(
+        title=f"{layer_name(layer)} ({layer.cell}): {gradients.part}, {gradients.windows} windows", title_justify="left"
+    )
+    table.add_column("loss")
+    table.add_column("gradient norm", justify="right")
+    for place in (half, 0):
+        table.add_column(f"{layer.before[place]:g} steps back", justify="right")
+    table.add_column(escape("1/e in [steps]"), justify="right")
+    for loss, fields in layer.norms.items():
+        relative = layer.relative(loss)
+        values = [f"{value:.2e}" if math.isfinite(value) else "-" for value in (relative[half], relative[0])]
+        steps = layer.time_constant(loss)
+        constant = f"{steps:.4g}" if math.isfinite(steps) else "no decay" if steps > 0 else "-"
+        table.add_row(loss, f"{fields['state'][-1]:.2e}", *values, constant)
+    return table
+
+
+def _gates(layer: LayerMemory) -> Table:
+    table = Table()
+    for name in ("gate", "below 0.1", "above 0.9", "mean"):
+        table.add_column(name, justify="left" if name == "gate" else "right")
+    for name, gate in layer.gates.items():
+        table.add_row(name, f"{gate.low:.1%}", f"{gate.high:.1%}", f"{gate.mean:.3f}")
+    return table

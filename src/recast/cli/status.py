@@ -21,8 +21,7 @@ def show(sweep: Path, *, watch: bool) -> None:
     from rich.live import Live
 
     from recast.sweeps.job_folder import State
-    from recast.sweeps.overview import overview
-    from recast.sweeps.status import sweep_status
+    from recast.sweeps.overview import overview, sweep_status
 
     console = Console()
     jobs = sweep_status(sweep)

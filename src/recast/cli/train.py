@@ -18,7 +18,7 @@ def job(config: DictConfig) -> None:
     from recast.runs.configure.compose import plain
     from recast.runs.configure.options import TrainOptions
     from recast.runs.fit import run
-    from recast.runs.quiet import quiet_lightning
+    from recast.runs.trainer import quiet_lightning
 
     quiet_lightning()
     options = plain(config)

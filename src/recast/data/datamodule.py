@@ -7,9 +7,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from recast.data.prepare.batches import BatchLoader
 from recast.data.prepare.grid import ErrorGrid, Grid
-from recast.data.prepare.loader import WindowLoader
+from recast.data.prepare.loader import BatchLoader, WindowLoader
 from recast.data.prepare.prepare import Prepared, prepare
 from recast.data.prepare.regime import Regime, ShuffledWindows
 from recast.data.prepare.scale import Scaler, Standard

@@ -4,12 +4,12 @@ from functools import cached_property
 
 import torch
 
+from recast.data.prepare.loader import SequenceLoader
 from recast.data.prepare.order import Order
 from recast.data.prepare.scale import Scaler, Standard
-from recast.data.prepare.sequence_loader import SequenceLoader
 from recast.data.prepare.sequences import PreparedSequences, prepare_sequences, prepare_unseen
 from recast.data.prepare.storage import Storage
-from recast.data.sources.sequence_source import SequenceSource
+from recast.data.sources.source import SequenceSource
 from recast.data.spec import PanelSpec
 from recast.data.training_data import TrainingData
 from recast.options import Fraction, PositiveInt, Seed, checked

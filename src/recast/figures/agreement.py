@@ -28,7 +28,7 @@ from recast.figures.paint import (
     tidy,
     time_axis,
 )
-from recast.figures.targets import heading, shown_targets
+from recast.figures.panels import heading, shown_targets
 
 MANY = 2000  # points beyond which marks would only cover each other
 SQUARE = 3.6  # inches: a panel of truth and forecast

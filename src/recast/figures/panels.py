@@ -1,7 +1,8 @@
 """The picture of forecasts beside what came true."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -26,7 +27,45 @@ from recast.figures.paint import (
     time_axis,
 )
 from recast.figures.plot import Plot
-from recast.figures.targets import TargetPanels, heading, shown_targets
+
+MOST_TARGETS = 8  # rows of panels; more would be too small to read, or the picture too high
+
+ShownT = TypeVar("ShownT")
+
+
+@dataclass(frozen=True, eq=False)
+class TargetPanels:
+    """The forecasts of one target.
+
+    Args:
+        name: Its name.
+        unit: Its unit; "" where it has none.
+        panels: A panel for each window.
+    """
+
+    name: str
+    unit: str
+    panels: tuple[Plot, ...]
+
+
+def shown_targets(targets: Sequence[ShownT]) -> Sequence[ShownT]:
+    """Those that a picture shows: the first ones."""
+    return targets[:MOST_TARGETS]
+
+
+def heading(title: str, names: Sequence[str]) -> str:
+    """The title, with the name of a single target before it, or a count of those that are left out behind it.
+
+    Args:
+        title: What the picture shows; "" for nothing.
+        names: The names of all targets.
+    """
+    if len(names) == 1:
+        return f"{names[0]}: {title}" if title else names[0]
+    if len(names) > MOST_TARGETS:
+        return f"{title} (the first {MOST_TARGETS} of {len(names)} targets)".strip()
+    return title
+
 
 MOST = 6  # more panels than this are too small to read
 MOST_COLUMNS = 3

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from recast.report.data_sets import DataSet
 from recast.report.document import Block, Items, Row, Section, Table, Text
-from recast.report.options import UNKNOWN, in_order, value_of
+from recast.report.groups import UNKNOWN, in_order, value_of
 from recast.report.run import Run, mapping
 from recast.report.study import Ranked, Study
 from recast.report.words import NOTHING, count, several

@@ -5,7 +5,7 @@ import io
 import math
 from typing import Any
 
-from recast.report.options import value_of
+from recast.report.groups import value_of
 from recast.report.run import Run, mapping, numbers
 from recast.report.runs_table import in_sequence
 from recast.report.study import Study

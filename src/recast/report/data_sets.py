@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from recast.report.options import constant, value_of
+from recast.report.groups import constant, value_of
 from recast.report.run import Run, mapping
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recast.errors import DataError
-from recast.sweeps.job_list import NAME as PLAN
+from recast.sweeps.plan import NAME as PLAN
 
 RUN_FILES = ("metrics.json", "config.yaml", "failure.json", "progress.json", ".hydra/overrides.yaml")
 """A folder with one of these is a run."""

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from recast.errors import DataError
-from recast.figures.panels import target_panels
+from recast.figures.panels import TargetPanels, target_panels
 from recast.figures.plot import Plot
-from recast.figures.targets import TargetPanels
 from recast.report.document import Block, Picture, Section, Text
 from recast.report.run import Run, mapping
 from recast.report.study import Ranked, Study

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from recast.report.baselines import Reference
 from recast.report.document import Block, Items, Row, Section, Table, Text
 from recast.report.groups import Group
+from recast.report.metric import Reference
 from recast.report.study import Ranked, Study
 from recast.report.words import NOTHING, count, decimals, duration, number, spread
 

@@ -1,4 +1,4 @@
-"""The metric that runs are ranked by."""
+"""The metric that runs are ranked by, and the baselines in it."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -87,3 +87,37 @@ def described(runs: Sequence[Run]) -> dict[str, Description]:
         for name, description in run.metrics.items():
             found.setdefault(name, description)
     return found
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A baseline on one data set.
+
+    Args:
+        name: Its name.
+        best: Its best score over the runs: it may depend on options such as the context.
+        worst: Its worst one.
+    """
+
+    name: str
+    best: float
+    worst: float
+
+    @property
+    def differs(self) -> bool:
+        """Whether it did not score the same in all runs."""
+        return not math.isclose(self.best, self.worst, rel_tol=1e-6)
+
+
+def references(runs: Sequence[Run], metric: Metric) -> list[Reference]:
+    """The baselines of finished runs, the best first."""
+    values: dict[str, list[float]] = {}
+    for run in runs:
+        for name, scores in run.baselines.items():
+            if metric.name in scores:
+                values.setdefault(name, []).append(scores[metric.name])
+    found = [
+        Reference(name, max(scores), min(scores)) if metric.higher else Reference(name, min(scores), max(scores))
+        for name, scores in values.items()
+    ]
+    return sorted(found, key=lambda reference: (-reference.best if metric.higher else reference.best, reference.name))

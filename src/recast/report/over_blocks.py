@@ -8,8 +8,7 @@ import numpy as np
 from recast.errors import DataError
 from recast.figures.critical_difference import critical_difference
 from recast.report.document import Block, Picture, Text
-from recast.report.groups import label
-from recast.report.options import in_order, value_of
+from recast.report.groups import in_order, label, value_of
 from recast.report.study import Study
 from recast.report.svg import data_uri
 from recast.report.words import number, several

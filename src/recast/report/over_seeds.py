@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from recast.report.document import Row, Table
-from recast.report.groups import Group, many_valued
-from recast.report.options import in_order
+from recast.report.groups import Group, in_order, many_valued
 from recast.report.study import Ranked
 from recast.report.words import NOTHING, number, probability, signed
 from recast.statistics.holm import holm

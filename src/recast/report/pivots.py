@@ -8,8 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from recast.report.document import Block, Row, Section, Table, Text
-from recast.report.groups import many_valued
-from recast.report.options import in_order
+from recast.report.groups import in_order, many_valued
 from recast.report.study import Ranked, Study
 from recast.report.words import NOTHING, spread
 

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from recast.report.find import Place
-from recast.report.options import canonical, parse
+from recast.report.groups import canonical, parse
 from recast.report.run import Run, mapping
 from recast.sweeps.job_folder import JobFolder, State
 

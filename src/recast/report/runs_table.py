@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from recast.report.document import Row, Section, Table
-from recast.report.options import in_order, value_of
+from recast.report.groups import in_order, value_of
 from recast.report.run import Run
 from recast.report.study import Study
 from recast.report.words import NOTHING, duration, number

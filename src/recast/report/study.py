@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recast.report.baselines import Reference, references
 from recast.report.data_sets import DataSet, data_sets
 from recast.report.find import find
-from recast.report.groups import Group, group_options, groups
-from recast.report.metric import Metric, check_metric, metric_of
-from recast.report.options import differing
+from recast.report.groups import Group, differing, group_options, groups
+from recast.report.metric import Metric, Reference, check_metric, metric_of, references
 from recast.report.read import read
 from recast.report.run import Run
 

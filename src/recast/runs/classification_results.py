@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from recast.runs.predictions import Predictions
-from recast.runs.results import finite
-from recast.runs.run_results import ResultTable, RunResults
+from recast.runs.results import ResultTable, RunResults, finite
 from recast.scoring.metrics.description import Description, ranking
 from recast.system.files import write_json, write_text
 

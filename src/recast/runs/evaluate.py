@@ -10,7 +10,7 @@ from recast.errors import ConfigurationError
 from recast.runs.checkpoints.checkpoint import restore
 from recast.runs.configure.build import build
 from recast.runs.machine import set_up
-from recast.runs.run_results import RunResults
+from recast.runs.results import RunResults
 from recast.runs.tasks.find import fitting_baselines
 
 

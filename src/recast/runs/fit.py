@@ -18,8 +18,8 @@ from recast.runs.configure.build import build
 from recast.runs.hyperparameters import log_hyperparameters
 from recast.runs.machine import set_up
 from recast.runs.provenance import provenance
+from recast.runs.results import RunResults
 from recast.runs.resume import LastState, state_to_resume
-from recast.runs.run_results import RunResults
 from recast.runs.tasks.find import plug_of
 from recast.runs.trainer import build_trainer, check_clipping, check_monitors, check_optimizer, check_strategy
 from recast.system.files import write_json, write_text

@@ -13,10 +13,9 @@ from recast.data.prepare.future import beyond_end, future_times, until_last_obse
 from recast.data.prepare.storage import stored
 from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError
-from recast.figures.panels import target_panels
+from recast.figures.panels import TargetPanels, target_panels
 from recast.figures.plot import Plot
 from recast.figures.png import save
-from recast.figures.targets import TargetPanels
 from recast.runs.forecaster import Forecaster, restore_forecaster
 from recast.runs.machine import set_up
 from recast.system.files import write_text

@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 import yaml
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from recast.runs.run_results import RunResults
+from recast.runs.results import RunResults
 
 SWEEP_DEPTH = 3  # folders above a job's own in which its sweep is looked for
 

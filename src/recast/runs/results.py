@@ -1,17 +1,55 @@
 """The results of a run: what is measured, as files for people and programs."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from recast.runs.run_results import ResultTable, RunResults
 from recast.runs.scores import Scores
 from recast.scoring.metrics.skill import skill
 from recast.system.files import write_json, write_text
+
+
+class ResultTable(NamedTuple):
+    """A table as people read it: a title, the name of its first column, its rows, and the row that stands out."""
+
+    title: str
+    first: str
+    frame: pd.DataFrame
+    highlighted: str | None = None
+
+
+class RunResults(ABC):
+    """What a run has measured on one part of the data.
+
+    Attributes:
+        part: "train", "validation" or "test".
+        facts: Whatever else is worth keeping: number of parameters, checkpoint, seed.
+    """
+
+    part: str
+    facts: dict[str, Any]
+
+    @property
+    @abstractmethod
+    def overall(self) -> dict[str, float]:
+        """The model's scores by metric."""
+
+    @abstractmethod
+    def tables(self) -> list[ResultTable]:
+        """What is printed, the most important first."""
+
+    @abstractmethod
+    def remarks(self) -> list[str]:
+        """Lines printed below the tables."""
+
+    @abstractmethod
+    def write(self, folder: Path) -> None:
+        """Writes the results into a folder, metrics.json last: whoever finds it knows that the run is complete."""
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,42 @@
-"""Scoring forecasters over all windows of a part, models and baselines alike."""
+"""Scores over all samples of a part, models and baselines alike."""
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
+from torchmetrics import Metric
 
 from recast.data.prepare.prepare import Prepared
 from recast.data.prepare.storage import hours
-from recast.runs.local_metrics import local_metrics
 from recast.scoring.baselines.baseline import Baseline, History
+from recast.scoring.metrics.class_metric import ClassMetric
 from recast.scoring.metrics.description import Description, ranking
 from recast.scoring.metrics.lead_metric import LeadMetric
 from recast.scoring.metrics.origin_errors import OriginErrors
 from recast.types import Forecast, Origins
+
+MetricT = TypeVar("MetricT", bound=Metric)
+
+
+def local_metrics(metrics: Mapping[str, MetricT]) -> dict[str, MetricT]:
+    """Copies on the CPU that have seen nothing and ask no other process.
+
+    Args:
+        metrics: Those of a task, which may hold the scores of its model; they are left as they are.
+    """
+    copies = {name: deepcopy(metric).cpu() for name, metric in metrics.items()}
+    for metric in copies.values():
+        metric.reset()
+        metric.distributed_available_fn = _never
+    return copies
+
+
+def _never() -> bool:
+    return False
+
 
 BATCH = 1024  # windows in memory at a time; 800 + 100 steps of one target make 7 MB
 
@@ -128,3 +151,27 @@ def score_baselines(
         for metric in usable.values():
             metric.reset()
     return scores
+
+
+LOSS = Description(unit="nats", higher_is_better=False, perfect=0.0)
+
+
+def descriptions(metrics: Mapping[str, ClassMetric]) -> dict[str, Description]:
+    """What the values of metrics, and that of the loss, mean."""
+    return {name: metric.description for name, metric in metrics.items()} | {"loss": LOSS}
+
+
+def class_scores(metrics: Mapping[str, ClassMetric], probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """The values of metrics, and the loss: the mean of -log P(true class).
+
+    Args:
+        metrics: What is measured; they are left as they are.
+        probabilities: Of each class, float64, shape (sequences, classes).
+        labels: The true classes, shape (sequences,).
+    """
+    scores = {}
+    for name, metric in local_metrics(metrics).items():
+        metric.update(torch.from_numpy(probabilities), torch.from_numpy(labels))
+        scores[name] = metric.compute().item()
+    hit = probabilities[np.arange(len(labels)), labels]
+    return scores | {"loss": float(-np.log(np.maximum(hit, np.finfo(np.float64).tiny)).mean())}

@@ -1,9 +1,12 @@
 """The Trainer of a run, and what can be known to be wrong with it before any data is read."""
 
+import logging
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch  # noqa: F401 # pyright: ignore[reportUnusedImport]
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
@@ -17,7 +20,24 @@ from recast.runs.checkpoints.io import WholeCheckpointIO
 from recast.runs.configure.build import build
 from recast.runs.configure.wording import suggestion
 from recast.runs.resume import LastState
+from recast.system.processes import rank
 from recast.training.training_task import TrainingTask
+
+
+def quiet_lightning() -> None:
+    """Leaves Lightning's warnings, not its remarks on accelerators and products; and each line once."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.setLevel(logging.WARNING)
+    if rank() > 0:
+        # One of several processes says what they all do.
+        logging.getLogger().setLevel(logging.WARNING)
+    # Lightning 2.6 on torch 2.13; nothing that a user of recast could change.
+    warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+    # Said wherever SLURM is installed; recast's jobs are started without srun.
+    warnings.filterwarnings("ignore", message="The `srun` command is available on your system but is not used")
+
 
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
 """Ways of training in one process or in several."""

@@ -74,7 +74,7 @@ def _run(folder: JobFolder) -> Any:
     from recast.runs.configure.check import check
     from recast.runs.configure.options import TrainOptions
     from recast.runs.fit import run
-    from recast.runs.quiet import quiet_lightning
+    from recast.runs.trainer import quiet_lightning
 
     quiet_lightning()
     check(config, TrainOptions)

@@ -15,8 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from recast.errors import RecastError
 from recast.sweeps.job_folder import JobFolder
-from recast.sweeps.job_list import add_jobs
-from recast.sweeps.names import swept
+from recast.sweeps.plan import add_jobs, swept
 
 log = logging.getLogger(__name__)
 

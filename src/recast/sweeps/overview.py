@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
@@ -12,7 +13,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from recast.errors import ConfigurationError
 from recast.sweeps.job_folder import JobFolder, State, read_json
+from recast.sweeps.plan import read_jobs
+from recast.sweeps.queue import has_queue, states_of, submission_of
+
+_WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "CONFIGURING")
+
 
 LONGEST_REASON = 160  # characters; all of it is in failure.json
 
@@ -132,3 +139,31 @@ def score_text(scores: Mapping[str, Any] | None) -> str:
         if isinstance(value, int | float) and math.isfinite(value):
             return f"{name} {value:.4g}"
     return ""
+
+
+def sweep_status(sweep: Path) -> list[JobStatus]:
+    """The jobs of a sweep in its order, also those that were never started.
+
+    Args:
+        sweep: The folder of the sweep.
+
+    Raises:
+        ConfigurationError: if there is no sweep in the folder.
+    """
+    planned = read_jobs(sweep)
+    if not planned:
+        raise ConfigurationError(f"{sweep}: there is no sweep in it; give the folder that holds jobs.json")
+    folders = {entry["folder"]: JobFolder(sweep / entry["folder"]) for entry in planned}
+    numbers = {name: number for name, folder in folders.items() if (number := submission_of(folder)) is not None}
+    queued = (states_of(list(numbers.values())) or {}) if numbers and has_queue() else {}
+    return [
+        status_of(folder, name, _state(folder, queued.get(numbers.get(name, ""), "")))
+        for name, folder in folders.items()
+    ]
+
+
+def _state(folder: JobFolder, in_queue: str) -> State:
+    state = folder.state
+    if state in (State.FINISHED, State.RUNNING) or not in_queue:
+        return state
+    return State.QUEUED if in_queue in _WAITING else State.RUNNING

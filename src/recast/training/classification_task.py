@@ -17,7 +17,7 @@ from recast.scoring.metrics.class_metric import ClassMetric
 from recast.scoring.metrics.description import ranking
 from recast.scoring.metrics.macro_f1 import MacroF1
 from recast.training.curves import is_due, log_curves
-from recast.training.learning_rates.learning_rate import LearningRate
+from recast.training.learning_rates import LearningRate
 from recast.training.training_task import TrainingTask
 from recast.types import Batch
 

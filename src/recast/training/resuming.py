@@ -2,11 +2,11 @@
 
 What must be as it was, and who keeps it:
 
-- weights, random generators of models (`recast.nn.models.draws`) and states carried from batch to batch
+- weights, random generators of models (`recast.nn.models.teacher_forcing`) and states carried from batch to batch
   (`recast.nn.models.carry`): the state dict;
 - optimiser, learning rate, how far each loop has come: Lightning;
 - torch's generators and the carried states of every process, the position of the training loader
-  (`recast.data.prepare.epochs`), the latest values of validation curves: `Resuming`, below.
+  (`recast.data.prepare.order`), the latest values of validation curves: `Resuming`, below.
 
 `recast.training.callbacks.last_checkpoint` saves states at the places that the functions below allow;
 `recast.runs.resume` finds the state of a run and checks that what goes on is the same run.

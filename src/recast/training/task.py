@@ -19,7 +19,7 @@ from recast.scoring.metrics.mse import MSE
 from recast.scoring.metrics.origin_errors import OriginErrors
 from recast.scoring.metrics.rmse import RMSE
 from recast.training.curves import is_due, log_curves
-from recast.training.learning_rates.learning_rate import LearningRate
+from recast.training.learning_rates import LearningRate
 from recast.training.training_task import TrainingTask
 from recast.types import Batch, Forecast, Share
 

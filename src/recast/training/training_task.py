@@ -13,7 +13,7 @@ from torch.optim import Adam, Optimizer
 from torchmetrics import Metric
 
 from recast.errors import ConfigurationError
-from recast.training.learning_rates.learning_rate import LearningRate
+from recast.training.learning_rates import LearningRate
 from recast.training.provenance import KEY, REASON, describe
 from recast.training.resuming import Resuming
 from recast.types import Progress, Share

@@ -1,12 +1,33 @@
-"""Batches of windows that stand alone, in order or shuffled."""
+"""Batches of windows or of whole sequences, gathered a batch at a time."""
 
 from jaxtyping import Int
 from torch import Tensor
 
-from recast.data.prepare.batches import BatchLoader
-from recast.data.prepare.order import Order
+from recast.data.prepare.order import EpochLoader, Order
 from recast.data.prepare.storage import Storage
 from recast.types import Batch
+
+
+class BatchLoader(EpochLoader[Batch]):
+    """Iterates over batches of windows of one storage.
+
+    A new loader inherits from this class and writes `__len__`, `plan` and `batch`.
+
+    Args:
+        storage: All rows.
+        context: Rows of a window before its origin. [steps]
+        horizon: Rows after it. [steps]
+    """
+
+    def __init__(self, *, storage: Storage, context: int, horizon: int) -> None:
+        super().__init__()
+        self.storage = storage
+        self.context = context
+        self.horizon = horizon
+
+    def _windows(self, starts: Int[Tensor, " batch"]) -> Batch:
+        """The windows that begin at the rows `starts`."""
+        return self.storage.windows(starts, self.context, self.horizon)
 
 
 class WindowLoader(BatchLoader):
@@ -66,4 +87,38 @@ class WindowLoader(BatchLoader):
     def batch(self, plan: Int[Tensor, " windows"], number: int) -> Batch:
         """The windows of one batch of this process."""
         starts, share = self.order.cut(plan, number)
-        return self._windows(starts)._replace(share=share)
+        batch = self._windows(starts)
+        return batch if share is None else batch._replace(share=share)
+
+
+class SequenceLoader(EpochLoader[Batch]):
+    """Each sequence of a part once in an epoch, in batches as long as their longest sequence.
+
+    A batch is one gather: no sample is touched alone, and memory is the storage plus one batch.
+
+    Args:
+        storage: All sequences.
+        order: Those of the part, by their index, and how they are ordered and cut into batches.
+    """
+
+    def __init__(self, storage: Storage, order: Order) -> None:
+        super().__init__()
+        self.storage = storage
+        self.order = order
+
+    def __len__(self) -> int:
+        """Batches of this process in an epoch."""
+        return self.order.batches
+
+    def plan(self, epoch: int) -> Int[Tensor, " sequences"]:
+        """Indices of the sequences of all processes in the epoch's order."""
+        return self.order.of(epoch)
+
+    def batch(self, plan: Int[Tensor, " sequences"], number: int) -> Batch:
+        """The sequences of one batch of this process."""
+        which, share = self.order.cut(plan, number)
+        return self.gather(which)._replace(share=share)
+
+    def gather(self, which: Int[Tensor, " batch"]) -> Batch:
+        """The sequences with the indices `which`, padded with zeros."""
+        return self.storage.sequences(which)

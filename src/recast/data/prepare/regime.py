@@ -4,11 +4,9 @@ import logging
 from abc import ABC, abstractmethod
 from typing import final
 
-from recast.data.prepare.batches import BatchLoader
-from recast.data.prepare.lanes import LaneLoader, contiguous_ranges
-from recast.data.prepare.loader import WindowLoader
+from recast.data.prepare.loader import BatchLoader, WindowLoader
 from recast.data.prepare.prepare import Prepared
-from recast.data.prepare.segments import SegmentLoader
+from recast.data.prepare.streams import SegmentLoader, StreamLoader, contiguous_ranges
 from recast.errors import ConfigurationError
 from recast.options import PositiveInt, checked
 
@@ -107,11 +105,11 @@ class MultiOrigin(Regime):
 
 
 @final
-class StatefulLanes(Regime):
-    """Consecutive chunks in lanes, recurrent states carried from batch to batch: truncated back-propagation in time.
+class StatefulStreams(Regime):
+    """Consecutive chunks in streams, recurrent states carried from batch to batch: truncated back-propagation in time.
 
     The training rows are cut into chunks that follow each other; a batch holds one chunk from each of
-    `data.batch_size` lanes, and the next batch the chunks after them. A chunk is the context of one forecast. The
+    `data.batch_size` streams, and the next batch the chunks after them. A chunk is the context of one forecast. The
     encoder starts a chunk from the state in which it ended the one before, so that its memory reaches further back
     than any window, while the gradient ends where the chunk begins (Williams & Peng 1990, Neural Computation 2:490-501,
     section 2.4: BPTT(h; h') with h = h' = chunk). At gaps, and at the first batch of an epoch, states start anew.
@@ -132,32 +130,32 @@ class StatefulLanes(Regime):
     @checked
     def __init__(self, *, chunk: PositiveInt = 50, origins: PositiveInt = 1) -> None:
         if origins > chunk:
-            raise ConfigurationError(f"StatefulLanes: origins={origins}, but a chunk has {chunk} steps; use fewer")
+            raise ConfigurationError(f"StatefulStreams: origins={origins}, but a chunk has {chunk} steps; use fewer")
         self.chunk = chunk
         self.origins = tuple((number + 1) * chunk // origins for number in range(origins)) if origins > 1 else None
 
-    def loader(self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> LaneLoader:
-        """See `Regime.loader`; `batch_size` is the number of lanes of this process."""
+    def loader(self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> StreamLoader:
+        """See `Regime.loader`; `batch_size` is the number of streams of this process."""
         stride = prepared.windows.stride
         if stride != 1:
             raise ConfigurationError(
-                f"StatefulLanes: data.windows.stride={stride}, but its training windows lie data.regime.chunk="
+                f"StatefulStreams: data.windows.stride={stride}, but its training windows lie data.regime.chunk="
                 f"{self.chunk} steps apart; give data.windows.stride=1"
             )
         first, stop = prepared.parts.train
-        loader = LaneLoader(
+        loader = StreamLoader(
             storage=prepared.storage,
             ranges=contiguous_ranges(prepared.panel.pieces, (first, stop)),
             horizon=prepared.spec.horizon,
             chunk=self.chunk,
             origins=self.origins,
-            lanes=batch_size,
+            streams=batch_size,
             seed=seed,
             rank=rank,
             world=world,
         )
         log.info(
-            "%d chunks of %d steps in %d lanes: %d batches an epoch, %d chunks left out, others in each epoch",
+            "%d chunks of %d steps in %d streams: %d batches an epoch, %d chunks left out, others in each epoch",
             *(len(loader.chunks(0)), self.chunk, batch_size * world, len(loader)),
             len(loader.chunks(0)) - len(loader) * batch_size * world,
         )

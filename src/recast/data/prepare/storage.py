@@ -31,15 +31,20 @@ class Layout:
             "known": spec.known_reals,
         }
         self.reals = sum(sizes.values())
-        widths = [*sizes.values(), *(size * spec.masked for size in sizes.values())]
-        widths += [len(spec.categories("past")), len(spec.categories("known"))]
-        bounds = np.cumsum([0, *widths]).tolist()
-        slices = [slice(first, stop) for first, stop in pairwise(bounds)]
-        self.target, self.past, self.known = slices[:3]
-        self.masks = slices[3:6] if spec.masked else None
-        self.past_categories, self.known_categories = slices[6:]
-        self.width = bounds[-1]
-        self.has_categories = bool(widths[6] or widths[7] or spec.categories("static"))
+        categories = [len(spec.categories("past")), len(spec.categories("known"))]
+        self.widths = [*sizes.values(), *(size * spec.masked for size in sizes.values()), *categories]
+        self.width = sum(self.widths)
+        self.past_categories, self.known_categories = (
+            slice(first, stop) for first, stop in pairwise(np.cumsum([0, *self.widths]).tolist()[-3:])
+        )
+        self.has_masks = spec.masked
+        self.has_categories = bool(sum(categories) or spec.categories("static"))
+        # Each part costs half a microsecond a batch, also an empty one.
+        self._parts = self.widths if self.has_masks or self.has_categories else self.widths[:3]
+
+    def split(self, rows: Float[Tensor, "*any width"]) -> tuple[Tensor, ...]:
+        """Targets, past and known columns; where there are any, the mask of each, past and known categories."""
+        return rows.split_with_sizes(self._parts, dim=-1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +91,34 @@ class Storage:
 
     def windows(self, starts: Int[Tensor, " batch"], context: int, horizon: int) -> Batch:
         """The windows of `context` and `horizon` steps that begin at the rows `starts`."""
-        rows = self.values.unfold(0, context + horizon, 1)[starts].transpose(1, 2)
-        if len(self.static) == 1:
-            item = torch.zeros_like(starts)
-        else:
+        rows = self._every_window(context + horizon)[starts].transpose(1, 2)
+        return self._batch(rows, context, starts, *self._items_of(starts))
+
+    @cached_property
+    def _views(self) -> dict[int, Tensor]:
+        return {}
+
+    def _every_window(self, length: int) -> Float[Tensor, "windows width length"]:
+        """All windows of a length, as a view; kept, as making one anew slows the gather from it by a third."""
+        view = self._views.get(length)
+        if view is None:
+            view = self._views[length] = self.values.unfold(0, length, 1)
+        return view
+
+    def _items_of(self, starts: Int[Tensor, " batch"]) -> tuple[Int[Tensor, " batch"], Float[Tensor, "batch static"]]:
+        """The item of each window, and its static inputs."""
+        if len(self.static) > 1:
             item = self.items[torch.searchsorted(self.starts, starts, right=True) - 1]
-        return self._batch(rows, context, starts, item)
+            return item, self.static[item]
+        size = len(starts)
+        if size not in self._only_item:
+            self._only_item[size] = (torch.zeros_like(starts), self.static.expand(size, -1))
+        return self._only_item[size]
+
+    @cached_property
+    def _only_item(self) -> dict[int, tuple[Tensor, Tensor]]:
+        """What `_items_of` gives where there is one item, by the number of windows."""
+        return {}
 
     def sequences(self, pieces: Int[Tensor, " batch"]) -> Batch:
         """Whole pieces, as long as the longest of them; the others are padded with zeros."""
@@ -103,28 +130,28 @@ class Storage:
         rows = rows.where(steps < lengths.unsqueeze(1), len(self.values) - 1)
         item = self.items[pieces]
         label = None if self.labels is None else self.labels[item]
-        return self._batch(self.values[rows], len(steps), starts, item)._replace(lengths=lengths, label=label)
+        batch = self._batch(self.values[rows], len(steps), starts, item, self.static[item])
+        return batch._replace(lengths=lengths, label=label)
 
-    def _batch(self, rows: Tensor, context: int, start: Tensor, item: Tensor) -> Batch:
+    def _batch(self, rows: Tensor, context: int, start: Tensor, item: Tensor, static: Tensor) -> Batch:
         layout = self.layout
-        past, future = rows[:, :context], rows[:, context:]
+        parts = layout.split(rows)
         observed = categories = None
-        if layout.masks is not None:
-            targets, inputs, known = layout.masks
-            masks = (past[..., targets], past[..., inputs], rows[..., known], future[..., targets])
+        if layout.has_masks:
+            masks = (parts[3][:, :context], parts[4][:, :context], parts[5], parts[3][:, context:])
             observed = Observed(*(mask > 0 for mask in masks))
         if layout.has_categories:
             categories = Categories(
-                past=past[..., layout.past_categories].long(),
-                known=rows[..., layout.known_categories].long(),
+                past=parts[6][:, :context].long(),
+                known=parts[7].long(),
                 static=self.static_categories[item],
             )
         return Batch(
-            history=past[..., layout.target],
-            past=past[..., layout.past],
-            known=rows[..., layout.known],
-            static=self.static[item],
-            target=future[..., layout.target],
+            history=parts[0][:, :context],
+            past=parts[1][:, :context],
+            known=parts[2],
+            static=static,
+            target=parts[0][:, context:],
             start=start,
             item=item,
             observed=observed,

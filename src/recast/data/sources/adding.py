@@ -6,8 +6,9 @@ import numpy as np
 from annotated_types import Ge
 
 from recast.data.panel import Panel, columns_of
-from recast.data.sources.csv_file import CsvSource
+from recast.data.sources.frame import FrameSource
 from recast.data.sources.source import Source
+from recast.data.sources.table import Table
 from recast.options import NonNegativeInt, PositiveInt, checked
 
 STEP = "s"
@@ -65,6 +66,6 @@ class Adding(Source):
             label=f"Adding(series={self.series}, length={self.length}, seed={self.seed})",
         )
 
-    def for_file(self, path: str) -> CsvSource:
-        """The source that reads the columns "datetime", "sum", "value" and "marker" from a CSV file."""
-        return CsvSource(path=path, time="datetime", targets=[TARGET], past=list(PAST), step=STEP)
+    def for_table(self, table: Table) -> FrameSource:
+        """The source that reads the columns "datetime", "sum", "value" and "marker" from a table."""
+        return FrameSource(time="datetime", targets=[TARGET], past=list(PAST), step=STEP).for_table(table)

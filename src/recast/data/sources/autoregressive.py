@@ -3,13 +3,51 @@
 from typing import final
 
 import numpy as np
+from scipy.signal import lfilter
 
 from recast.data.panel import Panel, columns_of
-from recast.data.sources.autoregression import is_stationary, stationary_path, variance_ratio
-from recast.data.sources.csv_file import CsvSource
+from recast.data.sources.frame import FrameSource
 from recast.data.sources.source import Source
+from recast.data.sources.table import Table
 from recast.errors import ConfigurationError
 from recast.options import NonNegativeInt, PositiveFloat, PositiveInt, checked
+
+
+def is_stationary(phi1: float, phi2: float) -> bool:
+    """Whether x_t = phi1 x_(t-1) + phi2 x_(t-2) + e_t has a stationary solution.
+
+    It has where phi lies in the triangle phi2 > -1, phi1 + phi2 < 1, phi2 - phi1 < 1 (Box & Jenkins, "Time Series
+    Analysis", section 3.2.4).
+    """
+    return phi2 > -1 and phi1 + phi2 < 1 and phi2 - phi1 < 1
+
+
+def variance_ratio(phi1: float, phi2: float) -> float:
+    """The process's variance divided by that of its innovations: (1-phi2) / ((1+phi2) (1-phi2-phi1) (1-phi2+phi1))."""
+    return (1 - phi2) / ((1 + phi2) * (1 - phi2 - phi1) * (1 - phi2 + phi1))
+
+
+def stationary_path(rng: np.random.Generator, rows: int, phi1: float, phi2: float, std: float) -> np.ndarray:
+    """A path of the stationary Gaussian process, shape (rows,).
+
+    The two values before the first row are drawn from their joint stationary distribution, so that no burn-in is
+    needed.
+
+    Args:
+        rng: Where the rows + 2 normal numbers come from.
+        rows: Length of the path.
+        phi1: Weight of the last value.
+        phi2: Weight of the one before; 0 gives a process of first order.
+        std: Standard deviation of the process (not of its innovations).
+    """
+    normal = rng.standard_normal(rows + 2)
+    correlation = phi1 / (1 - phi2)
+    last = std * normal[0]
+    before_last = std * (correlation * normal[0] + np.sqrt(1 - correlation**2) * normal[1])
+    innovations = std / np.sqrt(variance_ratio(phi1, phi2)) * normal[2:]
+    past = np.array([phi1 * last + phi2 * before_last, phi2 * last])
+    return lfilter([1.0], [1.0, -phi1, -phi2], innovations, zi=past)[0]
+
 
 STEP = "h"
 
@@ -69,9 +107,9 @@ class AR2(Source):
             label=f"AR2(phi1={self.phi1}, phi2={self.phi2}, seed={self.seed})",
         )
 
-    def for_file(self, path: str) -> CsvSource:
-        """The source that reads the columns "datetime" and "value" from a CSV file."""
-        return CsvSource(path=path, time="datetime", targets=["value"], step=STEP)
+    def for_table(self, table: Table) -> FrameSource:
+        """The source that reads the columns "datetime" and "value" from a table."""
+        return FrameSource(time="datetime", targets=["value"], step=STEP).for_table(table)
 
     def best_forecast(self, last: np.ndarray | float, before_last: np.ndarray | float, horizon: int) -> np.ndarray:
         """The forecast of least mean squared error: the recursion without its innovations.

@@ -1,35 +1,20 @@
 """A series in a CSV file."""
 
-import logging
-from difflib import get_close_matches
 from typing import Annotated, final
 
-import numpy as np
-import pandas as pd
 from annotated_types import MinLen
 
-from recast.data.panel import Column, Panel, columns_of
-from recast.data.sources.csv_text import CsvText, load_csv
-from recast.data.sources.sentinels import find_sentinel
-from recast.data.sources.source import Source
-from recast.data.sources.stamps import parse_stamps
-from recast.data.sources.step import infer_step, parse_step
-from recast.errors import ConfigurationError, DataError
+from recast.data.sources.csv_text import load_csv
+from recast.data.sources.table import Table
+from recast.data.sources.table_source import TableSource
 from recast.options import AnyFloat, checked
-
-log = logging.getLogger(__name__)
-
-NUMBER = r"(?i)\s*[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|inf|infinity|nan)\s*"
 
 
 @final
-class CsvSource(Source):
-    """One long series in a CSV file, read strictly: what is not plainly an observation is an error that names its line.
+class CsvSource(TableSource):
+    """One long series in a CSV file; see `recast.data.sources.table_source.TableSource` for how it is read.
 
-    The file is UTF-8 with a header, fields separated by commas; other columns may be there and are not looked at.
-    Stamps are ISO 8601, each later than the one before; those with a zone or offset are converted to UTC.
-    Values are finite numbers. A usual sentinel (-9999, -999, 99999, ...) more than 20 robust standard deviations from
-    the median is an error until `missing` says what it means.
+    The file is UTF-8 with a header, fields separated by commas.
 
     Args:
         path: The file.
@@ -67,224 +52,22 @@ class CsvSource(Source):
         missing: list[AnyFloat] | None = None,
     ) -> None:
         self.path = path
-        self.time = time
-        self.targets = targets
-        self.past = past or []
-        self.known = known or []
-        self.static = static or []
-        self.categories = categories or []
-        self.units = units or {}
-        self.step = step
-        self.missing = missing
-        self._check_names()
-        if step is not None:
-            parse_step(step)
+        super().__init__(
+            time=time,
+            targets=targets,
+            past=past,
+            known=known,
+            static=static,
+            categories=categories,
+            units=units,
+            step=step,
+            missing=missing,
+        )
 
-    def _check_names(self) -> None:
-        inputs = [*self.past, *self.known, *self.static]
-        columns = [self.time, *self.targets, *inputs]
-        for name in columns:
-            if columns.count(name) > 1:
-                raise ConfigurationError(
-                    f"CsvSource: the column {name!r} is named twice in time, targets, past, known and static"
-                )
-        for option, names, known in (("units", self.units, columns[1:]), ("categories", self.categories, inputs)):
-            for name in names:
-                if option == "categories" and name in self.targets:
-                    raise ConfigurationError(f"CsvSource: the target {name!r} is a category; forecasts are numbers")
-                if name not in known:
-                    near = get_close_matches(name, known, n=1)
-                    hint = f"did you mean {near[0]!r}? " if near else ""
-                    raise ConfigurationError(f"CsvSource: {option} names {name!r}; {hint}the columns are {known}")
-
-    def read(self) -> Panel:
-        """The series as one piece.
+    def own_table(self) -> Table:
+        """The file.
 
         Raises:
-            DataError: for whatever is wrong with the file; the message names the file, line, column, what was found,
-                what was expected, and the remedy.
+            DataError: if it cannot be read.
         """
-        return self.read_with_lines()[0]
-
-    def read_with_lines(self) -> tuple[Panel, np.ndarray]:
-        """The series and the line in the file of each of its rows.
-
-        Raises:
-            DataError: as `read`.
-        """
-        columns = [*self.targets, *self.past, *self.known]
-        text = load_csv(self.path)
-        table, levels = self._read(text, [self.time, *columns, *self.static])
-        times, timezone = parse_stamps(text, self.time, table[self.time])
-        values = self._values(text, table, columns, levels)
-        self._log_missing(text, values)
-        series = Panel(
-            columns=columns_of(targets=self.targets, past=self.past, known=self.known, units=self.units, levels=levels),
-            values=values,
-            starts=np.zeros(1, dtype=np.int64),
-            label=self.path,
-            times=times,
-            step=self.step or self._step(times, values),
-            timezone=timezone,
-            static=tuple(Column(name, self.units.get(name, ""), "static", levels.get(name)) for name in self.static),
-            static_values=self._constants(text, self._values(text, table, self.static, levels)),
-        )
-        return series, text.lines
-
-    def read_known(self, path: str) -> Panel:
-        """The inputs known ahead alone, from another file with the time column and theirs.
-
-        Args:
-            path: The file; it may begin and end at any time.
-
-        Raises:
-            DataError: as `read`.
-        """
-        text = load_csv(path)
-        table, levels = self._read(text, [self.time, *self.known])
-        times, timezone = parse_stamps(text, self.time, table[self.time])
-        return Panel(
-            columns=columns_of(known=self.known, units=self.units, levels=levels),
-            values=self._values(text, table, self.known, levels),
-            starts=np.zeros(1, dtype=np.int64),
-            label=path,
-            times=times,
-            step=self.step or "",
-            timezone=timezone,
-        )
-
-    def for_file(self, path: str) -> "CsvSource":
-        """The source that reads the same columns from another file."""
-        return CsvSource(
-            path=path,
-            time=self.time,
-            targets=self.targets,
-            past=self.past,
-            known=self.known,
-            static=self.static,
-            categories=self.categories,
-            units=self.units,
-            step=self.step,
-            missing=self.missing,
-        )
-
-    def _values(
-        self, text: CsvText, table: dict[str, pd.Series], names: list[str], levels: dict[str, tuple[str, ...]]
-    ) -> np.ndarray:
-        """The columns as numbers, NaN where nothing was observed, shape (rows, columns)."""
-        values = np.empty((len(text.lines), len(names)))
-        for place, name in enumerate(names):
-            if name in levels:
-                codes = pd.Categorical(table[name], categories=list(levels[name])).codes
-                values[:, place] = np.where(codes < 0, np.nan, codes)
-                continue
-            numbers = _numbers(text, name, table[name])
-            missing = self._is_missing(numbers)
-            self._refuse_unusable(text, name, np.flatnonzero(~missing), numbers[~missing])
-            values[:, place] = np.where(missing, np.nan, numbers)
-        return values
-
-    def _read(self, text: CsvText, names: list[str]) -> tuple[dict[str, pd.Series], dict[str, tuple[str, ...]]]:
-        """The columns as text, and the levels of the categories among them, in order of their names."""
-        table, levels = text.read(names), {}
-        for name in filter(table.__contains__, self.categories):
-            words = table[name] = self._words(text, name, table[name])
-            levels[name] = tuple(sorted(words.dropna().unique()))
-            if not levels[name]:
-                raise DataError(f"{text.label}, column {name!r}: a category without any level; leave the column out")
-        return table, levels
-
-    def _words(self, text: CsvText, name: str, words: pd.Series) -> pd.Series:
-        """The names of a category's levels, NaN where nothing was observed."""
-        words = words.str.strip()
-        empty = (words.isna() | (words == "")).to_numpy(dtype=bool)
-        if empty.any() and not np.isnan(self.missing or []).any():
-            row = int(empty.argmax())
-            raise DataError(
-                f"{text.where(row, name)}: found {text.found(row, name)!r}; expected the name of a level "
-                f"({empty.sum()} row(s) have none); say that they were not observed: data.source.missing=[nan]"
-            )
-        numbers = np.asarray(pd.to_numeric(words, errors="coerce"))
-        return words.mask(empty | np.isin(numbers, self.missing or []))
-
-    def _is_missing(self, numbers: np.ndarray) -> np.ndarray:
-        """Where a value of `missing` stands."""
-        if not self.missing:
-            return np.zeros(len(numbers), dtype=bool)
-        missing = np.isin(numbers, self.missing)
-        return missing | np.isnan(numbers) if np.isnan(self.missing).any() else missing
-
-    def _log_missing(self, text: CsvText, values: np.ndarray) -> None:
-        if not self.missing:
-            return
-        missing = np.isnan(values)
-        log.info(
-            "%s: %d of %d rows have a value not observed by missing=%s",
-            *(text.label, missing.any(axis=1).sum(), len(values), self.missing),
-        )
-        if missing[:, : len(self.targets)].all():
-            raise DataError(
-                f"{text.label}: no target of {self.targets} is observed in any row by missing={self.missing}"
-            )
-
-    def _step(self, times: np.ndarray, values: np.ndarray) -> str:
-        return infer_step(times[~np.isnan(values[:, : len(self.targets)]).all(axis=1)], self.path)
-
-    def _constants(self, text: CsvText, values: np.ndarray) -> np.ndarray:
-        """The one value of each static column, NaN where none was observed, shape (1, columns)."""
-        found = np.full((1, len(self.static)), np.nan)
-        for place, name in enumerate(self.static):
-            rows = np.flatnonzero(~np.isnan(values[:, place]))
-            differs = rows[values[rows, place] != values[rows[:1], place]]
-            if len(differs):
-                first, row = int(rows[0]), int(differs[0])
-                raise DataError(
-                    f"{text.where(row, name)}: found {text.found(row, name)!r}, but {text.found(first, name)!r} in "
-                    f"line {text.lines[first]}; expected one value throughout for a static column; name it in "
-                    "data.source.past or data.source.known"
-                )
-            found[0, place] = values[rows[0], place] if len(rows) else np.nan
-        return found
-
-    def _refuse_unusable(self, text: CsvText, name: str, rows: np.ndarray, values: np.ndarray) -> None:
-        wrong = ~np.isfinite(values)
-        if wrong.any():
-            row = int(rows[wrong.argmax()])
-            remedy = (
-                "correct the value"
-                if np.isinf(values[wrong.argmax()])
-                else "delete such rows, or say that they were not observed: data.source.missing=[nan]"
-            )
-            raise DataError(
-                f"{text.where(row, name)}: found {text.found(row, name)!r}; expected a finite number "
-                f"({wrong.sum()} row(s) have none); {remedy}"
-            )
-        sentinel = None if self.missing == [] else find_sentinel(values)
-        if sentinel is not None:
-            row, value = sentinel
-            raise DataError(
-                f"{text.where(int(rows[row]), name)}: found {_plain(value)} in {np.sum(values == value)} row(s), far "
-                f'from the other values (median {np.median(values):g}); if it means "not observed", say so: '
-                f"data.source.missing=[{_plain(value)}]; if it was measured: data.source.missing=[]"
-            )
-
-
-def _numbers(text: CsvText, column: str, words: pd.Series) -> np.ndarray:
-    """The column as float64, each the nearest to its decimal digits."""
-    try:
-        numbers = words.to_numpy(dtype=np.float64)
-    except ValueError:
-        numbers = None
-    if numbers is None or b"_" in text.content:  # Python's reader of numbers lets 1_0 pass as 10
-        bad = (words.notna() & ~words.str.fullmatch(NUMBER, na=False)).to_numpy(dtype=bool)
-        if bad.any():
-            row = int(bad.argmax())
-            raise DataError(
-                f"{text.where(row, column)}: found {text.found(row, column)!r}; expected a number with a decimal point "
-                f"({bad.sum()} row(s) have none); correct the value, or choose another column"
-            )
-    return words.to_numpy(dtype=np.float64) if numbers is None else numbers
-
-
-def _plain(value: float) -> str:
-    return repr(value).removesuffix(".0")
+        return load_csv(self.path)

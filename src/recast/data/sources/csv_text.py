@@ -3,20 +3,20 @@
 import csv
 import io
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from recast.data.sources.table import Table
 from recast.errors import DataError
 
 NEWLINE, COMMA = b"\n,"
 
 
 @dataclass(frozen=True, eq=False)
-class CsvText:
+class CsvText(Table):
     """The content of a CSV file whose rows all have as many fields as its header.
 
     Args:
@@ -30,25 +30,16 @@ class CsvText:
     content: bytes
     header: list[str]
     lines: np.ndarray
+    kind: str = "file"
 
-    def column(self, name: str) -> int:
-        """The position of the column `name`.
+    @property
+    def has_underscores(self) -> bool:
+        """See the base class."""
+        return b"_" in self.content
 
-        Raises:
-            DataError: if there is none or more than one of that name.
-        """
-        if name not in self.header:
-            near = get_close_matches(name, self.header, n=1)
-            hint = f" did you mean {near[0]!r}?" if near else ""
-            if len(self.header) == 1 and any(mark in self.header[0] for mark in ";\t|"):
-                hint = " fields must be separated by commas;"
-            columns = ", ".join(map(repr, self.header))
-            raise DataError(f"{self.label}: no column {name!r};{hint} the file has {columns}")
-        if self.header.count(name) > 1:
-            raise DataError(
-                f"{self.label}: {self.header.count(name)} columns have the name {name!r}; rename all but one"
-            )
-        return self.header.index(name)
+    def __len__(self) -> int:
+        """Number of rows after the header."""
+        return len(self.lines)
 
     def read(self, names: list[str]) -> dict[str, pd.Series]:
         """The columns `names` as text; empty fields and the usual words for "not a number" are NaN.
@@ -56,7 +47,7 @@ class CsvText:
         Raises:
             DataError: if a column is missing or twice in the header.
         """
-        positions = [self.column(name) for name in names]
+        positions = [self.position(name) for name in names]
         table = pd.read_csv(
             io.BytesIO(self.content), header=0, names=list(range(len(self.header))), usecols=positions, dtype=str
         )
@@ -69,9 +60,9 @@ class CsvText:
         reader = filter(None, csv.reader(io.StringIO(self.content.decode(), newline="")))
         return next(islice(reader, row + 1, None))[self.header.index(column)]
 
-    def where(self, row: int, column: str) -> str:
-        """The place of a field, as a message begins: "file.csv, line 3, column 'ssh'"."""
-        return f"{self.label}, line {self.lines[row]}, column {column!r}"
+    def row(self, row: int) -> str:
+        """The line of a row in the file."""
+        return f"line {self.lines[row]}"
 
 
 def load_csv(path: str) -> CsvText:
@@ -94,7 +85,7 @@ def load_csv(path: str) -> CsvText:
         first = wrong[0]
         raise DataError(
             f"{path}, line {lines[first]}: found {fields[first]} fields, expected {fields[0]} as in the header "
-            f"({', '.join(header)}); mend the row"
+            f"({', '.join(header)}); correct the row"
         )
     if len(lines) == 1:
         raise DataError(f"{path}: a header ({', '.join(header)}) and no rows after it")
@@ -146,5 +137,5 @@ def _count_quoted(path: str, content: bytes) -> tuple[np.ndarray, np.ndarray]:
                 fields.append(len(row))
             line = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(f"{path}, line {line}: quotation marks do not match ({error}); mend the row") from error
+        raise DataError(f"{path}, line {line}: quotation marks do not match ({error}); correct the row") from error
     return np.array(lines), np.array(fields)

@@ -1,10 +1,12 @@
 """Sea level at a tide gauge, from a CSV file."""
 
-from typing import final
+import copy
+from typing import Self, final
 
 from recast.data.panel import Panel
 from recast.data.sources.csv_file import CsvSource
 from recast.data.sources.source import Source
+from recast.data.sources.table import Table
 from recast.options import AnyFloat, checked
 
 
@@ -45,14 +47,13 @@ class SeaLevelSource(Source):
         """
         return self.csv.read()
 
-    def for_file(self, path: str) -> "SeaLevelSource":
-        """The source that reads the same column from another file."""
-        (column,) = self.csv.targets
-        return SeaLevelSource(
-            path=path,
-            time=self.csv.time,
-            column=column,
-            unit=self.csv.units[column],
-            step=self.csv.step or "10min",
-            missing=self.csv.missing,
-        )
+    @property
+    def time_column(self) -> str:
+        """See the base class."""
+        return self.csv.time
+
+    def for_table(self, table: Table) -> Self:
+        """The source that reads the same column from another table."""
+        twin = copy.copy(self)
+        twin.csv = self.csv.for_table(table)
+        return twin

@@ -5,8 +5,9 @@ from typing import final
 import numpy as np
 
 from recast.data.panel import Panel, columns_of
-from recast.data.sources.csv_file import CsvSource
+from recast.data.sources.frame import FrameSource
 from recast.data.sources.source import Source
+from recast.data.sources.table import Table
 from recast.options import NonNegativeFloat, NonNegativeInt, PositiveInt, checked
 
 STEP = "s"
@@ -69,6 +70,6 @@ class TwoSines(Source):
             label=f"TwoSines(series={self.series}, length={self.length}, seed={self.seed})",
         )
 
-    def for_file(self, path: str) -> CsvSource:
-        """The source that reads the columns "datetime" and "value" from a CSV file."""
-        return CsvSource(path=path, time="datetime", targets=["value"], step=STEP)
+    def for_table(self, table: Table) -> FrameSource:
+        """The source that reads the columns "datetime" and "value" from a table."""
+        return FrameSource(time="datetime", targets=["value"], step=STEP).for_table(table)

@@ -3,6 +3,9 @@
 from abc import ABC, abstractmethod
 
 from recast.data.panel import Panel
+from recast.data.sources.csv_text import load_csv
+from recast.data.sources.table import Table
+from recast.data.sources.writer import TIME
 from recast.errors import ConfigurationError
 
 
@@ -17,25 +20,65 @@ class Source(ABC):
             DataError: if the data cannot be used as they stand.
         """
 
-    @abstractmethod
-    def for_file(self, path: str) -> "Source":
-        """The source that reads the same kind of series from another CSV file.
+    @property
+    def time_column(self) -> str:
+        """Name of the time column in tables of the same kind."""
+        return TIME
 
-        A checkpoint holds the source it was trained on; this one serves to forecast beyond the end of a new file.
+    @abstractmethod
+    def for_table(self, table: Table) -> "Source":
+        """The source that reads the same kind of series from a table.
+
+        A checkpoint holds the source it was trained on; this one serves to forecast beyond the end of other data.
 
         Args:
-            path: A CSV file with the same columns. A simulator, which has no file, expects the columns
-                "datetime" and its own channels.
+            table: A table with the same columns. A simulator, which has no file, expects the columns "datetime" and
+                its own.
         """
 
-    def read_known(self, path: str) -> Panel:
-        """The inputs known ahead alone, from a CSV file with a time column and theirs.
+    def for_file(self, path: str) -> "Source":
+        """The same from a CSV file.
 
         Args:
-            path: The file; it may begin and end at any time.
+            path: A file with the columns that `for_table` expects.
+
+        Raises:
+            DataError: if it cannot be read.
+        """
+        return self.for_table(load_csv(path))
+
+    def read_known(self, table: Table) -> Panel:
+        """The inputs known ahead alone, from a table with the time column and theirs.
+
+        Args:
+            table: A table that may begin and end at any time.
 
         Raises:
             ConfigurationError: if this source has no such inputs.
+            DataError: if the table cannot be used as it stands.
+        """
+        raise ConfigurationError(f"{table.label}: {type(self).__name__} has no inputs known ahead; leave it out")
+
+
+class SequenceSource(ABC):
+    """Gives labelled sequences for training and for the test, and reads more of the same kind."""
+
+    @abstractmethod
+    def read(self) -> tuple[Panel, Panel]:
+        """The sequences to train on, and those to test on. Reading twice gives the same ones.
+
+        Raises:
+            DataError: if the data cannot be used as they stand.
+        """
+
+    @abstractmethod
+    def read_file(self, path: str, classes: tuple[str, ...]) -> Panel:
+        """The sequences of another file, which need not tell their classes.
+
+        Args:
+            path: A file of the same kind.
+            classes: The classes that a label may be.
+
+        Raises:
             DataError: if the file cannot be used as it stands.
         """
-        raise ConfigurationError(f"known={path}: {type(self).__name__} has no inputs known ahead; leave it out")

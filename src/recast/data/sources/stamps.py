@@ -1,11 +1,11 @@
-"""The time column of a CSV file."""
+"""The time column of a table."""
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from recast.data.sources.csv_text import CsvText
+from recast.data.sources.table import Table
 from recast.errors import DataError
 
 ZONE = r"(?:[T ]\d[\d:.,]*[+-]\d\d(?::?\d\d)?|Z)\s*$"
@@ -17,13 +17,13 @@ def stamp_text(stamp: Any) -> str:
     return str(stamp.astype("datetime64[ns]")).replace("T", " ").removesuffix("000000000").removesuffix(".")
 
 
-def parse_stamps(text: CsvText, column: str, words: pd.Series) -> tuple[np.ndarray, str | None]:
+def parse_stamps(table: Table, column: str, words: pd.Series) -> tuple[np.ndarray, str | None]:
     """Time stamps, strictly ascending, and their zone: "UTC" where they carry a zone or offset, else None.
 
     Only ISO 8601 is read: 01/02/2020 would be a guess. Stamps with a zone or offset are converted to UTC.
 
     Args:
-        text: The file, for messages.
+        table: The table, for messages.
         column: The time column's name.
         words: The column's content.
 
@@ -34,34 +34,42 @@ def parse_stamps(text: CsvText, column: str, words: pd.Series) -> tuple[np.ndarr
         DataError: if a stamp is empty, no ISO 8601, outside of 1678 to 2261, or not later than the one before; or if
             some stamps carry a zone and others do not.
     """
-    _refuse_first(text, column, words.isna().to_numpy(dtype=bool), "an empty stamp", REMEDY)
-    # pandas reads the words "now" and "today" too.
-    worded = ~words.str.match(r"\s*\d").to_numpy(dtype=bool)
-    _refuse_first(text, column, worded, "no time stamp", REMEDY)
-    zoned = words.str.contains(ZONE).to_numpy(dtype=bool)
-    odd = "a stamp with a zone" if not zoned[0] else "a stamp without a zone"
-    remedy = "the rows before are otherwise; write all stamps with a zone or offset, or all without"
-    _refuse_first(text, column, zoned != zoned[0], odd, remedy)
-    index = pd.to_datetime(words, format="ISO8601", utc=bool(zoned[0]), errors="coerce")
-    _refuse_first(text, column, index.isna().to_numpy(dtype=bool), "no time stamp", REMEDY)
+    _refuse_first(table, column, words.isna().to_numpy(dtype=bool), "an empty stamp", REMEDY)
+    index = words if pd.api.types.is_datetime64_any_dtype(words.dtype) else _parsed(table, column, words)
     stamps = pd.DatetimeIndex(index)
     timezone = None if stamps.tz is None else "UTC"
     if stamps.tz is not None:
         stamps = stamps.tz_convert("UTC").tz_localize(None)
     years = stamps.year.to_numpy()
-    _refuse_first(text, column, (years < 1678) | (years > 2261), "a stamp out of range", "expected 1678 to 2261")
+    _refuse_first(table, column, (years < 1678) | (years > 2261), "a stamp out of range", "expected 1678 to 2261")
     times = stamps.to_numpy().astype("datetime64[ns]")
-    _refuse_disorder(text, column, times)
+    _refuse_disorder(table, column, times)
     return times, timezone
 
 
-def _refuse_first(text: CsvText, column: str, wrong: np.ndarray, what: str, remedy: str) -> None:
+def _parsed(table: Table, column: str, words: pd.Series) -> pd.Series:
+    """Words as stamps; those with a zone or offset in UTC."""
+    # A frame may hold any objects; their text is judged.
+    words = words.astype(str)
+    # pandas reads the words "now" and "today" too.
+    worded = ~words.str.match(r"\s*\d").to_numpy(dtype=bool)
+    _refuse_first(table, column, worded, "no time stamp", REMEDY)
+    zoned = words.str.contains(ZONE).to_numpy(dtype=bool)
+    odd = "a stamp with a zone" if not zoned[0] else "a stamp without a zone"
+    remedy = "the rows before are otherwise; write all stamps with a zone or offset, or all without"
+    _refuse_first(table, column, zoned != zoned[0], odd, remedy)
+    parsed = pd.Series(pd.to_datetime(words, format="ISO8601", utc=bool(zoned[0]), errors="coerce"))
+    _refuse_first(table, column, parsed.isna().to_numpy(dtype=bool), "no time stamp", REMEDY)
+    return parsed
+
+
+def _refuse_first(table: Table, column: str, wrong: np.ndarray, what: str, remedy: str) -> None:
     if wrong.any():
         row = int(wrong.argmax())
-        raise DataError(f"{text.where(row, column)}: found {text.found(row, column)!r}, {what}; {remedy}")
+        raise DataError(f"{table.where(row, column)}: found {table.found(row, column)!r}, {what}; {remedy}")
 
 
-def _refuse_disorder(text: CsvText, column: str, times: np.ndarray) -> None:
+def _refuse_disorder(table: Table, column: str, times: np.ndarray) -> None:
     late = np.flatnonzero(np.diff(times) <= np.timedelta64(0, "ns"))
     if not len(late):
         return
@@ -70,11 +78,11 @@ def _refuse_disorder(text: CsvText, column: str, times: np.ndarray) -> None:
     if len(same):  # said first: sorting would not help
         first, second = order[same[0] : same[0] + 2].tolist()
         raise DataError(
-            f"{text.where(second, column)}: found {text.found(second, column)!r}, which line {text.lines[first]} has "
+            f"{table.where(second, column)}: found {table.found(second, column)!r}, which {table.row(first)} has "
             f"too ({len(same)} duplicate stamps in all); expected each stamp once; delete or average the duplicates"
         )
     row = int(late[0]) + 1
     raise DataError(
-        f"{text.where(row, column)}: found {text.found(row, column)!r}, before the stamp of the row above it; "
-        "expected ascending stamps; sort the file by time"
+        f"{table.where(row, column)}: found {table.found(row, column)!r}, before the stamp of the row above it; "
+        f"expected ascending stamps; sort the {table.kind} by time"
     )

@@ -1,13 +1,15 @@
 """Daily bars of a stock, from a CSV file."""
 
+import copy
 from dataclasses import replace
-from typing import Literal, final
+from typing import Literal, Self, final
 
 import numpy as np
 
 from recast.data.panel import Panel, columns_of
 from recast.data.sources.csv_file import CsvSource
 from recast.data.sources.source import Source
+from recast.data.sources.table import Table
 from recast.errors import DataError
 from recast.options import AnyFloat, checked
 
@@ -60,32 +62,32 @@ class StockSource(Source):
         Raises:
             DataError: as `CsvSource.read`; and for the log return, if there is one row only or a value is not positive.
         """
-        series, lines = self.csv.read_with_lines()
-        return series if self.transform == "price" else self._log_return(series, lines)
+        table = self.csv.table
+        series = self.csv.read_from(table)
+        return series if self.transform == "price" else self._log_return(series, table)
 
-    def for_file(self, path: str) -> "StockSource":
-        """The source that reads the same column, transformed the same way, from another file."""
-        return StockSource(
-            path=path,
-            column=self.column,
-            transform=self.transform,
-            time=self.time,
-            currency=self.currency,
-            step=self.step,
-            missing=self.missing,
-        )
+    @property
+    def time_column(self) -> str:
+        """See the base class."""
+        return self.csv.time
 
-    def _log_return(self, series: Panel, lines: np.ndarray) -> Panel:
+    def for_table(self, table: Table) -> Self:
+        """The source that reads the same column from another table."""
+        twin = copy.copy(self)
+        twin.csv = self.csv.for_table(table)
+        return twin
+
+    def _log_return(self, series: Panel, table: Table) -> Panel:
         dropped = np.isnan(series.values[:, 0])
-        series, lines = series.without(dropped), lines[~dropped]
+        series, rows = series.without(dropped), np.flatnonzero(~dropped)
         if len(series) < 2:
             raise DataError(f"{series.label}: one row; a log return needs two at least")
         bad = np.flatnonzero(series.values[:, 0] <= 0)
         if len(bad):
             raise DataError(
-                f"{series.label}, line {lines[bad[0]]}, column {self.column!r}: found {series.values[bad[0], 0]:g}; "
-                f"expected a positive number for a log return ({len(bad)} row(s) have none); mend the value, or choose "
-                "data.source.transform=price"
+                f"{table.where(int(rows[bad[0]]), self.column)}: found {series.values[bad[0], 0]:g}; "
+                f"expected a positive number for a log return ({len(bad)} row(s) have none); correct the value, or "
+                "choose data.source.transform=price"
             )
         return replace(
             series,

@@ -5,9 +5,10 @@ from typing import final
 import numpy as np
 
 from recast.data.panel import Panel, columns_of
-from recast.data.sources.autoregression import stationary_path
-from recast.data.sources.csv_file import CsvSource
+from recast.data.sources.autoregressive import stationary_path
+from recast.data.sources.frame import FrameSource
 from recast.data.sources.source import Source
+from recast.data.sources.table import Table
 from recast.errors import ConfigurationError
 from recast.options import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, checked
 
@@ -127,9 +128,9 @@ class TideSimulator(Source):
             timezone="UTC",
         )
 
-    def for_file(self, path: str) -> CsvSource:
-        """The source that reads the columns "datetime" and "ssh" from a CSV file."""
-        return CsvSource(path=path, time="datetime", targets=["ssh"], units={"ssh": "m"}, step=self.step)
+    def for_table(self, table: Table) -> FrameSource:
+        """The source that reads the columns "datetime" and "ssh" from a table."""
+        return FrameSource(time="datetime", targets=["ssh"], units={"ssh": "m"}, step=self.step).for_table(table)
 
     @staticmethod
     def tide(hours: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import Literal, final
 import numpy as np
 
 from recast.data.panel import Column, Panel
-from recast.data.sources.sequence_source import SequenceSource
+from recast.data.sources.source import SequenceSource
 from recast.data.sources.ts_text import TsText, load_ts
 from recast.errors import DataError
 from recast.options import checked

@@ -1,12 +1,69 @@
 """Cells whose state enters the next one linearly, with coefficients that the input alone decides."""
 
 from abc import abstractmethod
+from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import Function
 
 from recast.nn.cells.cell import Cell, State
-from recast.nn.cells.scan import scan
+
+
+def positive(values: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+    """The function x + 0.5 for x >= 0, else sigmoid(x) (Feng et al. 2024, arXiv 2410.01201, appendix B.3)."""
+    return torch.where(values >= 0, values + 0.5, values.sigmoid())
+
+
+def scan(
+    decay: Float[Tensor, "batch time hidden"],
+    drive: Float[Tensor, "batch time hidden"],
+    start: Float[Tensor, "batch hidden"],
+) -> Float[Tensor, "batch time hidden"]:
+    """The states h_t = decay_t * h_{t-1} + drive_t after each step, from h_0 = start.
+
+    No state is divided by a product of decays, nor is a logarithm taken: any decay will do, zero included, over any
+    time. The gradient obeys the same recurrence backward in time.
+    """
+    return _Scan.apply(decay, drive, start, False)
+
+
+class _Scan(Function):
+    """One operation a step, unseen by autograd.
+
+    On a CPU with batch 32, 64 units and float32 this takes half the time, with its gradient, of a loop that autograd
+    records. Doubling (Hillis & Steele 1986) does log2(time) times the work and takes two to four times that of the
+    loop.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, decay: Tensor, drive: Tensor, start: Tensor, backward_in_time: bool) -> Tensor:
+        states = torch.empty_like(drive)
+        steps = list(zip(decay.unbind(1), drive.unbind(1), states.unbind(1), strict=True))
+        state = start
+        for a, b, out in reversed(steps) if backward_in_time else steps:
+            state = torch.addcmul(b, a, state, out=out)
+        ctx.save_for_backward(decay, states, start)
+        ctx.backward_in_time = backward_in_time
+        return states
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        (wanted,) = grad_outputs
+        decay, states, start = ctx.saved_tensors
+        none, edge = torch.zeros_like(start), start.unsqueeze(1)
+        # The total gradient of a state: its own, and that of the state after it, which it entered with a decay.
+        if ctx.backward_in_time:
+            before = torch.cat([states[:, 1:], edge], dim=1)
+            shifted = torch.cat([none.unsqueeze(1), decay[:, :-1]], dim=1)
+            first = -1
+        else:
+            before = torch.cat([edge, states[:, :-1]], dim=1)
+            shifted = torch.cat([decay[:, 1:], none.unsqueeze(1)], dim=1)
+            first = 0
+        total = _Scan.apply(shifted, wanted, none, not ctx.backward_in_time)
+        return total * before, total, decay[:, first] * total[:, first], None
 
 
 class LinearCell(Cell[State]):

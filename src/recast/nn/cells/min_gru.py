@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recast.nn.cells.linear_cell import LinearCell
-from recast.nn.cells.positive import positive
+from recast.nn.cells.linear_cell import LinearCell, positive
 from recast.options import PositiveInt, checked
 
 

@@ -7,8 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from recast.nn.cells.linear_cell import LinearCell
-from recast.nn.cells.positive import positive
+from recast.nn.cells.linear_cell import LinearCell, positive
 from recast.options import PositiveInt, checked
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recast.nn.attention.attention import Attention, Memory
+from recast.nn.attention import Attention, Memory
 from recast.nn.heads.head import Head
 from recast.nn.models.stack import Stack
 from recast.nn.recurrence.engine import engine

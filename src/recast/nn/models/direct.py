@@ -7,7 +7,7 @@ from torch import Tensor
 
 from recast.data.spec import Feature, SeriesSpec
 from recast.errors import ConfigurationError
-from recast.nn.anchors.last import LastAnchor
+from recast.nn.anchors import LastAnchor
 from recast.nn.heads.head import Head
 from recast.nn.models.encoder import Encoder
 from recast.nn.models.horizon_readout import HorizonReadout

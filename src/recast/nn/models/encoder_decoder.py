@@ -6,19 +6,18 @@ from typing import Any, ClassVar
 
 from recast.data.spec import Feature, SeriesSpec
 from recast.errors import ConfigurationError
-from recast.nn.anchors.last import LastAnchor
-from recast.nn.attention.attention import Attention, Memory
-from recast.nn.attention.none import NoAttention
+from recast.nn.anchors import LastAnchor
+from recast.nn.attention import Attention, Memory, NoAttention
 from recast.nn.heads.head import Head
 from recast.nn.models.bidirectional_encoder import BidirectionalEncoder
-from recast.nn.models.coins import Coin, Coins
 from recast.nn.models.decoder import Decoder, Feedback
 from recast.nn.models.encoder import Encoder
 from recast.nn.models.model import AnchorFactory
 from recast.nn.models.reads import EVERYTHING
 from recast.nn.models.stack import CellFactory, Stack, given_start
+from recast.nn.models.teacher_forcing import MaskUnit, TeacherForcingMask
 from recast.nn.models.unrolling import UnrollingModel
-from recast.nn.schedules.schedule import Schedule
+from recast.nn.schedules import Schedule
 from recast.options import Fraction, PositiveInt, checked
 from recast.types import Batch
 
@@ -56,7 +55,7 @@ class EncoderDecoder(UnrollingModel):
             ("constant"). The constant decoder is inferior: it cannot tell which value it has reached, so that each
             lead must be counted out by the hidden state alone. It is here because published notebooks do it.
         detach_feedback: Whether the gradient stops at values fed back (as in Bengio et al. 2015), or flows through.
-        coin: Whether the choice between truth and output is made at each "step" of each sample, once for each
+        mask_unit: Whether the choice between truth and output is made at each "step" of each sample, once for each
             "sequence", or once for each "batch".
 
     Raises:
@@ -81,7 +80,7 @@ class EncoderDecoder(UnrollingModel):
         tied: bool = False,
         feedback: Feedback = "prediction",
         detach_feedback: bool = False,
-        coin: Coin = "step",
+        mask_unit: MaskUnit = "step",
     ) -> None:
         super().__init__(spec=spec, head=head, anchor=anchor, but=SHARED if tied else None)
         if tied and bidirectional:
@@ -118,7 +117,7 @@ class EncoderDecoder(UnrollingModel):
             feedback=feedback,
             detach_feedback=detach_feedback,
         )
-        self.coins = Coins(coin)
+        self.teacher_forcing_mask = TeacherForcingMask(mask_unit)
         if isinstance(self.decoder.attention, NoAttention) and not tied:
             # Several processes would wait for their gradients.
             for weight in self.encoder.output_weights():

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from recast.data.spec import Feature, SeriesSpec
 from recast.errors import ConfigurationError
-from recast.nn.anchors.anchor import Anchor
-from recast.nn.anchors.last import LastAnchor
+from recast.nn.anchors import Anchor, LastAnchor
 from recast.nn.heads.head import Head
 from recast.nn.models.carry import Carry
 from recast.nn.models.history import held_history

@@ -1,6 +1,7 @@
 """A batch with several forecast origins in each window, seen from each of them."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from recast.errors import ConfigurationError
@@ -68,3 +69,13 @@ def seen_from_origins(batch: Batch, reach: int) -> Batch:
 def _from(values: Tensor, first: Tensor, length: int) -> Tensor:
     """`length` steps from each of the steps `first`, one window after the other."""
     return values.unfold(1, length, 1)[:, first].transpose(-1, -2).flatten(0, 1)
+
+
+def rolling(values: Float[Tensor, "batch time channels"], size: int) -> Float[Tensor, "batch time size channels"]:
+    """The last `size` values up to each step, oldest first; where there are fewer, the first value stands for them.
+
+    Apart from that padding it is a view.
+    """
+    if size > 1:
+        values = torch.cat([values[:, :1].expand(-1, size - 1, -1), values], dim=1)
+    return values.unfold(1, size, 1).transpose(-1, -2)

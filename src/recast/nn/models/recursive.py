@@ -9,15 +9,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recast.data.spec import Feature, SeriesSpec
-from recast.nn.anchors.last import LastAnchor
+from recast.nn.anchors import LastAnchor
 from recast.nn.heads.head import Head
 from recast.nn.models.continued import continued
 from recast.nn.models.encoder import Encoder
 from recast.nn.models.history import held_history, held_truth, observed_truth
 from recast.nn.models.horizon_readout import HorizonReadout
 from recast.nn.models.model import AnchorFactory, ForecastModel, TrainingForecast
+from recast.nn.models.origins import rolling
 from recast.nn.models.reads import EVERYTHING
-from recast.nn.models.rolling import rolling
 from recast.nn.models.stack import CellFactory
 from recast.nn.recurrence.request import Readout, Rollout
 from recast.options import Fraction, PositiveInt, checked

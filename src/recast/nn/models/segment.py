@@ -11,17 +11,52 @@ from torch.nn import functional
 
 from recast.data.spec import Feature, SeriesSpec
 from recast.errors import ConfigurationError
-from recast.nn.anchors.last import LastAnchor
+from recast.nn.anchors import LastAnchor
 from recast.nn.heads.head import Head
 from recast.nn.models.continued import continued
-from recast.nn.models.draws import Draws
 from recast.nn.models.model import AnchorFactory, ForecastModel
 from recast.nn.models.reads import EVERYTHING
-from recast.nn.models.segment_embedding import SegmentEmbedding, cut
 from recast.nn.models.stack import CellFactory, Stack
+from recast.nn.models.teacher_forcing import ResumableGenerator
 from recast.nn.recurrence.request import Readout, Rollout
 from recast.options import Fraction, PositiveInt, checked
 from recast.types import Batch, Share
+
+
+def cut(sequence: Float[Tensor, "batch time features"], length: int) -> Float[Tensor, "batch segments values"]:
+    """All values of each segment of `length` steps, step by step; time must be a whole number of segments."""
+    return sequence.unflatten(1, (-1, length)).flatten(2)
+
+
+class SegmentEmbedding(nn.Module):
+    """relu(W values + V covariates + b) for each segment of each target; the weights are the same for all targets.
+
+    Args:
+        segment: Length of a segment. [steps]
+        size: Size of the embedding.
+        covariates: Values that accompany each segment of all targets; V is left out where there are none.
+    """
+
+    def __init__(self, *, segment: int, size: int, covariates: int) -> None:
+        super().__init__()
+        self.segment = segment
+        self.values = nn.Linear(segment, size)
+        self.covariates = nn.Linear(covariates, size, bias=False) if covariates else None
+
+    def forward(
+        self, values: Float[Tensor, "batch time targets"], covariates: Float[Tensor, "batch segments covariates"]
+    ) -> Float[Tensor, "batch targets segments size"]:
+        """The embeddings.
+
+        Args:
+            values: The targets, a whole number of segments.
+            covariates: What accompanies each segment.
+        """
+        embedded = self.values(values.transpose(1, 2).unflatten(-1, (-1, self.segment)))
+        if self.covariates is not None:
+            embedded = embedded + self.covariates(covariates).unsqueeze(1)
+        return embedded.relu()
+
 
 Decoding = Literal["parallel", "recurrent"]
 READ_ALIKE: dict[Feature, tuple[str, str]] = dict.fromkeys(
@@ -106,7 +141,7 @@ class Segment(ForecastModel):
             self.position = nn.Parameter(torch.randn(self.future, size - size // 2))
             self.channel = nn.Parameter(torch.randn(spec.targets, size // 2))
             self.ahead = nn.Linear(segment * ahead, size, bias=False) if ahead else None
-        self.draws = Draws() if decoding == "recurrent" and head.stochastic else None
+        self.draws = ResumableGenerator() if decoding == "recurrent" and head.stochastic else None
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
         """Head parameters of the free-running forecast."""

@@ -7,13 +7,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recast.nn.attention.attention import Memory
-from recast.nn.models.coins import Coins
+from recast.nn.attention import Memory
 from recast.nn.models.decoder import Decoder
 from recast.nn.models.history import held_truth
 from recast.nn.models.model import ForecastModel, TrainingForecast
 from recast.nn.models.origins import seen_from_origins
-from recast.nn.schedules.schedule import Schedule
+from recast.nn.models.teacher_forcing import TeacherForcingMask
+from recast.nn.schedules import Schedule
 from recast.types import Batch, Progress
 
 
@@ -30,12 +30,13 @@ class UnrollingModel(ForecastModel):
     Attributes:
         decoder: Unrolls the horizon.
         schedule: Teacher-forcing probability over training.
-        coins: Choose between truth and output; what a stochastic head is fed in training is drawn from their generator.
+        teacher_forcing_mask: Draws which steps are fed the truth; what a stochastic head is fed in training comes from
+            the same generator.
     """
 
     decoder: Decoder
     schedule: Schedule
-    coins: Coins
+    teacher_forcing_mask: TeacherForcingMask
 
     @abstractmethod
     def start(self, batch: Batch) -> tuple[list[Any], Memory]:
@@ -48,7 +49,7 @@ class UnrollingModel(ForecastModel):
         return self.decoder.closed_loop(states, self.last(batch), ahead, self.base(batch), memory).parameters
 
     def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
-        """The forecast with the truth fed by the schedule's coins."""
+        """The forecast with the truth fed where the teacher-forcing mask says so."""
         probabilities = self.schedule.probabilities(progress, self.spec.horizon)
         states, memory = self.start(batch)
         batch = seen_from_origins(batch, self.anchor.reach)
@@ -57,7 +58,7 @@ class UnrollingModel(ForecastModel):
             return TrainingForecast(self._fed_the_truth(states, memory, batch), batch.target)
         mask = None
         if any(probability > 0 for probability in probabilities):
-            mask = self.coins.toss(probabilities, len(batch.start), batch.share).to(batch.target.device)
+            mask = self.teacher_forcing_mask.draw(probabilities, len(batch.start), batch.share).to(batch.target.device)
             if observed is not None:
                 # Where a truth is missing the model's own output stands in.
                 mask = mask & observed[:, : mask.shape[1]].all(dim=-1)
@@ -69,7 +70,7 @@ class UnrollingModel(ForecastModel):
             memory,
             truth=batch.target,
             mask=mask,
-            generator=self.coins.generator,
+            generator=self.teacher_forcing_mask.generator,
             share=batch.share,
         )
         return TrainingForecast(rollout.parameters, batch.target, observed)

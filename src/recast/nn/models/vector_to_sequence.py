@@ -1,22 +1,54 @@
 """Vector to sequence: a recurrent decoder that starts from a linear map of the context."""
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from recast.data.spec import Feature, SeriesSpec
-from recast.nn.anchors.last import LastAnchor
-from recast.nn.attention.attention import Memory
-from recast.nn.attention.none import NoAttention
+from recast.nn.anchors import LastAnchor
+from recast.nn.attention import Memory, NoAttention
+from recast.nn.cells.cell import Cell
 from recast.nn.heads.head import Head
-from recast.nn.models.coins import Coin, Coins
 from recast.nn.models.decoder import Decoder, Feedback
 from recast.nn.models.model import AnchorFactory
 from recast.nn.models.reads import EVERYTHING
 from recast.nn.models.stack import CellFactory, Stack, given_start
+from recast.nn.models.teacher_forcing import MaskUnit, TeacherForcingMask
 from recast.nn.models.unrolling import UnrollingModel
-from recast.nn.models.vector_encoder import Bound, VectorEncoder
-from recast.nn.schedules.schedule import Schedule
+from recast.nn.schedules import Schedule
 from recast.options import Fraction, PositiveInt, checked
 from recast.types import Batch
+
+Bound = Literal["tanh", "none"]
+
+
+class VectorEncoder(nn.Module):
+    """A linear map from a vector to a state of each of several cells.
+
+    Args:
+        cells: The cells.
+        input_size: Numbers in the vector.
+        bound: Whether the states are squeezed into (-1, 1) by tanh.
+    """
+
+    def __init__(self, *, cells: Sequence[nn.Module], input_size: int, bound: Bound) -> None:
+        super().__init__()
+        built = [cast("Cell[Any]", cell) for cell in cells]
+        self.types = [cell.state_type for cell in built]
+        self.sizes = [cell.state_sizes for cell in built]
+        self.bound: Bound = bound
+        self.map = nn.Linear(input_size, sum(map(sum, self.sizes)))
+
+    def forward(self, vector: Float[Tensor, "batch numbers"]) -> list[Any]:
+        """The state of each cell."""
+        numbers = self.map(vector)
+        if self.bound == "tanh":
+            numbers = torch.tanh(numbers)
+        parts = iter(numbers.split([size for sizes in self.sizes for size in sizes], dim=-1))
+        return [of_type(*(next(parts) for _ in sizes)) for of_type, sizes in zip(self.types, self.sizes, strict=True)]
 
 
 class VectorToSequence(UnrollingModel):
@@ -40,7 +72,7 @@ class VectorToSequence(UnrollingModel):
         feedback: What the free-running decoder reads: its own "prediction", or the last observation again and again
             ("constant"), so that the state alone moves.
         detach_feedback: Whether the gradient stops at values fed back, or flows through.
-        coin: Whether the choice between truth and output is made at each "step" of each sample, once for each
+        mask_unit: Whether the choice between truth and output is made at each "step" of each sample, once for each
             "sequence", or once for each "batch".
 
     Raises:
@@ -63,7 +95,7 @@ class VectorToSequence(UnrollingModel):
         anchor: AnchorFactory = LastAnchor,
         feedback: Feedback = "prediction",
         detach_feedback: bool = False,
-        coin: Coin = "step",
+        mask_unit: MaskUnit = "step",
     ) -> None:
         super().__init__(spec=spec, head=head, anchor=anchor)
         size = spec.targets + self.inputs.ahead_size
@@ -80,7 +112,7 @@ class VectorToSequence(UnrollingModel):
             detach_feedback=detach_feedback,
         )
         self.schedule = schedule
-        self.coins = Coins(coin)
+        self.teacher_forcing_mask = TeacherForcingMask(mask_unit)
 
     def start(self, batch: Batch) -> tuple[list[Any], Memory]:
         """The states that the context is mapped to; there is nothing further to look back at."""

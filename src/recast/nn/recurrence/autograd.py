@@ -7,8 +7,7 @@ from torch.autograd.function import Function, once_differentiable
 
 from recast.nn.recurrence.eager.closed_loop import Structure, backward, forward, structured
 from recast.nn.recurrence.eager.open_loop import OpenPass, OpenPassOptions
-from recast.nn.recurrence.eager.supported import ARITHMETIC, common_kind
-from recast.nn.recurrence.eager.torch_faster import slower_than_torch
+from recast.nn.recurrence.eager.supported import ARITHMETIC, common_kind, slower_than_torch
 from recast.nn.recurrence.implementation import Implementation
 from recast.nn.recurrence.refusals import common_refusal
 from recast.nn.recurrence.request import ClosedLoop, OpenLoop, Rollout, Unrolled

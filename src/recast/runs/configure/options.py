@@ -13,8 +13,8 @@ from torchmetrics import Metric
 from recast.data.training_data import TrainingData
 from recast.nn.recurrence.engine import Engine
 from recast.options import PositiveInt, Seed, checked
-from recast.scoring.baselines.any_baseline import AnyBaseline
-from recast.training.learning_rates.learning_rate import LearningRate
+from recast.scoring.baselines.baseline import AnyBaseline
+from recast.training.learning_rates import LearningRate
 from recast.training.training_task import TrainingTask
 
 
@@ -67,7 +67,7 @@ class TrainOptions:
         callbacks: Lightning's and recast's callbacks by name; none switches one off.
         logger: Loggers by name; none switches one off.
         paths: Where data are read and runs are written.
-        seed: Seed of weights, order of windows and coins.
+        seed: Seed of weights, order of windows and teacher-forcing masks.
         threads: Cores of the CPU that recurrences use, by blocks of rows. Torch's own operations run in one thread
             where recurrences are compiled, else in so many. [threads]
         recurrence: What runs the recurrent layers.

@@ -11,11 +11,11 @@ from recast.errors import ConfigurationError, DataError
 from recast.figures.confusion import confusion_matrix
 from recast.nn.models.classifier import Classifier
 from recast.runs.checkpoints.spec import checked_panel_spec
-from recast.runs.class_scores import class_scores, descriptions
 from recast.runs.classification_results import ClassificationResults
 from recast.runs.predictions import predict
+from recast.runs.scores import class_scores, descriptions
 from recast.runs.tasks.task_plug import RestoredTask, TaskPlug
-from recast.scoring.baselines.class_baseline import ClassBaseline
+from recast.scoring.baselines.class_baselines import ClassBaseline
 from recast.scoring.metrics.class_metric import ClassMetric
 from recast.scoring.metrics.description import ranking
 from recast.training.callbacks.forecast_figures import log_figure

@@ -10,8 +10,8 @@ from torch import nn
 from torchmetrics import Metric
 
 from recast.data.training_data import TrainingData
-from recast.runs.run_results import RunResults
-from recast.scoring.baselines.any_baseline import AnyBaseline
+from recast.runs.results import RunResults
+from recast.scoring.baselines.baseline import AnyBaseline
 from recast.training.training_task import TrainingTask
 
 TaskT = TypeVar("TaskT", bound=TrainingTask)

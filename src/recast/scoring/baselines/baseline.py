@@ -1,17 +1,45 @@
-"""The base of all baselines, and the training part they are fitted on."""
+"""The bases of all baselines, and the training part they are fitted on."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 from jaxtyping import Float
 
 from recast.errors import ConfigurationError, DataError, RecastError
-from recast.scoring.baselines.any_baseline import AnyBaseline
-from recast.scoring.baselines.gaps import interpolated
 from recast.types import Origins
+
+TrainingPart_contra = TypeVar("TrainingPart_contra", contravariant=True)
+
+
+class AnyBaseline(ABC, Generic[TrainingPart_contra]):
+    """What a model is compared with: a method without a network, fitted on the training part alone."""
+
+    @abstractmethod
+    def fit(self, training: TrainingPart_contra, /) -> None:
+        """Learns from the training part. A second call starts afresh."""
+
+
+def interpolated(
+    values: Float[np.ndarray, "*windows steps targets"], otherwise: Float[np.ndarray, " targets"]
+) -> Float[np.ndarray, "*windows steps targets"]:
+    """NaN replaced by straight lines over the steps; the first and the last value are held beyond them.
+
+    Args:
+        values: One or many runs of steps, each by itself.
+        otherwise: What stands for a target of which nothing was observed in a run.
+    """
+    if not np.isnan(values).any():
+        return values
+    runs = values.reshape(-1, *values.shape[-2:]).copy()
+    steps = np.arange(runs.shape[1])
+    for window, target in np.argwhere(np.isnan(runs).any(axis=1)):
+        run = runs[window, :, target]
+        seen = ~np.isnan(run)
+        run[~seen] = np.interp(steps[~seen], steps[seen], run[seen]) if seen.any() else otherwise[target]
+    return runs.reshape(values.shape)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from recast.data.datamodule import ForecastDataModule
 from recast.data.panel import Panel
+from recast.figures.panels import TargetPanels
 from recast.figures.plot import Plot
-from recast.figures.targets import TargetPanels
 from recast.training.task import ForecastTask
 
 LEVEL = 0.9  # of the band, or the widest that the forecast knows

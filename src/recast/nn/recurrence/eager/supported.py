@@ -2,11 +2,45 @@
 
 from collections.abc import Sequence
 
+import torch
+
 from recast.nn.recurrence.eager.gru import GRU
 from recast.nn.recurrence.eager.lstm import LSTM
 from recast.nn.recurrence.eager.rnn import RNN
 from recast.nn.recurrence.eager.steps import Arithmetic
-from recast.nn.recurrence.request import Kind, Layer
+from recast.nn.recurrence.request import ClosedLoop, Kind, Layer, OpenLoop
+
+FEWEST_STEPS = 8
+"""With fewer steps the way around them, some .3 ms, outweighs what each step gains."""
+
+MOST_UNITS = 128
+"""With more units on a CPU, products take the time, and for 2 to 15 sequences MKL's are slower feature-major."""
+
+
+def slower_than_torch(request: OpenLoop | ClosedLoop) -> str | None:
+    """Why torch's own calls compute this faster than steps in Python would; None: they do not.
+
+    Args:
+        request: A loop over layers of one kind.
+    """
+    steps = (request.inputs if isinstance(request, OpenLoop) else request.known).shape[1]
+    if steps < FEWEST_STEPS:
+        return "there are few steps"
+    on_cpu = request.layers[0].weights[0].device.type == "cpu"
+    if on_cpu and max(layer.hidden_size for layer in request.layers) > MOST_UNITS:
+        return "torch's own calls are as fast for so many units"
+    return _slower_open_loop(request, on_cpu) if isinstance(request, OpenLoop) else None
+
+
+def _slower_open_loop(request: OpenLoop, on_cpu: bool) -> str | None:
+    if not on_cpu:
+        return "torch's own call is faster on this device"
+    if request.layers[0].kind == "lstm":
+        return "torch's own call is faster for an open loop of this cell"
+    if not torch.is_grad_enabled():
+        return "torch's own call is faster where no gradient is wanted"
+    return None
+
 
 ARITHMETIC: dict[Kind, Arithmetic] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 

@@ -1,5 +1,6 @@
-"""A linear classifier of a few numbers that sum a sequence up."""
+"""Baselines of classification."""
 
+from abc import abstractmethod
 from typing import final
 
 import numpy as np
@@ -9,7 +10,41 @@ from scipy.special import softmax
 from recast.data.panel import Panel
 from recast.errors import DataError
 from recast.options import PositiveFloat, checked
-from recast.scoring.baselines.class_baseline import ClassBaseline
+from recast.scoring.baselines.baseline import AnyBaseline
+
+
+class ClassBaseline(AnyBaseline[Panel]):
+    """A classifier without a network: fitted on the training sequences, in the data's own unit."""
+
+    @abstractmethod
+    def fit(self, sequences: Panel) -> None:
+        """Learns from the training sequences; must come before `probabilities`. A second call starts afresh."""
+
+    @abstractmethod
+    def probabilities(self, sequences: Panel) -> Float[np.ndarray, "sequences classes"]:
+        """The probability of each class for each sequence, whose label is not looked at."""
+
+
+@final
+class Majority(ClassBaseline):
+    """The most frequent class of the training part; it does not look at the sequence.
+
+    Its probabilities are the frequencies of the classes, (count + 1) / (sequences + classes), so that none is zero
+    (Laplace's rule of succession). Of equally frequent classes the first of the header is predicted.
+    """
+
+    @checked
+    def __init__(self) -> None:
+        pass
+
+    def fit(self, sequences: Panel) -> None:
+        """See the base class."""
+        counts = np.bincount(sequences.labels, minlength=len(sequences.classes))
+        self._frequencies = (counts + 1) / (counts + 1).sum()
+
+    def probabilities(self, sequences: Panel) -> Float[np.ndarray, "sequences classes"]:
+        """See the base class."""
+        return np.tile(self._frequencies, (len(sequences.ids), 1))
 
 
 @final

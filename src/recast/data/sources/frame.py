@@ -1,0 +1,115 @@
+"""A series in a pandas frame."""
+
+from typing import Annotated, Any, final
+
+import pandas as pd
+from annotated_types import MinLen
+
+from recast.data.sources.table import Table
+from recast.data.sources.table_source import TableSource
+from recast.errors import DataError
+from recast.options import AnyFloat, checked
+
+
+class FrameTable(Table):
+    """A frame as a table; its index is a column where it holds the time.
+
+    Args:
+        frame: The frame; it is not changed.
+        time: Name of the time column. Where no column has it and the index is one of dates, or has that name, it is
+            the index.
+        label: What messages call the frame.
+    """
+
+    kind = "frame"
+
+    def __init__(self, frame: pd.DataFrame, time: str, label: str = "the frame") -> None:
+        if not isinstance(frame, pd.DataFrame):
+            raise DataError(f"{label}: found a {type(frame).__name__}; expected a pandas DataFrame")
+        self.label = label
+        self._frame = frame
+        if time not in frame.columns and (frame.index.name == time or isinstance(frame.index, pd.DatetimeIndex)):
+            self._frame = frame.rename_axis(index=time).reset_index()
+        self.header = [str(name) for name in self._frame.columns]
+        if not len(frame):
+            raise DataError(f"{label}: columns ({', '.join(self.header)}) and no rows")
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self._frame)
+
+    def read(self, names: list[str]) -> dict[str, pd.Series]:
+        """See the base class."""
+        return {name: self._column(name) for name in names}
+
+    def row(self, row: int) -> str:
+        """The position of a row."""
+        return f"row {row}"
+
+    def found(self, row: int, column: str) -> str:
+        """See the base class."""
+        return str(self._column(column).iloc[row])
+
+    def _column(self, name: str) -> pd.Series:
+        column: Any = self._frame.iloc[:, self.position(name)]
+        return column.reset_index(drop=True)
+
+
+@final
+class FrameSource(TableSource):
+    """One long series in a frame that a program hands over; see `recast.data.sources.table_source.TableSource`.
+
+    Args:
+        time: Name of the time column, or of the index.
+        targets: Columns to forecast.
+        past: Columns that are inputs only, observed up to the origin. None: no such columns.
+        known: Columns that are inputs known ahead, also for the steps that are forecast. None: no such columns.
+        static: Columns with one value for the whole frame that are inputs. None: no such columns.
+        categories: Those of the inputs whose values are names of levels, not numbers. None: all are numbers.
+        units: Unit of each column, by its name; "" for those not named.
+        step: Distance between rows, a pandas offset alias ("10min", "h", "D", "B"). None: the most frequent
+            difference of stamps.
+        missing: Values that mean "not observed", such as -9999 or nan; what becomes of rows that have one in a column
+            used is up to the grid. None: no such values. []: no such values either, and none is looked for.
+
+    Raises:
+        ConfigurationError: if a column is named twice, a unit or a category belongs to no column, a target is a
+            category, or the step is unknown.
+    """
+
+    @checked
+    def __init__(
+        self,
+        *,
+        time: str,
+        targets: Annotated[list[str], MinLen(1)],
+        past: list[str] | None = None,
+        known: list[str] | None = None,
+        static: list[str] | None = None,
+        categories: list[str] | None = None,
+        units: dict[str, str] | None = None,
+        step: str | None = None,
+        missing: list[AnyFloat] | None = None,
+    ) -> None:
+        super().__init__(
+            time=time,
+            targets=targets,
+            past=past,
+            known=known,
+            static=static,
+            categories=categories,
+            units=units,
+            step=step,
+            missing=missing,
+        )
+
+    def own_table(self) -> Table:
+        """None: a frame lives as long as the program that made it.
+
+        Raises:
+            DataError: always.
+        """
+        raise DataError(
+            "the data are a frame of the program that trained on it (data=frame), which no file holds; give a CSV file "
+            "with the same columns (path=FILE), or train on one (data=csv)"
+        )

@@ -1,0 +1,132 @@
+"""Anchors: what a forecast is measured from, so that a network learns the departure alone."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recast.options import PositiveInt, checked
+
+
+class Anchor(nn.Module, ABC):
+    """A base forecast made from the last `reach` values of the targets; the network forecasts what remains.
+
+    A new anchor inherits from this class and writes `forward`.
+
+    Attributes:
+        is_last: Whether the base of every lead is the last value.
+        is_zero: Whether it is zero.
+
+    Args:
+        targets: Number of targets; given by the model.
+        leads: Number of leads; given by the model.
+        reach: Values of the past that it reads. [steps]
+    """
+
+    is_last: ClassVar[bool] = False
+    is_zero: ClassVar[bool] = False
+
+    def __init__(self, *, targets: int, leads: int, reach: int) -> None:
+        super().__init__()
+        self.targets = targets
+        self.leads = leads
+        self.reach = reach
+
+    @abstractmethod
+    def forward(self, recent: Float[Tensor, "*batch reach targets"]) -> Float[Tensor, "*batch leads targets"]:
+        """The base forecast of every lead, in scaled values.
+
+        Args:
+            recent: The last `reach` values of the targets up to the origin, oldest first.
+        """
+
+
+class NoAnchor(Anchor):
+    """Zero, which is the mean of standardised data: the network forecasts the values themselves.
+
+    Args:
+        targets: Number of targets; given by the model.
+        leads: Number of leads; given by the model.
+
+    Raises:
+        ConfigurationError: if an option has the wrong type or lies out of range.
+    """
+
+    is_zero: ClassVar[bool] = True
+
+    @checked
+    def __init__(self, *, targets: PositiveInt, leads: PositiveInt) -> None:
+        super().__init__(targets=targets, leads=leads, reach=1)
+
+    def forward(self, recent: Float[Tensor, "*batch reach targets"]) -> Float[Tensor, "*batch leads targets"]:
+        """Zeros."""
+        return recent.new_zeros(*recent.shape[:-2], self.leads, self.targets)
+
+
+class LastAnchor(Anchor):
+    """The last observation for every lead: the network forecasts the change from it.
+
+    It then starts from persistence, which is hard to beat at the first leads.
+
+    Args:
+        targets: Number of targets; given by the model.
+        leads: Number of leads; given by the model.
+
+    Raises:
+        ConfigurationError: if an option has the wrong type or lies out of range.
+    """
+
+    is_last: ClassVar[bool] = True
+
+    @checked
+    def __init__(self, *, targets: PositiveInt, leads: PositiveInt) -> None:
+        super().__init__(targets=targets, leads=leads, reach=1)
+
+    def forward(self, recent: Float[Tensor, "*batch reach targets"]) -> Float[Tensor, "*batch leads targets"]:
+        """The last value, repeated."""
+        return recent[..., -1:, :].expand(*recent.shape[:-2], self.leads, self.targets)
+
+
+class LinearAnchor(Anchor):
+    """A linear autoregression of each target on its own past: the network forecasts what it leaves.
+
+    For lead k, with x_0 the last value and x_i the value i steps before it,
+
+        base_k = x_0 + w_k0 x_0 + sum over 0 < i < window of w_ki (x_i - x_0) + b_k
+
+    It is the "highway" of LSTNet (Lai et al. 2018, arXiv 1703.07015, "Autoregressive component"), trained along with
+    the network. Differences from the last value span the same linear maps as the values do. All weights start at zero:
+    the base is persistence then, as with `LastAnchor`.
+
+    Args:
+        targets: Number of targets; given by the model.
+        leads: Number of leads; given by the model.
+        window: Last values that it reads, at most the context. [steps]
+        shared: Whether all targets share one map, as in LSTNet; else each has its own.
+
+    Raises:
+        ConfigurationError: if an option has the wrong type or lies out of range.
+    """
+
+    @checked
+    def __init__(
+        self, *, targets: PositiveInt, leads: PositiveInt, window: PositiveInt = 24, shared: bool = True
+    ) -> None:
+        super().__init__(targets=targets, leads=leads, reach=window)
+        maps = () if shared else (targets,)
+        self.weight = nn.Parameter(torch.zeros(*maps, leads, window))
+        self.bias = nn.Parameter(torch.zeros(*maps, leads))
+
+    def forward(self, recent: Float[Tensor, "*batch reach targets"]) -> Float[Tensor, "*batch leads targets"]:
+        """The linear forecast of each lead."""
+        series = recent.transpose(-1, -2)
+        last = series[..., -1:]
+        inputs = torch.cat([series[..., :-1] - last, last], dim=-1)
+        if self.weight.dim() == 2:
+            change = functional.linear(inputs, self.weight, self.bias)
+        else:
+            change = torch.einsum("...tw,tlw->...tl", inputs, self.weight) + self.bias
+        return (last + change).transpose(-1, -2)

@@ -1,0 +1,59 @@
+"""When a decoder is fed the truth in training: a mask drawn from a generator that survives a resume."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor, nn
+
+from recast.types import Share
+
+MaskUnit = Literal["step", "sequence", "batch"]
+
+
+class ResumableGenerator(nn.Module):
+    """A random generator whose state travels in the state dict, so that training resumes bit for bit.
+
+    It is seeded from torch's global one when this is built. Several processes that train one model have equal ones:
+    what is drawn from it is drawn for the batch of all of them, and each takes the rows of its share. Dropout is drawn
+    from torch's global generator, of which each process has its own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+
+    def get_extra_state(self) -> Tensor:
+        """State of the generator; called by torch."""
+        return self.generator.get_state()
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Restores the generator; called by torch."""
+        self.generator.set_state(state.cpu())
+
+
+class TeacherForcingMask(ResumableGenerator):
+    """Draws which steps are fed the truth: Bernoulli, with the schedule's probability.
+
+    Args:
+        mask_unit: What is drawn independently: each "step" of each sample (Bengio et al. 2015, section 2.4), each
+            "sequence", or each "batch".
+    """
+
+    def __init__(self, mask_unit: MaskUnit) -> None:
+        super().__init__()
+        self.mask_unit = mask_unit
+
+    def draw(self, probabilities: list[float], batch: int, share: Share | None = None) -> Bool[Tensor, "batch leads"]:
+        """True where the truth is fed, shape (batch, len(probabilities)), on the CPU.
+
+        Args:
+            probabilities: Probability of the truth after each lead.
+            batch: Number of windows.
+            share: Which windows of the batch of all processes they are.
+        """
+        first, total = (0, batch) if share is None else (share.first, share.total)
+        leads = len(probabilities)
+        shape = {"step": (total, leads), "sequence": (total, 1), "batch": (1, 1)}[self.mask_unit]
+        mask = torch.rand(shape, generator=self.generator) < torch.tensor(probabilities)
+        return mask.expand(total, leads)[first : first + batch]

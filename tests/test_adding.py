@@ -13,11 +13,11 @@ from recast.data.prepare.windows import Windows
 from recast.data.sources.adding import Adding
 from recast.data.sources.fingerprint import fingerprint
 from recast.errors import ConfigurationError
-from recast.runs.configure import run_folder
+from recast.runs.configure import folders
 from recast.runs.configure.build import build
 from recast.runs.configure.check import check
 from recast.runs.configure.compose import compose
-from recast.runs.configure.options import TrainOptions
+from recast.runs.configure.training_options import TrainOptions
 from recast.runs.scores import fit_baselines, score_baselines
 from recast.scoring.baselines.naive import Drift, LastValue, Mean
 from recast.scoring.baselines.ridge import Ridge
@@ -117,7 +117,7 @@ def test_baselines_cannot_see_the_markers():
 
 @pytest.mark.parametrize("experiment", ["adding_rnn", "adding_lstm"])
 def test_the_context_follows_the_length(experiment):
-    run_folder.register()
+    folders.register()
     config = compose("train", [f"experiment={experiment}", "data.source.length=20", "data.source.series=50"])
     check(config, TrainOptions)
     data = build(config["data"])
@@ -127,7 +127,7 @@ def test_the_context_follows_the_length(experiment):
 
 
 def test_both_experiments_have_the_same_budget():
-    run_folder.register()
+    folders.register()
     rnn, lstm = (compose("train", [f"experiment={name}"]) for name in ("adding_rnn", "adding_lstm"))
     for config in (rnn, lstm):
         config["optimizer"].pop("lr")

@@ -19,11 +19,11 @@ from recast.nn.cells.layer_norm_lstm import LayerNormLSTM
 from recast.nn.cells.layer_norm_rnn import LayerNormRNN
 from recast.nn.cells.lstm import LSTM
 from recast.nn.cells.rnn import RNN
-from recast.runs.configure import run_folder
+from recast.runs.configure import folders
 from recast.runs.configure.build import build
 from recast.runs.configure.check import check
 from recast.runs.configure.compose import compose
-from recast.runs.configure.options import TrainOptions
+from recast.runs.configure.training_options import TrainOptions
 
 TORCH_CELLS = [RNN, GRU, LSTM]
 LAYER_NORM_CELLS = [LayerNormRNN, LayerNormGRU, LayerNormLSTM]
@@ -236,7 +236,7 @@ def test_the_shortest_chrono():
     ],
 )
 def test_chrono_from_the_command_line(cell, option):
-    run_folder.register()
+    folders.register()
     chosen = [f"model/cell={cell}", "model.cell.chrono=800"]
     with pytest.raises(ConfigurationError, match=rf"model\.cell\.{option}=0 on the command line"):
         build(compose("train", chosen)["model"]["cell"])(input_size=1)

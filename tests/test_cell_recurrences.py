@@ -21,11 +21,11 @@ from recast.nn.cells.min_lstm import MinLSTM
 from recast.nn.cells.output_to_hidden import OutputToHidden
 from recast.nn.cells.output_to_output import OutputToOutput
 from recast.nn.cells.rnn import RNN
-from recast.runs.configure import run_folder
+from recast.runs.configure import folders
 from recast.runs.configure.build import build
 from recast.runs.configure.check import check
 from recast.runs.configure.compose import compose
-from recast.runs.configure.options import TrainOptions
+from recast.runs.configure.training_options import TrainOptions
 
 FUNCTIONS = {"tanh": np.tanh, "relu": lambda v: np.maximum(v, 0), "linear": lambda v: v}
 
@@ -364,7 +364,7 @@ def test_dilated_refuses(options, message):
 
 
 def test_any_cell_may_be_dilated_from_the_command_line():
-    run_folder.register()
+    folders.register()
     chosen = ["model/cell=dilated", "model/cell@model.cell.cell=lstm", "model.cell.hidden_size=5"]
     config = compose("train", chosen)
     check(config, TrainOptions)

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from recast.errors import CheckpointError
-from recast.runs.checkpoints.checkpoint import FORMAT, restore
+from recast.runs.checkpoints.restore import restore
+from recast.training.checkpoint_format import FORMAT
 
 
 @pytest.fixture(scope="session")
@@ -139,7 +140,7 @@ TARGETS = (
     "lightning.pytorch.Trainer",
     "recast.cli.train.main",
     "recast.cli.application.application",
-    "recast.runs.checkpoints.checkpoint.restore",
+    "recast.runs.checkpoints.restore.restore",
     "recast.runs.checkpoints.checkpoint.torch.load",
     "recast.system.files.write_text",
     "recast.runs.provenance.subprocess.Popen",

@@ -17,8 +17,8 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss
 from ts_files import CLASSES, ts_text, turning, write_turning
 
 from recast.errors import CheckpointError
-from recast.runs.checkpoints.checkpoint import restore
-from recast.runs.forecaster import restore_forecaster
+from recast.runs.checkpoints.restore import restore
+from recast.runs.restored_forecast import restore_forecaster
 
 VOWELS = Path(os.environ.get("RECAST_DATA_DIR", "data")) / "JapaneseVowels_TRAIN.ts"
 

@@ -19,7 +19,7 @@ from commands import QUICK, TIDE, metrics_of, run, scratch, shared_run, shell, s
 from PIL import Image
 
 import recast
-from recast.runs.configure.run_folder import run_folder
+from recast.runs.configure.folders import run_folder
 
 HORIZON = 12
 COMMANDS = ("recast-train", "recast-evaluate", "recast-forecast", "recast-gradients", "recast-options")

@@ -30,13 +30,15 @@ from recast.nn.attention import Attention
 from recast.nn.cells.cell import Cell
 from recast.nn.heads.head import Head
 from recast.nn.schedules import Schedule
-from recast.runs.configure import run_folder
+from recast.runs.configure import folders
 from recast.runs.configure.build import build
 from recast.runs.configure.check import check
-from recast.runs.configure.compose import compose, conf_folder
-from recast.runs.configure.options import EvaluateOptions, ForecastOptions, GradientOptions, Paths, TrainOptions
+from recast.runs.configure.compose import compose
+from recast.runs.configure.folders import conf_folder
+from recast.runs.configure.options import ForecastOptions, Paths
 from recast.runs.configure.signature import REQUIRED, options_of
 from recast.runs.configure.targets import resolve
+from recast.runs.configure.training_options import EvaluateOptions, GradientOptions, TrainOptions
 from recast.runs.fit import run
 from recast.runs.tasks.find import plugs
 from recast.training.learning_rates import LearningRate
@@ -98,7 +100,7 @@ def given_by_the_program(target: type) -> set[str]:
 
 @functools.cache
 def composed(*overrides: str) -> dict[str, Any]:
-    run_folder.register()
+    folders.register()
     return compose("train", overrides)
 
 
@@ -137,7 +139,7 @@ def test_every_choice_composes_and_passes_the_check(group, choice):
 
 @pytest.mark.parametrize("command", ["evaluate", "forecast", "gradients"])
 def test_the_other_commands_pass_too(command):
-    run_folder.register()
+    folders.register()
     required = ["checkpoint=a.ckpt"] + (["input=a.csv", "output=b.csv"] if command == "forecast" else [])
     config = compose(command, required)
     check(config, COMMANDS[command])
@@ -145,7 +147,7 @@ def test_the_other_commands_pass_too(command):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_shows_all_of_its_options(command):
-    run_folder.register()
+    folders.register()
     assert set(compose(command, [])) == set(options_of(COMMANDS[command]))
 
 
@@ -249,7 +251,7 @@ def test_units_are_not_copied_into_models():
 
 def test_the_data_folder_follows_the_environment(monkeypatch):
     monkeypatch.setenv("RECAST_DATA_DIR", "/elsewhere")
-    run_folder.register()
+    folders.register()
     config = compose("train", ["data=ssh"])
     assert config["paths"]["data_dir"] == "/elsewhere"
     assert config["data"]["source"]["path"].startswith("/elsewhere/")
@@ -265,7 +267,7 @@ SHORT = {
 
 
 def smoke(overrides: list[str], folder: Path) -> None:
-    run_folder.register()
+    folders.register()
     config = compose(
         "train",
         [

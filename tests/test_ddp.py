@@ -44,7 +44,7 @@ from recast.nn.models.teacher_forcing import ResumableGenerator, TeacherForcingM
 from recast.nn.schedules import Always, Linear, Never
 from recast.runs.trainer import check_strategy
 from recast.system import processes
-from recast.training.callbacks.last_checkpoint import last_checkpoint_path
+from recast.training.checkpoint_format import last_checkpoint_path
 from recast.training.classification_task import ClassificationTask
 from recast.training.task import ForecastTask
 from recast.types import Batch, Share

@@ -20,7 +20,7 @@ from commands import (
     trained,
 )
 
-from recast.runs.checkpoints.checkpoint import restore
+from recast.runs.checkpoints.restore import restore
 
 # Three epochs of 35 steps, a state every 4 of them.
 LONG = (

@@ -33,9 +33,10 @@ from recast.nn.models.recursive import Recursive
 from recast.nn.models.vector_to_sequence import VectorToSequence
 from recast.nn.recurrence.engine import Engine, using
 from recast.nn.schedules import Always, Never
-from recast.runs.configure import run_folder
+from recast.runs.configure import folders
 from recast.runs.configure.build import build
-from recast.runs.configure.compose import compose, conf_folder
+from recast.runs.configure.compose import compose
+from recast.runs.configure.folders import conf_folder
 from recast.runs.configure.targets import resolve
 from recast.training.task import ForecastTask
 from recast.types import Batch, Progress
@@ -77,7 +78,7 @@ def part(group: str, name: str) -> Any:
     """What a yaml file of the model group describes, small; a head is built, cells and anchors wait for their sizes."""
     node = yaml.safe_load((GROUP / group / f"{name}.yaml").read_text())
     if "defaults" in node:
-        run_folder.register()
+        folders.register()
         size = [f"model.{group}.hidden_size={UNITS}"] if group == "cell" else []
         node = compose("train", [f"model/{group}={name}", *size])["model"][group]
     return build(small(node))

@@ -33,9 +33,10 @@ from recast.nn.models.encoder_decoder import EncoderDecoder
 from recast.nn.models.stack import Stack
 from recast.nn.models.teacher_forcing import TeacherForcingMask
 from recast.nn.schedules import Always, Constant, HorizonCurriculum, Never
-from recast.runs.configure import run_folder
+from recast.runs.configure import folders
 from recast.runs.configure.build import build
-from recast.runs.configure.compose import compose, conf_folder
+from recast.runs.configure.compose import compose
+from recast.runs.configure.folders import conf_folder
 from recast.training.learning_rates import OneCycle
 from recast.training.task import ForecastTask
 from recast.types import Batch, Progress
@@ -70,7 +71,7 @@ def _seeded():
 
 @functools.cache
 def node(group: str, name: str, overrides: tuple[str, ...]) -> dict[str, Any]:
-    run_folder.register()
+    folders.register()
     return compose("train", [f"model/{group}={name}", *overrides])["model"][group]
 
 

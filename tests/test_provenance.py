@@ -28,12 +28,14 @@ from recast.nn.heads.point import Point
 from recast.nn.models.encoder_decoder import EncoderDecoder
 from recast.nn.schedules import InverseSigmoid
 from recast.options import checked, options_given
-from recast.runs.checkpoints.checkpoint import FORMAT, restore
-from recast.runs.configure import run_folder
+from recast.runs.checkpoints.restore import restore
+from recast.runs.configure import folders
 from recast.runs.configure.build import build
-from recast.runs.configure.compose import compose, conf_folder
+from recast.runs.configure.compose import compose
+from recast.runs.configure.folders import conf_folder
 from recast.scoring.metrics.coverage import Coverage
 from recast.scoring.metrics.mse import MSE
+from recast.training.checkpoint_format import FORMAT
 from recast.training.nodes import node_of
 from recast.training.provenance import OF_THE_PROGRAM
 from recast.training.task import ForecastTask
@@ -221,7 +223,7 @@ def without_program(node: Any) -> Any:
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_parts_built_from_a_configuration_are_described_by_it(experiment):
-    run_folder.register()
+    folders.register()
     config = compose("train", [f"experiment={experiment}"])
     for part, given in {"data": (), "model": ("spec",), "task": OF_THE_PROGRAM}.items():
         assert node_of(build(config[part]), key=part, without=given) == without_program(config[part]), part

@@ -25,8 +25,9 @@ from recast.nn.models.encoder_decoder import EncoderDecoder
 from recast.nn.models.model import ForecastModel
 from recast.nn.schedules import Linear
 from recast.runs.checkpoints.io import WholeCheckpointIO
-from recast.training.callbacks.best_checkpoint import BestCheckpoint, best_checkpoint_path
-from recast.training.callbacks.last_checkpoint import LastCheckpoint, last_checkpoint_path
+from recast.training.callbacks.best_checkpoint import BestCheckpoint
+from recast.training.callbacks.last_checkpoint import LastCheckpoint
+from recast.training.checkpoint_format import best_checkpoint_path, last_checkpoint_path
 from recast.training.learning_rates import Cosine, OneCycle, Plateau
 from recast.training.task import ForecastTask
 

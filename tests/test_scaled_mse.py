@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from recast.data.datamodule import ForecastDataModule
 from recast.data.panel import columns_of
 from recast.data.spec import SeriesSpec
-from recast.runs.configure import run_folder
+from recast.runs.configure import folders
 from recast.runs.configure.build import build
 from recast.runs.configure.compose import compose
 from recast.runs.scores import fit_baselines, score_baselines
@@ -74,7 +74,7 @@ def test_it_does_not_depend_on_the_unit() -> None:
 @pytest.mark.parametrize(("exclude_last", "windows", "expected"), [("false", 2785, 1.2944), ("true", 2784, 1.2946)])
 def test_holding_the_last_value_of_etth1(exclude_last: str, windows: int, expected: float) -> None:
     """The literature's 1.295 (Zeng et al. 2022, arXiv 2205.13504, table 2) leaves out the one window after 87 x 32."""
-    run_folder.register()
+    folders.register()
     config = compose("train", ["data=etth1", f"data.windows.exclude_last={exclude_last}"])
     path = Path(config["data"]["source"]["path"])
     if not path.exists():

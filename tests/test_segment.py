@@ -17,9 +17,10 @@ from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError
 from recast.nn.anchors import LastAnchor, NoAnchor
 from recast.nn.models.segment import Segment
-from recast.runs.configure import run_folder
+from recast.runs.configure import folders
 from recast.runs.configure.build import build
-from recast.runs.configure.compose import compose, conf_folder
+from recast.runs.configure.compose import compose
+from recast.runs.configure.folders import conf_folder
 from recast.types import Batch, Progress
 
 CELLS = sorted(path.stem for path in (conf_folder() / "model" / "cell").glob("*.yaml"))
@@ -42,7 +43,7 @@ def _seeded():
 @functools.cache
 def part(group: str, name: str, *overrides: str) -> Any:
     """What a yaml file of the model group describes."""
-    run_folder.register()
+    folders.register()
     return build(compose("train", ["model=segment", f"model/{group}={name}", *overrides])["model"][group])
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from recast.data.panel import Column, columns_of
 from recast.data.prepare.grid import ErrorGrid, InterpolateGrid, MaskGrid, RowsGrid, SplitGrid
 from recast.data.sources.csv_file import CsvSource
+from recast.data.sources.csv_text import load_csv
 from recast.data.sources.sentinels import find_sentinel
 from recast.data.sources.step import fixed_step, infer_step, parse_step
 from recast.errors import ConfigurationError, DataError
@@ -434,17 +435,17 @@ def test_what_is_known_ahead_is_read_from_a_file_of_its_own(tmp_path):
     path = tmp_path / "plan.csv"
     path.write_text("t,day,plan\n2020-01-04T00:00Z,sat,13\n2020-01-05T00:00Z,sun,14\n")
     source = CsvSource(path="nowhere.csv", time="t", targets=["v"], step="D", **OPTIONS)
-    panel = source.read_known(str(path))
+    panel = source.read_known(load_csv(str(path)))
     assert panel.columns == columns_of(known=["day", "plan"], units={"plan": "MW"}, levels={"day": ("sat", "sun")})
     assert panel.values.tolist() == [[0, 13], [1, 14]]
     assert panel.clock.tolist() == np.array(["2020-01-04", "2020-01-05"], "datetime64[ns]").tolist()
     assert (panel.step, panel.timezone, panel.label) == ("D", "UTC", str(path))
     path.write_text("t,plan\n2020-01-04,13\n")
     with pytest.raises(DataError, match=r"plan\.csv: no column 'day'"):
-        source.read_known(str(path))
+        source.read_known(load_csv(str(path)))
     path.write_text("t,day,plan\n2020-01-04,sat,x\n")
     with pytest.raises(DataError, match=r"plan\.csv, line 2, column 'plan': found 'x'; expected a number"):
-        source.read_known(str(path))
+        source.read_known(load_csv(str(path)))
 
 
 def test_missing_values_of_inputs_are_not_observed(read):

@@ -11,7 +11,7 @@ import pytest
 from commands import QUICK, assert_same_weights, metrics_of, shared_run
 from slurm_node import SlurmNode
 
-from recast.runs.configure import run_folder
+from recast.runs.configure import folders
 from recast.runs.configure.compose import compose
 from recast.sweeps.job_folder import JobFolder, read_json
 
@@ -37,7 +37,7 @@ class Job:
         self.node = node
         self.folder = JobFolder(path)
         path.mkdir()
-        run_folder.register()
+        folders.register()
         self.folder.write_config(compose("train", RUN))
         variables = f"ALL,RECAST_MAX_REQUEUES={max_requeues},OMP_NUM_THREADS=1"
         self.number = node.submit(

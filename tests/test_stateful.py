@@ -43,7 +43,7 @@ from recast.nn.models.recursive import Recursive
 from recast.nn.models.segment import Segment
 from recast.nn.schedules import Linear
 from recast.runs import fit
-from recast.runs.configure import run_folder
+from recast.runs.configure import folders
 from recast.runs.configure.compose import compose
 from recast.training.task import ForecastTask
 from recast.types import Batch, Progress
@@ -660,7 +660,7 @@ def test_clipping_reaches_the_optimiser_through_the_configuration(algorithm, tmp
         return trainer
 
     monkeypatch.setattr(fit, "build_trainer", watched)
-    run_folder.register()
+    folders.register()
     limit = 0.02
     overrides = ["data=ar2", "data.source.rows=300", "model.cell.hidden_size=4", "trainer.max_epochs=1"]
     overrides += ["data/regime=stateful", "data.regime.chunk=5", "data.batch_size=5", "baselines=none", "logger=none"]

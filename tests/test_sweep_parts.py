@@ -17,8 +17,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from rich.console import Console
 
 from recast.errors import ConfigurationError
-from recast.runs.configure.compose import conf_folder
-from recast.runs.configure.run_folder import register
+from recast.runs.configure.folders import conf_folder, register
 from recast.sweeps.job_folder import JobFolder, JobRunningError, State
 from recast.sweeps.overview import overview, status_of, sweep_status
 from recast.sweeps.plan import LONGEST, Job, add_jobs, check_jobs, job_name, place_jobs, plain_config, read_jobs, swept

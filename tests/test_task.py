@@ -23,7 +23,7 @@ from recast.nn.heads.point import Point
 from recast.nn.models.encoder_decoder import EncoderDecoder
 from recast.nn.schedules import InverseSigmoid, Linear
 from recast.runs.configure.build import build
-from recast.runs.configure.compose import conf_folder
+from recast.runs.configure.folders import conf_folder
 from recast.scoring.metrics.crps import CRPS
 from recast.scoring.metrics.mae import MAE
 from recast.scoring.metrics.mse import MSE

@@ -10,16 +10,17 @@ from commands import strict_json
 from third_task import VectorTask
 
 from recast.errors import CheckpointError, ConfigurationError
-from recast.runs.checkpoints.checkpoint import restore
-from recast.runs.configure import run_folder
+from recast.runs.checkpoints.restore import restore
+from recast.runs.configure import folders
 from recast.runs.configure.check import check
-from recast.runs.configure.compose import compose, conf_folder
-from recast.runs.configure.options import EvaluateOptions, TrainOptions
+from recast.runs.configure.compose import compose
+from recast.runs.configure.folders import conf_folder
 from recast.runs.configure.targets import resolve, trusting
+from recast.runs.configure.training_options import EvaluateOptions, TrainOptions
 from recast.runs.evaluate import evaluate
 from recast.runs.fit import run
-from recast.runs.forecaster import restore_forecaster
 from recast.runs.rehearsal import Rehearsal
+from recast.runs.restored_forecast import restore_forecaster
 from recast.runs.tasks.find import plug_of, plugs
 
 TRUST = f"{VectorTask.__module__}."
@@ -43,7 +44,7 @@ def part(name: str, **options: Any) -> dict[str, Any]:
 
 
 def train_config(**changed: Any) -> dict[str, Any]:
-    run_folder.register()
+    folders.register()
     composed = compose(
         "train",
         [

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple, cast
 import lightning.pytorch as pl
 
 from recast.data.datamodule import ForecastDataModule
-from recast.runs.configure import run_folder
+from recast.runs.configure import folders
 from recast.runs.configure.build import build
 from recast.runs.configure.check import check
 from recast.runs.configure.compose import compose
-from recast.runs.configure.options import TrainOptions
+from recast.runs.configure.training_options import TrainOptions
 from recast.runs.fit import build_task
 from recast.runs.machine import set_up
 from recast.runs.trainer import build_trainer, quiet_lightning
@@ -35,7 +35,7 @@ class Run(NamedTuple):
 def checked_config(overrides: Sequence[str]) -> dict[str, Any]:
     """The configuration of `recast-train OVERRIDES`, in plain containers."""
     quiet_lightning()
-    run_folder.register()
+    folders.register()
     config = compose("train", overrides)
     check(config, TrainOptions)
     return {"learning_rate": None, **config}

@@ -4,20 +4,20 @@ import copyreg
 import os
 import sys
 from collections.abc import Callable
-
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
 from recast.errors import RecastError, StoppedBySignalError
-from recast.runs.configure import run_folder
-from recast.runs.configure.compose import conf_folder
 from recast.system.processes import is_told_by_the_first
 from recast.system.signals import leaving_on
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 WRONG_INPUT = 2
 INTERRUPTED = 130
 
 
-def application(config_name: str, job: Callable[[DictConfig], None]) -> None:
+def application(config_name: str, job: "Callable[[DictConfig], None]") -> None:
     """Runs `job` as a Hydra application.
 
     Args:
@@ -25,20 +25,33 @@ def application(config_name: str, job: Callable[[DictConfig], None]) -> None:
         job: Called with each job's configuration.
     """
     remedy = "; the same command with resume=true goes on" if config_name == "train" else ""
+    stoppable(lambda: _application(config_name, job), remedy)
+
+
+def stoppable(command: Callable[[], None], remedy: str = "") -> None:
+    """Runs a command that a signal ends in good order.
+
+    Args:
+        command: What is run.
+        remedy: Added to the message.
+    """
     try:
         with leaving_on(remedy):
-            _application(config_name, job)
+            command()
     except StoppedBySignalError as error:
         _leave_with(error)
 
 
-def _application(config_name: str, job: Callable[[DictConfig], None]) -> None:
+def _application(config_name: str, job: "Callable[[DictConfig], None]") -> None:
     import hydra
     from hydra.core.config_store import ConfigStore
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    def one(config: DictConfig) -> None:
+    from recast.runs.configure import folders
+    from recast.runs.configure.folders import conf_folder
+
+    def one(config: "DictConfig") -> None:
         # Hydra precedes what a job raises with a line of its own: of use in a multirun, to find the job.
         if HydraConfig.get().mode == RunMode.RUN:
             guarded(lambda: job(config), config_name)
@@ -49,7 +62,7 @@ def _application(config_name: str, job: Callable[[DictConfig], None]) -> None:
             # Hydra would go on with the next job.
             _leave_with(error)
 
-    run_folder.register()
+    folders.register()
     # Hydra copies its one store of configurations whole at each look-up, 160 times for --help, though the store gives
     # away copies alone: from now on its copy is itself.
     copyreg.pickle(ConfigStore, lambda _: (ConfigStore.instance, ()))
@@ -70,15 +83,12 @@ def guarded(command: Callable[[], None], config_name: str) -> None:
         command: What is run.
         config_name: The configuration that the overrides on the command line are for.
     """
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
     try:
         command()
     except RecastError as error:
         _leave_with(error)
-    except (HydraException, OmegaConfBaseException) as error:
-        from recast.cli.refusal import refusal
+    except _composing_errors() as error:
+        from recast.runs.configure.refusal import refusal
 
         _leave(refusal(error, config_name, sys.argv[1:]), WRONG_INPUT)
     except OSError as error:
@@ -92,6 +102,12 @@ def guarded(command: Callable[[], None], config_name: str) -> None:
         if not str(error).startswith("Config group override"):
             raise
         _leave(str(error), WRONG_INPUT)
+
+
+def _composing_errors() -> tuple[type[Exception], ...]:
+    """What Hydra and OmegaConf raise, as far as they have been imported; looked at when something was raised."""
+    places = (("hydra.errors", "HydraException"), ("omegaconf.errors", "OmegaConfBaseException"))
+    return tuple(getattr(sys.modules[module], name) for module, name in places if module in sys.modules)
 
 
 def _leave_with(error: RecastError) -> None:

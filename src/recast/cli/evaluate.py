@@ -10,20 +10,20 @@ from recast.cli.application import application
 def job(config: DictConfig) -> None:
     """Checks the configuration, scores, prints, and writes the results where an output folder is given."""
     from recast.cli.show import show_results
-    from recast.runs.configure.check import check
+    from recast.runs.configure.check import accepted
     from recast.runs.configure.compose import plain
-    from recast.runs.configure.options import EvaluateOptions
+    from recast.runs.configure.training_options import EvaluateOptions
     from recast.runs.evaluate import evaluate
     from recast.runs.trainer import quiet_lightning
 
     quiet_lightning()
     options = plain(config)
-    check(options, EvaluateOptions)
-    results = evaluate(options)
-    show_results(results)
-    if options["output"]:
-        results.write(Path(options["output"]))
-        print(options["output"], flush=True)
+    with accepted(options, EvaluateOptions):
+        results = evaluate(options)
+        show_results(results)
+        if options["output"]:
+            results.write(Path(options["output"]))
+            print(options["output"], flush=True)
 
 
 def main() -> None:

@@ -1,29 +1,52 @@
 """recast-forecast: forecasts beyond the end of a CSV file."""
 
-from omegaconf import DictConfig
+import shutil
+import sys
 
-from recast.cli.application import application
+from recast.cli.application import guarded, stoppable
+
+HELP = """recast-forecast forecasts beyond the end of a CSV file; it needs the checkpoint and the file alone.
+
+  recast-forecast checkpoint=RUN/checkpoints/best.ckpt input=new.csv output=forecast.csv
+  recast-forecast checkpoint=... input=new.csv output=forecast.csv figure=forecast.png levels=[0.5,0.9]
+
+Options (override with option=value):
+"""
 
 
-def job(config: DictConfig) -> None:
-    """Checks the configuration, forecasts, prints the paths of table and picture."""
-    from recast.runs.configure.check import check
-    from recast.runs.configure.compose import plain
+def forecast(overrides: list[str]) -> None:
+    """Checks the configuration, forecasts, prints the paths of picture and table."""
+    from recast.runs.configure.check import accepted
+    from recast.runs.configure.flat import compose_flat
     from recast.runs.configure.options import ForecastOptions
     from recast.runs.forecast import forecast_file
-    from recast.runs.trainer import quiet_lightning
 
-    quiet_lightning()
-    options = plain(config)
-    check(options, ForecastOptions)
-    figure = forecast_file(options)
-    print(figure)
+    options = compose_flat("forecast", overrides)
+    with accepted(options, ForecastOptions):
+        forecast_file(options)
+    if options["figure"]:
+        print(options["figure"])
     print(options["output"], flush=True)
+
+
+def show_help() -> None:
+    """Prints every option."""
+    from recast.runs.configure.describe import describe, render
+    from recast.runs.configure.flat import compose_flat
+    from recast.runs.configure.options import ForecastOptions
+
+    rows = describe(compose_flat("forecast", []), ForecastOptions)
+    print(HELP)
+    print(render(rows, terminal=sys.stdout.isatty(), width=shutil.get_terminal_size().columns))
 
 
 def main() -> None:
     """The command."""
-    application("forecast", job)
+    overrides = sys.argv[1:]
+    if {"-h", "--help"} & set(overrides):
+        guarded(show_help, "forecast")
+        return
+    stoppable(lambda: guarded(lambda: forecast(overrides), "forecast"))
 
 
 if __name__ == "__main__":

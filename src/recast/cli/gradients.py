@@ -8,21 +8,21 @@ from recast.cli.application import application
 def job(config: DictConfig) -> None:
     """Checks the configuration, measures, prints, writes table and picture, prints their folder."""
     from recast.cli.show import show_gradients
-    from recast.runs.configure.check import check
+    from recast.runs.configure.check import accepted
     from recast.runs.configure.compose import plain
-    from recast.runs.configure.options import GradientOptions
+    from recast.runs.configure.training_options import GradientOptions
     from recast.runs.gradients import measure_gradients, output_folder
     from recast.runs.trainer import quiet_lightning
 
     quiet_lightning()
     options = plain(config)
-    check(options, GradientOptions)
-    gradients = measure_gradients(options)
-    show_gradients(gradients)
-    folder = output_folder(options)
-    gradients.write(folder)
-    print(folder / "gradients.png")
-    print(folder, flush=True)
+    with accepted(options, GradientOptions):
+        gradients = measure_gradients(options)
+        show_gradients(gradients)
+        folder = output_folder(options)
+        gradients.write(folder)
+        print(folder / "gradients.png")
+        print(folder, flush=True)
 
 
 def main() -> None:

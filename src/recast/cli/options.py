@@ -14,13 +14,17 @@ HELP = """recast-options prints every option of a recast-train configuration: va
 
 def show(overrides: list[str]) -> None:
     """Prints the options of the configuration that `overrides` compose."""
-    from recast.runs.configure import run_folder
+    from recast.runs.configure import folders
     from recast.runs.configure.compose import compose
     from recast.runs.configure.describe import describe, render
-    from recast.runs.configure.options import TrainOptions
+    from recast.runs.configure.targets import trusting
+    from recast.runs.configure.training_options import TrainOptions
 
-    run_folder.register()
-    rows = describe(compose("train", overrides), TrainOptions)
+    folders.register()
+    config = compose("train", overrides)
+    # Options may be wrong, or missing yet; that they are is not said here.
+    with trusting(*config.get("trust") or ()):
+        rows = describe(config, TrainOptions)
     print(render(rows, terminal=sys.stdout.isatty(), width=shutil.get_terminal_size().columns))
 
 

@@ -14,24 +14,24 @@ def job(config: DictConfig) -> None:
     from lightning.pytorch.utilities import rank_zero_only
 
     from recast.cli.show import show_results
-    from recast.runs.configure.check import check
+    from recast.runs.configure.check import accepted
     from recast.runs.configure.compose import plain
-    from recast.runs.configure.options import TrainOptions
+    from recast.runs.configure.training_options import TrainOptions
     from recast.runs.fit import run
     from recast.runs.trainer import quiet_lightning
 
     quiet_lightning()
     options = plain(config)
-    check(options, TrainOptions)
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    results = run(options, folder)
-    if getattr(rank_zero_only, "rank", 0):
-        return  # one of several processes speaks
-    show_results(results)
-    print(f"figures:     {folder / 'figures'}")
-    print(f"checkpoint:  {folder / results.facts['checkpoint']}")
-    print(f"TensorBoard: {Path(sys.executable).parent / 'tensorboard'} --logdir {folder / 'tensorboard'}")
-    print(folder, flush=True)
+    with accepted(options, TrainOptions):
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        results = run(options, folder)
+        if getattr(rank_zero_only, "rank", 0):
+            return  # one of several processes speaks
+        show_results(results)
+        print(f"figures:     {folder / 'figures'}")
+        print(f"checkpoint:  {folder / results.facts['checkpoint']}")
+        print(f"TensorBoard: {Path(sys.executable).parent / 'tensorboard'} --logdir {folder / 'tensorboard'}")
+        print(folder, flush=True)
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from recast.data.prepare.split import FractionSplit, Split
 from recast.data.prepare.storage import Storage
 from recast.data.prepare.windows import Windows
 from recast.data.sources.source import Source
+from recast.data.sources.table import Table
 from recast.data.spec import SeriesSpec
 from recast.data.training_data import TrainingData
 from recast.options import PositiveFloat, PositiveInt, Seed, checked
@@ -102,6 +103,10 @@ class ForecastDataModule(TrainingData):
             self.source = self.source.for_file(path)
         for read in ("prepared", "_storage"):
             vars(self).pop(read, None)
+
+    def read_from(self, table: Table) -> None:
+        """See the base class."""
+        self.source = self.source.for_table(table)
 
     @property
     def spec(self) -> SeriesSpec:

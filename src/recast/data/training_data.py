@@ -5,6 +5,9 @@ from typing import Any
 
 import lightning.pytorch as pl
 
+from recast.data.sources.table import Table
+from recast.errors import ConfigurationError
+
 
 class TrainingData(pl.LightningDataModule, ABC):
     """Batches for training, validation and test, and what a model and a checkpoint must know of them."""
@@ -13,6 +16,14 @@ class TrainingData(pl.LightningDataModule, ABC):
     @abstractmethod
     def spec(self) -> Any:
         """What a model must know of the data: a frozen class whose `to_dict` gives it in plain containers."""
+
+    def read_from(self, table: Table) -> None:
+        """Reads a table in place of what the options name.
+
+        Raises:
+            ConfigurationError: if data of this kind are no table.
+        """
+        raise ConfigurationError(f"{table.label}: {type(self).__name__} does not read a table; use data=frame")
 
     @abstractmethod
     def loader(self, part: str) -> Any:

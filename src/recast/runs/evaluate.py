@@ -7,7 +7,7 @@ from typing import Any
 import lightning.pytorch as pl
 
 from recast.errors import ConfigurationError
-from recast.runs.checkpoints.checkpoint import restore
+from recast.runs.checkpoints.restore import restore
 from recast.runs.configure.build import build
 from recast.runs.machine import set_up
 from recast.runs.results import RunResults

@@ -12,6 +12,7 @@ import lightning.pytorch as pl
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from recast.data.sources.table import Table
 from recast.errors import ConfigurationError
 from recast.runs.checkpoints.checkpoint import read
 from recast.runs.configure.build import build
@@ -23,19 +24,20 @@ from recast.runs.resume import LastState, state_to_resume
 from recast.runs.tasks.find import plug_of
 from recast.runs.trainer import build_trainer, check_clipping, check_monitors, check_optimizer, check_strategy
 from recast.system.files import write_json, write_text
-from recast.training.callbacks.best_checkpoint import best_checkpoint_path, selection
-from recast.training.callbacks.last_checkpoint import last_checkpoint_path
+from recast.training.callbacks.best_checkpoint import selection
+from recast.training.checkpoint_format import chosen_checkpoint_path
 from recast.training.training_task import TrainingTask
 
 log = logging.getLogger(__name__)
 
 
-def run(config: dict[str, Any], folder: Path) -> RunResults:
+def run(config: dict[str, Any], folder: Path, table: Table | None = None) -> RunResults:
     """Trains, scores the best state on the test part beside the baselines, and fills the run folder.
 
     Args:
         config: A configuration of recast-train that has passed the check, in plain containers.
         folder: The run folder. With `resume` and a state in it, training goes on from there.
+        table: What is read in place of the data that the configuration names; None: those.
 
     Raises:
         InputError: if data or options do not fit.
@@ -55,6 +57,8 @@ def run(config: dict[str, Any], folder: Path) -> RunResults:
         # Lightning would share all cores out among the processes.
         os.environ.setdefault("OMP_NUM_THREADS", str(config["threads"]))
     data = build(config["data"])
+    if table is not None:
+        data.read_from(table)
     log.info("%s", plug.summary(data))
     if resumed is not None:
         resumed.check_same_data(data.fingerprint)
@@ -73,8 +77,7 @@ def run(config: dict[str, Any], folder: Path) -> RunResults:
         if not plug.counts(data)["validation"]:
             trainer.limit_val_batches = 0
         steps = _train(trainer, task, data, resumed)
-    chosen = best_checkpoint_path(folder)
-    chosen = chosen if chosen.exists() else last_checkpoint_path(folder)
+    chosen = chosen_checkpoint_path(folder)
     checkpoint = read(chosen)
     task.load_state_dict(checkpoint["state_dict"])
     with _timed(seconds, "baselines"):

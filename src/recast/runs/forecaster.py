@@ -1,48 +1,285 @@
-"""A checkpoint that forecasts, and the data it is put to use on."""
+"""A trained model put to use on tables: what a checkpoint needs to forecast, and no part of its training."""
 
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from recast.data.datamodule import ForecastDataModule
+import numpy as np
+import pandas as pd
+import torch
+
+from recast.data.panel import Panel
+from recast.data.prepare.describe import align
+from recast.data.prepare.future import beyond_end, future_times, until_last_observed
+from recast.data.prepare.grid import Grid
+from recast.data.prepare.storage import stored
+from recast.data.sources.frame import FrameTable
+from recast.data.sources.source import Source
+from recast.data.sources.table import Table
 from recast.data.spec import SeriesSpec
-from recast.errors import CheckpointError, DataError
-from recast.runs.checkpoints.checkpoint import restore
-from recast.runs.tasks.task_plug import RestoredTask
-from recast.training.task import ForecastTask
+from recast.errors import CheckpointError, ConfigurationError
+from recast.nn.models.model import ForecastModel
+from recast.options import PositiveInt, Seed, value_problem
+from recast.runs.checkpoints.checkpoint import ALLOWED, described, fitting
+from recast.runs.checkpoints.size import no_larger_than
+from recast.runs.checkpoints.spec import checked_series_spec
+from recast.runs.configure.build import build
+from recast.runs.configure.check import check
+from recast.runs.configure.options import ForecasterParts
+from recast.runs.configure.targets import resolve, trusting
+from recast.training.checkpoint_format import KEY, chosen_checkpoint_path
+from recast.types import Forecast
 
-Forecaster = RestoredTask[ForecastTask, ForecastDataModule, SeriesSpec]
+log = logging.getLogger(__name__)
 
-
-def restore_forecaster(path: str | Path) -> Forecaster:
-    """The trained task of a checkpoint, which forecasts a series; see `recast.runs.checkpoints.checkpoint.restore`.
-
-    Raises:
-        CheckpointError: also if it is of a kind that does not.
-    """
-    restored = restore(path)
-    if not restored.plug.forecasts:
-        raise CheckpointError(
-            f"{path}: it holds a model for {restored.plug.name}, which does not forecast; recast-evaluate scores it, "
-            "on other files too (path=...)"
-        )
-    return restored
+PREFIX = "model."
+"""What the names of a model's weights begin with in a checkpoint, whose root is the task."""
 
 
-def data_of(restored: Forecaster, path: str | None) -> ForecastDataModule:
-    """The data of the training, or another file of the same kind, under the scaling of the training.
+@dataclass(frozen=True, eq=False)
+class SeriesForecast:
+    """A forecast of the steps after the end of a series, in the data's own unit.
 
     Args:
-        restored: The checkpoint.
-        path: A CSV file with the same columns, split in the same way; none: the data of the training.
+        series: The series up to the origin.
+        times: The steps that are forecast, `datetime64[ns]`, shape (horizon,).
+        forecast: The forecast of one window.
+        time_column: Name of the time column.
+    """
+
+    series: Panel
+    times: np.ndarray
+    forecast: Forecast
+    time_column: str
+
+    def band(self, level: float) -> np.ndarray | None:
+        """Lower and upper ends of the central interval of a level, shape (2, horizon, targets); None for a point.
+
+        Raises:
+            ConfigurationError: if the forecast does not know an interval that wide.
+        """
+        ends = self.forecast.interval(level)
+        if ends is not None:
+            return np.stack([end[0].numpy() for end in ends])
+        if self.forecast.widest is None:
+            return None
+        remedy = "train with wider levels" if self.forecast.samples is None else "draw more samples (samples=)"
+        raise ConfigurationError(
+            f"level {level}: the forecast knows central intervals up to level {self.forecast.widest:.4g}; lower it, or "
+            f"{remedy}"
+        )
+
+    def frame(self, levels: Sequence[float]) -> pd.DataFrame:
+        """A row for each step: its time, each target, and the ends of its central intervals where there are any.
+
+        Args:
+            levels: Probabilities of the intervals; the ends of that of 0.8 are called `<target>_lower_80` and
+                `<target>_upper_80`.
+
+        Raises:
+            ConfigurationError: if the forecast does not know an interval that wide.
+        """
+        stamps = pd.DatetimeIndex(self.times)
+        columns: dict[str, Any] = {self.time_column: stamps.tz_localize("UTC") if self.series.timezone else stamps}
+        bands = {f"{100 * level:.10g}": self.band(level) for level in levels}
+        names = [column.name for column in self.series.columns if column.role == "target"]
+        for target, name in enumerate(names):
+            columns[name] = self.forecast.mean[0, :, target].numpy()
+            for level, band in bands.items():
+                if band is not None:
+                    columns[f"{name}_lower_{level}"], columns[f"{name}_upper_{level}"] = band[..., target]
+        return pd.DataFrame(columns)
+
+
+class Forecaster:
+    """A trained model that forecasts the steps after the end of a table; see `load`.
+
+    Args:
+        build_model: Builds the trained model for data of a spec.
+        spec: The data's names, sizes and scaling at training.
+        source: How tables of its kind are read.
+        grid: Policy for missing and off-grid stamps.
+    """
+
+    def __init__(
+        self, *, build_model: Callable[[SeriesSpec], ForecastModel], spec: SeriesSpec, source: Source, grid: Grid
+    ) -> None:
+        self._build_model = build_model
+        self.source = source
+        self.grid = grid
+        self.model = build_model(spec)
+
+    def __repr__(self) -> str:
+        """Model, targets, and what is read for what is forecast."""
+        spec = self.spec
+        return (
+            f"<Forecaster: {type(self.model).__name__} of {', '.join(spec.target_names)}; reads {spec.context} steps "
+            f"of {spec.step}, forecasts {spec.horizon}>"
+        )
+
+    @property
+    def spec(self) -> SeriesSpec:
+        """The data's names, sizes and scaling at training."""
+        return self.model.spec
+
+    def forecast(
+        self,
+        frame: pd.DataFrame,
+        known: pd.DataFrame | None = None,
+        levels: Sequence[float] = (0.8,),
+        horizon: int | None = None,
+        *,
+        samples: int = 200,
+        seed: int = 0,
+    ) -> pd.DataFrame:
+        """Forecasts the steps after the last row of a frame.
+
+        Args:
+            frame: The columns of the training data, with the time in a column or in the index; the last rows are the
+                context.
+            known: The columns known ahead at the steps that are forecast, for a model that reads such.
+            levels: Probabilities of the central intervals, where the model knows more than a point.
+            horizon: Steps to forecast; none: as many as the model was trained for. Others only with models that
+                unroll. [steps]
+            samples: Trajectories of a stochastic head. [trajectories]
+            seed: Seed of those trajectories.
+
+        Returns:
+            A row for each step: its time under the name of the time column, each target in its unit, and the ends of
+            the intervals, `<target>_lower_80` and `<target>_upper_80` for a level of 0.8.
+
+        Raises:
+            DataError: if a frame cannot be used as it stands.
+            ConfigurationError: if the model cannot forecast what is asked.
+        """
+        for name, value, hint in (("samples", samples, PositiveInt), ("seed", seed, Seed)):
+            if problem := value_problem(value, hint):
+                raise ConfigurationError(f"{name}={value!r}: {problem}")
+        for level in levels:
+            if not 0 < level < 1:
+                raise ConfigurationError(f"levels: {level} is no probability between 0 and 1")
+        time = self.source.time_column
+        ahead = None if known is None else FrameTable(known, time, "known")
+        found = self.forecast_table(FrameTable(frame, time), ahead, horizon=horizon, samples=samples, seed=seed)
+        return found.frame(levels)
+
+    def forecast_table(
+        self, table: Table, known: Table | None = None, *, horizon: int | None = None, samples: int, seed: int
+    ) -> SeriesForecast:
+        """The same for any table.
+
+        Args:
+            table: The columns of the training data.
+            known: The columns known ahead at the steps that are forecast.
+            horizon: Steps to forecast; none: as many as the model was trained for. [steps]
+            samples: Trajectories of a stochastic head. [trajectories]
+            seed: Seed of those trajectories.
+
+        Raises:
+            DataError: if a table cannot be used as it stands.
+            ConfigurationError: if the model cannot forecast what is asked.
+        """
+        model = self.model if horizon in (None, self.spec.horizon) else self._unrolled(horizon)
+        spec = model.spec
+        series = until_last_observed(align(self.grid.apply(self.source.for_table(table).read()), spec))
+        ahead = self._known(known, series, spec)
+        storage = stored(beyond_end(series, spec, ahead), spec)
+        batch = storage.windows(torch.zeros(1, dtype=torch.int64), spec.context, spec.horizon)
+        scaled = model.forecast(batch.to_precision(model.precision), samples=samples, seed=seed)
+        offset, scale = (
+            torch.tensor(numbers, dtype=torch.float64) for numbers in (spec.target_offset, spec.target_scale)
+        )
+        times = future_times(series.clock[-1], spec.step, spec.horizon)
+        return SeriesForecast(series, times, scaled.in_unit(offset, scale), self.source.time_column)
+
+    def _unrolled(self, horizon: int | None) -> ForecastModel:
+        """The model for another horizon, with the same weights."""
+        if problem := value_problem(horizon, PositiveInt):
+            raise ConfigurationError(f"horizon={horizon!r}: {problem}")
+        trained = self.spec.horizon
+        model = self._build_model(replace(self.spec, horizon=horizon))
+        weights = self.model.state_dict()
+        if {name: _shape(value) for name, value in model.state_dict().items()} != {
+            name: _shape(value) for name, value in weights.items()
+        }:
+            raise ConfigurationError(
+                f"horizon={horizon}: {type(model).__name__} has weights of its own for each of the {trained} steps "
+                "that it was trained for, and forecasts no other number of steps; leave horizon out, or train with "
+                f"data.windows.horizon={horizon}"
+            )
+        model.load_state_dict(weights)
+        if horizon is not None and horizon > trained:
+            log.warning(
+                "horizon=%d: the model was trained and scored for %d steps; its errors beyond them were never measured",
+                *(horizon, trained),
+            )
+        return model.eval()
+
+    def _known(self, known: Table | None, series: Panel, spec: SeriesSpec) -> Panel | None:
+        """The inputs known ahead; None where the model has none."""
+        columns = spec.of("known")
+        if not columns:
+            if known is not None:
+                raise ConfigurationError(f"known={known.label}: the model reads no columns known ahead; leave it out")
+            return None
+        if known is None:
+            names = ", ".join(column.name for column in columns)
+            raise ConfigurationError(
+                f"the model reads inputs known ahead ({names}); give known, their values at the {spec.horizon} steps "
+                f"after the last row of {series.label}: a CSV file (known=FILE), in Python a frame"
+            )
+        return self.source.read_known(known)
+
+
+def load(run_or_checkpoint: str | Path, trust: Sequence[str] = ()) -> Forecaster:
+    """A trained model, ready to forecast.
+
+    Nothing that a file holds is run: it is read as data, and may name classes of recast alone, and of packages that are
+    trusted. Nothing of Lightning is imported.
+
+    Args:
+        run_or_checkpoint: A run folder, whose best state is taken (the last one where there was no validation), or a
+            checkpoint file.
+        trust: Packages of others whose classes may be named; see `recast.runs.configure.targets.trusting`.
 
     Raises:
-        DataError: if the data have changed since the training, or cannot be used.
+        CheckpointError: if the file cannot be read safely, its parts do not fit each other, or it does not forecast.
     """
-    data = restored.data
-    data.adopt(restored.spec, path)
-    if path is None and data.fingerprint != restored.fingerprint:
-        label = data.prepared.panel.label
-        raise DataError(
-            f"{label}: it has changed since the training, so that the parts are others now; give path={label} to score "
-            "the file as it is"
+    path = Path(run_or_checkpoint)
+    path = chosen_checkpoint_path(path) if path.is_dir() else path
+    content, config = described(path)
+    with trusting(*trust), fitting(path):
+        model_class = resolve(config["model"]["_target_"], ALLOWED)
+        if not issubclass(model_class, ForecastModel):
+            raise CheckpointError(
+                f"{path}: it holds a {model_class.__name__}, which does not forecast a series; recast-evaluate scores "
+                "it, on other files too (path=...)"
+            )
+        parts = {"model": config["model"], **{name: config["data"].get(name) for name in ("source", "grid")}}
+        check(parts, ForecasterParts, allowed=ALLOWED)
+        spec = checked_series_spec(content[KEY].get("spec"))
+        weights = {
+            name.removeprefix(PREFIX): value for name, value in content["state_dict"].items() if name.startswith(PREFIX)
+        }
+        size = path.stat().st_size
+
+        def build_model(spec: SeriesSpec) -> ForecastModel:
+            # The weights lie in the file as they are, at least in half precision.
+            with trusting(*trust), no_larger_than(2 * size):
+                return build(parts["model"], ALLOWED)(spec=spec)
+
+        forecaster = Forecaster(
+            build_model=build_model,
+            spec=spec,
+            source=build(parts["source"], ALLOWED),
+            grid=build(parts["grid"], ALLOWED),
         )
-    return data
+        forecaster.model.load_state_dict(weights)
+        forecaster.model.eval()
+    return forecaster
+
+
+def _shape(value: Any) -> Any:
+    return value.shape if isinstance(value, torch.Tensor) else None

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from recast.errors import ConfigurationError
 from recast.figures.png import save
-from recast.runs.forecaster import data_of, restore_forecaster
 from recast.runs.machine import set_up
 from recast.runs.record import window_counts
+from recast.runs.restored_forecast import data_of, restore_forecaster
 from recast.system.files import write_json, write_text
 from recast.training.callbacks.windows_to_show import evenly
 from recast.training.memory.memory import LayerMemory, measure

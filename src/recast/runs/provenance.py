@@ -7,18 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import recast
+from recast.runs.configure.targets import trusted
 
 PACKAGES = ("torch", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy", "pandas", "utide", "tensorboard")
 
 
 def provenance() -> dict[str, Any]:
-    """Versions of recast, Python and what it stands on; the commit of a clone; the machine."""
+    """Versions of recast, Python, what it stands on and what is trusted; the commit of a clone; the machine."""
     return {
         "recast": recast.__version__,
         "commit": commit(Path(recast.__file__).parent),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in PACKAGES},
+        "trusted": {name: _version(name.partition(".")[0]) for name in trusted()},
     }
 
 

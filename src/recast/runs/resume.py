@@ -9,8 +9,8 @@ import yaml
 
 from recast.errors import CheckpointError, ConfigurationError
 from recast.runs.checkpoints.checkpoint import read
-from recast.training.callbacks.last_checkpoint import FINISHED, last_checkpoint_path
-from recast.training.provenance import KEY
+from recast.training.callbacks.last_checkpoint import FINISHED
+from recast.training.checkpoint_format import KEY, last_checkpoint_path
 
 log = logging.getLogger(__name__)
 

@@ -71,14 +71,14 @@ def _run(folder: JobFolder) -> Any:
         raise ConfigurationError(f"{folder.config}: there is no configuration to run; start the sweep again")
     _log_to(folder.path / "recast-train.log")
     # Slow to import, and not needed to say that a folder is empty.
-    from recast.runs.configure.check import check
-    from recast.runs.configure.options import TrainOptions
+    from recast.runs.configure.check import accepted
+    from recast.runs.configure.training_options import TrainOptions
     from recast.runs.fit import run
     from recast.runs.trainer import quiet_lightning
 
     quiet_lightning()
-    check(config, TrainOptions)
-    return run(config | {"resume": True}, folder.path)
+    with accepted(config, TrainOptions):
+        return run(config | {"resume": True}, folder.path)
 
 
 def _log_to(path: Path) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 from omegaconf import DictConfig, open_dict, read_write
 
 from recast.errors import ConfigurationError, InputError
-from recast.runs.configure.check import check
+from recast.runs.configure.check import accepted
 from recast.runs.configure.compose import plain
-from recast.runs.configure.options import TrainOptions
+from recast.runs.configure.training_options import TrainOptions
 from recast.runs.rehearsal import Rehearsal
 from recast.sweeps.job_folder import JobFolder
 from recast.system.files import write_json
@@ -149,9 +149,9 @@ def check_jobs(jobs: Sequence[Job], check_launch: Callable[[dict[str, Any]], Non
     rehearsal = Rehearsal()
     for job in jobs:
         try:
-            check(job.config, TrainOptions)
-            check_launch(job.config)
-            rehearsal.rehearse(job.config)
+            with accepted(job.config, TrainOptions):
+                check_launch(job.config)
+                rehearsal.rehearse(job.config)
         except InputError as error:
             problems[str(error)].append(job)
     if problems:

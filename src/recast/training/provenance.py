@@ -5,11 +5,9 @@ from typing import Any
 import recast
 from recast.data.training_data import TrainingData
 from recast.errors import ConfigurationError
+from recast.training.checkpoint_format import FORMAT, REASON
 from recast.training.nodes import node_of
 
-KEY = "recast"
-FORMAT = 3
-REASON = "not_restorable"
 OF_THE_PROGRAM = ("model", "optimizer", "learning_rate", "metrics")
 """Options of a task that are no part of its own node."""
 

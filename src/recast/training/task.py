@@ -100,14 +100,10 @@ class ForecastTask(TrainingTask):
             samples: Trajectories where the head is stochastic; none: the option of the class.
             seed: Seed of those trajectories.
         """
-        scaled = self.model.forecast(self._as_precise(batch), samples=samples or self.samples["test"], seed=seed)
+        # Outside of the trainer a batch comes in the precision of the storage.
+        precise = batch.to_precision(self.model.precision)
+        scaled = self.model.forecast(precise, samples=samples or self.samples["test"], seed=seed)
         return scaled.in_unit(self.offset, self.scale)
-
-    def _as_precise(self, batch: Batch) -> Batch:
-        """The batch in the model's precision; outside of the trainer it comes in that of the storage."""
-        for weight in self.model.parameters():
-            return batch.to_precision(weight.dtype)
-        return batch
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The head's loss under the model's training regime."""

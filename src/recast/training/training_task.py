@@ -13,8 +13,9 @@ from torch.optim import Adam, Optimizer
 from torchmetrics import Metric
 
 from recast.errors import ConfigurationError
+from recast.training.checkpoint_format import KEY, REASON
 from recast.training.learning_rates import LearningRate
-from recast.training.provenance import KEY, REASON, describe
+from recast.training.provenance import describe
 from recast.training.resuming import Resuming
 from recast.types import Progress, Share
 

@@ -66,6 +66,6 @@ class Adding(Source):
             label=f"Adding(series={self.series}, length={self.length}, seed={self.seed})",
         )
 
-    def for_table(self, table: Table) -> FrameSource:
+    def for_table(self, table: Table) -> Source:
         """The source that reads the columns "datetime", "sum", "value" and "marker" from a table."""
         return FrameSource(time="datetime", targets=[TARGET], past=list(PAST), step=STEP).for_table(table)

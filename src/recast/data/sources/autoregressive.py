@@ -107,7 +107,7 @@ class AR2(Source):
             label=f"AR2(phi1={self.phi1}, phi2={self.phi2}, seed={self.seed})",
         )
 
-    def for_table(self, table: Table) -> FrameSource:
+    def for_table(self, table: Table) -> Source:
         """The source that reads the columns "datetime" and "value" from a table."""
         return FrameSource(time="datetime", targets=["value"], step=STEP).for_table(table)
 

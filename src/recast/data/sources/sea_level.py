@@ -1,12 +1,13 @@
 """Sea level at a tide gauge, from a CSV file."""
 
 import copy
-from typing import Self, final
+from typing import final
 
 from recast.data.panel import Panel
 from recast.data.sources.csv_file import CsvSource
 from recast.data.sources.source import Source
 from recast.data.sources.table import Table
+from recast.data.sources.table_source import TableSource
 from recast.options import AnyFloat, checked
 
 
@@ -37,7 +38,9 @@ class SeaLevelSource(Source):
         step: str = "10min",
         missing: list[AnyFloat] | None = None,
     ) -> None:
-        self.csv = CsvSource(path=path, time=time, targets=[column], units={column: unit}, step=step, missing=missing)
+        self.csv: TableSource = CsvSource(
+            path=path, time=time, targets=[column], units={column: unit}, step=step, missing=missing
+        )
 
     def read(self) -> Panel:
         """The heights, one channel, as one piece.
@@ -52,7 +55,7 @@ class SeaLevelSource(Source):
         """See the base class."""
         return self.csv.time
 
-    def for_table(self, table: Table) -> Self:
+    def for_table(self, table: Table) -> "SeaLevelSource":
         """The source that reads the same column from another table."""
         twin = copy.copy(self)
         twin.csv = self.csv.for_table(table)

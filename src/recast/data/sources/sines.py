@@ -70,6 +70,6 @@ class TwoSines(Source):
             label=f"TwoSines(series={self.series}, length={self.length}, seed={self.seed})",
         )
 
-    def for_table(self, table: Table) -> FrameSource:
+    def for_table(self, table: Table) -> Source:
         """The source that reads the columns "datetime" and "value" from a table."""
         return FrameSource(time="datetime", targets=["value"], step=STEP).for_table(table)

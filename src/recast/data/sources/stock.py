@@ -2,7 +2,7 @@
 
 import copy
 from dataclasses import replace
-from typing import Literal, Self, final
+from typing import Literal, final
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from recast.data.panel import Panel, columns_of
 from recast.data.sources.csv_file import CsvSource
 from recast.data.sources.source import Source
 from recast.data.sources.table import Table
+from recast.data.sources.table_source import TableSource
 from recast.errors import DataError
 from recast.options import AnyFloat, checked
 
@@ -54,7 +55,9 @@ class StockSource(Source):
         self.step = step
         self.missing = missing
         unit = "shares" if column == "Volume" else currency
-        self.csv = CsvSource(path=path, time=time, targets=[column], units={column: unit}, step=step, missing=missing)
+        self.csv: TableSource = CsvSource(
+            path=path, time=time, targets=[column], units={column: unit}, step=step, missing=missing
+        )
 
     def read(self) -> Panel:
         """The column or its log return, one channel, as one piece.
@@ -71,7 +74,7 @@ class StockSource(Source):
         """See the base class."""
         return self.csv.time
 
-    def for_table(self, table: Table) -> Self:
+    def for_table(self, table: Table) -> "StockSource":
         """The source that reads the same column from another table."""
         twin = copy.copy(self)
         twin.csv = self.csv.for_table(table)

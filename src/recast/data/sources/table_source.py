@@ -4,7 +4,6 @@ import copy
 import logging
 from abc import abstractmethod
 from difflib import get_close_matches
-from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -85,7 +84,7 @@ class TableSource(Source):
             DataError: if it cannot be read.
         """
 
-    def for_table(self, table: Table) -> Self:
+    def for_table(self, table: Table) -> "TableSource":
         """The source that reads the same columns from another table."""
         twin = copy.copy(self)
         twin._given = table  # noqa: SLF001 its own copy

@@ -128,7 +128,7 @@ class TideSimulator(Source):
             timezone="UTC",
         )
 
-    def for_table(self, table: Table) -> FrameSource:
+    def for_table(self, table: Table) -> Source:
         """The source that reads the columns "datetime" and "ssh" from a table."""
         return FrameSource(time="datetime", targets=["ssh"], units={"ssh": "m"}, step=self.step).for_table(table)
 

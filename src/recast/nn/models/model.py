@@ -85,6 +85,11 @@ class ForecastModel(nn.Module, ABC):
         return None
 
     @property
+    def precision(self) -> torch.dtype:
+        """That of its weights, in which it computes."""
+        return next((weight.dtype for weight in self.parameters()), torch.get_default_dtype())
+
+    @property
     def carries_states(self) -> bool:
         """Whether it can go on from the states of the batch before."""
         return any(isinstance(part, Carry) for part in self.modules())

@@ -2,6 +2,8 @@
 
 import pickle
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,7 @@ import torch
 
 import recast
 from recast.errors import CheckpointError, ConfigurationError
-from recast.runs.checkpoints.size import no_larger_than
-from recast.runs.configure.build import build
-from recast.runs.configure.check import check
-from recast.runs.configure.options import CheckpointOptions
-from recast.runs.tasks.find import plug_of
-from recast.runs.tasks.task_plug import RestoredTask
-from recast.training.provenance import FORMAT, KEY, REASON
+from recast.training.checkpoint_format import FORMAT, KEY, REASON
 
 ALLOWED = ("recast.",)
 LONGEST = 500  # characters of what a file says, in a message
@@ -54,45 +50,42 @@ def read(path: str | Path) -> dict[str, Any]:
     if written != FORMAT:
         reader = READERS.get(written) if isinstance(written, int) else None
         raise CheckpointError(
-            f"{path}: checkpoint format {_short(written)}, but recast {recast.__version__} reads format {FORMAT}; it "
-            f"was written by recast {_short(version)}" + (f": recast {reader} reads it" if reader else "")
+            f"{path}: checkpoint format {short(written)}, but recast {recast.__version__} reads format {FORMAT}; it "
+            f"was written by recast {short(version)}" + (f": recast {reader} reads it" if reader else "")
         )
     return content
 
 
-def restore(path: str | Path) -> RestoredTask[Any, Any, Any]:
-    """The trained task of a checkpoint, with the data module it was trained with.
-
-    The configuration that it holds is checked like one from the command line, and may name classes of recast alone, and
-    of packages that are trusted.
+def described(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The content of a checkpoint file, and the configuration of its parts, which is not checked yet.
 
     Args:
         path: A file written by a recast run.
 
     Raises:
-        CheckpointError: if the file cannot be read safely, or its parts do not fit each other.
+        CheckpointError: as `read`; also if it says that nobody can restore it.
     """
     content = read(path)
     description = content[KEY]
     if REASON in description:
-        raise CheckpointError(f"{path}: it cannot be restored: {_short(description[REASON])}")
+        raise CheckpointError(f"{path}: it cannot be restored: {short(description[REASON])}")
     config = description.get("config")
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{path}: its parts do not fit each other: it holds no configuration")
+    return content, config
+
+
+@contextmanager
+def fitting(path: str | Path) -> Iterator[None]:
+    """Within it, parts that cannot be built or do not fit the weights are errors of the checkpoint.
+
+    Raises:
+        CheckpointError: for them.
+    """
     try:
-        if not isinstance(config, dict):
-            raise ConfigurationError("it holds no configuration")
-        check(config, CheckpointOptions, allowed=ALLOWED)
-        plug = plug_of(config, ALLOWED)
-        spec = plug.checked_spec(description.get("spec"))
-        # The weights lie in the file as they are, at least in half precision.
-        with no_larger_than(2 * Path(path).stat().st_size):
-            model = build(config["model"], ALLOWED)(spec=spec)
-        metrics = {name: build(node, ALLOWED) for name, node in config["metrics"].items()}
-        task = build(config["task"], ALLOWED)(model=model, metrics=metrics)
-        data = build(config["data"], ALLOWED)
-        task.load_state_dict(content["state_dict"])
+        yield
     except (ConfigurationError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise CheckpointError(f"{path}: its parts do not fit each other: {error}") from error
-    return RestoredTask(plug, task.eval(), data, spec, str(description.get("fingerprint")), config)
 
 
 def _refuse_packed(path: Path) -> None:
@@ -108,7 +101,8 @@ def _refuse_packed(path: Path) -> None:
         raise CheckpointError(f"{path}: refused: it would unpack to {unpacked} bytes; torch does not pack its files")
 
 
-def _short(found: object) -> str:
+def short(found: object) -> str:
+    """What a file says, as messages repeat it."""
     return (found if isinstance(found, str) else repr(found))[:LONGEST]
 
 

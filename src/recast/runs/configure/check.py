@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import PydanticUserError
@@ -9,7 +10,7 @@ from pydantic import PydanticUserError
 from recast.errors import ConfigurationError
 from recast.options import value_problem
 from recast.runs.configure.signature import REQUIRED, options_of
-from recast.runs.configure.targets import ALLOWED, resolve
+from recast.runs.configure.targets import ALLOWED, resolve, trusting
 from recast.runs.configure.wording import alternatives, is_part, suggestion, type_text, value_text
 
 MISSING = "???"
@@ -45,6 +46,25 @@ def check(config: Mapping[str, Any], owner: type, *, allowed: Sequence[str] = AL
         raise ConfigurationError("the configuration is nested too deeply") from None
     if problems:
         raise ConfigurationError("\n".join(problems))
+
+
+@contextmanager
+def accepted(config: Mapping[str, Any], owner: type) -> Iterator[None]:
+    """Checks a command's configuration; within it, the packages of its option `trust` are trusted.
+
+    Args:
+        config: The configuration of a person who runs recast; one from a stranger has no say in what is trusted.
+        owner: Class whose options the root gives.
+
+    Raises:
+        ConfigurationError: as `check`; also if a package cannot be found.
+    """
+    packages = config.get("trust")
+    if value_problem(packages, list[str]):
+        packages = []  # none, or what `check` refuses
+    with trusting(*packages or ()):
+        check(config, owner)
+        yield
 
 
 class _Check:

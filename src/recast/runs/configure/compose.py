@@ -1,38 +1,36 @@
 """Composing a configuration, and turning it into plain containers."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from recast.errors import ConfigurationError
-
-
-def conf_folder() -> Path:
-    """The folder of the configuration groups: in the installed package, else at the top of the clone."""
-    package = Path(__file__).resolve().parents[2]
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parents[1] / "conf"
+from recast.runs.configure.folders import conf_folder
 
 
 def compose(name: str, overrides: Sequence[str]) -> dict[str, Any]:
     """The configuration of a command as Hydra composes it, in plain containers.
 
     Args:
-        name: "train", "evaluate" or "forecast".
-        overrides: As on the command line.
+        name: "train", "evaluate" or "gradients".
+        overrides: As on the command line; `hydra.searchpath=[file:///folder]` adds a configuration folder of others.
 
     Raises:
-        hydra.errors.HydraException: if an override cannot be applied.
-        ConfigurationError: if an interpolation leads nowhere.
+        ConfigurationError: if an override cannot be applied, or an interpolation leads nowhere.
     """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
+    from hydra.errors import HydraException
+
+    from recast.runs.configure.refusal import refusal
 
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
-        return plain(hydra_compose(config_name=name, overrides=list(overrides)))
+        try:
+            return plain(hydra_compose(config_name=name, overrides=list(overrides)))
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigurationError(refusal(error, name, overrides)) from error
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

@@ -1,21 +1,15 @@
-"""The options of each command: what stands at the root of its configuration."""
+"""The options that forecasting needs: what stands at the root of its configuration, and in each checkpoint."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from annotated_types import Gt, Lt
-from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.loggers import Logger
-from torch import nn
-from torch.optim import Optimizer
-from torchmetrics import Metric
 
-from recast.data.training_data import TrainingData
+from recast.data.prepare.grid import Grid
+from recast.data.sources.source import Source
+from recast.nn.models.model import ForecastModel
 from recast.nn.recurrence.engine import Engine
 from recast.options import PositiveInt, Seed, checked
-from recast.scoring.baselines.baseline import AnyBaseline
-from recast.training.learning_rates import LearningRate
-from recast.training.training_task import TrainingTask
 
 
 class Paths:
@@ -32,101 +26,16 @@ class Paths:
         self.output_dir = output_dir
 
 
-class CheckpointOptions:
-    """What a checkpoint holds of its run's configuration.
+class ForecasterParts:
+    """What forecasting needs of a checkpoint's configuration.
 
     Args:
-        data: The data module.
         model: The model, completed by the data's spec.
-        task: The task, completed by the model.
-        metrics: Metrics by name.
+        source: Where the series came from, which says how tables of its kind are read.
+        grid: Policy for missing and off-grid stamps.
     """
 
-    def __init__(
-        self,
-        *,
-        data: TrainingData,
-        model: Callable[..., nn.Module],
-        task: Callable[..., TrainingTask],
-        metrics: dict[str, Callable[..., Metric]],
-    ) -> None: ...
-
-
-class TrainOptions:
-    """Options of recast-train.
-
-    Args:
-        data: The data module: source, split, scaling, batches, and for a series its grid and windows.
-        model: The model; which ones fit, the task says.
-        task: How the model is trained and scored.
-        optimizer: The optimiser.
-        learning_rate: How the learning rate moves over training; none: it stays.
-        metrics: Metrics by name, over all windows, in the data's unit.
-        baselines: What the model is compared with, by name, through the same windows.
-        trainer: Lightning's Trainer.
-        callbacks: Lightning's and recast's callbacks by name; none switches one off.
-        logger: Loggers by name; none switches one off.
-        paths: Where data are read and runs are written.
-        seed: Seed of weights, order of windows and teacher-forcing masks.
-        threads: Cores of the CPU that recurrences use, by blocks of rows. Torch's own operations run in one thread
-            where recurrences are compiled, else in so many. [threads]
-        recurrence: What runs the recurrent layers.
-        resume: Whether to go on with the last run of the same options that was not finished.
-    """
-
-    def __init__(
-        self,
-        *,
-        data: TrainingData,
-        model: Callable[..., nn.Module],
-        task: Callable[..., TrainingTask],
-        optimizer: Callable[..., Optimizer],
-        metrics: dict[str, Callable[..., Metric]],
-        baselines: dict[str, AnyBaseline[Any] | None],
-        trainer: Callable[..., Trainer],
-        callbacks: dict[str, Callback | None],
-        logger: dict[str, Callable[..., Logger] | None],
-        paths: Paths,
-        recurrence: Engine,
-        learning_rate: LearningRate | None = None,
-        seed: Seed = 0,
-        threads: PositiveInt = 1,
-        resume: bool = False,
-    ) -> None: ...
-
-
-class EvaluateOptions:
-    """Options of recast-evaluate.
-
-    Args:
-        checkpoint: Checkpoint file of a run. [file]
-        split: The part that is scored.
-        path: Another file of the same kind; none: the data of the training. A series is split in the same way;
-            labelled sequences are the test part, all of them. [file]
-        baselines: What the model is compared with, fitted on the training part; those for another kind of task are
-            left out.
-        output: Folder for the results; none: they are printed only. [folder]
-        batch_size: Windows or sequences scored at a time. [windows]
-        samples: Trajectories of a stochastic head. [trajectories]
-        threads: Cores of the CPU that recurrences use; see `train`. [threads]
-        recurrence: What runs the recurrent layers.
-        paths: Where data are read and logs are written.
-    """
-
-    def __init__(
-        self,
-        *,
-        checkpoint: str,
-        paths: Paths,
-        recurrence: Engine,
-        baselines: dict[str, AnyBaseline[Any] | None],
-        split: Literal["train", "validation", "test"] = "test",
-        path: str | None = None,
-        output: str | None = None,
-        batch_size: PositiveInt = 512,
-        samples: PositiveInt = 100,
-        threads: PositiveInt = 1,
-    ) -> None: ...
+    def __init__(self, *, model: Callable[..., ForecastModel], source: Source, grid: Grid) -> None: ...
 
 
 class ForecastOptions:
@@ -138,13 +47,15 @@ class ForecastOptions:
         output: CSV file for the forecast. [file]
         known: CSV file with the time column and the columns known ahead, for a model that reads such; it needs a row
             for each step that is forecast. [file]
-        figure: PNG file for the picture; none: the name of `output` with .png. [file]
-        level: Probability that the band of a stochastic head covers.
+        figure: PNG file for a picture; none: no picture. [file]
+        horizon: Steps to forecast; none: as many as the model was trained for. Others only with models that unroll.
+            [steps]
+        levels: Probabilities of the central intervals, where the model knows more than a point.
         samples: Trajectories of a stochastic head. [trajectories]
         seed: Seed of those trajectories.
         threads: Cores of the CPU that recurrences use; see `train`. [threads]
         recurrence: What runs the recurrent layers.
-        paths: Where logs are written.
+        trust: Packages of others whose classes the checkpoint may name; none: those of RECAST_TRUST.
     """
 
     def __init__(
@@ -153,44 +64,13 @@ class ForecastOptions:
         checkpoint: str,
         input: str,  # noqa: A002 the option's name
         output: str,
-        paths: Paths,
         recurrence: Engine,
+        levels: list[Annotated[float, Gt(0), Lt(1)]],
         known: str | None = None,
         figure: str | None = None,
-        level: Annotated[float, Gt(0), Lt(1)] = 0.9,
+        horizon: PositiveInt | None = None,
         samples: PositiveInt = 200,
         seed: Seed = 0,
         threads: PositiveInt = 1,
-    ) -> None: ...
-
-
-class GradientOptions:
-    """Options of recast-gradients.
-
-    Args:
-        checkpoint: Checkpoint file of a run. [file]
-        split: The part that windows are taken from.
-        path: Another CSV file of the same kind, split in the same way; none: the data of the training. [file]
-        output: Folder for table and picture; none: `gradients` in the run's folder. [folder]
-        windows: Windows that gradients and gates are averaged over, spread evenly over the part. [windows]
-        jacobian_windows: Those of them along which Jacobians are taken. [windows]
-        jacobian_steps: Steps of each of these, spread evenly over the context. [steps]
-        threads: Cores of the CPU that recurrences use; see `train`. [threads]
-        recurrence: What runs the recurrent layers.
-        paths: Where data are read and logs are written.
-    """
-
-    def __init__(
-        self,
-        *,
-        checkpoint: str,
-        paths: Paths,
-        recurrence: Engine,
-        split: Literal["train", "validation", "test"] = "validation",
-        path: str | None = None,
-        output: str | None = None,
-        windows: PositiveInt = 64,
-        jacobian_windows: PositiveInt = 4,
-        jacobian_steps: PositiveInt = 50,
-        threads: PositiveInt = 1,
+        trust: list[str] | None = None,
     ) -> None: ...

@@ -1,10 +1,14 @@
 """From the dotted path in `_target_` to a class, importing nothing but what a configuration may name."""
 
+import functools
 import importlib
 import inspect
+import os
 import pkgutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from types import ModuleType
 
 from recast.errors import ConfigurationError
@@ -23,12 +27,25 @@ ALLOWED = (
 #: Never, whatever is allowed: commands are run by people.
 REFUSED = ("recast.cli.",)
 
+TRUST = "RECAST_TRUST"
+"""The environment variable that names trusted packages, separated by commas."""
+ENTRY_POINTS = "recast.parts"
+"""The entry points by which an installed package has its parts found; each names a package."""
+HOW_TO_TRUST = f"trust=[{{package}}] or {TRUST}={{package}}"
+
 _trusted: list[str] = []
 
 
 def trusted() -> tuple[str, ...]:
-    """Packages of others that may be named too, each with its dot."""
-    return tuple(_trusted)
+    """Packages of others that may be named too, each with a dot behind its path.
+
+    Those of `trusting`, of the environment variable RECAST_TRUST, and of the entry points "recast.parts".
+
+    Raises:
+        ConfigurationError: if one cannot be found.
+    """
+    named = [name.strip() for name in os.environ.get(TRUST, "").split(",")]
+    return tuple(dict.fromkeys([*_trusted, *(_checked(name, f"{TRUST}: ") for name in named if name), *_announced()]))
 
 
 @contextmanager
@@ -38,20 +55,40 @@ def trusting(*packages: str) -> Iterator[None]:
     A class that is named is imported and called: trust is for who runs recast to give, never for a file.
 
     Args:
-        packages: Packages or modules, each with a dot behind its path, such as "mine.cells.".
+        packages: Packages or modules, such as "mine" or "mine.cells".
 
     Raises:
-        ConfigurationError: if one is no such path.
+        ConfigurationError: if one cannot be found.
     """
-    for package in packages:
-        if not package.endswith(".") or not all(map(str.isidentifier, package.removesuffix(".").split("."))):
-            raise ConfigurationError(f"{package!r} is no package to trust: expected its path and a dot, as in 'mine.'")
-    before = trusted()
-    _trusted.extend(packages)
+    before = list(_trusted)
+    _trusted.extend(_checked(package, "trust: ") for package in packages)
     try:
         yield
     finally:
         _trusted[:] = before
+
+
+@functools.cache
+def _checked(package: str, prefix: str) -> str:
+    """The path with a dot behind it."""
+    path = package.removesuffix(".")
+    if not all(map(str.isidentifier, path.split("."))):
+        raise ConfigurationError(f"{prefix}{package!r} is no package; expected its path, such as mine or mine.cells")
+    try:
+        found = find_spec(path)
+    except ModuleNotFoundError:
+        found = None
+    if found is None:
+        raise ConfigurationError(
+            f"{prefix}there is no package {path}; install it (pip install), or put the folder that it lies in on "
+            "PYTHONPATH"
+        )
+    return f"{path}."
+
+
+@functools.cache
+def _announced() -> tuple[str, ...]:
+    return tuple(f"{point.value.partition(':')[0]}." for point in entry_points(group=ENTRY_POINTS))
 
 
 def resolve(path: object, allowed: Sequence[str] = ALLOWED) -> type:
@@ -75,7 +112,10 @@ def resolve(path: object, allowed: Sequence[str] = ALLOWED) -> type:
         raise ConfigurationError(f"{path} is private; a configuration names public classes")
     if not _is_allowed(path, allowed):
         places = ", ".join(f"{place}*" if place.endswith(".") else place for place in allowed)
-        raise ConfigurationError(f"{path} may not be named in a configuration; allowed: {places}")
+        how = HOW_TO_TRUST.format(package=path.partition(".")[0])
+        raise ConfigurationError(
+            f"{path} may not be named in a configuration; allowed: {places}. If you trust its package: {how}"
+        )
     module_path, _, name = path.rpartition(".")
     module = _import(module_path)
     found = getattr(module, name, None)

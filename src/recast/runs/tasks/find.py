@@ -46,10 +46,11 @@ def plug_of(config: Mapping[str, Any], allowed: Sequence[str] = ALLOWED) -> AnyP
         ConfigurationError: if data, model, metrics or baselines belong to another kind of task, or the task to none.
     """
     task = resolve(config["task"]["_target_"], allowed)
-    known = plugs()
-    plug = next((plug for plug in known if issubclass(task, plug.task)), None)
+    # Trusted packages are looked through only where no kind of recast's own fits.
+    places = (_plugs_in(place.rstrip(".")) for place in (HOME, *trusted()))
+    plug = next((plug for place in places for plug in place if issubclass(task, plug.task)), None)
     if plug is None:
-        names = ", ".join(f"{plug.name} ({plug.task.__name__})" for plug in known)
+        names = ", ".join(f"{plug.name} ({plug.task.__name__})" for plug in plugs())
         raise ConfigurationError(f"task={task.__name__}: it belongs to no kind of task; there are {names}")
     problems = []
     for key, node, wanted in _parts(config, plug):
@@ -57,7 +58,7 @@ def plug_of(config: Mapping[str, Any], allowed: Sequence[str] = ALLOWED) -> AnyP
         if not issubclass(found, wanted):
             problems.append(f"{key}={found.__name__}: task={plug.name} needs {wanted.__name__}")
     if problems:
-        others = " or ".join(f"task={other.name}" for other in known if other is not plug)
+        others = " or ".join(f"task={other.name}" for other in plugs() if other is not plug)
         problems.append(f"These are parts of different tasks: choose others, or give {others}, which brings its own")
         raise ConfigurationError("\n".join(problems))
     return plug

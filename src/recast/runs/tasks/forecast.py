@@ -12,10 +12,10 @@ from recast.data.spec import SeriesSpec
 from recast.nn.models.model import ForecastModel
 from recast.runs import record, scores
 from recast.runs.checkpoints.spec import checked_series_spec
-from recast.runs.forecaster import Forecaster, data_of
 from recast.runs.per_origin import per_origin
 from recast.runs.pictures import draw
 from recast.runs.ranked_forecasts import ranked_forecasts
+from recast.runs.restored_forecast import RestoredForecast, data_of
 from recast.runs.results import Results
 from recast.runs.scores import Scores
 from recast.runs.tasks.task_plug import TaskPlug
@@ -81,7 +81,7 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
                 name: np.asarray(score.per_lead[error]) for name, score in found.items() if error in score.per_lead
             }
 
-    def adapt(self, config: dict[str, Any], restored: Forecaster) -> bool:
+    def adapt(self, config: dict[str, Any], restored: RestoredForecast) -> bool:
         """Reads the file that is to be scored, in the scaling of the training."""
         data = data_of(restored, config["path"])
         data.evaluation_batch_size = config["batch_size"]

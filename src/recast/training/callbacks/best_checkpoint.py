@@ -2,18 +2,13 @@
 
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from recast.options import checked
-
-
-def best_checkpoint_path(root: str | Path) -> Path:
-    """Where the best state of the run in the folder `root` lies."""
-    return Path(root) / "checkpoints" / "best.ckpt"
+from recast.training.checkpoint_format import best_checkpoint_path
 
 
 def selection(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -11,16 +10,12 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from recast.options import PositiveInt, checked
 from recast.system.signals import Deferral
+from recast.training.checkpoint_format import last_checkpoint_path
 from recast.training.resuming import begin_next_epoch, may_save_after, saves_between_epochs
 
 FINISHED = "recast_finished"
 LONG_AGO = 10.0  # seconds of training that are worth a save before a validation
 GO_ON = "the same command with resume=true goes on"
-
-
-def last_checkpoint_path(root: str | Path) -> Path:
-    """Where the last state of the run in the folder `root` lies."""
-    return Path(root) / "checkpoints" / "last.ckpt"
 
 
 class LastCheckpoint(Checkpoint):

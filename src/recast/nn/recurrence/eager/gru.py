@@ -11,8 +11,8 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
+from recast.nn.recurrence.eager.gate_rows import GateRows
 from recast.nn.recurrence.eager.steps import Accumulate, Arithmetic, Backward, Forward, Tape
-from recast.nn.recurrence.eager.weights import GateRows
 
 BLOCKS = 4
 

@@ -12,7 +12,7 @@ from typing import ClassVar, NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
-from recast.nn.recurrence.eager.weights import GateRows
+from recast.nn.recurrence.eager.gate_rows import GateRows
 
 CACHED_STEPS = 16
 """Steps whose derivatives the backward pass computes together on a CPU: many at once are fast, few fit the cache."""

@@ -8,7 +8,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
 from recast.errors import RecastError
-from recast.runs.configure.compose import conf_folder
+from recast.runs.configure.folders import conf_folder
 from recast.runs.configure.wording import suggestion
 
 UNKNOWN = re.compile(r"Could not (?:override|delete from config\.) '(?P<key>[^']+)'")

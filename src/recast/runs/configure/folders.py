@@ -1,4 +1,4 @@
-"""Which folder a run or a sweep writes to: a new one, or with resume=true the one it left unfinished."""
+"""Folders: of the configuration groups, and those that runs and sweeps write to."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,6 +8,13 @@ import yaml
 from omegaconf import OmegaConf
 
 RESULT = "metrics.json"
+
+
+def conf_folder() -> Path:
+    """The folder of the configuration groups: in the installed package, else at the top of the clone."""
+    package = Path(__file__).resolve().parents[2]
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parents[1] / "conf"
 
 
 def register() -> None:

@@ -1,0 +1,128 @@
+"""Training from Python, in the way of the command line: `recast.compose`, `recast.fit`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from recast.data.sources.frame import FrameTable
+from recast.errors import ConfigurationError
+from recast.runs.configure import folders
+from recast.runs.configure.compose import compose as compose_command
+from recast.runs.forecaster import Forecaster, load
+
+RESULTS = "metrics.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training run.
+
+    Args:
+        folder: The run folder: checkpoints, scores, pictures, the TensorBoard log, the configuration.
+        trust: The packages that it was trained with beside recast.
+    """
+
+    folder: Path
+    trust: tuple[str, ...] = ()
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """Its results, as metrics.json holds them: "test" by metric, "baselines", "skill" and more."""
+        return json.loads((self.folder / RESULTS).read_text(encoding="utf-8"))
+
+    @cached_property
+    def forecaster(self) -> Forecaster:
+        """The trained model, in its best state.
+
+        Raises:
+            CheckpointError: if it does not forecast a series.
+        """
+        return load(self.folder, self.trust)
+
+
+def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The configuration of recast-train, in plain containers.
+
+    Args:
+        overrides: As on the command line: "data=tide", "model/cell=lstm", "data.windows.context=48". A configuration
+            folder of others is added by "hydra.searchpath=[file:///folder]".
+
+    Raises:
+        ConfigurationError: if an override cannot be applied. Values are checked by `fit`.
+    """
+    folders.register()
+    return compose_command("train", _listed(overrides))
+
+
+def fit(
+    frame: pd.DataFrame | None = None,
+    time: str | None = None,
+    targets: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+    folder: str | Path | None = None,
+) -> Run:
+    """Trains on a frame, scores the best state on the test part beside the baselines, and fills a run folder.
+
+    What `recast-train data=frame` would do with the overrides. As by the command, torch's number of threads and its
+    random generators are set for the process.
+
+    Args:
+        frame: The table, with the time in a column or in the index; none: the data that the overrides choose.
+        time: Name of the time column, or of the index.
+        targets: Columns to forecast; columns of other roles by overrides, as in "data.source.known=[day]".
+        overrides: As on the command line; see `compose`.
+        folder: The run folder. None: a new one, named by date and time, below that of `paths.output_dir`.
+
+    Raises:
+        DataError: if the frame cannot be used as it stands.
+        ConfigurationError: if options are wrong, or `folder` holds a finished run.
+        NonFiniteLossError: if training diverges.
+        StoppedBySignalError: if a signal came; the state is saved, and "resume=true" with the same folder goes on.
+    """
+    # What trains takes seconds to import; what forecasts does without.
+    from recast.runs.configure.check import accepted
+    from recast.runs.configure.training_options import TrainOptions
+    from recast.runs.fit import run
+    from recast.runs.trainer import quiet_lightning
+
+    overrides = _listed(overrides)
+    table = None
+    if frame is not None:
+        if time is None or isinstance(targets, str) or not targets:
+            raise ConfigurationError(
+                'fit: expected time="column", or a name for the index, and targets=["column", ...]'
+            )
+        table = FrameTable(frame, time)
+        overrides = ["data=frame", *overrides]
+    elif time is not None or targets:
+        raise ConfigurationError("fit: time and targets are of a frame; without one, give data.source.time=... or so")
+    config = compose(overrides)
+    if table is not None:
+        config["data"]["source"] |= {"time": time, "targets": list(targets)}
+    quiet_lightning()
+    with accepted(config, TrainOptions):
+        place = _place(folder, config, overrides)
+        run(config, place, table)
+    return Run(place, tuple(config["trust"] or ()))
+
+
+def _listed(overrides: Sequence[str]) -> list[str]:
+    if isinstance(overrides, str):
+        raise ConfigurationError(f"overrides: found a text; expected a list, such as [{overrides!r}]")
+    return list(overrides)
+
+
+def _place(folder: str | Path | None, config: dict[str, Any], overrides: Sequence[str]) -> Path:
+    """The run folder, made."""
+    if folder is None:
+        return Path(folders.run_folder(config["paths"]["output_dir"], config["resume"], overrides))
+    place = Path(folder)
+    if (place / RESULTS).exists():
+        raise ConfigurationError(f"folder={place}: it holds a finished run, whose results would be lost; give another")
+    place.mkdir(parents=True, exist_ok=True)
+    return place

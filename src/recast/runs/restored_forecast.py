@@ -1,0 +1,48 @@
+"""A checkpoint that forecasts, and the data it is put to use on."""
+
+from pathlib import Path
+
+from recast.data.datamodule import ForecastDataModule
+from recast.data.spec import SeriesSpec
+from recast.errors import CheckpointError, DataError
+from recast.runs.checkpoints.restore import restore
+from recast.runs.tasks.task_plug import RestoredTask
+from recast.training.task import ForecastTask
+
+RestoredForecast = RestoredTask[ForecastTask, ForecastDataModule, SeriesSpec]
+
+
+def restore_forecaster(path: str | Path) -> RestoredForecast:
+    """The trained task of a checkpoint, which forecasts a series; see `recast.runs.checkpoints.checkpoint.restore`.
+
+    Raises:
+        CheckpointError: also if it is of a kind that does not.
+    """
+    restored = restore(path)
+    if not restored.plug.forecasts:
+        raise CheckpointError(
+            f"{path}: it holds a model for {restored.plug.name}, which does not forecast; recast-evaluate scores it, "
+            "on other files too (path=...)"
+        )
+    return restored
+
+
+def data_of(restored: RestoredForecast, path: str | None) -> ForecastDataModule:
+    """The data of the training, or another file of the same kind, under the scaling of the training.
+
+    Args:
+        restored: The checkpoint.
+        path: A CSV file with the same columns, split in the same way; none: the data of the training.
+
+    Raises:
+        DataError: if the data have changed since the training, or cannot be used.
+    """
+    data = restored.data
+    data.adopt(restored.spec, path)
+    if path is None and data.fingerprint != restored.fingerprint:
+        label = data.prepared.panel.label
+        raise DataError(
+            f"{label}: it has changed since the training, so that the parts are others now; give path={label} to score "
+            "the file as it is"
+        )
+    return data

@@ -152,15 +152,14 @@ def run(command: str, *arguments: object, cwd: Path, **environment: str) -> Done
     return start(command, *arguments, cwd=cwd, **environment).wait()
 
 
-def shell(*words: object, cwd: Path, limit: float = 200) -> Done:
+def shell(*words: object, cwd: Path, limit: float = 200, **environment: str) -> Done:
     """Runs a command line in a new process from nothing; a first word without a slash is looked up beside Python."""
     first, *rest = map(str, words)
     cwd.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [first if "/" in first else str(BIN / first), *rest],
         cwd=cwd,
-        env=environment,
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
         capture_output=True,
         text=True,
         timeout=limit,

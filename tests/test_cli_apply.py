@@ -163,31 +163,32 @@ def test_evaluate_notices_that_the_data_have_changed(tmp_path):
 
 def test_a_forecast_continues_the_file(files, moved, tmp_path):
     shutil.copy(files / "later.csv", tmp_path / "new.csv")
-    done = forecast(moved, "input=new.csv", "output=folder/forecast.csv", "level=0.5", cwd=tmp_path)
+    done = forecast(moved, "input=new.csv", "output=folder/forecast.csv", "figure=folder/forecast.png", cwd=tmp_path)
     assert done.code == 0, done
     assert done.out.splitlines()[-2:] == ["folder/forecast.png", "folder/forecast.csv"]
     names = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
     assert names == ["folder/forecast.csv", "folder/forecast.png", "new.csv"]
     table = pd.read_csv(tmp_path / "folder" / "forecast.csv", parse_dates=["datetime"])
-    assert table.columns.tolist() == ["datetime", "ssh", "ssh_lower", "ssh_upper"]
+    assert table.columns.tolist() == ["datetime", "ssh", "ssh_lower_80", "ssh_upper_80"]
     last = pd.Timestamp(tide_table(900)["datetime"].iloc[-1])
     assert table["datetime"].tolist() == [last + pd.Timedelta(minutes=10 * lead) for lead in range(1, HORIZON + 1)]
     assert str(table["datetime"].dt.tz) == "UTC"
-    assert ((table["ssh_lower"] < table["ssh"]) & (table["ssh"] < table["ssh_upper"])).all()
+    assert ((table["ssh_lower_80"] < table["ssh"]) & (table["ssh"] < table["ssh_upper_80"])).all()
     assert table["ssh"].between(-1, 3).all()
     assert np.asarray(Image.open(tmp_path / "folder" / "forecast.png").convert("L")).std() > 5
 
 
 def test_a_wider_level_gives_a_wider_band_and_the_seed_fixes_it(files, moved, tmp_path):
     tables = []
-    for level, seed in ((0.5, 0), (0.95, 0), (0.5, 0), (0.5, 1)):
-        options = [f"input={files / 'later.csv'}", "output=forecast.csv", f"level={level}", f"seed={seed}"]
+    for seed in (0, 0, 1):
+        options = [f"input={files / 'later.csv'}", "output=forecast.csv", "levels=[0.5,0.975]", f"seed={seed}"]
         assert forecast(moved, *options, cwd=tmp_path).code == 0
         tables.append(pd.read_csv(tmp_path / "forecast.csv"))
-    narrow, wide, again, other = tables
-    assert (wide["ssh_upper"] - wide["ssh_lower"] > narrow["ssh_upper"] - narrow["ssh_lower"]).all()
-    assert narrow.equals(again)
-    assert not narrow["ssh"].equals(other["ssh"])
+    first, again, other = tables
+    ends = [first[f"ssh_{name}"] for name in ("lower_97.5", "lower_50", "upper_50", "upper_97.5")]
+    assert np.all(np.diff(ends, axis=0) > 0)
+    assert first.equals(again)
+    assert not first["ssh"].equals(other["ssh"])
 
 
 def test_only_the_last_rows_matter(files, moved, tmp_path):
@@ -206,8 +207,8 @@ def test_business_days_follow_a_stock(files, tmp_path):
     assert done.code == 0, done
     table = pd.read_csv(tmp_path / "out.csv")
     last = pd.bdate_range("2019-01-01", periods=300)[-1]
-    assert table.columns.tolist() == ["datetime", "Close"]
-    assert table["datetime"].tolist() == [str(day.date()) for day in pd.bdate_range(last, periods=8)[1:]]
+    assert table.columns.tolist() == ["Date", "Close"]
+    assert table["Date"].tolist() == [str(day.date()) for day in pd.bdate_range(last, periods=8)[1:]]
     assert (tmp_path / "x" / "pic.png").stat().st_size > 1000
 
 
@@ -219,9 +220,13 @@ def test_business_days_follow_a_stock(files, tmp_path):
         (["input=renamed.csv"], "no column 'ssh'; the file has 'datetime', 'level'"),
         (["input=stock.csv"], "no column 'datetime'"),
         (["input=none.csv"], "no such file"),
-        (["input=gauge.csv", "level=1.0"], "level=1.0: input should be less than 1"),
+        (["input=gauge.csv", "levels=[1.0]"], "levels=[1.0]: input should be less than 1"),
+        (["input=gauge.csv", "level=0.9"], "level: no such option; did you mean levels?"),
+        (["input=gauge.csv", "recurrence=fast"], "recurrence=fast: no such choice; it has: default"),
+        (["gauge.csv"], "gauge.csv: expected option=value"),
+        (["input=gauge.csv", "horizon=0"], "horizon=0: input should be greater than or equal to 1"),
         (["input=gauge.csv", "output=gauge.csv"], "the same file as input"),
-        (["input=gauge.csv", "output=new.png"], "figure=new.png: the same file as output"),
+        (["input=gauge.csv", "output=new.png", "figure=new.png"], "figure=new.png: the same file as output"),
         ([], "input: must be given"),
     ],
 )
@@ -300,16 +305,16 @@ def test_pictures_of_two_targets_are_drawn(quantiles):
 def test_a_quantile_forecast_writes_its_band(files, quantiles, tmp_path):
     checkpoint = quantiles / "checkpoints" / "best.ckpt"
     options = [f"input={files / 'two.csv'}", "output=forecast.csv"]
-    tables = []
-    for level in (0.9, 0.5):
-        done = forecast(checkpoint, *options, f"level={level}", cwd=tmp_path)
-        assert done.code == 0, done
-        tables.append(pd.read_csv(tmp_path / "forecast.csv"))
-    wide, narrow = tables
-    assert wide.columns.tolist() == ["datetime", "ssh", "ssh_lower", "ssh_upper", "flow", "flow_lower", "flow_upper"]
+    done = forecast(checkpoint, *options, "levels=[0.9,0.5]", cwd=tmp_path)
+    assert done.code == 0, done
+    table = pd.read_csv(tmp_path / "forecast.csv")
+    ends = ("lower_90", "upper_90", "lower_50", "upper_50")
+    assert table.columns.tolist() == [
+        "datetime",
+        *(c for n in ("ssh", "flow") for c in (n, *(f"{n}_{e}" for e in ends))),
+    ]
     for name in ("ssh", "flow"):
-        assert wide[name].equals(narrow[name])
-        ends = [wide[f"{name}_lower"], narrow[f"{name}_lower"], wide[name], narrow[f"{name}_upper"]]
-        assert np.all(np.diff([*ends, wide[f"{name}_upper"]], axis=0) > 0)
-    done = forecast(checkpoint, *options, "level=0.95", cwd=tmp_path)
-    assert_refused(done, "level=0.95: the forecast knows central bands up to level 0.9; lower it, or train with wider")
+        lower, upper, inner_lower, inner_upper = (table[f"{name}_{end}"] for end in ends)
+        assert np.all(np.diff([lower, inner_lower, table[name], inner_upper, upper], axis=0) > 0)
+    done = forecast(checkpoint, *options, "levels=[0.95]", cwd=tmp_path)
+    assert_refused(done, "levels=0.95: the forecast knows central intervals up to level 0.9; lower it, or train with")

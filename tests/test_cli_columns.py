@@ -125,8 +125,8 @@ def test_gaps_are_read_as_masks_and_forecasts_come_with_a_band(files, masked):
     done = forecast(masked, files, "known=later.csv", "output=m.csv", name="gaps.csv")
     assert done.code == 0, done.err
     found = pd.read_csv(files / "m.csv")
-    assert list(found.columns) == ["datetime", "price", "price_lower", "price_upper"]
-    assert ((found["price_lower"] < found["price"]) & (found["price"] < found["price_upper"])).all()
+    assert list(found.columns) == ["datetime", "price", "price_lower_80", "price_upper_80"]
+    assert ((found["price_lower_80"] < found["price"]) & (found["price"] < found["price_upper_80"])).all()
 
 
 def test_a_model_of_complete_rows_refuses_gaps(files, complete):

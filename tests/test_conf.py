@@ -53,6 +53,7 @@ COMMANDS = {
 }
 NEEDED = {
     "csv": ["data.source.path=file.csv", "data.source.time=t", "data.source.targets=[v]"],
+    "frame": ["data.source.time=t", "data.source.targets=[v]"],
     "time": ["data.split.test=2020-06-01"],
     "ts": ["data.source.path=train.ts", "data.source.test_path=test.ts"],
 }

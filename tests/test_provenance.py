@@ -104,7 +104,7 @@ def test_what_a_plain_trainer_saves_is_restored_and_forecasts(csv, tmp_path):
     assert done.code == 0, done
     table = pd.read_csv(tmp_path / "next.csv")
     assert len(table) == 3
-    assert (table["level_lower"] <= table["level_upper"]).all()
+    assert (table["level_lower_80"] <= table["level_upper_80"]).all()
     done = run("recast-evaluate", "checkpoint=model.ckpt", "output=scores", cwd=tmp_path)
     assert done.code == 0, done
 

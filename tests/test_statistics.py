@@ -14,23 +14,23 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from recast.errors import ConfigurationError, DataError
-from recast.statistics.attainable import (
+from recast.report.statistics.attainable import (
     pairs_needed,
     seeds_needed,
     smallest_friedman_p,
     smallest_paired_p,
     smallest_unpaired_p,
 )
-from recast.statistics.diebold_mariano import diebold_mariano, overlap_lags
-from recast.statistics.holm import holm
-from recast.statistics.interval import mean_interval
-from recast.statistics.long_run_variance import long_run_variance
-from recast.statistics.paired import paired_comparison
-from recast.statistics.rank_sums import rank_sum_p
-from recast.statistics.ranking import blocks_needed, friedman_nemenyi, iman_davenport, nemenyi_difference
-from recast.statistics.signed_ranks import rank_correlation, signed_rank_p
-from recast.statistics.unpaired import unpaired_comparison
-from recast.statistics.wording import number
+from recast.report.statistics.diebold_mariano import diebold_mariano, overlap_lags
+from recast.report.statistics.holm import holm
+from recast.report.statistics.interval import mean_interval
+from recast.report.statistics.long_run_variance import long_run_variance
+from recast.report.statistics.paired import paired_comparison
+from recast.report.statistics.rank_sums import rank_sum_p
+from recast.report.statistics.ranking import blocks_needed, friedman_nemenyi, iman_davenport, nemenyi_difference
+from recast.report.statistics.signed_ranks import rank_correlation, signed_rank_p
+from recast.report.statistics.unpaired import unpaired_comparison
+from recast.report.statistics.wording import number
 
 few_numbers = st.lists(st.integers(-20, 20).map(float), min_size=2, max_size=9)
 seldom = settings(max_examples=25, deadline=None)
@@ -400,7 +400,7 @@ def test_rank_sum_p_is_that_of_r():
 @seldom
 @given(st.permutations(range(9)), st.integers(2, 7))
 def test_listing_agrees_with_scipy_without_ties(values, size):
-    from recast.statistics.rank_sums import _exact_with_ties
+    from recast.report.statistics.rank_sums import _exact_with_ties
 
     a, b = np.array(values[:size], float), np.array(values[size:], float)
     listed = _exact_with_ties(stats.rankdata(np.concatenate([a, b])), size)

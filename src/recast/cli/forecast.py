@@ -1,6 +1,5 @@
 """recast-forecast: forecasts beyond the end of a CSV file."""
 
-import shutil
 import sys
 
 from recast.cli.application import guarded, stoppable
@@ -30,14 +29,13 @@ def forecast(overrides: list[str]) -> None:
 
 
 def show_help() -> None:
-    """Prints every option."""
-    from recast.runs.configure.describe import describe, render
-    from recast.runs.configure.flat import compose_flat
-    from recast.runs.configure.options import ForecastOptions
+    """Prints every option with its default."""
+    import yaml
 
-    rows = describe(compose_flat("forecast", []), ForecastOptions)
+    from recast.runs.configure.flat import compose_flat
+
     print(HELP)
-    print(render(rows, terminal=sys.stdout.isatty(), width=shutil.get_terminal_size().columns))
+    print(yaml.safe_dump(compose_flat("forecast", []), sort_keys=False))
 
 
 def main() -> None:

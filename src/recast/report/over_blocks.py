@@ -9,10 +9,10 @@ from recast.errors import DataError
 from recast.figures.critical_difference import critical_difference
 from recast.report.document import Block, Picture, Text
 from recast.report.groups import in_order, label, value_of
+from recast.report.statistics.ranking import friedman_nemenyi
 from recast.report.study import Study
 from recast.report.svg import data_uri
 from recast.report.words import number, several
-from recast.statistics.ranking import friedman_nemenyi
 
 LEAST_GROUPS, LEAST_BLOCKS = 3, 2
 MOST = 30  # names in a picture

@@ -12,10 +12,10 @@ import pandas as pd
 from recast.errors import DataError
 from recast.report.document import Block, Items, Row, Table
 from recast.report.run import Run
+from recast.report.statistics.diebold_mariano import DieboldMariano, diebold_mariano, overlap_lags
+from recast.report.statistics.holm import holm
 from recast.report.study import Ranked
 from recast.report.words import NOTHING, probability, signed
-from recast.statistics.diebold_mariano import DieboldMariano, diebold_mariano, overlap_lags
-from recast.statistics.holm import holm
 
 FILE = "per_origin.csv"
 MODEL = "model:"

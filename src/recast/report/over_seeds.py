@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from recast.report.document import Row, Table
 from recast.report.groups import Group, in_order, many_valued
+from recast.report.statistics.holm import holm
+from recast.report.statistics.paired import PairedComparison, paired_comparison
+from recast.report.statistics.unpaired import UnpairedComparison, unpaired_comparison
 from recast.report.study import Ranked
 from recast.report.words import NOTHING, number, probability, signed
-from recast.statistics.holm import holm
-from recast.statistics.paired import PairedComparison, paired_comparison
-from recast.statistics.unpaired import UnpairedComparison, unpaired_comparison
 
 Comparison = PairedComparison | UnpairedComparison
 HEAD = ("first", "second", "verdict", "pairs", "first - second", "interval", "first better", "p", "Holm p")

@@ -67,8 +67,8 @@ class SeriesForecast:
             return None
         remedy = "train with wider levels" if self.forecast.samples is None else "draw more samples (samples=)"
         raise ConfigurationError(
-            f"level {level}: the forecast knows central intervals up to level {self.forecast.widest:.4g}; lower it, or "
-            f"{remedy}"
+            f"levels={level:g}: the forecast knows central intervals up to level {self.forecast.widest:.4g}; lower it, "
+            f"or {remedy}"
         )
 
     def frame(self, levels: Sequence[float]) -> pd.DataFrame:

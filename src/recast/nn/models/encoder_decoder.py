@@ -14,7 +14,7 @@ from recast.nn.models.decoder import Decoder, Feedback
 from recast.nn.models.encoder import Encoder
 from recast.nn.models.model import AnchorFactory
 from recast.nn.models.reads import EVERYTHING
-from recast.nn.models.stack import CellFactory, Stack, given_start
+from recast.nn.models.stack import CellFactory, Stack
 from recast.nn.models.teacher_forcing import MaskUnit, TeacherForcingMask
 from recast.nn.models.unrolling import UnrollingModel
 from recast.nn.schedules import Schedule
@@ -91,7 +91,8 @@ class EncoderDecoder(UnrollingModel):
         self.schedule = schedule
         decoder_stack = partial(
             Stack,
-            cell=given_start(cell),
+            cell=cell,
+            given_start=True,
             input_size=spec.targets + self.inputs.ahead_size,
             layers=layers,
             dropout=dropout,

@@ -1,7 +1,6 @@
 """Layers of recurrent cells, one above the other."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, cast
 
 import torch
@@ -14,11 +13,6 @@ from recast.nn.recurrence.engine import engine
 from recast.nn.recurrence.request import OpenLoop, Unrolled
 
 CellFactory = Callable[..., Cell[Any]]
-
-
-def given_start(cell: CellFactory) -> CellFactory:
-    """The same cell for a network that always starts from a given state: a learnt one would never be trained."""
-    return partial(cell, learn_initial_state=False)
 
 
 def run(
@@ -65,12 +59,21 @@ class Stack(nn.Module):
         layers: Number of layers; with none the outputs are the inputs.
         dropout: Probability of dropping an output between layers.
         top: Units of one more layer above these; none: no such layer.
+        given_start: Whether it always starts from a state that it is given: a learnt one would never be trained.
     """
 
     def __init__(
-        self, *, cell: CellFactory, input_size: int, layers: int, dropout: float, top: int | None = None
+        self,
+        *,
+        cell: CellFactory,
+        input_size: int,
+        layers: int,
+        dropout: float,
+        top: int | None = None,
+        given_start: bool = False,
     ) -> None:
         super().__init__()
+        self._given_start = given_start
         self.cells = nn.ModuleList()
         self.hidden_size = input_size
         for _ in range(layers):
@@ -90,6 +93,8 @@ class Stack(nn.Module):
         return [cell.state_sizes for cell in self.layers]
 
     def _add(self, cell: Cell[Any]) -> None:
+        if self._given_start:
+            cell.initial = None
         self.cells.append(cell)
         self.hidden_size = cell.hidden_size
 

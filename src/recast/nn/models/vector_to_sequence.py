@@ -15,7 +15,7 @@ from recast.nn.heads.head import Head
 from recast.nn.models.decoder import Decoder, Feedback
 from recast.nn.models.model import AnchorFactory
 from recast.nn.models.reads import EVERYTHING
-from recast.nn.models.stack import CellFactory, Stack, given_start
+from recast.nn.models.stack import CellFactory, Stack
 from recast.nn.models.teacher_forcing import MaskUnit, TeacherForcingMask
 from recast.nn.models.unrolling import UnrollingModel
 from recast.nn.schedules import Schedule
@@ -99,7 +99,7 @@ class VectorToSequence(UnrollingModel):
     ) -> None:
         super().__init__(spec=spec, head=head, anchor=anchor)
         size = spec.targets + self.inputs.ahead_size
-        stack = Stack(cell=given_start(cell), input_size=size, layers=layers, dropout=dropout)
+        stack = Stack(cell=cell, input_size=size, layers=layers, dropout=dropout, given_start=True)
         self.encoder = VectorEncoder(
             cells=list(stack.cells), input_size=spec.context * self.inputs.context_size, bound=bound
         )

@@ -1,7 +1,9 @@
 """What to say where Hydra refuses an override: which option was meant, and which there are."""
 
+import argparse
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException, MissingConfigException
@@ -42,13 +44,23 @@ def _groups() -> list[str]:
     return sorted({path.parent.relative_to(folder).as_posix() for path in folder.rglob("*.yaml")} - {"."})
 
 
-def _chosen(config_name: str, overrides: Sequence[str]) -> DictConfig:
-    """The configuration with the overrides that choose from groups, and no others."""
+def _chosen(config_name: str, words: Sequence[str]) -> DictConfig:
+    """The configuration with the overrides that choose from groups, and no others; empty where it cannot be composed.
+
+    Args:
+        config_name: The command's configuration in the configuration folder.
+        words: What follows the command's name, configuration folders of others included.
+    """
     groups = _groups()
-    choices = [override for override in overrides if override.lstrip("+").partition("=")[0] in groups]
+    kept = [word for word in words if word.lstrip("+").partition("=")[0] in {*groups, "hydra.searchpath"}]
+    others = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    others.add_argument("--config-dir", "-cd", type=Path)
+    folder = others.parse_known_args(list(words))[0].config_dir
+    if folder is not None:
+        kept.append(f"hydra.searchpath=[file://{folder.resolve()}]")
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
         try:
-            return compose(config_name=config_name, overrides=choices)
+            return compose(config_name=config_name, overrides=kept)
         except HydraException:
             return OmegaConf.create({})
 

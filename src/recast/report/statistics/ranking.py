@@ -8,9 +8,9 @@ import numpy as np
 from scipy import stats
 
 from recast.errors import DataError
-from recast.statistics.attainable import smallest_friedman_p
-from recast.statistics.samples import check_level
-from recast.statistics.wording import NO_DIFFERENCE, count, number, p_value
+from recast.report.statistics.attainable import smallest_friedman_p
+from recast.report.statistics.samples import check_level
+from recast.report.statistics.wording import NO_DIFFERENCE, count, number, p_value
 
 
 @dataclass(frozen=True)

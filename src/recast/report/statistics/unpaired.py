@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recast.statistics.attainable import seeds_needed, smallest_unpaired_p
-from recast.statistics.interval import FEW, Interval, mean_interval
-from recast.statistics.rank_sums import rank_sum_p
-from recast.statistics.samples import check_level, sample
-from recast.statistics.wording import NO_DIFFERENCE, number, order, p_value, percent
+from recast.report.statistics.attainable import seeds_needed, smallest_unpaired_p
+from recast.report.statistics.interval import FEW, Interval, mean_interval
+from recast.report.statistics.rank_sums import rank_sum_p
+from recast.report.statistics.samples import check_level, sample
+from recast.report.statistics.wording import NO_DIFFERENCE, number, order, p_value, percent
 
 
 @dataclass(frozen=True)

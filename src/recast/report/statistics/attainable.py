@@ -8,7 +8,7 @@ Nonparametric Statistical Methods, sections 3.1 (signed ranks), 4.1 (rank sum), 
 import math
 
 from recast.errors import ConfigurationError
-from recast.statistics.samples import check_level
+from recast.report.statistics.samples import check_level
 
 
 def smallest_paired_p(n: int) -> float:

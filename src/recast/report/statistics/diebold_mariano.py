@@ -8,9 +8,9 @@ import numpy as np
 from scipy import stats
 
 from recast.errors import ConfigurationError, DataError
-from recast.statistics.long_run_variance import Kernel, autocovariances, long_run_variance
-from recast.statistics.samples import ROUNDING, check_level, pairs
-from recast.statistics.wording import NO_DIFFERENCE, count, number, order, p_value
+from recast.report.statistics.long_run_variance import Kernel, autocovariances, long_run_variance
+from recast.report.statistics.samples import ROUNDING, check_level, pairs
+from recast.report.statistics.wording import NO_DIFFERENCE, count, number, order, p_value
 
 LEAST_RATIO = 10
 GOOD_RATIO = 20

@@ -7,9 +7,9 @@ import numpy as np
 from statsmodels.stats.multitest import multipletests
 
 from recast.errors import DataError
-from recast.statistics.attainable import pairs_needed
-from recast.statistics.samples import check_level, sample
-from recast.statistics.wording import count, number
+from recast.report.statistics.attainable import pairs_needed
+from recast.report.statistics.samples import check_level, sample
+from recast.report.statistics.wording import count, number
 
 
 @dataclass(frozen=True)

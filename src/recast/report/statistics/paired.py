@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recast.statistics.attainable import pairs_needed, smallest_paired_p
-from recast.statistics.interval import FEW, Interval, mean_interval
-from recast.statistics.samples import check_level, differences, pairs
-from recast.statistics.signed_ranks import rank_correlation, signed_rank_p
-from recast.statistics.wording import NO_DIFFERENCE, count, number, order, p_value, percent
+from recast.report.statistics.attainable import pairs_needed, smallest_paired_p
+from recast.report.statistics.interval import FEW, Interval, mean_interval
+from recast.report.statistics.samples import check_level, differences, pairs
+from recast.report.statistics.signed_ranks import rank_correlation, signed_rank_p
+from recast.report.statistics.wording import NO_DIFFERENCE, count, number, order, p_value, percent
 
 
 @dataclass(frozen=True)

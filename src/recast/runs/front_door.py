@@ -95,7 +95,8 @@ def fit(
     if frame is not None:
         if time is None or isinstance(targets, str) or not targets:
             raise ConfigurationError(
-                'fit: expected time="column", or a name for the index, and targets=["column", ...]'
+                'fit: expected time="column" (or a name for the index) and targets=["column", ...], found '
+                f"time={time!r} and targets={targets!r}"
             )
         table = FrameTable(frame, time)
         overrides = ["data=frame", *overrides]

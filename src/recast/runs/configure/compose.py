@@ -26,11 +26,11 @@ def compose(name: str, overrides: Sequence[str]) -> dict[str, Any]:
 
     from recast.runs.configure.refusal import refusal
 
-    with initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
-        try:
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
             return plain(hydra_compose(config_name=name, overrides=list(overrides)))
-        except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigurationError(refusal(error, name, overrides)) from error
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigurationError(refusal(error, name, overrides)) from error
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

@@ -100,6 +100,7 @@ def test_help_says_what_is_measured(tmp_path):
     assert "--tiny" not in done.stdout
 
 
+@pytest.mark.slow
 def test_numbers_arrive_in_the_file(tmp_path):
     done = run("--tiny", "--only", *SMOKE, "--output", "new/out.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr + done.stdout

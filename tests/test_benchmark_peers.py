@@ -80,6 +80,7 @@ def test_help_needs_no_library(tmp_path):
     assert "neuralforecast" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_naive_loop_is_measured(tmp_path):
     done = run("--quick", "--only", "naive", *TINY, *SHORT, "--output", "out.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -170,7 +170,7 @@ def test_accuracy_may_choose_the_best_state(options, tmp_path):
     assert_refused(done, "monitor=mse/validation: no such curve", "loss/validation, accuracy/validation")
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.5])
+@pytest.mark.parametrize("dropout", [pytest.param(0.0, marks=pytest.mark.slow), 0.5])
 def test_a_run_that_was_stopped_goes_on_bit_for_bit(options, tmp_path, dropout):
     words = (*options, f"model.dropout={dropout}", "model.noise=0.1", "logger=none", "trainer.max_epochs=30")
     words += ("callbacks.last_checkpoint.every_n_steps=5",)

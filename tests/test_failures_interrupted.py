@@ -86,7 +86,11 @@ def assert_same_run(first: Path, second: Path) -> None:
     assert (first / "per_horizon.csv").read_bytes() == (second / "per_horizon.csv").read_bytes()
 
 
-@pytest.mark.parametrize("choice", QUICK_CHOICES, ids=lambda choice: f"{choice[0][11:]}-{choice[1][15:]}")
+@pytest.mark.parametrize(
+    "choice",
+    [QUICK_CHOICES[0], *(pytest.param(choice, marks=pytest.mark.slow) for choice in QUICK_CHOICES[1:])],
+    ids=lambda choice: f"{choice[0][11:]}-{choice[1][15:]}",
+)
 def test_killed_and_resumed_is_as_if_never_killed(choice, tmp_path):
     options = (*LONG, *choice)
     killed = interrupt_until_done(options, tmp_path, number=signal.SIGKILL, seed=len(choice))
@@ -101,7 +105,9 @@ def test_every_cell_and_schedule_killed_and_resumed(choice, tmp_path):
     assert_same_run(killed, shared_run(*options))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)], ids=lambda number: number.name
+)
 def test_stopped_by_a_signal_and_resumed(number, tmp_path):
     options = (*LONG, *QUICK_CHOICES[0])
     stopped = interrupt_until_done(options, tmp_path, number=number, seed=3, times=2)

@@ -32,6 +32,7 @@ def trained(tmp_path, name, *overrides):
     return json.loads((tmp_path / "run" / "metrics.json").read_text())
 
 
+@pytest.mark.slow
 def test_baselines_on_the_santos_tide_gauge(tmp_path):
     metrics = trained(tmp_path, "santos_ssh.csv", "experiment=ssh_gru", "data.split.validation=0")
     assert metrics["windows"] == {"train": 20393, "validation": 0, "test": 3420}
@@ -43,6 +44,7 @@ def test_baselines_on_the_santos_tide_gauge(tmp_path):
     assert metrics["baselines_per_horizon"]["ridge"]["rmse"][99] == pytest.approx(0.129, abs=5e-4)
 
 
+@pytest.mark.slow
 def test_holding_the_last_close_of_apple(tmp_path):
     metrics = trained(tmp_path, "AAPL_2006-01-01_to_2018-01-01.csv", "experiment=stock_rnn")
     assert metrics["windows"]["test"] == 600

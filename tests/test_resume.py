@@ -32,6 +32,9 @@ from recast.training.learning_rates import Cosine, OneCycle, Plateau
 from recast.training.task import ForecastTask
 
 CELLS = concrete_classes(recast.nn.cells, Cell)
+ALWAYS = ("GRU", "MinGRU")
+"""Cells of the default run; the others share all of their code that resumes."""
+OFTEN_AND_SELDOM = [pytest.param(cell, marks=() if cell.__name__ in ALWAYS else pytest.mark.slow) for cell in CELLS]
 
 
 class Killed(Exception):
@@ -206,7 +209,7 @@ def assert_resumes(setting: Setting, folder: Path, kills: list[tuple[str, int]] 
     return whole
 
 
-@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.__name__)
+@pytest.mark.parametrize("cell", OFTEN_AND_SELDOM, ids=lambda cell: cell.__name__)
 def test_a_run_killed_anywhere_resumes_bit_for_bit(cell, tmp_path):
     kills = [("on_train_batch_start", step) for step in range(1, 8)]
     kills += [("on_validation_end", 0), ("on_train_epoch_end", 1)]

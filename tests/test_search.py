@@ -41,6 +41,7 @@ def job_of(trial: optuna.trial.FrozenTrial, folder: Path) -> Path:
     return found
 
 
+@pytest.mark.slow
 def test_a_search_finds_the_better_rate_and_stands_on_the_disk(tmp_path):
     done = sweep(*SEARCH, "optimizer.lr=1e-6,1e-2", "hydra.sweeper.trials=4", cwd=tmp_path)
     assert done.code == 0, done

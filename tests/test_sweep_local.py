@@ -78,6 +78,7 @@ def test_the_same_sweep_again_does_nothing(finished):
     assert times(finished) == before
 
 
+@pytest.mark.slow
 def test_only_what_is_missing_of_a_larger_sweep_is_run(finished, tmp_path):
     folder = tmp_path / "sweep"
     shutil.copytree(finished, folder)
@@ -154,9 +155,8 @@ def long_run(seed: int) -> Path:
     return shared_run(*LONG, f"seed={seed}")
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)], ids=lambda number: number.name
-)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.slow
 def test_a_sweep_stopped_by_a_signal_goes_on_where_it_was(number, tmp_path):
     where = () if number == signal.SIGINT else ("hydra.sweep.dir=sweep",)
     options = ("-m", *LONG, "seed=0,1,2", "hydra.launcher.processes=2", *where)

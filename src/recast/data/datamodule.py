@@ -26,7 +26,7 @@ from recast.types import Batch
 class ForecastDataModule(TrainingData):
     """Windows of one source, in batches, for training, validation and test.
 
-    The series is read and prepared at the first use; the storage goes to the training device whole.
+    The series is read and prepared on first use; the whole storage is moved to the training device.
 
     Args:
         source: Where the series comes from.
@@ -34,9 +34,9 @@ class ForecastDataModule(TrainingData):
         grid: Policy for missing and off-grid time stamps; none: any irregular step is an error.
         split: Policy for training, validation and test rows; none: 70, 10 and 20 per cent.
         scaler: Scaling of the channels, fitted on training rows; none: standardised.
-        regime: Which windows a training batch holds, and in what order they come; none: all of them, shuffled.
-        periods: Periods of sine and cosine inputs that are known for past and future steps alike, such as 24 or
-            12.4206012 (M2). [hours]
+        regime: Which windows a training batch holds, and in which order; none: all of them, shuffled.
+        periods: Periods of sine and cosine inputs that are known for past and future steps, such as 24 or 12.4206012
+            (M2). [hours]
         season: Lag of the naive forecast in the denominator of MASE. [steps]
         batch_size: Windows in a training batch of each process. [windows]
         evaluation_batch_size: Windows in a validation or test batch. [windows]
@@ -75,10 +75,10 @@ class ForecastDataModule(TrainingData):
 
     @cached_property
     def prepared(self) -> Prepared:
-        """The series on its grid, split, scaled, with its windows; read when first asked for.
+        """The series on its grid, split, scaled, with its windows; read on first access.
 
         Raises:
-            DataError: if the source or the preparation refuses the data.
+            DataError: if the source or the preparation rejects the data.
         """
         return prepare(
             self.source.read(),
@@ -92,11 +92,11 @@ class ForecastDataModule(TrainingData):
         )
 
     def adopt(self, spec: SeriesSpec, path: str | None = None) -> None:
-        """Takes the scaling and the levels of a trained model in place of fitted ones, and reads the data anew.
+        """Uses the scaling and the levels of a trained model instead of fitted ones, and rereads the data.
 
         Args:
-            spec: The spec of the model's training.
-            path: Another CSV file of the same kind; none: the data of the training.
+            spec: The spec the model was trained with.
+            path: Another CSV file of the same kind; none: the training data.
         """
         self._trained = spec
         if path is not None:
@@ -110,12 +110,12 @@ class ForecastDataModule(TrainingData):
 
     @property
     def spec(self) -> SeriesSpec:
-        """What a model must know of the data."""
+        """What a model must know about the data."""
         return self.prepared.spec
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of what was prepared."""
+        """SHA-256 of the prepared data."""
         return self.prepared.fingerprint
 
     def setup(self, stage: str) -> None:
@@ -123,7 +123,7 @@ class ForecastDataModule(TrainingData):
         _ = self.prepared
 
     def loader(self, part: str) -> WindowLoader:
-        """Windows of a part in order of time, in evaluation batches.
+        """Windows of a part in chronological order, in evaluation batches.
 
         Args:
             part: "train", "validation" or "test".
@@ -139,7 +139,7 @@ class ForecastDataModule(TrainingData):
         )
 
     def windows_at(self, starts: Int[Tensor, " windows"]) -> Batch:
-        """The windows that begin at the rows `starts`, of whatever part, on the device of the storage."""
+        """The windows that begin at the rows `starts`, in any part, on the device of the storage."""
         return self._storage.windows(starts.to(self._storage.device), self.spec.context, self.spec.horizon)
 
     @property
@@ -170,9 +170,9 @@ class ForecastDataModule(TrainingData):
         )
 
     def val_dataloader(self) -> WindowLoader | list[WindowLoader]:
-        """Validation batches in order of time; none where the split has no validation part."""
+        """Validation batches in chronological order; none if the split has no validation part."""
         return self.loader("validation") if len(self.prepared.starts.validation) else []
 
     def test_dataloader(self) -> WindowLoader:
-        """Test batches in order of time."""
+        """Test batches in chronological order."""
         return self.loader("test")

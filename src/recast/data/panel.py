@@ -9,16 +9,16 @@ import numpy as np
 
 Role = Literal["target", "past", "known", "static"]
 ORDER: tuple[Role, ...] = ("target", "past", "known")
-"""How the columns over time are ordered."""
+"""Order of the columns over time."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a panel: what it is called, what it is for, and what its values are.
+    """A column of a panel: its name, its role, and the kind of its values.
 
     Args:
         name: Its name.
-        unit: Unit of a real column; "" where there is none.
+        unit: Unit of a real column; "" if there is none.
         role: "target": to be forecast or predicted; "past": observed up to the forecast origin; "known": known ahead,
             such as a calendar, a plan, or a forecast by others; "static": one value for each item.
         levels: Names of the levels of a category, whose values are indices into them; None: real numbers.
@@ -35,7 +35,7 @@ class Column:
         return self.levels is not None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain containers, fit for a checkpoint and for JSON."""
+        """Plain containers, suitable for a checkpoint and for JSON."""
         levels = None if self.levels is None else list(self.levels)
         return {"name": self.name, "unit": self.unit, "role": self.role, "levels": levels}
 
@@ -54,7 +54,7 @@ def columns_of(
         targets: Names of the targets.
         past: Names of the inputs observed up to the origin.
         known: Names of the inputs known ahead.
-        units: Unit of each column, by name; "" for those not named.
+        units: Unit of each column, by name; "" by default.
         levels: Levels of each category, by name; the others are real.
     """
     units, levels = units or {}, levels or {}
@@ -69,23 +69,23 @@ def columns_of(
 class Panel:
     """Observations of one or many items over time; a single series is a panel of one item.
 
-    Rows lie item after item in one storage, cut into pieces: runs of rows of one item that follow each other without a
-    gap. A panel without a clock (labelled sequences) has no times and no step.
+    Rows are stored item by item, divided into pieces: runs of consecutive rows of one item without a gap. A panel
+    without a clock (labelled sequences) has no times and no step.
 
     Args:
         columns: The columns over time: targets, then past, then known ones.
-        values: Their observations in the data's own unit, float64, shape (rows, columns); of a category the index of
+        values: Their observations in the data's own unit, float64, shape (rows, columns); for a category the index of
             its level; NaN where nothing was observed.
         starts: First row of each piece, int64, ascending, the first is 0.
         label: What it was read from, for messages.
         times: Time stamps, `datetime64[ns]`, UTC or without zone, shape (rows,); ascending within a piece. None: no
             clock.
         step: Distance between rows as a pandas offset alias ("10min", "B", "h"); "" without a clock.
-        timezone: "UTC" where the stamps carried a zone or offset, else None.
+        timezone: "UTC" if the stamps had a zone or offset, otherwise None.
         items: Item of each piece as an index into `ids`, int64, ascending; none: all pieces are of one item.
         ids: Name of each item; none: their numbers from 1.
-        static: Columns with one value for each item; with the role "target" what is to be predicted of an item.
-        static_values: Their values, as `values`, shape (items, static columns); none: there are none.
+        static: Columns with one value for each item; with the role "target", what is to be predicted for an item.
+        static_values: Their values, like `values`, shape (items, static columns); none: there are none.
     """
 
     columns: tuple[Column, ...]
@@ -123,7 +123,7 @@ class Panel:
 
     @property
     def bounds(self) -> np.ndarray:
-        """First row of each piece, and behind them the number of rows, int64, shape (pieces + 1,)."""
+        """First row of each piece, followed by the number of rows, int64, shape (pieces + 1,)."""
         return np.append(self.starts, len(self)).astype(np.int64)
 
     @property
@@ -138,7 +138,7 @@ class Panel:
 
     @property
     def is_single(self) -> bool:
-        """Whether it holds one item: a series, perhaps in pieces that follow each other in time."""
+        """Whether it holds one item: a series, possibly in several consecutive pieces."""
         return len(self.ids) == 1
 
     @property
@@ -158,7 +158,7 @@ class Panel:
         return ~np.isnan(self.values)
 
     def of(self, *roles: Role) -> list[int]:
-        """The places of the columns over time that have one of the roles."""
+        """The positions of the columns over time that have one of the roles."""
         return [place for place, column in enumerate(self.columns) if column.role in roles]
 
     def role(self, role: Role) -> np.ndarray:
@@ -172,12 +172,12 @@ class Panel:
 
     @property
     def label_column(self) -> Column | None:
-        """The static column that is to be predicted; None where there is none."""
+        """The static column to predict; None if there is none."""
         return next((column for column in self.static if column.role == "target"), None)
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The levels of that column; () where there is none."""
+        """The levels of that column; () if there is none."""
         column = self.label_column
         return () if column is None else column.levels or ()
 
@@ -189,11 +189,11 @@ class Panel:
 
     @property
     def labelled(self) -> bool:
-        """Whether what is to be predicted is known of every item."""
+        """Whether the label of every item is known."""
         return bool((self.labels >= 0).all())
 
     def take(self, which: np.ndarray) -> "Panel":
-        """Some of the items, in the order of their indices `which`, int64; one named twice is there twice."""
+        """Some of the items, in the order of their indices `which`, int64; repeated indices repeat items."""
         first, stop = (np.searchsorted(self.items, which, side=side) for side in ("left", "right"))
         kept = _runs(first, stop - first)
         lengths = self.lengths[kept]
@@ -209,7 +209,7 @@ class Panel:
         )
 
     def without(self, dropped: np.ndarray) -> "Panel":
-        """The panel without some of its rows; what then stands apart in time is left in one piece.
+        """The panel without some of its rows; pieces are not divided at the resulting gaps.
 
         Args:
             dropped: Whether a row is left out, bool, shape (rows,).
@@ -244,5 +244,5 @@ def joined(first: Panel, second: Panel) -> Panel:
 
 
 def _runs(first: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The numbers first, first + 1, ..., as many as `counts`, of each run, one run after the other."""
+    """For each run the numbers first, first + 1, ..., `counts` of them, concatenated."""
     return np.arange(counts.sum()) + np.repeat(first - (np.cumsum(counts) - counts), counts)

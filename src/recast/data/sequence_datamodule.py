@@ -18,13 +18,13 @@ from recast.options import Fraction, PositiveInt, Seed, checked
 class SequenceDataModule(TrainingData):
     """Labelled sequences of different lengths, in padded batches, for training, validation and test.
 
-    The files are read and prepared at the first use; the storage goes to the training device whole.
+    The files are read and prepared on first use; the whole storage is moved to the training device.
 
     Args:
         source: Where the sequences come from.
         scaler: Scaling of the channels, fitted on the training part; none: standardised.
-        validation: Share of the training sequences set aside for validation, each class in its proportion; 0: train
-            on all of them, and keep the last state. [share of sequences]
+        validation: Share of the training sequences held out for validation, stratified by class; 0: train on all of
+            them, and keep the last state. [share of sequences]
         batch_size: Sequences in a training batch of each process. [sequences]
         evaluation_batch_size: Sequences in a validation or test batch. [sequences]
         seed: Seed of the validation part and of the order of training sequences.
@@ -53,10 +53,10 @@ class SequenceDataModule(TrainingData):
 
     @cached_property
     def prepared(self) -> PreparedSequences:
-        """The sequences, split and scaled; read when first asked for.
+        """The sequences, split and scaled; read on first access.
 
         Raises:
-            DataError: if the source or the preparation refuses the data.
+            DataError: if the source or the preparation rejects the data.
         """
         if self._path is not None and self._trained is not None:
             return prepare_unseen(self.source.read_file(self._path, self._trained.classes), self._trained)
@@ -66,11 +66,11 @@ class SequenceDataModule(TrainingData):
         )
 
     def adopt(self, spec: PanelSpec, path: str | None = None) -> None:
-        """Takes the scaling and the classes of a trained model in place of fitted ones, and reads the data anew.
+        """Uses the scaling and the classes of a trained model instead of fitted ones, and rereads the data.
 
         Args:
-            spec: The spec of the model's training.
-            path: Another file, whose sequences are the test part, all of them; none: the files of the training.
+            spec: The spec the model was trained with.
+            path: Another file, whose sequences all form the test part; none: the training files.
         """
         self._trained, self._path = spec, path
         for read in ("prepared", "_storage"):
@@ -78,12 +78,12 @@ class SequenceDataModule(TrainingData):
 
     @property
     def spec(self) -> PanelSpec:
-        """What a model must know of the data."""
+        """What a model must know about the data."""
         return self.prepared.spec
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of what was prepared."""
+        """SHA-256 of the prepared data."""
         return self.prepared.fingerprint
 
     def setup(self, stage: str) -> None:
@@ -95,7 +95,8 @@ class SequenceDataModule(TrainingData):
 
         Args:
             part: "train", "validation" or "test".
-            shuffle: Whether in random order and training batch size; else in the files' order, in evaluation batches.
+            shuffle: Whether to use random order and the training batch size; otherwise file order and evaluation
+                batches.
             shared: Whether several processes share the sequences, or each takes all.
         """
         trainer = self.trainer if shared else None
@@ -115,11 +116,11 @@ class SequenceDataModule(TrainingData):
         return self.prepared.storage.to(device)
 
     def train_dataloader(self) -> SequenceLoader:
-        """Training batches, shuffled anew each epoch."""
+        """Training batches, reshuffled each epoch."""
         return self.loader("train", shuffle=True)
 
     def val_dataloader(self) -> SequenceLoader | list[SequenceLoader]:
-        """Validation batches in the files' order; none where no validation part is set aside."""
+        """Validation batches in the files' order; none if no validation part is held out."""
         return self.loader("validation") if len(self.prepared.parts.validation) else []
 
     def test_dataloader(self) -> SequenceLoader:

@@ -1,4 +1,4 @@
-"""What a model must know of its data. It flows from data to model, never back."""
+"""What a model must know about its data. It flows from data to model, never back."""
 
 from dataclasses import dataclass, fields
 from typing import Any, Literal
@@ -6,7 +6,7 @@ from typing import Any, Literal
 from recast.data.panel import Column, Role
 
 Feature = Literal["past", "known", "static", "categories", "masks"]
-"""What a panel may have beside real targets that are always observed; a model states which of it it reads."""
+"""What a panel may have besides fully observed real targets; a model declares which of these it reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,10 +17,10 @@ class PanelSpec:
         columns: The columns over time: targets, then past, then known ones.
         offset: Subtracted from each of them, in its unit; 0 for a category.
         scale: Divides each of them after that, in its unit; positive; 1 for a category.
-        static: Columns with one value for each item; with the role "target" what is to be predicted of an item.
+        static: Columns with one value for each item; with the role "target", what is to be predicted for an item.
         static_offset: Subtracted from each of these.
-        static_scale: Divides each of these after that; 0 for one that is the same in all items, whose offset is all
-            that a model knows of it.
+        static_scale: Divides each of these after that; 0 for one that is the same in all items, of which a model knows
+            only the offset.
         masked: Whether values may be missing, so that batches carry masks of what was observed.
     """
 
@@ -88,18 +88,18 @@ class PanelSpec:
 
     @property
     def known_reals(self) -> int:
-        """Numbers known ahead at each step, categories not counted."""
+        """Numbers known ahead at each step, excluding categories."""
         return len(self.reals("known"))
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The levels of the static column that is to be predicted; () where there is none."""
+        """The levels of the static column to predict; () if there is none."""
         label = next((column for column in self.static if column.role == "target"), None)
         return () if label is None else label.levels or ()
 
     @property
     def features(self) -> dict[Feature, str]:
-        """What the panel has beside real targets that are always observed, with the names of its columns."""
+        """What the panel has besides fully observed real targets, with the names of the columns."""
         inputs = [*self.of("past", "known"), *self.static_inputs]
         found: dict[Feature, list[str]] = {
             "past": [column.name for column in self.of("past")],
@@ -114,13 +114,13 @@ class PanelSpec:
         return [column.name for column in self.of("known")]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain containers, fit for a checkpoint and for JSON."""
+        """Plain containers, suitable for a checkpoint and for JSON."""
         return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesSpec(PanelSpec):
-    """The same of a panel that is forecast: its clock and its windows.
+    """The spec of a panel to forecast, with its clock and windows.
 
     Args:
         step: Distance between rows, a pandas offset alias.
@@ -129,7 +129,7 @@ class SeriesSpec(PanelSpec):
         naive_error: Mean absolute error of the (seasonal) naive forecast on the training rows for each target,
             in its unit: the denominator of MASE (Hyndman & Koehler 2006, section 3).
         periods: Periods of the sine and cosine inputs known for any time, past and future. [hours]
-        timezone: "UTC" where the stamps carry a zone, else None.
+        timezone: "UTC" if the stamps have a zone, otherwise None.
     """
 
     step: str

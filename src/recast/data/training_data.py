@@ -10,26 +10,26 @@ from recast.errors import ConfigurationError
 
 
 class TrainingData(pl.LightningDataModule, ABC):
-    """Batches for training, validation and test, and what a model and a checkpoint must know of them."""
+    """Batches for training, validation and test, and what a model and a checkpoint must know about them."""
 
     @property
     @abstractmethod
     def spec(self) -> Any:
-        """What a model must know of the data: a frozen class whose `to_dict` gives it in plain containers."""
+        """What a model must know about the data: a frozen class whose `to_dict` returns plain containers."""
 
     def read_from(self, table: Table) -> None:
-        """Reads a table in place of what the options name.
+        """Reads a table instead of the source named by the options.
 
         Raises:
-            ConfigurationError: if data of this kind are no table.
+            ConfigurationError: if data of this kind are not tabular.
         """
         raise ConfigurationError(f"{table.label}: {type(self).__name__} does not read a table; use data=frame")
 
     @abstractmethod
     def loader(self, part: str) -> Any:
-        """Batches of "train", "validation" or "test", in order, in the size of evaluation."""
+        """Batches of "train", "validation" or "test", in order, of evaluation size."""
 
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """SHA-256 of the data as they were read: equal where a run would be trained on the same."""
+        """SHA-256 of the data as read: equal if a run would be trained on the same data."""

@@ -1,4 +1,4 @@
-"""Pictures of how well forecasts agree with what came true."""
+"""Figures of the agreement between forecasts and truth."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from recast.figures.panels import heading, shown_targets
 
 MANY = 2000  # points beyond which marks would only cover each other
 SQUARE = 3.6  # inches: a panel of truth and forecast
-ROW_HEIGHT, FRAME_HEIGHT = 1.35, 1.2  # inches: a panel over time, and what stands above and below all of them
+ROW_HEIGHT, FRAME_HEIGHT = 1.35, 1.2  # inches: a panel over time, and the space above and below all of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +41,9 @@ class TargetPairs:
 
     Args:
         name: Its name.
-        unit: Its unit; "" where it has none.
-        truth: What came true, any shape.
-        forecast: What was forecast, the same shape.
+        unit: Its unit; "" for none.
+        truth: The truth, any shape.
+        forecast: The forecast, the same shape.
     """
 
     name: str
@@ -53,7 +53,7 @@ class TargetPairs:
 
 
 def targets_against_true(targets: Sequence[TargetPairs], *, title: str) -> Figure:
-    """The picture of `predicted_against_true` for each target, of many targets for the first ones.
+    """The figure of `predicted_against_true` for each target, or for the first of many targets.
 
     Args:
         targets: The targets.
@@ -83,13 +83,13 @@ def targets_against_true(targets: Sequence[TargetPairs], *, title: str) -> Figur
 def targets_over_time(
     times: np.ndarray, targets: Sequence[TargetPairs], *, title: str, timezone: str | None = None
 ) -> Figure:
-    """The picture of `predicted_series` for each target, one above the other, of many targets for the first ones.
+    """The figure of `predicted_series` for each target, stacked, or for the first of many targets.
 
     Args:
         times: Dates or step numbers, shape (time,).
         targets: The targets, with values of shape (time,).
         title: Heading, without the target.
-        timezone: Zone of the dates, for the axis label; None where they have none.
+        timezone: Zone of the dates, for the axis label; None if they have none.
 
     Raises:
         DataError: if the shapes differ or are not (time,).
@@ -113,15 +113,15 @@ def targets_over_time(
 
 
 def predicted_against_true(truth: np.ndarray, forecast: np.ndarray, *, unit: str, title: str) -> Figure:
-    """Forecast over truth, with the line on which they agree, R² and RMSE.
+    """Forecast against truth, with the identity line, R² and RMSE.
 
-    R² = 1 - sum (forecast - truth)² / sum (truth - mean truth)². Up to 2,000 pairs are points, more are counted in
-    hexagons. Pairs that are not finite are left out, and the picture says how many.
+    R² = 1 - sum (forecast - truth)² / sum (truth - mean truth)². Up to 2,000 pairs are drawn as points, more as
+    hexagonal bins. Pairs that are not finite are omitted, and their number is shown.
 
     Args:
-        truth: What came true, any shape.
-        forecast: What was forecast, the same shape.
-        unit: Unit of both; "" where there is none.
+        truth: The truth, any shape.
+        forecast: The forecast, the same shape.
+        unit: Unit of both; "" for none.
         title: Heading; "" for none.
 
     Raises:
@@ -174,15 +174,15 @@ def _draw_pairs(axes: Axes, truth: np.ndarray, forecast: np.ndarray, unit: str) 
 def predicted_series(
     times: np.ndarray, truth: np.ndarray, forecast: np.ndarray, *, unit: str, title: str, timezone: str | None = None
 ) -> Figure:
-    """Truth and forecast over time, one over the other.
+    """Truth and forecast over time, overlaid.
 
     Args:
         times: Dates or step numbers, shape (time,).
-        truth: What came true, shape (time,).
-        forecast: What was forecast for those times, shape (time,).
-        unit: Unit of both; "" where there is none.
+        truth: The truth, shape (time,).
+        forecast: The forecast for those times, shape (time,).
+        unit: Unit of both; "" for none.
         title: Heading; "" for none.
-        timezone: Zone of the dates, for the axis label; None where they have none.
+        timezone: Zone of the dates, for the axis label; None if they have none.
 
     Raises:
         DataError: if the shapes differ or are not (time,).
@@ -200,7 +200,7 @@ def predicted_series(
 def _draw_over_time(
     axes: Axes, times: np.ndarray, truth: np.ndarray, forecast: np.ndarray, timezone: str | None
 ) -> str:
-    """Draws both curves; the label of the time axis."""
+    """Draws both curves; returns the label of the time axis."""
     _check_shapes(truth, forecast)
     if times.ndim != 1 or times.shape != truth.shape:
         raise DataError(f"predicted series: times has shape {times.shape} and truth {truth.shape}, expected (time,)")
@@ -214,7 +214,7 @@ def _draw_over_time(
 
 
 def _round_counts(most: float) -> list[float]:
-    """Ticks 1, 2, 5, 10, ... up to `most`; powers of ten alone where it is large."""
+    """Ticks 1, 2, 5, 10, ... up to `most`; only powers of ten if it is large."""
     powers = [10.0**power for power in range(int(np.log10(most)) + 1)]
     places = powers if len(powers) > 3 else [factor * power for power in powers for factor in (1, 2, 5)]
     return [place for place in places if place <= most]

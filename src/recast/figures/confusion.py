@@ -1,4 +1,4 @@
-"""The picture of a confusion matrix."""
+"""The figure of a confusion matrix."""
 
 from collections.abc import Sequence
 
@@ -11,16 +11,16 @@ from matplotlib.figure import Figure
 from recast.figures.paint import BLUE, DARK_GREY, GREY, LABEL_SIZE, TICK_SIZE, TITLE_SIZE, blank, fold
 
 COLOURS = LinearSegmentedColormap.from_list("share", ["#FFFFFF", BLUE])
-# The square root of the share: one error among a hundred is seen.
+# The square root of the share: one error among a hundred is visible.
 NORM = PowerNorm(0.5, vmin=0, vmax=1)
 MOST_NUMBERED = 30  # in a larger matrix than this, digits are too small to read
 LONGEST_NAME = 14
 
 
 def confusion_matrix(counts: Int[np.ndarray, "classes classes"], classes: Sequence[str], *, title: str) -> Figure:
-    """How often sequences of each true class (rows) are taken for each class (columns).
+    """How often sequences of each true class (rows) are predicted as each class (columns).
 
-    The number is the count; the colour is its share of the row, so that rare classes are seen as well.
+    The number is the count; the colour is its share of the row, so that rare classes are visible too.
 
     Args:
         counts: Number of sequences, true classes in rows.

@@ -1,4 +1,4 @@
-"""The critical-difference picture: average ranks of many models, and which of them cannot be told apart."""
+"""The critical-difference diagram: average ranks of many models, and which of them are indistinguishable."""
 
 import math
 import textwrap
@@ -33,7 +33,7 @@ def critical_difference(
     alpha: float,
     title: str = "",
 ) -> Figure:
-    """Average ranks on an axis, a bar over each group of models that cannot be told apart, and the critical difference.
+    """Average ranks on an axis, a bar over each group of indistinguishable models, and the critical difference.
 
     As in Demsar (2006), JMLR 7, section 3.2.4, with the best rank on the left. The better half of the models is named
     on the left, the best on top, the other half on the right, the worst on top.
@@ -44,11 +44,11 @@ def critical_difference(
         cliques: Groups of models that are not shown to differ, by name.
         blocks: Number of blocks that were ranked, for the heading.
         alpha: Level of the critical difference.
-        title: What the heading says before the number of blocks.
+        title: Heading before the number of blocks.
 
     Raises:
-        DataError: if there are fewer than 2 models, a rank is no rank among them, the distance is not positive, or a
-            group names a model that is not there.
+        DataError: if there are fewer than 2 models, a rank is out of range, the distance is not positive, or a group
+            names an unknown model.
     """
     _check(ranks, distance, cliques)
     order = sorted(ranks, key=lambda name: ranks[name])
@@ -90,7 +90,7 @@ def critical_difference(
 
 
 class _Scale:
-    """Where a rank lies, in inches from the left."""
+    """Maps ranks to inches from the left."""
 
     def __init__(self, models: int, start: float) -> None:
         self.models = models
@@ -131,7 +131,7 @@ def _axis(axes: Axes, scale: _Scale) -> None:
 
 
 def _ruler(axes: Axes, scale: _Scale, distance: float, alpha: float) -> None:
-    """The critical difference as a length on the axis's scale, from rank 1 on; where it is longer, without an end."""
+    """The critical difference as a length on the axis's scale, from rank 1; open-ended if longer than the axis."""
     fits = distance <= scale.models - 1
     start, end = scale.at(1), scale.at(1 + min(distance, scale.models - 1))
     axes.plot([start, end], [RULER_TOP, RULER_TOP], color=ACCENT, linewidth=1.6, gid="ruler")
@@ -152,7 +152,7 @@ def _name(axes: Axes, name: str, rank: float, *, x: float, edge: float, y: float
 
 
 def _wrap(name: str) -> str:
-    """A name on at most three lines; a longer one loses its middle, for names often differ in their last word."""
+    """A name on at most three lines; a longer one loses its middle, since names often differ in their last word."""
     lines = textwrap.wrap(name, WRAPPED, break_on_hyphens=False)
     return "\n".join(lines if len(lines) <= 3 else [lines[0], f"{lines[1]} …", lines[-1]])
 
@@ -171,7 +171,7 @@ def _sort(clique: Sequence[str], ranks: Mapping[str, float]) -> list[str]:
 
 
 def _rows(bars: Sequence[tuple[float, float]]) -> list[tuple[float, float, int]]:
-    """The first row for each bar in which it touches no other."""
+    """For each bar, the first row in which it touches no other."""
     ends: list[float] = []
     placed = []
     for first, last in sorted(bars):

@@ -1,4 +1,4 @@
-"""The picture of a forecast beyond the end of a series."""
+"""The figure of a forecast beyond the end of a series."""
 
 import numpy as np
 from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""The picture of how the error grows with the lead."""
+"""The figure of the error per lead."""
 
 from collections.abc import Mapping, Sequence
 
@@ -35,16 +35,16 @@ MINUTE = 60.0
 def lead_errors(
     curves: Mapping[str, np.ndarray], *, unit: str, metric: str, step: str | None, highlight: str
 ) -> Figure:
-    """The error at each lead of one model and of what it is compared with.
+    """The error at each lead of one model and of those it is compared with.
 
-    Each curve is named at its end, with its last value. A second axis gives the lead in minutes, hours or days where
+    Each curve is labelled at its end, with its last value. A second axis gives the lead in minutes, hours or days if
     the step has a fixed length. With a single lead the errors are bars, the smallest on top.
 
     Args:
         curves: Error for each lead, shape (horizon,), by name; lead 1 comes first.
-        unit: Unit of the error; "" where there is none.
+        unit: Unit of the error; "" for none.
         metric: Name of the error.
-        step: Distance between steps, a pandas offset alias; None where steps have no length.
+        step: Distance between steps, a pandas offset alias; None if steps have no length.
         highlight: Which of `curves` is the model; the others are drawn thin.
 
     Raises:
@@ -102,7 +102,7 @@ def by_last_error(curves: Mapping[str, np.ndarray]) -> list[str]:
 
 
 def step_seconds(step: str | None) -> float | None:
-    """Length of a step such as "10min"; None where it has no fixed length ("B", "MS").
+    """Length of a step such as "10min"; None if it has no fixed length ("B", "MS").
 
     Args:
         step: A pandas offset alias, or None.
@@ -117,7 +117,7 @@ def step_seconds(step: str | None) -> float | None:
     offset = to_offset(step)
     try:
         return offset.nanos / 1e9
-    except ValueError:  # a business day, a month: not always equally long
+    except ValueError:  # a business day, a month: no fixed length
         return None
 
 
@@ -149,7 +149,7 @@ def _bars(axes: Axes, curves: Mapping[str, np.ndarray], ranked: Sequence[str], h
 def _name_ends(
     axes: Axes, curves: Mapping[str, np.ndarray], ranked: Sequence[str], colours: Mapping[str, str], highlight: str
 ) -> None:
-    """Writes each name beside the end of its curve, moved up or down until no two overlap."""
+    """Writes each name next to the end of its curve, moved up or down until no two overlap."""
     low, high = axes.get_ylim()
     ends = []
     for name in ranked:
@@ -185,8 +185,8 @@ def _name_ends(
 def spread(heights: Sequence[float], gap: float) -> list[float]:
     """Ascending `heights` between 0 and 1, moved as little as possible so that neighbours are `gap` apart.
 
-    Where there is no room for that, they are spread evenly. Groups that touch are moved together, as in isotonic
-    regression by pooling adjacent violators (Barlow et al. 1972, section 1.2).
+    If there is no room for that, they are spread evenly. Groups that touch are moved together, as in isotonic
+    regression by the pool-adjacent-violators algorithm (Barlow et al. 1972, section 1.2).
 
     Args:
         heights: Ascending, each between 0 and 1.
@@ -195,7 +195,7 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
     count = len(heights)
     gap = min(gap, 1 / max(1, count - 1))
     room = 1 - gap * (count - 1)
-    groups: list[tuple[float, int]] = []  # mean wish and size; the wish is the height less what lies below it
+    groups: list[tuple[float, int]] = []  # mean target and size; the target is the height minus the space below it
     for index, height in enumerate(heights):
         wish, size = height - gap * index, 1
         while groups and groups[-1][0] >= wish:

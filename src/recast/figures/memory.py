@@ -1,4 +1,4 @@
-"""The picture of how far back a trained network's gradient reaches."""
+"""The figure of how far back a trained network's gradient reaches."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,28 +34,28 @@ from recast.figures.paint import (
 )
 
 FLOOR = 1e-12
-"""A gradient that much smaller than the latest one is lost in its rounding, float64 included; curves end there."""
+"""A gradient smaller than the latest one by this factor is lost in rounding, even in float64; curves end there."""
 GAP = 0.085  # of the axes, between two names at line ends
 ROOM = 0.2  # of a bar, for the number in it
 
 
 @dataclass(frozen=True, eq=False)
 class MemoryPanel:
-    """What is drawn of one recurrent layer.
+    """The data drawn for one recurrent layer.
 
     Args:
         title: Heading.
-        before: How long before the origin each step stands, shape (time,), in any order. [steps]
+        before: Distance of each step before the origin, shape (time,), in any order. [steps]
         norms: Gradient norms relative to that at the last step, shape (time,), by name of the loss.
-        time_constants: For each of them the steps in which it falls to 1/e; infinite where it does not decay, NaN
-            where it is not known. [steps]
-        spectrum_before: The same as `before` for the steps whose Jacobian was taken, shape (chosen,). [steps]
+        time_constants: For each of them the steps in which it falls to 1/e; infinite if it does not decay, NaN if
+            unknown. [steps]
+        spectrum_before: The same as `before` for the steps whose Jacobian was computed, shape (chosen,). [steps]
         singular: Largest singular value of the Jacobian, shape (chosen, windows).
         radius: Its spectral radius, shape (chosen, windows).
         gates: For each gate the shares of its values below .1 and above .9; none for a cell without gates.
 
     Raises:
-        DataError: if lengths do not fit each other.
+        DataError: if lengths are inconsistent.
     """
 
     title: str
@@ -189,7 +189,7 @@ def _spectrum(axes: Axes, panel: MemoryPanel) -> None:
 
 
 def _name_ends(axes: Axes, ends: list[tuple[float, float, str, str]], heights: list[float]) -> None:
-    """Writes each name beside the end of its line, moved up or down until no two overlap.
+    """Writes each name next to the end of its line, moved up or down until no two overlap.
 
     Args:
         axes: Where.
@@ -214,7 +214,7 @@ def _name_ends(axes: Axes, ends: list[tuple[float, float, str, str]], heights: l
             arrowprops={
                 "arrowstyle": "-",
                 "color": colour,
-                # A curve that ends early is not drawn on.
+                # A curve that ends early is not extended.
                 "linewidth": 1.2 if x >= right else 0.7,
                 "linestyle": "-" if x >= right else (0, (1, 3)),
                 "relpos": (0, 0.5),

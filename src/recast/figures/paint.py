@@ -1,4 +1,4 @@
-"""Colours, sizes and axes that all pictures share. Nothing here touches pyplot or matplotlib's global state."""
+"""Colours, sizes and axes shared by all figures. Nothing here touches pyplot or matplotlib's global state."""
 
 import textwrap
 from datetime import UTC
@@ -13,9 +13,9 @@ from matplotlib.ticker import MaxNLocator
 from recast.figures.plot import is_date
 
 DPI = 110
-WIDTH, HEIGHT = 1000 / DPI, 600 / DPI  # the size at which TensorBoard shows a picture, in inches
+WIDTH, HEIGHT = 1000 / DPI, 600 / DPI  # the size at which TensorBoard shows an image, in inches
 
-# Okabe & Ito (2008), Color Universal Design: told apart by readers with any colour vision.
+# Okabe & Ito (2008), Color Universal Design: distinguishable with any colour vision.
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILLION, PURPLE = (
     "#000000",
     "#E69F00",
@@ -29,7 +29,7 @@ GREY, DARK_GREY, LIGHT_GREY = "#6B6B6B", "#333333", "#D9D9D9"
 ACCENT = VERMILLION  # whatever the model under test has forecast
 OTHERS = (BLUE, GREEN, PURPLE, ORANGE, SKY, GREY)
 
-# Where truth and forecast agree the thin one is seen on the thick one.
+# Where truth and forecast agree, the thin one is visible on the thick one.
 TRUTH_STYLE = {"color": BLACK, "linewidth": 2.2, "markersize": 5.5}
 FORECAST_STYLE = {"color": ACCENT, "linewidth": 1.4, "markersize": 3.5}
 
@@ -50,7 +50,7 @@ def blank(*, width: float = WIDTH, height: float = HEIGHT) -> Figure:
 
 
 def tidy(axes: Axes) -> None:
-    """Leaves the two axes that carry numbers and a faint grid."""
+    """Keeps only the two axes with numbers and a faint grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GREY)
     axes.grid(visible=True, color=LIGHT_GREY, linewidth=0.5)
@@ -71,7 +71,7 @@ def time_axis(axes: Axes, times: np.ndarray, *, ticks: int, timezone: str | None
         axes: Where.
         times: The times drawn there, dates or step numbers.
         ticks: How many ticks there is room for.
-        timezone: Zone of the dates; None where they have none.
+        timezone: Zone of the dates; None if they have none.
     """
     if is_date(times):
         locator = date_locator(ticks)
@@ -84,24 +84,24 @@ def time_axis(axes: Axes, times: np.ndarray, *, ticks: int, timezone: str | None
 
 
 def date_locator(most: int) -> AutoDateLocator:
-    """Places of at most `most` dates (but five at least) on an axis."""
+    """Positions of at most `most` dates (but at least five) on an axis."""
     # Fewer than 7 (or 5) at most for 3 (or 2) at least leaves ranges, such as 2.5 days, that matplotlib warns about.
     most = max(most, 5)
     return AutoDateLocator(minticks=3 if most >= 7 else 2, maxticks=most, tz=UTC)
 
 
 def mark(values: np.ndarray) -> str:
-    """The mark for a line's points: a dot where there are few, none where the line speaks for itself."""
+    """The marker of a line's points: a dot if there are few, otherwise none."""
     return "o" if len(values) <= FEW else ""
 
 
 def quantity(name: str, unit: str) -> str:
-    """A name with its unit in brackets; the name alone where there is no unit."""
+    """A name with its unit in brackets; only the name without a unit."""
     return f"{name} [{unit}]" if unit else name
 
 
 def cut(text: str, width: int) -> str:
-    """`text` on one line of `width` characters, its end replaced by an ellipsis where it is longer."""
+    """`text` on one line of `width` characters, truncated with an ellipsis if longer."""
     return text if len(text) <= width else text[: width - 1].rstrip() + "…"
 
 

@@ -1,4 +1,4 @@
-"""The picture of forecasts beside what came true."""
+"""The figure of forecasts and truth."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from recast.figures.paint import (
 )
 from recast.figures.plot import Plot
 
-MOST_TARGETS = 8  # rows of panels; more would be too small to read, or the picture too high
+MOST_TARGETS = 8  # rows of panels; more would be too small to read, or the figure too tall
 
 ShownT = TypeVar("ShownT")
 
@@ -39,7 +39,7 @@ class TargetPanels:
 
     Args:
         name: Its name.
-        unit: Its unit; "" where it has none.
+        unit: Its unit; "" for none.
         panels: A panel for each window.
     """
 
@@ -49,15 +49,15 @@ class TargetPanels:
 
 
 def shown_targets(targets: Sequence[ShownT]) -> Sequence[ShownT]:
-    """Those that a picture shows: the first ones."""
+    """The targets that a figure shows: the first ones."""
     return targets[:MOST_TARGETS]
 
 
 def heading(title: str, names: Sequence[str]) -> str:
-    """The title, with the name of a single target before it, or a count of those that are left out behind it.
+    """The title, preceded by the name of a single target, or followed by how many targets are shown.
 
     Args:
-        title: What the picture shows; "" for nothing.
+        title: What the figure shows; "" for nothing.
         names: The names of all targets.
     """
     if len(names) == 1:
@@ -69,7 +69,7 @@ def heading(title: str, names: Sequence[str]) -> str:
 
 MOST = 6  # more panels than this are too small to read
 MOST_COLUMNS = 3
-ROW_HEIGHT, FRAME_HEIGHT = 1.35, 1.5  # inches: a row of panels, and what stands above and below all of them
+ROW_HEIGHT, FRAME_HEIGHT = 1.35, 1.5  # inches: a row of panels, and the space above and below all of them
 
 
 def forecast_panels(panels: Sequence[Plot], *, unit: str, title: str, timezone: str | None = None) -> Figure:
@@ -79,9 +79,9 @@ def forecast_panels(panels: Sequence[Plot], *, unit: str, title: str, timezone: 
 
     Args:
         panels: One to six forecasts.
-        unit: Unit of all values; "" where there is none.
+        unit: Unit of all values; "" for none.
         title: Heading of the picture; "" for none.
-        timezone: Zone of the dates, for the axis label; None where they have none.
+        timezone: Zone of the dates, for the axis label; None if they have none.
 
     Raises:
         DataError: if there are no panels or more than six.
@@ -112,13 +112,13 @@ def target_panels(
 ) -> Figure:
     """Forecasts of all targets: a row for each of them, a column for each window.
 
-    A single target has the picture of `forecast_panels`. Of many targets the first are shown, and the heading says so;
-    of many windows likewise the first three.
+    A single target is drawn by `forecast_panels`. Of many targets the first are shown, and the heading says so; of many
+    windows the first three.
 
     Args:
         targets: The targets, each with a panel for the same windows.
         title: Heading of the picture, without the target; "" for none.
-        timezone: Zone of the dates, for the axis label; None where they have none.
+        timezone: Zone of the dates, for the axis label; None if they have none.
         width: Width of a picture of several targets. [inches]
 
     Raises:
@@ -166,7 +166,7 @@ def _frame(figure: Figure, title: str) -> None:
 
 
 def _draw(axes: Axes, panel: Plot) -> None:
-    # A vertical line, not an annotation: the eye needs to know only where the input ends.
+    # A vertical line without annotation: it only marks where the input ends.
     axes.axvline(panel.context_times[-1], color=GREY, linewidth=0.7, linestyle=(0, (3, 3)), label="_origin")
     axes.plot(
         panel.context_times,

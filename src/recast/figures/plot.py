@@ -1,4 +1,4 @@
-"""What a picture of one forecast is drawn from."""
+"""The data of a figure of one forecast."""
 
 from dataclasses import dataclass
 
@@ -9,24 +9,24 @@ from recast.errors import DataError
 
 @dataclass(frozen=True, eq=False)
 class Plot:
-    """One forecast: the end of its input, what came after, and what was forecast.
+    """One forecast: the end of its input, the truth after it, and the forecast.
 
-    All arrays are one-dimensional and in the data's own unit. NaN leaves a hole in the line.
+    All arrays are one-dimensional and in the data's own unit. NaN leaves a gap in the line.
 
     Args:
         title: Heading of the panel, for example the time of the origin.
         context_times: Times of the input steps, `datetime64` or plain step numbers, shape (context,); the last is
             the origin.
-        context: Input values, as much of their end as is to be seen, shape (context,).
+        context: Input values, only the final part to show, shape (context,).
         future_times: Times of the forecast steps, of the same kind as `context_times`, shape (horizon,).
-        truth: What was observed at the forecast steps, shape (horizon,); None where it is not known yet.
+        truth: What was observed at the forecast steps, shape (horizon,); None if not yet known.
         mean: The forecast, shape (horizon,).
         lower: Lower end of the forecast band, shape (horizon,); None without a band.
         upper: Upper end of the forecast band, shape (horizon,); None without a band.
-        level: Probability that the band covers, between 0 and 1, for the legend; None where it has no stated one.
+        level: Probability that the band covers, between 0 and 1, for the legend; None if unspecified.
 
     Raises:
-        DataError: if lengths or kinds do not fit each other, or one end of the band is missing.
+        DataError: if lengths or kinds are inconsistent, or one end of the band is missing.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""Writing a picture to a file."""
+"""Writes figures to files."""
 
 from pathlib import Path
 
@@ -9,16 +9,16 @@ from recast.system.files import write_whole
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Writes `figure` as PNG. The file appears whole or not at all: it is written aside and renamed.
+    """Writes `figure` as PNG, atomically.
 
-    The same figure gives the same bytes. Missing folders are made.
+    The same figure gives the same bytes. Missing folders are created.
 
     Args:
         figure: What to write.
-        path: Where; an existing file is replaced.
+        path: Destination; an existing file is replaced.
 
     Raises:
         OSError: if the file cannot be written; an old one is then still there.
     """
-    # Software would name the version of matplotlib: other bytes for the same picture.
+    # Software would name the matplotlib version: different bytes for the same figure.
     write_whole(path, lambda aside: figure.savefig(aside, format="png", dpi=DPI, metadata={"Software": None}))

@@ -1,4 +1,4 @@
-"""A sheet of characters to plot on, for terminals and log files."""
+"""A character canvas for plots in terminals and log files."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,12 +14,12 @@ DOTS = "braille"  # a line of eight dots to the character
 
 
 class Sheet:
-    """A plot of characters: curves are drawn on it, then it is read as text.
+    """A plot made of characters: curves are drawn on it, then it is read as text.
 
     Args:
-        width: Characters to a line.
+        width: Characters per line.
         height: Lines.
-        colour: Whether the text carries colour codes.
+        colour: Whether the text contains colour codes.
         x: Limits of the horizontal axis.
         y: Values that the vertical axis must hold; NaN is ignored.
 
@@ -54,7 +54,7 @@ class Sheet:
         self._figure.ruler("x", "lower").ticks(list(places), list(labels))
 
     def curve(self, x: np.ndarray, y: np.ndarray, *, marker: str, colour: int | None, joined: bool) -> None:
-        """Draws points, or a line through them; NaN leaves a hole.
+        """Draws points, or a line through them; NaN leaves a gap.
 
         Args:
             x: Where, shape (points,).
@@ -72,7 +72,7 @@ class Sheet:
             self._figure.draw(signal.lines() if joined else signal)
 
     def text(self) -> str:
-        """What was drawn, line by line, without blanks at line ends."""
+        """What was drawn, line by line, without trailing blanks."""
         text = self._figure.build().string()
         if not self._colour:
             text = plotext.uncolorize(text)
@@ -80,7 +80,7 @@ class Sheet:
 
 
 def numbers(ticks: np.ndarray) -> list[str]:
-    """Evenly spaced tick values in as many decimals as tell them apart."""
+    """Evenly spaced tick values with enough decimals to distinguish them."""
     gap = float(ticks[1] - ticks[0])
     decimals = max(0, int(np.ceil(-np.log10(gap) - 1e-9)))
     if decimals > 4 or np.abs(ticks).max() >= 1e6:

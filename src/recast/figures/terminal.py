@@ -1,4 +1,4 @@
-"""The same pictures as text, for terminals and log files."""
+"""The same figures as text, for terminals and log files."""
 
 import string
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from recast.figures.paint import cut, date_locator, digits, quantity
 from recast.figures.plot import Plot
 from recast.figures.sheet import DOTS, Sheet
 
-# Numbers of the 256 terminal colours nearest to those of the pictures; all are seen on a dark and on a light ground.
+# Numbers of the 256 terminal colours nearest to those of the pictures; all are visible on dark and light backgrounds.
 GREY, ACCENT, BAND = 245, 202, 214
 OTHERS = (32, 36, 175, 178, 74, 245)
 
@@ -21,15 +21,15 @@ OTHERS = (32, 36, 175, 178, 74, 245)
 def terminal_forecast(
     panel: Plot, *, unit: str, width: int, height: int, colour: bool = False, timezone: str | None = None
 ) -> str:
-    """A forecast as text: input, truth, forecast and band told apart by their characters.
+    """A forecast as text: input, truth, forecast and band are drawn with different characters.
 
     Args:
         panel: The forecast.
-        unit: Unit of its values; "" where there is none.
-        width: Characters to a line, at least 50.
+        unit: Unit of its values; "" for none.
+        width: Characters per line, at least 50.
         height: Lines, at least 12.
-        colour: Whether the text carries colour codes.
-        timezone: Zone of the dates; None where they have none.
+        colour: Whether the text contains colour codes.
+        timezone: Zone of the dates; None if they have none.
 
     Raises:
         ConfigurationError: if width or height is too small.
@@ -70,12 +70,12 @@ def terminal_lead_errors(
 
     Args:
         curves: Error for each lead, shape (horizon,), by name.
-        unit: Unit of the error; "" where there is none.
+        unit: Unit of the error; "" for none.
         metric: Name of the error.
         highlight: Which of `curves` is the model.
-        width: Characters to a line, at least 50.
+        width: Characters per line, at least 50.
         height: Lines, at least 11 and one for each line of the legend.
-        colour: Whether the text carries colour codes.
+        colour: Whether the text contains colour codes.
 
     Raises:
         DataError: if there are no curves, one is empty or not one-dimensional, or `highlight` is not among them.

@@ -1,4 +1,4 @@
-"""Anchors: what a forecast is measured from, so that a network learns the departure alone."""
+"""Anchors: base forecasts that the network is trained to correct."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -12,9 +12,9 @@ from recast.options import PositiveInt, checked
 
 
 class Anchor(nn.Module, ABC):
-    """A base forecast made from the last `reach` values of the targets; the network forecasts what remains.
+    """A base forecast made from the last `reach` values of the targets; the network forecasts the residual.
 
-    A new anchor inherits from this class and writes `forward`.
+    A new anchor subclasses this and implements `forward`.
 
     Attributes:
         is_last: Whether the base of every lead is the last value.
@@ -23,7 +23,7 @@ class Anchor(nn.Module, ABC):
     Args:
         targets: Number of targets; given by the model.
         leads: Number of leads; given by the model.
-        reach: Values of the past that it reads. [steps]
+        reach: Number of past values that it reads. [steps]
     """
 
     is_last: ClassVar[bool] = False
@@ -91,21 +91,21 @@ class LastAnchor(Anchor):
 
 
 class LinearAnchor(Anchor):
-    """A linear autoregression of each target on its own past: the network forecasts what it leaves.
+    """A linear autoregression of each target on its own past: the network forecasts the residual.
 
     For lead k, with x_0 the last value and x_i the value i steps before it,
 
         base_k = x_0 + w_k0 x_0 + sum over 0 < i < window of w_ki (x_i - x_0) + b_k
 
-    It is the "highway" of LSTNet (Lai et al. 2018, arXiv 1703.07015, "Autoregressive component"), trained along with
-    the network. Differences from the last value span the same linear maps as the values do. All weights start at zero:
-    the base is persistence then, as with `LastAnchor`.
+    It is the "highway" of LSTNet (Lai et al. 2018, arXiv 1703.07015, "Autoregressive component"), trained jointly with
+    the network. Differences from the last value span the same linear maps as the values themselves. All weights start
+    at zero, so that the base is initially persistence, as with `LastAnchor`.
 
     Args:
         targets: Number of targets; given by the model.
         leads: Number of leads; given by the model.
         window: Last values that it reads, at most the context. [steps]
-        shared: Whether all targets share one map, as in LSTNet; else each has its own.
+        shared: Whether all targets share one map, as in LSTNet; otherwise each has its own.
 
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range.

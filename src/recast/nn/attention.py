@@ -12,17 +12,17 @@ from recast.options import PositiveInt, checked
 
 
 class Memory(NamedTuple):
-    """What a query looks at: the encoder's outputs, and what queries are compared with, computed once a window."""
+    """What queries attend to: the encoder's outputs (values) and their keys, computed once per window."""
 
     values: Float[Tensor, "batch context memory"]
     keys: Float[Tensor, "batch context keys"]
 
 
 class Attention(nn.Module, ABC):
-    """Completes a decoder's output by what the context holds for it.
+    """Combines a decoder's output with what it attends to in the context.
 
-    A new attention inherits from this class and writes `weights` and `forward`; and `memorise`, where the encoder's
-    outputs are to be transformed before any query is known.
+    A new attention subclasses this and implements `weights` and `forward`, and `memorise` where the encoder's outputs
+    are transformed independently of the queries.
 
     Args:
         query_size: Size of the decoder's outputs; given by the model.
@@ -40,7 +40,7 @@ class Attention(nn.Module, ABC):
         self.memory_size = memory_size
 
     def memorise(self, outputs: Float[Tensor, "batch context memory"]) -> Memory:
-        """The memory that queries look at.
+        """The memory that queries attend to.
 
         Args:
             outputs: The encoder's output at each step of the context.
@@ -51,22 +51,22 @@ class Attention(nn.Module, ABC):
     def weights(
         self, query: Float[Tensor, "batch queries query"], memory: Memory
     ) -> Float[Tensor, "batch queries context"]:
-        """How much each query looks at each step of the context, from 0 to 1.
+        """The attention weight of each query on each step of the context, from 0 to 1.
 
         Args:
             query: The decoder's outputs, any number of them for each window: its leads, or samples of one lead.
-            memory: What `memorise` gave.
+            memory: The result of `memorise`.
         """
 
     @abstractmethod
     def forward(
         self, query: Float[Tensor, "batch queries query"], memory: Memory
     ) -> Float[Tensor, "batch queries query"]:
-        """What the forecast is read from in place of each query; see `weights`."""
+        """The vector that the forecast is read from in place of each query; see `weights`."""
 
 
 class NoAttention(Attention):
-    """The decoder's output as it is: all that it knows of the context has passed through the encoder's last state.
+    """The decoder's output unchanged: the context reaches it only through the encoder's last state.
 
     Args:
         query_size: Size of the decoder's outputs; given by the model.
@@ -85,7 +85,7 @@ class NoAttention(Attention):
     def weights(
         self, query: Float[Tensor, "batch queries query"], memory: Memory
     ) -> Float[Tensor, "batch queries context"]:
-        """Zeros: it looks at no step."""
+        """Zeros: it attends to no step."""
         return query.new_zeros(*query.shape[:2], memory.values.shape[1])
 
     def forward(
@@ -118,8 +118,8 @@ class Luong(Attention):
     Args:
         query_size: Size of the decoder's outputs; given by the model.
         memory_size: Size of the encoder's outputs; given by the model.
-        score: How a decoder output is compared with one of the encoder's. "dot" needs both of one size; "concat" takes
-            as many times more memory and time than the others as the decoder has hidden units.
+        score: How a decoder output is compared with an encoder output. "dot" needs both to have the same size; "concat"
+            takes more memory and time than the others by a factor of the decoder's hidden size.
 
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range, or "dot" does not fit the sizes.
@@ -141,7 +141,7 @@ class Luong(Attention):
         self.combine = nn.Linear(memory_size + query_size, query_size, bias=False)
 
     def memorise(self, outputs: Float[Tensor, "batch context memory"]) -> Memory:
-        """The encoder's outputs, with their part of W_a applied as keys."""
+        """The encoder's outputs, with their part of W_a applied to give the keys."""
         return Memory(outputs, self.key(outputs))
 
     def weights(
@@ -149,7 +149,7 @@ class Luong(Attention):
     ) -> Float[Tensor, "batch queries context"]:
         """The weights a_s of each query; they sum to 1."""
         if self.score == "concat":
-            # Query by query: where no gradient is asked for, only one's (batch, context, query_size) is alive.
+            # Query by query: without gradients, only one tensor (batch, context, query_size) is alive at a time.
             projected = self.query(query).unbind(1)
             scores = [self.direction(torch.tanh(one.unsqueeze(1) + memory.keys)).squeeze(-1) for one in projected]
             return torch.stack(scores, dim=1).softmax(dim=-1)

@@ -12,10 +12,10 @@ from recast.types import Progress
 
 
 class Schedule(ABC):
-    """The probability that a decoder in training is fed the truth and not its own forecast.
+    """The probability that a decoder in training is fed the truth rather than its own forecast.
 
-    A schedule is a pure function of the progress, so that it goes on where it was after a resume. A new schedule
-    inherits from this class and writes `probability`.
+    A schedule is a pure function of the progress, so that it continues unchanged after a resume. A new schedule
+    subclasses this and implements `probability`.
     """
 
     @abstractmethod
@@ -26,12 +26,12 @@ class Schedule(ABC):
         """The probability for each lead: entry k - 1 is that of feeding the truth at lead k as input for lead k + 1.
 
         Args:
-            progress: How far training has come.
+            progress: Training progress.
             horizon: Steps forecast. [steps]
 
         Returns:
             horizon - 1 values in [0, 1]: nothing is fed after the last lead. The same value for each lead, unless a
-            schedule says otherwise.
+            subclass overrides it.
         """
         return [self.probability(progress)] * (horizon - 1)
 
@@ -40,12 +40,12 @@ Unit = Literal["step", "epoch"]
 
 
 def elapsed(progress: Progress, by: Unit) -> int:
-    """Units that lie behind."""
+    """Elapsed steps or epochs."""
     return progress.step if by == "step" else progress.epoch
 
 
 def planned(progress: Progress, by: Unit) -> int:
-    """Units in the whole run.
+    """Planned steps or epochs of the whole run.
 
     Raises:
         ConfigurationError: if the run has no planned end.
@@ -66,7 +66,7 @@ class Decay(Schedule):
         by: Whether progress is counted in optimiser steps or in epochs.
         over: Number of them until `end` is reached; None: the whole run. [steps or epochs, see by]
         start: Probability at the beginning.
-        end: Probability at the end. It may be the larger one.
+        end: Probability at the end. It may exceed `start`.
     """
 
     def __init__(self, *, by: Unit, over: int | None, start: float, end: float) -> None:
@@ -77,20 +77,20 @@ class Decay(Schedule):
 
     @abstractmethod
     def curve(self, fraction: float) -> float:
-        """The probability after `fraction` of the way, in [0, 1]; monotone, from `start` at 0 to `end` at 1."""
+        """The probability at `fraction` of the schedule, in [0, 1]; monotone, from `start` at 0 to `end` at 1."""
 
     def probability(self, progress: Progress) -> float:
         """The probability that the truth is fed."""
         length = planned(progress, self.by) if self.over is None else self.over
         fraction = min(elapsed(progress, self.by) / length, 1.0)
         low, high = sorted((self.start, self.end))
-        return min(max(self.curve(fraction), low), high)  # rounding may step over the ends
+        return min(max(self.curve(fraction), low), high)  # rounding may overshoot the ends
 
 
 class Always(Schedule):
     """The truth is always fed: teacher forcing (Williams & Zipser 1989).
 
-    The decoder then never meets its own errors before it is used (exposure bias).
+    The decoder then never meets its own errors in training (exposure bias).
     """
 
     def probability(self, progress: Progress) -> float:
@@ -99,7 +99,7 @@ class Always(Schedule):
 
 
 class Never(Schedule):
-    """The truth is never fed: the decoder runs free in training as it does in use."""
+    """The truth is never fed: the decoder is free-running in training as at inference."""
 
     def probability(self, progress: Progress) -> float:
         """Zero."""
@@ -136,7 +136,7 @@ class Linear(Decay):
         by: Whether progress is counted in optimiser steps or in epochs.
         over: Number of them until `end` is reached; None: the whole run. [steps or epochs, see by]
         start: Probability at the beginning.
-        end: Probability at the end. It may be the larger one.
+        end: Probability at the end. It may exceed `start`.
 
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range.
@@ -149,7 +149,7 @@ class Linear(Decay):
         super().__init__(by=by, over=over, start=start, end=end)
 
     def curve(self, fraction: float) -> float:
-        """The probability after `fraction` of the way."""
+        """The probability at `fraction` of the schedule."""
         return self.start + (self.end - self.start) * fraction
 
 
@@ -167,7 +167,7 @@ class Exponential(Decay):
         by: Whether progress is counted in optimiser steps or in epochs.
         over: Number of them until `end` is reached; None: the whole run. [steps or epochs, see by]
         start: Probability at the beginning; not zero.
-        end: Probability at the end; not zero. It may be the larger one.
+        end: Probability at the end; not zero. It may exceed `start`.
 
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range.
@@ -185,7 +185,7 @@ class Exponential(Decay):
         super().__init__(by=by, over=over, start=start, end=end)
 
     def curve(self, fraction: float) -> float:
-        """The probability after `fraction` of the way."""
+        """The probability at `fraction` of the schedule."""
         return self.start * (self.end / self.start) ** fraction
 
 
@@ -194,7 +194,8 @@ class InverseSigmoid(Schedule):
 
         p = k / (k + exp(i / k)),    i = progress
 
-    Given is not k but the progress at which p = 1/2, half = k ln k. With Lambert's function W, k = half / W(half) and
+    The parameter is not k but the progress at which p = 1/2, half = k ln k. With Lambert's function W,
+    k = half / W(half) and
 
         p = sigmoid(W(half) (1 - i / half))
 
@@ -232,7 +233,7 @@ class Cosine(Decay):
         by: Whether progress is counted in optimiser steps or in epochs.
         over: Number of them until `end` is reached; None: the whole run. [steps or epochs, see by]
         start: Probability at the beginning.
-        end: Probability at the end. It may be the larger one.
+        end: Probability at the end. It may exceed `start`.
 
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range.
@@ -245,24 +246,24 @@ class Cosine(Decay):
         super().__init__(by=by, over=over, start=start, end=end)
 
     def curve(self, fraction: float) -> float:
-        """The probability after `fraction` of the way."""
+        """The probability at `fraction` of the schedule."""
         return self.end + (self.start - self.end) * (1 + math.cos(math.pi * fraction)) / 2
 
 
 class HorizonCurriculum(Decay):
-    """The first r leads run free, the later ones are fed the truth; r grows linearly from 1 to the horizon.
+    """The first r leads are free-running, later ones are fed the truth; r grows linearly from 1 to the horizon.
 
         r = 1 + (horizon - 1) f,    f = progress / over
 
     Entry k - 1 of `probabilities` is thus 0 for k + 1 <= r and 1 for k >= r; the one lead between them takes the
-    remaining fraction, so that their mean is 1 - f exactly. Training begins as teacher forcing and ends free-running.
+    remaining fraction, so that the mean is exactly 1 - f. Training begins with teacher forcing and ends free-running.
 
     The idea of a schedule along the horizon is that of Teutsch & Mäder 2022, "Flipped classroom: effective teaching for
     time series forecasting", arXiv 2210.08959; that of growing tasks is curriculum learning (Bengio et al. 2009).
 
     Args:
         by: Whether progress is counted in optimiser steps or in epochs.
-        over: Number of them until the whole horizon runs free; None: the whole run. [steps or epochs, see by]
+        over: Number of them until the whole horizon is free-running; None: the whole run. [steps or epochs, see by]
 
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range.
@@ -273,7 +274,7 @@ class HorizonCurriculum(Decay):
         super().__init__(by=by, over=over, start=1.0, end=0.0)
 
     def curve(self, fraction: float) -> float:
-        """The mean probability over the leads after `fraction` of the way."""
+        """The mean probability over the leads at `fraction` of the schedule."""
         return 1 - fraction
 
     def probabilities(self, progress: Progress, horizon: int) -> list[float]:

@@ -1,4 +1,4 @@
-"""A picture of curves with the spread of the seeds about them."""
+"""A figure of curves with the spread over seeds."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from recast.figures.paint import BLACK, FEW, GREY, OTHERS, TICK_SIZE, VERMILLION, blank, cut, name_axes, tidy
 
-WIDTH, HEIGHT = 5.6, 3.7  # inches: on a phone's 360 pixels the letters are still 8 pixels high
+WIDTH, HEIGHT = 5.6, 3.7  # inches: on a 360-pixel phone screen, letters are still 8 pixels high
 LONGEST = 44  # characters of a name in the legend
 COLOURS = (VERMILLION, *(colour for colour in OTHERS if colour != GREY))
 DASHES = ("--", ":", "-.")
@@ -22,9 +22,9 @@ class Band:
     """One curve, or a model's curves of several seeds.
 
     Args:
-        name: What the legend calls it.
-        x: Where, shape (points,).
-        curves: A row for each seed, NaN where it has no value there, shape (seeds, points).
+        name: Its name in the legend.
+        x: Horizontal positions, shape (points,).
+        curves: A row for each seed, NaN where it has no value, shape (seeds, points).
         reference: Whether it is a baseline rather than a model: drawn dashed, in grey.
     """
 
@@ -42,7 +42,7 @@ class Band:
 
     @property
     def ends(self) -> tuple[np.ndarray, np.ndarray]:
-        """Smallest and largest value over the seeds, each of shape (points,); NaN where there is none."""
+        """Smallest and largest value over the seeds, each of shape (points,); NaN if there is none."""
         known = np.isfinite(self.curves)
         some = known.any(axis=0)
         low = np.where(some, np.where(known, self.curves, math.inf).min(axis=0), math.nan)
@@ -54,7 +54,7 @@ def together(name: str, curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> Band
     """The curves of several seeds over all steps that any of them has.
 
     Args:
-        name: What the legend calls them.
+        name: Their name in the legend.
         curves: Steps and values of each seed.
     """
     x = np.unique(np.concatenate([steps for steps, _ in curves]))
@@ -70,13 +70,13 @@ def picture(
     """Means as lines, the range from the smallest to the largest seed as bands, names below.
 
     Args:
-        bands: What is drawn, the most important first.
+        bands: The bands to draw, the most important first.
         x: Label of the horizontal axis.
         y: Label of the vertical axis.
-        whole: Whether the horizontal axis counts, so that it has whole numbers only.
+        whole: Whether the horizontal axis has only whole numbers.
         zero: Whether a line marks 0.
-        log: Whether the vertical axis is logarithmic, so that a curve that is far off leaves room for the others; only
-            where all values are above 0.
+        log: Whether the vertical axis is logarithmic, so that an outlying curve leaves room for the others; only if all
+            values are above 0.
     """
     figure = blank(width=WIDTH, height=HEIGHT + LEGEND_LINE * len(bands))
     axes = figure.add_subplot()
@@ -119,5 +119,5 @@ def picture(
 
 
 def _escaped(name: str) -> str:
-    # matplotlib leaves curves whose name starts with an underscore out of the legend.
+    # matplotlib omits curves whose name starts with an underscore from the legend.
     return name if not name.startswith("_") else f" {name}"

@@ -1,4 +1,4 @@
-"""The first part of the report: what was compared, and what is missing from it."""
+"""The first part of the report: what was compared, and what is missing."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ MOST = 8  # values of one option named in a line
 
 
 def section(study: Study) -> Section:
-    """What was read, from where, what differs, and what stands against ranking it."""
+    """What was read, from where, what differs, and caveats for the ranking."""
     blocks: list[Block] = [
         Text(f"Read from {', '.join(map(str, study.folders))}: {states(study.runs)}."),
         *_options(study),
@@ -94,7 +94,7 @@ def _sense(ranked: Ranked) -> str:
 
 
 def warnings(study: Study) -> list[str]:
-    """What stands against taking the numbers at face value."""
+    """Reasons not to take the numbers at face value."""
     found = list(study.problems)
     if len(study.ranked) > 1:
         found.append(f"{len(study.ranked)} data sets: each has its own leaderboard; their scores are never mixed.")
@@ -157,7 +157,7 @@ def _group_warnings(ranked: Ranked) -> list[str]:
 
 
 def _hidden(runs: Sequence[Run]) -> list[str]:
-    """Options that differ between runs of one group although nobody asked for it."""
+    """Options that differ unintentionally between runs of one group."""
     asked = {option for run in runs for option in run.overrides} | {"seed"}
     found = []
     for option in dict.fromkeys(option for run in runs for option in run.chosen):

@@ -1,4 +1,4 @@
-"""Which differences hold."""
+"""Statistical comparisons."""
 
 from recast.report import over_blocks, over_origins, over_seeds
 from recast.report.document import Block, Section, Text

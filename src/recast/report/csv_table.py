@@ -1,4 +1,4 @@
-"""results.csv: one row for each run, every number unrounded."""
+"""results.csv: one row for each run, with unrounded numbers."""
 
 import csv
 import io
@@ -34,7 +34,7 @@ def render(study: Study) -> str:
             row["skill"] = inside.metric.skill(run.scores[inside.metric.name], inside.reference.best)
         row |= _facts(run)
         rows.append(row)
-    # The first run may have failed: its row alone does not name all columns.
+    # The first run may have failed: its row may lack columns.
     columns = dict.fromkeys(column for row in sorted(rows, key=len, reverse=True) for column in row)
     text = io.StringIO()
     writer = csv.DictWriter(text, list(columns), restval="", lineterminator="\n")

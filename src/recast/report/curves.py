@@ -1,4 +1,4 @@
-"""Learning curves, and how much worse the model is when it feeds on its own forecasts."""
+"""Learning curves, and the exposure bias of models fed their own forecasts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

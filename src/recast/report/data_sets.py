@@ -1,4 +1,4 @@
-"""Runs that may be ranked together: those scored on the same windows of the same data."""
+"""Groups runs that may be ranked together: those scored on the same windows of the same data."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,13 @@ class DataSet:
     """The same test windows of the same data, and the runs on them.
 
     Args:
-        name: What it is called.
+        name: Its name.
         fingerprint: SHA-256 of the data.
         windows: Test windows or sequences.
         horizon: Steps forecast; None for a classifier. [steps]
         step: Distance between steps, a pandas offset alias; None for a classifier.
         finished: The runs with results.
-        others: Runs without results that were meant for it, as far as their options tell.
+        others: Runs without results that belong to it, judging by their options.
         constants: Options that differ between data sets but not in this one, with their value.
     """
 
@@ -48,7 +48,7 @@ def data_sets(runs: Sequence[Run], options: Sequence[str]) -> tuple[list[DataSet
 
     Args:
         runs: All runs.
-        options: What differs between them.
+        options: Options that differ between them.
     """
     finished: dict[Key, list[Run]] = defaultdict(list)
     unknown: list[Run] = []
@@ -82,7 +82,7 @@ def data_sets(runs: Sequence[Run], options: Sequence[str]) -> tuple[list[DataSet
 
 
 def _key(run: Run) -> Key | None:
-    """Fingerprint, windows, horizon, step, rows and unit of the test part; None where they are not known."""
+    """Fingerprint, windows, horizon, step, rows and unit of the test part; None if unknown."""
     spec = mapping(run.data.get("spec"))
     counts = mapping(run.results.get("windows", run.results.get("sequences")))
     if not isinstance(run.data.get("fingerprint"), str) or not isinstance(counts.get("test"), int):
@@ -102,7 +102,7 @@ def _key(run: Run) -> Key | None:
 def _meant_for(
     run: Run, finished: Mapping[Key, Sequence[Run]], constants: Mapping[Key, Mapping[str, str]]
 ) -> Key | None:
-    """The data set that a run without results agrees with in every option that tells data sets apart."""
+    """The data set that matches a run without results in every option that distinguishes data sets."""
     everywhere = set.intersection(*(set(values) for values in constants.values())) if constants else set()
     about_data = {option for option in everywhere if option == "data" or option.startswith(("data.", "data/"))}
     telling = about_data or (everywhere if len(finished) > 1 else set())

@@ -1,4 +1,4 @@
-"""A report as its parts, before it becomes HTML or Markdown. All text is plain; whoever renders it escapes it."""
+"""The structure of a report, before rendering to HTML or Markdown. All text is plain; renderers escape it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ class Text:
     """A paragraph.
 
     Args:
-        words: What it says.
+        words: Its text.
         kind: "warning" stands out; "note" is small.
     """
 
@@ -23,7 +23,7 @@ class Items:
     """A list of short lines.
 
     Args:
-        lines: A line each.
+        lines: The lines.
         kind: "warning" stands out.
     """
 
@@ -54,7 +54,7 @@ class Table:
         rows: The rows.
         words: Number of leading columns that hold words; the others hold numbers.
         note: How to read it, below.
-        folded: Whether it is opened only on demand.
+        folded: Whether it is collapsed by default.
     """
 
     title: str
@@ -71,7 +71,7 @@ class Picture:
 
     Args:
         title: What it shows.
-        uri: The picture itself, as a data: address.
+        uri: The image as a data: URI.
         alt: The same in words, for those who cannot see it.
         note: How to read it, below.
     """
@@ -91,7 +91,7 @@ class Section:
 
     Args:
         title: Its heading.
-        blocks: What it holds.
+        blocks: Its content.
         anchor: Its place in the address of the page.
     """
 
@@ -106,7 +106,7 @@ class Document:
 
     Args:
         title: Its heading.
-        summary: What a hurried reader should know.
+        summary: The main results.
         sections: Its parts.
         footer: Who wrote it, and when.
     """

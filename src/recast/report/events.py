@@ -1,7 +1,7 @@
 """Curves from TensorBoard's event files.
 
-TensorBoard's own reader takes a tenth of a second for a megabyte, nearly all of it for pictures that no curve needs;
-this one steps over them.
+TensorBoard's own reader takes a tenth of a second for a megabyte, nearly all of it for images that no curve needs; this
+one skips them.
 """
 
 import struct
@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 
 LARGEST = 1 << 14  # bytes; a point of a curve takes about 60
-HEADER = struct.Struct("<QI")  # length of the record, and the check sum of the length
-CHECK = 4  # bytes of the check sum behind each record
+HEADER = struct.Struct("<QI")  # length of the record, and the checksum of the length
+CHECK = 4  # bytes of the checksum after each record
 
 Curve = tuple[np.ndarray, np.ndarray]
 
 
 def read_curves(folder: Path) -> dict[str, Curve]:
-    """Steps and values of each curve in the event files of a folder; a record cut off at the end is left out.
+    """Steps and values of each curve in the event files of a folder; a truncated final record is ignored.
 
-    A run that was resumed wrote some steps twice: as in TensorBoard, what is older than the restart and does not lie
-    before its step is dropped.
+    A run that was resumed wrote some steps twice: as in TensorBoard, points written before the restart at or after its
+    step are dropped.
 
     Args:
         folder: Where event files lie; it may be missing.
@@ -50,7 +50,7 @@ def _events(path: Path) -> Iterator[Any]:
     from google.protobuf.message import DecodeError
     from tensorboard.compat.proto import event_pb2
 
-    # Its classes are made when it is imported, where no type checker sees them.
+    # Its classes are created on import, where type checkers cannot see them.
     event_class: Any = vars(event_pb2)["Event"]
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -70,7 +70,7 @@ def _events(path: Path) -> Iterator[Any]:
 
 
 def _scalar(value: Any) -> float | None:
-    """The number of a point; None for a picture or a text."""
+    """The number of a point; None for an image or text."""
     if value.HasField("simple_value"):
         return float(value.simple_value)
     if value.HasField("tensor") and value.metadata.plugin_data.plugin_name == "scalars":

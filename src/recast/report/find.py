@@ -1,4 +1,4 @@
-"""Which runs lie in the folders that a report is asked for."""
+"""Finds the runs in the folders of a report."""
 
 import json
 import os
@@ -16,12 +16,12 @@ RUN_FILES = ("metrics.json", "config.yaml", "failure.json", "progress.json", ".h
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run lies, or should lie.
+    """The location of an existing or planned run.
 
     Args:
         folder: Its folder.
-        name: What to call it.
-        planned: Its overrides by the plan of its sweep; None for a run that no plan names.
+        name: Its name.
+        planned: Its overrides by the plan of its sweep; None for a run in no plan.
     """
 
     folder: Path
@@ -31,11 +31,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Found:
-    """What lies in the folders.
+    """The contents of the folders.
 
     Args:
-        places: Where runs lie or should lie, each once.
-        problems: What is wrong with the folders as a whole, a line each.
+        places: Existing and planned runs, without duplicates.
+        problems: Problems with the folders as a whole, a line each.
     """
 
     places: tuple[Place, ...]
@@ -46,10 +46,10 @@ def find(folders: Sequence[Path]) -> Found:
     """All runs of run folders, sweep folders, and folders of such.
 
     Args:
-        folders: Where to look.
+        folders: The folders to search.
 
     Raises:
-        DataError: if one of them is no folder or holds no run.
+        DataError: if one of them is not a folder or holds no run.
     """
     places: dict[Path, Place] = {}
     problems: list[str] = []
@@ -108,7 +108,7 @@ def _name(folder: Path, root: Path) -> str:
 
 
 def _told_apart(places: list[Place], folders: Sequence[Path]) -> tuple[Place, ...]:
-    """The places, with the whole path as name where a name is taken more than once."""
+    """The places, with the full path as name where a name is not unique."""
     names = [place.name for place in places]
     if len(folders) == 1 or len(set(names)) == len(names):
         return tuple(places)

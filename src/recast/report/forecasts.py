@@ -1,4 +1,4 @@
-"""Sample forecasts, chosen by rank and not by eye."""
+"""Sample forecasts, chosen by rank."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,7 +54,7 @@ def read(path: Path, units: Mapping[str, str]) -> list[TargetPanels]:
     Raises:
         DataError: if it holds none of the ranks, or one is not whole.
         OSError: if it cannot be read.
-        ValueError: if it is no such table.
+        ValueError: if it is not such a table.
         KeyError: if a column is missing.
     """
     table: Any = pd.read_csv(path, dtype={"time": str, "origin": str, "target": str, "loss": str})
@@ -96,7 +96,7 @@ def _times(column: Any) -> np.ndarray:
 
 
 def _minutes(stamp: str) -> str:
-    """A time stamp without what no reader needs: seconds of 0, and "T"."""
+    """A time stamp without zero seconds and "T"."""
     text = str(stamp).replace("T", " ")
     return text[:16] if text[16:].strip(":0.") in ("", "Z", "+") else text
 

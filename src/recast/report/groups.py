@@ -14,7 +14,7 @@ from recast.report.run import Run
 
 SEED = "seed"
 INCIDENTAL = ("resume", "paths", "hydra", "logger", "callbacks.progress_bar", "callbacks.terminal_plot")
-"""Options, and what lies below them, that say where results go and what is shown, not what is computed."""
+"""Options, with everything below them, that affect output and display, but not the computation."""
 UNKNOWN = "?"
 
 
@@ -31,7 +31,7 @@ def parse(overrides: Iterable[str]) -> dict[str, str]:
 
 
 def canonical(value: Any) -> str:
-    """One text for each value, however it is written: 0.1, 0.10 and 1e-1 are the same."""
+    """A canonical text for each value: 0.1, 0.10 and 1e-1 are the same."""
     if isinstance(value, str):
         text = value.strip()
         if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
@@ -54,14 +54,14 @@ def _number(text: str) -> str | None:
 
 
 def value_of(run: Run, option: str) -> str:
-    """What an option of a run was: as it was started with, else as its configuration has it."""
+    """The value of an option of a run: from its overrides, otherwise from its configuration."""
     if option == SEED:
         return run.seed or UNKNOWN
     return run.overrides.get(option, run.chosen.get(option, UNKNOWN))
 
 
 def differing(runs: Sequence[Run]) -> tuple[str, ...]:
-    """Options given to some run that are not the same for all runs, the seed apart, in the order they were given in."""
+    """Options given to some run that differ between runs, except the seed, in the order given."""
     given = dict.fromkeys(option for run in runs for option in run.overrides)
     return tuple(
         option
@@ -75,13 +75,13 @@ def _incidental(option: str) -> bool:
 
 
 def constant(runs: Sequence[Run], options: Iterable[str]) -> dict[str, str]:
-    """Those options that have one value in all runs, with that value."""
+    """The options that have the same value in all runs, with that value."""
     values = {option: {value_of(run, option) for run in runs} for option in options}
     return {option: found.pop() for option, found in values.items() if len(found) == 1}
 
 
 def short_names(options: Sequence[str]) -> dict[str, str]:
-    """The last words of each option that tell it from the others: `cell` for `model/cell`."""
+    """The last words of each option that identify it uniquely: `cell` for `model/cell`."""
     split = {option: option.replace("/", ".").split(".") for option in options}
     return {option: ".".join(_telling_tail(words, list(split.values()))) for option, words in split.items()}
 
@@ -94,7 +94,7 @@ def _telling_tail(words: list[str], all_words: list[list[str]]) -> list[str]:
 
 
 def in_order(values: Iterable[str]) -> list[str]:
-    """Values of an option, each once, numbers by size and before words."""
+    """Distinct values of an option, numbers by size and before words."""
 
     def key(value: str) -> tuple[int, float, str]:
         number = _number(value)
@@ -111,10 +111,10 @@ class Group:
     """Runs of the same options.
 
     Args:
-        values: The value of each option that tells groups apart.
-        label: What it is called.
+        values: The value of each option that distinguishes groups.
+        label: Its label.
         runs: Its runs, of any state.
-        scores: Score of each seed in the metric that ranks; a seed that was run twice counts once, with the mean.
+        scores: Score of each seed in the ranking metric; repeated seeds count once, with their mean.
     """
 
     values: tuple[str, ...]
@@ -134,17 +134,17 @@ class Group:
 
     @property
     def deviation(self) -> float:
-        """Standard deviation over seeds, of the sample (n - 1); NaN for a single seed."""
+        """Sample standard deviation (n - 1) over seeds; NaN for a single seed."""
         return float(np.std(list(self.scores.values()), ddof=1)) if len(self.scores) > 1 else math.nan
 
     @property
     def planned(self) -> int:
-        """Seeds asked for, whatever became of them."""
+        """Number of seeds requested, whatever their state."""
         return len({run.seed or run.name for run in self.runs})
 
     @property
     def middle(self) -> Run | None:
-        """A run of the median score, the lower one of two: neither picked for being good nor for being bad."""
+        """The run with the median score, the lower one of two."""
         if not self.scores:
             return None
         ranked = sorted(self.scores, key=lambda seed: (self.scores[seed], seed))
@@ -159,7 +159,7 @@ def group_options(runs: Sequence[Run], options: Sequence[str]) -> tuple[str, ...
 
 
 def many_valued(found: Sequence[Group], options: Sequence[str]) -> list[str]:
-    """Options with so many values, as a search over real numbers gives them, that they cannot be set side by side."""
+    """Options with too many values to tabulate, as from a search over real numbers."""
     values = {option: {group.values[place] for group in found} for place, option in enumerate(options)}
     return [option for option in options if len(values[option]) > MOST_VALUES]
 
@@ -169,7 +169,7 @@ def groups(runs: Sequence[Run], options: Sequence[str], metric: Metric) -> list[
 
     Args:
         runs: Runs on one data set, of any state.
-        options: What tells groups apart.
+        options: Options that distinguish groups.
         metric: What ranks them.
     """
     members: dict[tuple[str, ...], list[Run]] = defaultdict(list)
@@ -192,7 +192,7 @@ def _scores(runs: Sequence[Run], metric: Metric) -> dict[str, float]:
 
 
 def label(values: Sequence[str], options: Sequence[str]) -> str:
-    """Values side by side; a number or a switch says nothing without its option's name.
+    """Values joined; numbers and switches are preceded by their option's name.
 
     Args:
         values: The value of each option.

@@ -1,4 +1,4 @@
-"""How the error grows with the lead."""
+"""The error per lead."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ MOST = 5  # groups in a picture
 
 
 def section(study: Study) -> Section:
-    """A picture for each data set with more than one lead."""
+    """A figure for each data set with more than one lead."""
     blocks: list[Block] = []
     for ranked in study.ranked:
         shown = bands(ranked)

@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs nothing else: no network, no script."""
+"""The report as one self-contained HTML file: no network, no scripts."""
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 

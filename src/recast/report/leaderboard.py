@@ -44,7 +44,7 @@ def table(ranked: Ranked) -> Table:
 
 
 def verdict(ranked: Ranked, group: Group) -> str:
-    """How a group stands against the best baseline, in words."""
+    """How a group compares with the best baseline, in words."""
     reference = ranked.reference
     if not group.scores:
         return "no result"
@@ -58,7 +58,7 @@ def verdict(ranked: Ranked, group: Group) -> str:
 
 
 def summary(study: Study) -> Items:
-    """A line for each data set: who is first, and whether that is worth anything."""
+    """A line for each data set: the best group, and whether it beats the baselines."""
     lines = []
     for ranked in study.ranked:
         first = next(iter(ranked.scored), None)

@@ -9,7 +9,7 @@ MARKS = {"best": "**{}**", "baseline": "*{}*", "worse": "{}", "absent": "{}", ""
 
 
 def render(document: Document) -> str:
-    """The report as Markdown. Nothing in it is taken for markup that is not ours."""
+    """The report as Markdown, with all text escaped."""
     parts = [f"# {escape(document.title)}", *map(_block, document.summary)]
     for section in document.sections:
         parts += [f"## {escape(section.title)}", *map(_block, section.blocks)]
@@ -18,7 +18,7 @@ def render(document: Document) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that Markdown shows as it is, on one line."""
+    """Text escaped to appear literally in Markdown, on one line."""
     return SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
 
 

@@ -1,4 +1,4 @@
-"""The metric that runs are ranked by, and the baselines in it."""
+"""The metric used for ranking runs, and the baselines' scores in it."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -12,11 +12,11 @@ from recast.scoring.metrics.skill import skill
 
 @dataclass(frozen=True)
 class Metric:
-    """What is compared.
+    """The metric of a comparison.
 
     Args:
         name: As in metrics.json.
-        description: What its values mean.
+        description: The meaning of its values.
     """
 
     name: str
@@ -24,7 +24,7 @@ class Metric:
 
     @property
     def unit(self) -> str:
-        """Its unit; "" where it has none."""
+        """Its unit; "" for none."""
         return self.description.unit
 
     @property
@@ -42,17 +42,17 @@ class Metric:
         return first > second if self.higher else first < second
 
     def best(self, values: Iterable[float]) -> float:
-        """The best of the values; NaN where there is none."""
+        """The best of the values; NaN if there is none."""
         finite = [value for value in values if math.isfinite(value)]
         return math.nan if not finite else max(finite) if self.higher else min(finite)
 
     def skill(self, value: float, reference: float) -> float:
-        """Skill score: 1 is perfect, 0 no better than the reference, below 0 worse; NaN where that is perfect."""
+        """Skill score: 1 is perfect, 0 equal to the reference, below 0 worse; NaN if the reference is perfect."""
         return skill(value, reference, self.description.perfect)
 
 
 def metric_of(runs: Sequence[Run], wanted: str | None) -> Metric | None:
-    """The metric that finished runs on the same data are ranked by; None where they lack it.
+    """The ranking metric of finished runs on the same data; None if they lack it.
 
     Args:
         runs: Finished runs.
@@ -65,10 +65,10 @@ def metric_of(runs: Sequence[Run], wanted: str | None) -> Metric | None:
 
 
 def check_metric(runs: Sequence[Run], wanted: str | None) -> None:
-    """Refuses a metric that no finished run has, or that does not rank.
+    """Rejects a metric that no finished run has, or that does not rank.
 
     Raises:
-        ConfigurationError: if so, with the metrics that there are.
+        ConfigurationError: if so, with the available metrics.
     """
     found = described(runs)
     known = sorted({name for run in runs for name in run.scores if name in found and found[name].ranks})
@@ -105,7 +105,7 @@ class Reference:
 
     @property
     def differs(self) -> bool:
-        """Whether it did not score the same in all runs."""
+        """Whether its score differs between runs."""
         return not math.isclose(self.best, self.worst, rel_tol=1e-6)
 
 

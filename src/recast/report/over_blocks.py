@@ -23,7 +23,7 @@ NOTE = (
 
 
 def blocks(study: Study) -> list[Block]:
-    """Friedman's test in words, and its picture where that is possible."""
+    """Friedman's test in words, and its diagram where possible."""
     scores, models, left_out = matrix(study)
     found: list[Block] = []
     if len(models) < LEAST_GROUPS or len(scores) < LEAST_BLOCKS:
@@ -58,10 +58,10 @@ def blocks(study: Study) -> list[Block]:
 
 
 def matrix(study: Study) -> tuple[np.ndarray, list[str], list[str]]:
-    """Errors (scores with the sign turned where larger is better), a row for each block and a column for each group.
+    """Errors (negated scores if larger is better), a row for each block and a column for each group.
 
     Returns:
-        The errors, NaN where there is none; the groups' names; the groups that not every data set has.
+        The errors, NaN where there is none; the groups' names; the groups missing from some data set.
     """
     options = [option for option in study.options if any(option in ranked.options for ranked in study.ranked)]
     tables = []

@@ -1,4 +1,4 @@
-"""Differences between single runs, tested over the origins of their forecasts."""
+"""Differences between single runs, tested over forecast origins."""
 
 import math
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class Contest:
 
 
 def blocks(ranked: Ranked, alpha: float) -> list[Block]:
-    """Single runs against each other, and a usual run of the first group against the best baseline."""
+    """Single runs against each other, and the median run of the first group against the best baseline."""
     if ranked.data.horizon is None or not ranked.scored:
         return []
     problems: list[str] = []
@@ -53,11 +53,11 @@ def blocks(ranked: Ranked, alpha: float) -> list[Block]:
 
 
 def loss_of(path: Path, metric: str) -> str:
-    """What is tested: the metric that ranks where each origin has it, else the first that they have.
+    """The tested loss: the ranking metric if available per origin, otherwise the first available.
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if it is no table.
+        ValueError: if it is not a table.
         KeyError: if it has no errors of the model.
     """
     columns = pd.read_csv(path, nrows=0).columns
@@ -68,7 +68,7 @@ def loss_of(path: Path, metric: str) -> str:
 
 
 def contests(ranked: Ranked) -> list[Contest]:
-    """Who is compared over origins."""
+    """The comparisons over origins."""
     first, *others = ranked.scored
     run = first.middle
     found = []
@@ -90,9 +90,9 @@ def read_losses(path: Path, column: str) -> Any:
     """Loss of one forecast at each origin: `row`, its row in the data, and `loss`.
 
     Raises:
-        DataError: if values are missing or an origin comes twice.
+        DataError: if values are missing or an origin occurs twice.
         OSError: if the file cannot be read.
-        ValueError: if it is no table.
+        ValueError: if it is not a table.
         KeyError: if a column is missing.
     """
     read: Any = pd.read_csv(path, usecols=lambda name: name in ("row", column))
@@ -135,7 +135,7 @@ def _table(ranked: Ranked, tested: Sequence[tuple[Contest, DieboldMariano]], los
 
 
 def verdict(result: DieboldMariano, adjusted: float, alpha: float) -> str:
-    """What the test says after the correction, in words."""
+    """The conclusion after the correction, in words."""
     if result.significant and adjusted > alpha:
         return f"no difference is shown among so many comparisons ({result.n} origins)"
     words = result.conclusion

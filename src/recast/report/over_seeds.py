@@ -28,8 +28,8 @@ class Pair:
     """Two things to compare, and their scores.
 
     Args:
-        about: What the row is about: the option, "" for groups.
-        names: The two.
+        about: The option compared; "" for groups.
+        names: Their names.
         first: Scores of the first, by cell or seed.
         second: Scores of the second.
     """
@@ -41,13 +41,13 @@ class Pair:
 
     @property
     def shared(self) -> list[tuple[str, ...]]:
-        """Cells with a score of both."""
+        """Cells with scores of both."""
         return [cell for cell in self.first if cell in self.second]
 
 
 @dataclass(frozen=True)
 class Tested:
-    """A pair, what its test found (None where there is nothing to test), and p after Holm's correction."""
+    """A pair, its test result (None if there is nothing to test), and p after Holm's correction."""
 
     pair: Pair
     result: Comparison | None
@@ -56,7 +56,7 @@ class Tested:
 
 
 def levels_table(ranked: Ranked, alpha: float) -> Table | None:
-    """Each option's values against each other, all else equal; None where no option has several values."""
+    """Each option's values against each other, all else equal; None if no option has several values."""
     tested = test_family(level_pairs(ranked), ranked, alpha)
     if not tested:
         return None
@@ -71,7 +71,7 @@ def levels_table(ranked: Ranked, alpha: float) -> Table | None:
 
 
 def groups_table(ranked: Ranked, alpha: float) -> Table | None:
-    """The first of the leaderboard against each other group; None where no group has a second seed."""
+    """The first of the leaderboard against each other group; None if no group has a second seed."""
     scored = ranked.scored
     if len(scored) < 2 or max(len(group.scores) for group in scored) < 2:
         return None
@@ -88,7 +88,7 @@ def groups_table(ranked: Ranked, alpha: float) -> Table | None:
 
 
 def level_pairs(ranked: Ranked) -> list[Pair]:
-    """All pairs of values of each option of few values, with the scores of the other options' cells and seeds."""
+    """All pairs of values of each option with few values, with the scores of the other options' cells and seeds."""
     found = []
     many = many_valued(ranked.groups, ranked.options)
     for place, option in enumerate(ranked.options):

@@ -12,7 +12,7 @@ from recast.report.groups import in_order, many_valued
 from recast.report.study import Ranked, Study
 from recast.report.words import NOTHING, spread
 
-UNFOLDED = 2  # tables of a data set that are seen at once
+UNFOLDED = 2  # tables of a data set that are expanded
 NOTE = (
     "Each cell is the mean over everything else that was varied; ± is the standard deviation over all runs in the "
     "cell, so it holds the other options' effect too. In brackets: runs with a result. ★ marks the best cell; compare "
@@ -41,7 +41,7 @@ def pivot(ranked: Ranked, rows: str, columns: str, *, folded: bool = False) -> T
         ranked: The data set.
         rows: Option of the rows.
         columns: Option of the columns.
-        folded: Whether the table is opened only on demand.
+        folded: Whether the table is collapsed by default.
     """
     values = cells(ranked, rows, columns)
     down, across = in_order(key[0] for key in values), in_order(key[1] for key in values)
@@ -57,7 +57,7 @@ def pivot(ranked: Ranked, rows: str, columns: str, *, folded: bool = False) -> T
 
 
 def cells(ranked: Ranked, rows: str, columns: str) -> Mapping[tuple[str, str], list[float]]:
-    """Scores for each pair of values of two options; an empty list where all runs failed."""
+    """Scores for each pair of values of two options; an empty list if all runs failed."""
     down, across = ranked.options.index(rows), ranked.options.index(columns)
     found: dict[tuple[str, str], list[float]] = defaultdict(list)
     for group in ranked.groups:

@@ -1,4 +1,4 @@
-"""The files of one run, read so that a damaged one is told and not a reason to stop."""
+"""Reads the files of one run; damaged ones are reported without stopping."""
 
 import json
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ from recast.report.run import Run, mapping
 from recast.sweeps.job_folder import JobFolder, State
 
 BEGUN = ("progress.json", "provenance.json", "checkpoints", "metrics.json")
-"""What a run leaves behind as soon as it works."""
+"""Files that a run writes once it has started."""
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # written in C where PyYAML was built with it: ten times faster
 
 
 def read(place: Place) -> Run:
-    """What the files at a place say of the run."""
+    """The run at a place, read from its files."""
     folder = place.folder
     problems: list[str] = []
     results = _json(folder / "metrics.json", problems)
@@ -51,7 +51,7 @@ def _state(folder: Path) -> State:
     try:
         state = job.state
     except OSError:
-        # Whether it runs cannot be asked where nothing may be written.
+        # In a read-only folder it cannot be checked whether the run is active.
         state = State.FINISHED if job.read_results() else State.FAILED if job.failure.exists() else State.UNFINISHED
     # A folder without a configuration is a run that ended before it could write one.
     return State.UNFINISHED if state is State.MISSING and any(folder.iterdir()) else state
@@ -81,7 +81,7 @@ def _flat(node: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     flat: dict[str, str] = {}
     for name, value in node.items():
         key = f"{prefix}{name}"
-        # The choice from a group, as in `model`, is known by name; its content would hide it.
+        # The choice from a group, as in `model`, is known by name; its content would override it.
         flat |= _flat(value, f"{key}.") if isinstance(value, dict) else {key: canonical(value)}
     return flat
 

@@ -1,4 +1,4 @@
-"""One run as the report knows it: what its files say, and what is wrong with them."""
+"""The report's view of one run: the content of its files, and problems with them."""
 
 import math
 from collections.abc import Mapping
@@ -17,15 +17,15 @@ class Run:
     """A run of any state; a planned job without a folder is one too.
 
     Args:
-        name: What it is called: its folder, seen from where the report looked.
+        name: Its name: the folder relative to where the report searched.
         folder: Its folder, which a missing run does not have.
-        state: What has become of it.
+        state: Its state.
         reason: Why it has no results, in a line; "" for a finished run.
-        problems: What is wrong with its files, a line each.
-        overrides: What it was started with, value by key.
+        problems: Problems with its files, a line each.
+        overrides: Its command-line overrides, value by key.
         chosen: Every option of its configuration and every choice from a group, as text, by key.
-        results: The content of metrics.json; {} where there is none.
-        provenance: The content of provenance.json; {} where there is none.
+        results: The content of metrics.json; {} if there is none.
+        provenance: The content of provenance.json; {} if there is none.
     """
 
     name: str
@@ -45,19 +45,19 @@ class Run:
 
     @property
     def scores(self) -> dict[str, float]:
-        """Its test scores by metric; those that are not finite are left out."""
+        """Its test scores by metric; non-finite ones are omitted."""
         return numbers(self.results.get("test"))
 
     @property
     def metrics(self) -> dict[str, Description]:
-        """What its metrics mean, in the order of its configuration; none in results of older versions."""
+        """The descriptions of its metrics, in the order of its configuration; empty in results of older versions."""
         written = mapping(self.results.get("metrics"))
         found = {name: Description.from_dict(mapping(values)) for name, values in written.items()}
         return {name: description for name, description in found.items() if description is not None}
 
     @property
     def per_horizon(self) -> dict[str, list[float]]:
-        """Its test score at each lead, by metric; NaN where a value is not finite."""
+        """Its test score at each lead, by metric; NaN if not finite."""
         return _lists(self.results.get("test_per_horizon"))
 
     @property
@@ -72,7 +72,7 @@ class Run:
 
     @property
     def seed(self) -> str:
-        """Its seed; "" where it is not known."""
+        """Its seed; "" if unknown."""
         found = self.results.get("seed", self.overrides.get("seed", self.chosen.get("seed", "")))
         return str(found)
 
@@ -84,17 +84,17 @@ class Run:
 
     @property
     def fit_seconds(self) -> float:
-        """Seconds that training took; NaN where it is not known."""
+        """Training time in seconds; NaN if unknown."""
         return numbers(self.results.get("seconds")).get("fit", math.nan)
 
     @property
     def data(self) -> Mapping[str, Any]:
-        """What provenance.json says of the data."""
+        """The description of the data in provenance.json."""
         return mapping(self.provenance.get("data"))
 
 
 def mapping(node: Any) -> Mapping[str, Any]:
-    """`node` where it holds names and values; nothing where a damaged file has something else there."""
+    """`node` if it is a mapping; otherwise, as in a damaged file, an empty one."""
     return node if isinstance(node, Mapping) else {}
 
 

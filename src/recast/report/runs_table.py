@@ -1,4 +1,4 @@
-"""Every run, whatever became of it."""
+"""Every run, whatever its state."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from recast.report.study import Study
 from recast.report.words import NOTHING, duration, number
 
 MOST_METRICS = 4  # columns; the others are in results.csv
-FEW = 30  # runs that are shown at once
+FEW = 30  # runs that are shown expanded
 
 
 def section(study: Study) -> Section:
@@ -50,7 +50,7 @@ def table(study: Study) -> Table:
 
 
 def shown_metrics(study: Study) -> list[str]:
-    """The metrics that rank, then others, so many that a table can hold."""
+    """The metrics that rank, then others, as many as a table can hold."""
     first = [ranked.metric.name for ranked in study.ranked]
     others = [metric for run in study.runs for metric in run.scores]
     return list(dict.fromkeys([*first, *others]))[:MOST_METRICS]

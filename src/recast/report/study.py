@@ -1,4 +1,4 @@
-"""All that a report is about: runs, data sets, groups."""
+"""The content of a report: runs, data sets, groups."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ class Ranked:
 
     Args:
         data: The data set.
-        metric: What ranks.
-        options: What tells groups apart.
+        metric: The ranking metric.
+        options: Options that distinguish groups.
         groups: The groups; those without a score at the end.
         references: The baselines, the best first.
     """
@@ -43,16 +43,16 @@ class Ranked:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """What a report is about.
+    """The content of a report.
 
     Args:
-        folders: The folders that were asked for.
+        folders: The folders given.
         runs: All runs in them.
-        options: What differs between the runs, the seed apart.
+        options: Options that differ between the runs, except the seed.
         ranked: The data sets, each with its own ranking.
         unranked: Finished runs in no ranking, and why not.
-        homeless: Runs whose data are not known.
-        problems: What is wrong with the folders as a whole.
+        homeless: Runs whose data are unknown.
+        problems: Problems with the folders as a whole.
         alpha: Level of the tests.
     """
 
@@ -70,9 +70,9 @@ def study(folders: Sequence[Path], *, alpha: float, metric: str | None) -> Study
     """Reads run folders and sweep folders.
 
     Args:
-        folders: Where to look.
+        folders: The folders to search.
         alpha: Level of the tests.
-        metric: What ranks; None for the first metric of the runs' configuration that ranks.
+        metric: The ranking metric; None for the first in the runs' configuration that ranks.
 
     Raises:
         DataError: if a folder is missing or holds no run.

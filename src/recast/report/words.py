@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Human-readable formatting of numbers."""
 
 import math
 
@@ -7,7 +7,7 @@ MINUTE, HOUR = 60.0, 3600.0
 
 
 def number(value: float, digits: int = 4) -> str:
-    """A number with so many significant digits: `number(0.0123456)` is "0.01235"."""
+    """A number with `digits` significant digits: `number(0.0123456)` is "0.01235"."""
     if not math.isfinite(value):
         return NOTHING
     if value == 0:
@@ -43,7 +43,7 @@ def signed(value: float, digits: int = 3) -> str:
 
 
 def decimals(value: float, places: int = 3) -> str:
-    """A number of a size about 1, with its sign."""
+    """A number of order 1, with its sign."""
     if not math.isfinite(value):
         return NOTHING
     text = f"{value:+.{places}f}"
@@ -58,7 +58,7 @@ def probability(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time span in its natural unit."""
+    """A duration in a suitable unit."""
     if not math.isfinite(seconds):
         return NOTHING
     if seconds < MINUTE:
@@ -67,7 +67,7 @@ def duration(seconds: float) -> str:
 
 
 def count(value: float) -> str:
-    """A whole number, thousands apart."""
+    """An integer with thousands separators."""
     return f"{value:,.0f}" if math.isfinite(value) else NOTHING
 
 

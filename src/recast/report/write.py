@@ -1,4 +1,4 @@
-"""Writing the report's files."""
+"""Writes the report's files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,13 +10,13 @@ from recast.system.files import write_text
 
 
 def report(folders: Sequence[Path], output: Path, *, alpha: float = 0.05, metric: str | None = None) -> list[Path]:
-    """Reads run folders and sweep folders; writes report.html, results.csv and report.md, each whole.
+    """Reads run folders and sweep folders; writes report.html, results.csv and report.md, each atomically.
 
     Args:
-        folders: Run folders, sweep folders, or folders above such.
-        output: Where the files go; it is made.
+        folders: Run folders, sweep folders, or parents of such.
+        output: Folder for the files; created if missing.
         alpha: Level of the tests.
-        metric: What runs are ranked by; None for the first metric of their configuration that ranks.
+        metric: The ranking metric; None for the first in their configuration that ranks.
 
     Returns:
         The files.
@@ -24,12 +24,12 @@ def report(folders: Sequence[Path], output: Path, *, alpha: float = 0.05, metric
     Raises:
         DataError: if a folder is missing or holds no run.
         ConfigurationError: if no finished run has the metric.
-        OSError: if the disk refuses.
+        OSError: if writing fails.
     """
     found = study(folders, alpha=alpha, metric=metric)
     document = build(found)
     texts = {"results.csv": csv_table.render(found), "report.md": markdown.render(document)}
-    # Last: whoever finds it finds the others too.
+    # Last, so that once it exists the others do too.
     texts["report.html"] = html.render(document)
     for name, text in texts.items():
         write_text(output / name, text)

@@ -1,4 +1,4 @@
-"""One attempt at a job: runs what its folder says, and notes there how it ended."""
+"""One attempt at a job: runs the configuration in its folder, and records there how it ended."""
 
 import contextlib
 import logging
@@ -17,11 +17,11 @@ from recast.system.signals import leaving_on
 
 UNEXPECTED = 1
 MAX_REQUEUES = "RECAST_MAX_REQUEUES"
-"""The variable by which the launcher says how often a job may be requeued; without it, it is not a job of SLURM's."""
+"""The variable in which the launcher passes the largest number of requeues; unset for jobs outside SLURM."""
 
 
 def attempt(path: Path, show: Callable[[Any], None]) -> int:
-    """Runs the job in a folder, from its last state where there is one; the exit code of its process.
+    """Runs the job in a folder, from its last state if there is one; returns the exit code of its process.
 
     Args:
         path: The job's folder, with the frozen configuration in it.
@@ -37,7 +37,7 @@ def attempt(path: Path, show: Callable[[Any], None]) -> int:
         if isinstance(error, StoppedBySignalError):
             return _stopped(error)
         return _failed(folder, str(error), error.exit_code, noted=not isinstance(error, JobRunningError))
-    except Exception as error:  # noqa: BLE001 - whatever it was, the sweep shows it beside the job
+    except Exception as error:  # noqa: BLE001 - whatever it was, the sweep shows it with the job
         if isinstance(error, OSError) and error.errno is not None:
             return _failed(folder, str(error), UNEXPECTED)
         traceback.print_exc()
@@ -47,7 +47,7 @@ def attempt(path: Path, show: Callable[[Any], None]) -> int:
 
 def _hold_and_run(folder: JobFolder, show: Callable[[Any], None]) -> None:
     if rank() > 0:
-        # The first process holds the job for all of them.
+        # The first process locks the job for all of them.
         _run(folder)
         return
     with folder.locked():
@@ -57,7 +57,7 @@ def _hold_and_run(folder: JobFolder, show: Callable[[Any], None]) -> None:
 
 
 def _stopped(error: StoppedBySignalError) -> int:
-    """Has SLURM start the job again, if it is a job of `hydra/launcher=slurm`."""
+    """Requeues the job if it was launched by `hydra/launcher=slurm`."""
     _say(str(error))
     most = os.environ.get(MAX_REQUEUES)
     if most is not None and (told := requeue(int(most))):
@@ -70,7 +70,7 @@ def _run(folder: JobFolder) -> Any:
     if config is None:
         raise ConfigurationError(f"{folder.config}: there is no configuration to run; start the sweep again")
     _log_to(folder.path / "recast-train.log")
-    # Slow to import, and not needed to say that a folder is empty.
+    # Slow to import, and not needed to report an empty folder.
     from recast.runs.configure.check import accepted
     from recast.runs.configure.training_options import TrainOptions
     from recast.runs.fit import run
@@ -82,7 +82,7 @@ def _run(folder: JobFolder) -> Any:
 
 
 def _log_to(path: Path) -> None:
-    """Messages to the output, and with time and place to a file."""
+    """Logs messages to the output, and with time and location to a file."""
     root = logging.getLogger()
     root.setLevel(logging.INFO if rank() == 0 else logging.WARNING)
     short, full = logging.StreamHandler(), logging.FileHandler(path)
@@ -94,14 +94,14 @@ def _log_to(path: Path) -> None:
 def _failed(folder: JobFolder, message: str, code: int, *, noted: bool = True) -> int:
     _say(message)
     if noted and rank() == 0:
-        # A full disk may be the reason why it failed; whoever started the job sees its exit code, and the lines above.
+        # A full disk may be the reason for the failure; the launcher sees the exit code and the lines above.
         with contextlib.suppress(OSError):
             folder.write_failure(message, code)
     return code
 
 
 def _say(message: str) -> None:
-    # The disk that holds what is printed may be full.
+    # The disk that holds the output may be full.
     with contextlib.suppress(OSError):
         sys.stdout.flush()
         sys.stderr.write(f"{SAYS}{message}\n")

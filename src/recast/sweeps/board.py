@@ -1,4 +1,4 @@
-"""What a sweep shows while it runs: a live table in a terminal, a line for each event elsewhere."""
+"""The display of a running sweep: a live table in a terminal, otherwise a line per event."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -13,16 +13,16 @@ from recast.sweeps.job_folder import JobFolder, State
 from recast.sweeps.overview import JobStatus, overview, score_text, status_of
 
 ROWS = 20  # of the live table
-EVERY = 1.0  # seconds between two looks at the files
+EVERY = 1.0  # seconds between checks of the files
 
 
 class Board:
-    """The jobs of a sweep in work.
+    """Displays the jobs of a running sweep.
 
     Args:
         sweep: The folder of the sweep.
         folders: The jobs' folders, in order.
-        console: Where to; none: the terminal.
+        console: Where to print; none: the terminal.
     """
 
     def __init__(self, sweep: Path, folders: Sequence[JobFolder], console: Console | None = None) -> None:
@@ -44,31 +44,31 @@ class Board:
             self.tick(now=True)
 
     def tick(self, *, now: bool = False) -> None:
-        """Looks at the jobs, where it is time."""
+        """Checks the jobs, if due."""
         if self._live is not None and (now or time.monotonic() - self._looked >= EVERY):
             self._looked = time.monotonic()
             self._live.update(overview(self.statuses(), most=ROWS), refresh=True)
 
     def statuses(self) -> list[JobStatus]:
-        """What is known of each job now."""
+        """The current status of each job."""
         return [
             self._ended.get(folder) or status_of(folder, name, State.QUEUED if folder in self._queued else None)
             for folder, name in self._names.items()
         ]
 
     def queued(self, folder: JobFolder) -> None:
-        """A job waits, in a cluster's queue or for a free core; why an earlier attempt failed is not shown any more."""
+        """A job waits, in a cluster's queue or for a free core; an earlier failure is no longer shown."""
         self._queued.add(folder)
 
     def waits_for_another(self, folder: JobFolder) -> None:
-        """Another process, of an earlier start, runs a job; said once."""
+        """Another process, from an earlier start, runs a job; reported once."""
         if folder not in self._elsewhere:
             self._elsewhere.add(folder)
             self._queued.discard(folder)
             self.say(f"{self._names[folder]}: an earlier start of the sweep runs it still; its end is waited for")
 
     def requeued(self, folder: JobFolder) -> None:
-        """A job that ran waits in the queue again."""
+        """A job that was running is queued again."""
         self.queued(folder)
         self.say(f"{self._names[folder]}: requeued; it goes on from its last state")
 
@@ -81,7 +81,7 @@ class Board:
             self.say(f"{self._names[folder]}: started")
 
     def ended(self, folder: JobFolder) -> None:
-        """A job has ended; a failure is said at once, also above a live table."""
+        """A job has ended; failures are printed immediately, even above a live table."""
         self._queued.discard(folder)
         status = status_of(folder, self._names[folder])
         self._ended[folder] = status

@@ -1,4 +1,4 @@
-"""The folder of one job of a sweep: what lies where, and what that says of the job."""
+"""The folder of one job of a sweep: its files, and the state they imply."""
 
 import fcntl
 import json
@@ -20,16 +20,16 @@ ATTEMPTS, PAUSE = 20, 0.05  # seconds between two attempts at a lock
 
 
 SAYS = "recast: "
-"""How a message of recast begins among what a job prints."""
-TAIL = 65536  # bytes of it that are looked through
+"""The beginning of recast's messages in the output of a job."""
+TAIL = 65536  # bytes of the output that are searched
 
 
 class JobRunningError(ConfigurationError):
-    """A job cannot be started, since another process runs it."""
+    """A job cannot be started because another process runs it."""
 
 
 class State(StrEnum):
-    """What has become of a job."""
+    """The state of a job."""
 
     FINISHED = "finished"
     RUNNING = "running"
@@ -47,7 +47,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class JobFolder:
-    """The files of a job. All of them are written whole; any of them may be missing.
+    """The files of a job. All are written atomically; any may be missing.
 
     Args:
         path: The folder.
@@ -72,22 +72,22 @@ class JobFolder:
 
     @property
     def progress(self) -> Path:
-        """How far the attempt has come."""
+        """The progress of the attempt."""
         return self.path / "progress.json"
 
     @property
     def submission(self) -> Path:
-        """The cluster's number for the job."""
+        """The cluster's job number."""
         return self.path / "submission.json"
 
     @property
     def output(self) -> Path:
-        """What the job has printed, all attempts one after the other."""
+        """The job's output, all attempts in order."""
         return self.path / "output.log"
 
     @property
     def state(self) -> State:
-        """What has become of the job, as far as its files say; that it waits in a cluster's queue they do not."""
+        """The state of the job according to its files, which do not show whether it is queued on a cluster."""
         if self.is_locked():
             return State.RUNNING
         if self.read_results() is not None:
@@ -98,12 +98,12 @@ class JobFolder:
         return State.UNFINISHED if self.config.exists() else State.MISSING
 
     def read_results(self) -> dict[str, Any] | None:
-        """The results, where they are whole and hold scores of the test part; None otherwise."""
+        """The results, if they are complete and hold test scores; otherwise None."""
         found = read_json(self.results)
         return found if found is not None and isinstance(found.get("test"), dict) and found["test"] else None
 
     def read_config(self) -> dict[str, Any] | None:
-        """The configuration; None where there is none that can be read."""
+        """The configuration; None if it is missing or unreadable."""
         try:
             found = yaml.safe_load(self.config.read_text(encoding="utf-8"))
         except (OSError, yaml.YAMLError):
@@ -115,10 +115,10 @@ class JobFolder:
         write_text(self.config, yaml.safe_dump(config, sort_keys=False))
 
     def write_failure(self, message: str, exit_code: int) -> None:
-        """Notes why an attempt failed.
+        """Records why an attempt failed.
 
         Args:
-            message: For people; its first line is shown beside the job.
+            message: The error message; its first line is shown with the job.
             exit_code: Of the job's process; negative, the number of the signal that ended it.
         """
         first = next((line.strip() for line in message.splitlines() if line.strip()), "no reason given")
@@ -126,12 +126,12 @@ class JobFolder:
         write_json(self.failure, {"error": first, "message": message, "exit_code": exit_code, "time": now})
 
     def failure_reason(self) -> str | None:
-        """The first line of why the last attempt failed; None where it did not."""
+        """The first line of the last attempt's failure; None if it did not fail."""
         found = read_json(self.failure)
         return None if found is None else str(found.get("error", "no reason given"))
 
     def last_words(self) -> str | None:
-        """The last message of recast in what the job has printed; None where there is none."""
+        """The last message of recast in the job's output; None if there is none."""
         try:
             with self.output.open("rb") as file:
                 file.seek(max(self.output.stat().st_size - TAIL, 0))
@@ -149,7 +149,7 @@ class JobFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with self._lock_file.open("a+") as file:
-            # Whoever looks whether the job runs holds the lock for a moment.
+            # A check whether the job runs briefly holds the lock.
             for attempt in range(ATTEMPTS, -1, -1):
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -177,7 +177,7 @@ class JobFolder:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The content of a JSON file that holds names and values; None where there is no such whole file."""
+    """The content of a JSON file that holds an object; None if there is no complete such file."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

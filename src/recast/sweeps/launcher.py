@@ -1,4 +1,4 @@
-"""What the launchers share: a sweep is checked as a whole, and only what is missing is run."""
+"""The common base of launchers: a sweep is checked as a whole, and only unfinished jobs are run."""
 
 import logging
 from abc import abstractmethod
@@ -29,9 +29,9 @@ class SweepError(RecastError):
 class JobLauncher(Launcher):
     """Runs the jobs of a sweep that are not finished, each as a run of its own in its own folder.
 
-    All jobs are composed, checked and rehearsed before the first is started. A job's folder is found again by its
-    configuration: finished ones are passed over, half-done ones go on from their last state. A new launcher inherits
-    from this class and writes `run`.
+    All jobs are composed, checked and dry-run before the first is started. A job's folder is identified by its
+    configuration: finished jobs are skipped, interrupted ones resume from their last state. A new launcher subclasses
+    this and implements `run`.
     """
 
     config: DictConfig
@@ -49,7 +49,7 @@ class JobLauncher(Launcher):
 
     @abstractmethod
     def run(self, sweep: Path, jobs: Mapping[JobFolder, dict[str, Any]]) -> None:
-        """Runs jobs to their ends, whatever becomes of each; returns when none is left in work.
+        """Runs jobs to completion, regardless of failures; returns when none is left running.
 
         Args:
             sweep: The folder of the sweep.
@@ -72,14 +72,14 @@ class JobLauncher(Launcher):
         return [job.config for job in jobs]
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Runs what is missing of the jobs with these overrides.
+        """Runs the unfinished jobs among those with these overrides.
 
         Args:
             job_overrides: Overrides of each job.
             initial_job_idx: Number of the first of them.
 
         Returns:
-            For each job what became of it: its validation score, or a SweepError that names all failed jobs.
+            The outcome of each job: its validation score, or a SweepError that names all failed jobs.
 
         Raises:
             ConfigurationError: if a job cannot run; then none has been started.
@@ -142,7 +142,7 @@ def reason(folder: JobFolder) -> str:
 
 
 def _save_hydra(composed: DictConfig, folder: Path) -> None:
-    """What Hydra keeps of each job."""
+    """Writes the files that Hydra keeps for each job."""
     from recast.sweeps.plan import without_hydra
 
     place = folder / ".hydra"
@@ -154,11 +154,11 @@ def _save_hydra(composed: DictConfig, folder: Path) -> None:
 
 @dataclass
 class JobOutcome(JobReturn):
-    """What Hydra is told of a job; it would print all overrides of a failed one before the message."""
+    """The job's result for Hydra, which would otherwise print all overrides of a failed job before the message."""
 
     @property
     def return_value(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] read only
-        """The validation score; of a failed job, raises the SweepError."""
+        """The validation score; for a failed job, raises the SweepError."""
         if self.status is JobStatus.FAILED:
             raise self._return_value
         return self._return_value
@@ -179,6 +179,6 @@ def _outcome(composed: DictConfig, folder: JobFolder, error: SweepError | None) 
 
 
 def validation_score(results: Mapping[str, Any]) -> float | None:
-    """The best validation score of a finished job; None where nothing was validated."""
+    """The best validation score of a finished job; None without validation."""
     selection = results.get("selection")
     return None if selection is None else selection["value"]

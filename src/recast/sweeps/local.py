@@ -1,4 +1,4 @@
-"""Jobs side by side on this machine."""
+"""Parallel jobs on this machine."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ from recast.sweeps.launcher import JobLauncher
 from recast.sweeps.slots import Share, Slots, usable_cores, visible_gpus
 from recast.sweeps.worker import start
 
-TICK = 0.5  # seconds between two looks at jobs that others run, and at the terminal
+TICK = 0.5  # seconds between checks of jobs run by others, and display updates
 
 
 class _Work(NamedTuple):
@@ -31,16 +31,16 @@ class _Work(NamedTuple):
 
 
 class LocalJobs(JobLauncher):
-    """Runs jobs side by side, each in a process of its own.
+    """Runs jobs in parallel, each in its own process.
 
-    As many run at once as the cores hold, each job taking `threads` x `trainer.devices` of them; and with GPUs as many
-    as these hold. A job that dies of a signal that nobody sent it through the launcher (kill -9, no memory left) is
-    started again from its last state.
+    As many run at once as fit on the cores, each job using `threads` x `trainer.devices` of them, and with GPUs as many
+    as fit on these. A job killed by a signal that did not come through the launcher (kill -9, out of memory) is
+    restarted from its last state.
 
     Args:
-        processes: Jobs at once at most; none: as many as cores and GPUs hold. [jobs]
+        processes: Largest number of parallel jobs; none: as many as fit on cores and GPUs. [jobs]
         jobs_per_gpu: Jobs that share one GPU. [jobs]
-        restarts: How often a job that was killed is started again. [times]
+        restarts: How often a killed job is restarted. [times]
     """
 
     @checked
@@ -57,12 +57,12 @@ class LocalJobs(JobLauncher):
         self.restarts = restarts
 
     def run(self, sweep: Path, jobs: Mapping[JobFolder, dict[str, Any]]) -> None:
-        """Runs jobs to their ends; on SIGINT and SIGTERM they save their state, and the sweep is left."""
+        """Runs jobs to completion; on SIGINT and SIGTERM they save their state, and the sweep stops."""
         slots = Slots(usable_cores(), visible_gpus() * self.jobs_per_gpu)
         waiting = deque(jobs)
         restarts = dict.fromkeys(jobs, self.restarts)
         work: list[_Work] = []
-        # The server of the processes reads it when it imports torch.
+        # The fork server reads it when it imports torch.
         os.environ.setdefault("OMP_NUM_THREADS", str(max(config["threads"] for config in jobs.values())))
         stop = _Stop(work)
         with stop, Board(sweep, list(jobs)).shown() as board:
@@ -91,7 +91,7 @@ class LocalJobs(JobLauncher):
         slots: Slots,
         board: Board,
     ) -> None:
-        """Starts what the free cores hold, in order; a job that another process runs is waited for at the end."""
+        """Starts as many jobs as the free cores hold, in order; jobs run by other processes are awaited last."""
         for _ in range(len(waiting)):
             if self.processes is not None and len(work) >= self.processes:
                 return
@@ -131,7 +131,7 @@ class LocalJobs(JobLauncher):
             try:
                 folder.write_failure(_silent_end(code, folder), code)
             except OSError as error:
-                # Most likely the reason why the job has ended, too.
+                # Most likely also the reason why the job ended.
                 board.say(f"{folder.path.name}: {_silent_end(code, folder)}; {error}")
         board.ended(folder)
 
@@ -149,7 +149,7 @@ def _silent_end(code: int, folder: JobFolder) -> str:
 
 
 class _Stop:
-    """Passes SIGINT and SIGTERM on to the jobs in work; `number` is the first one that came."""
+    """Forwards SIGINT and SIGTERM to the running jobs; `number` is the first one received."""
 
     def __init__(self, work: list[_Work]) -> None:
         self.number = 0
@@ -174,6 +174,6 @@ def _signal_group(pid: int) -> None:
     try:
         os.killpg(pid, signal.SIGTERM)
     except ProcessLookupError:
-        # It has ended just now, or has not yet a group of its own.
+        # It has just ended, or does not have its own process group yet.
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)

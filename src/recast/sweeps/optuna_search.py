@@ -34,20 +34,20 @@ PRUNER = {"_target_": "optuna.pruners.MedianPruner", "n_startup_trials": 5, "n_w
 class OptunaSearch(Sweeper):
     """Asks an Optuna study for values, trains with them, and tells it the validation score.
 
-    The study lies on the disk. Started again in the same folder, the search goes on: trials that were under way are
-    resumed, finished ones are not repeated. Hopeless trials are pruned by their validation curve.
+    The study is stored on disk. Restarted in the same folder, the search continues: interrupted trials are resumed,
+    finished ones are not repeated. Unpromising trials are pruned by their validation curve.
 
     Args:
-        params: What is searched, in Hydra's sweep syntax, by key; sweeps on the command line are added.
-        trials: Trials in all, those of earlier starts among them. [trials]
-        parallel: Trials asked for at a time; the launcher may run them side by side. [trials]
-        direction: Whether the score is made small or large; as `callbacks.best_checkpoint.mode`.
+        params: The search space, in Hydra's sweep syntax, by key; sweeps on the command line are added.
+        trials: Total number of trials, including those of earlier starts. [trials]
+        parallel: Trials requested at a time; the launcher may run them in parallel. [trials]
+        direction: Whether the score is minimised or maximised; as `callbacks.best_checkpoint.mode`.
         monitor: The validation curve that trials are judged and pruned by; that of `callbacks.best_checkpoint`.
         sampler: Optuna's sampler, which is given the seed: its class and options.
         pruner: Optuna's pruner: its class and options; none: no trial is pruned.
         seed: Seed of the sampler.
         study_name: Name of the study in its storage.
-        storage: Address of a database as SQLAlchemy writes it; none: the file `study.journal` in the sweep's folder.
+        storage: SQLAlchemy URL of a database; none: the file `study.journal` in the sweep's folder.
 
     Raises:
         ConfigurationError: if Optuna is not installed, or has no such sampler or pruner.
@@ -84,7 +84,7 @@ class OptunaSearch(Sweeper):
         """Called by Hydra.
 
         Raises:
-            ConfigurationError: if the launcher does not say what has become of jobs.
+            ConfigurationError: if the launcher does not report the outcome of jobs.
         """
         self._config = config
         self._context = hydra_context
@@ -97,7 +97,7 @@ class OptunaSearch(Sweeper):
         self._launcher.hidden = (CALLBACK,)
 
     def sweep(self, arguments: list[str]) -> None:
-        """Searches until there are as many trials as asked for.
+        """Searches until the requested number of trials is reached.
 
         Raises:
             ConfigurationError: if nothing is searched, or a value cannot be used.
@@ -128,7 +128,7 @@ class OptunaSearch(Sweeper):
             raise SweepError(f"{len(failed)} trials failed\n" + "\n".join(failed))
 
     def _check_score(self, config: Mapping[str, Any]) -> None:
-        """Raises ConfigurationError for a job whose best checkpoint is chosen in another way than its trial."""
+        """Raises ConfigurationError for a job whose best checkpoint is selected differently from its trial."""
         chosen = config["callbacks"].get("best_checkpoint")
         if not chosen:
             raise ConfigurationError("hydra/sweeper=optuna: trials are judged by callbacks.best_checkpoint; it is null")
@@ -142,7 +142,7 @@ class OptunaSearch(Sweeper):
                 )
 
     def _search(self, study: "Study", address: str, always: list[str], space: Any) -> list[str]:
-        """Asks and tells until there are enough trials; a line for each that failed."""
+        """Asks and tells until there are enough trials; returns a line for each that failed."""
         from optuna.trial import TrialState
 
         from recast.sweeps.study import ask, trials_of
@@ -155,7 +155,7 @@ class OptunaSearch(Sweeper):
             under_way = under_way[self.parallel :]
             if not begun:
                 break
-            # Asked for again, a trial under way has the values that it had.
+            # Requested again, an interrupted trial keeps its values.
             trials = [ask(study, space, trial) for trial in begun]
             overrides = [self._overrides(trial, always, address) for trial in trials]
             outcomes = self._launcher.launch(overrides, initial_job_idx=trials[0].number)
@@ -180,12 +180,12 @@ class OptunaSearch(Sweeper):
                 "pruner": self.parts["pruner"],
             }
             overrides.append(f"++{CALLBACK}={value_as_override(callback)}")
-        # Written down before the job starts: a trial under way can then be found and resumed.
+        # Stored before the job starts, so that an interrupted trial can be found and resumed.
         trial.set_user_attr(OVERRIDES, overrides)
         return overrides
 
     def _tell(self, study: "Study", trial: "Trial", outcome: JobReturn) -> Sequence[str]:
-        """Tells the study what became of a trial; a line if it failed."""
+        """Reports the outcome of a trial to the study; returns a line if it failed."""
         from optuna.trial import TrialState
 
         folder = JobFolder(Path(outcome.working_dir or ""))

@@ -1,4 +1,4 @@
-"""What has become of the jobs of a sweep, as a table."""
+"""The states of a sweep's jobs, as a table."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -36,12 +36,12 @@ STYLES = {
 
 @dataclass(frozen=True)
 class JobStatus:
-    """What is known of a job.
+    """The status of a job.
 
     Args:
         name: Its folder's name.
-        state: What has become of it.
-        step: Optimiser steps taken; None where nothing is known. [steps]
+        state: Its state.
+        step: Optimiser steps taken; None if unknown. [steps]
         total_steps: Optimiser steps in all. [steps]
         phase: What it is doing.
         scores: Test scores of a finished job, the latest validation scores of another one.
@@ -60,12 +60,12 @@ class JobStatus:
 
 
 def status_of(folder: JobFolder, name: str, state: State | None = None) -> JobStatus:
-    """What the files of a job say.
+    """The status of a job according to its files.
 
     Args:
         folder: The job's folder.
-        name: What it is called.
-        state: What has become of it, where more is known than its files say.
+        name: Its name.
+        state: Its state, if more is known than its files show.
     """
     state = state or folder.state
     if state is State.FINISHED:
@@ -100,7 +100,8 @@ def overview(jobs: Sequence[JobStatus], *, most: int | None = None) -> Group:
 
     Args:
         jobs: The jobs.
-        most: Rows at most: jobs in work and failed ones first, then those that ended last; none: all jobs, in order.
+        most: Largest number of rows: running and failed jobs first, then the most recently ended; none: all jobs, in
+            order.
     """
     shown = list(jobs)
     if most is not None and len(shown) > most:
@@ -117,7 +118,7 @@ def _table(jobs: Sequence[JobStatus], *, brief: bool) -> Table:
     table.add_column("state")
     table.add_column("progress", width=12)
     table.add_column("steps", justify="right")
-    # A live table must not be higher than the terminal; what is cut off has been said above it, or is in failure.json.
+    # A live table must fit the terminal; what is cut off was printed above it, or is in failure.json.
     table.add_column("score or reason", overflow="ellipsis" if brief else "fold", no_wrap=brief, ratio=3)
     for job in jobs:
         said = escape(shorten(job.reason, LONGEST_REASON)) if job.reason else score_text(job.scores)
@@ -142,7 +143,7 @@ def score_text(scores: Mapping[str, Any] | None) -> str:
 
 
 def sweep_status(sweep: Path) -> list[JobStatus]:
-    """The jobs of a sweep in its order, also those that were never started.
+    """The jobs of a sweep in order, including those never started.
 
     Args:
         sweep: The folder of the sweep.

@@ -1,4 +1,4 @@
-"""What a sweep is to do: each job's checked configuration and its folder, found again when the sweep is repeated."""
+"""The plan of a sweep: each job's checked configuration and its folder, found again when the sweep is repeated."""
 
 import copy
 import hashlib
@@ -26,12 +26,12 @@ _STRANGE = re.compile(r"[^\w.+-]+")
 
 
 def swept(overrides: Sequence[str], given: Sequence[str], hidden: Sequence[str] = ()) -> dict[str, str]:
-    """The overrides of a job that the sweep as a whole was not given as they are: the swept ones, value by key.
+    """The swept overrides of a job, value by key: those not given identically for the whole sweep.
 
     Args:
         overrides: The job's, as in `model/cell=gru`.
         given: The sweep's, as on the command line, as in `model/cell=rnn,gru`.
-        hidden: Keys that do not count.
+        hidden: Keys to ignore.
     """
     pairs = (override.lstrip("+").partition("=") for override in overrides if override not in given)
     return {key: value for key, _, value in pairs if key not in hidden}
@@ -42,7 +42,7 @@ def job_name(options: Mapping[str, str], keys: Sequence[str]) -> str:
 
     Args:
         options: What is swept, value by key.
-        keys: All keys swept, so that two with the same last word are told apart.
+        keys: All swept keys, so that two with the same last word are distinguished.
     """
     exact = "_".join(f"{_short(key, keys)}-{value}" for key, value in options.items()) or "run"
     shown = "_".join(f"{_short(key, keys)}-{_rounded(value)}" for key, value in options.items()) or "run"
@@ -53,7 +53,7 @@ def job_name(options: Mapping[str, str], keys: Sequence[str]) -> str:
 
 
 def digest(text: str) -> str:
-    """Eight characters that stand for a text."""
+    """An eight-character hash of a text."""
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
@@ -68,7 +68,7 @@ def _short(key: str, keys: Sequence[str]) -> str:
 
 
 def _rounded(value: str) -> str:
-    """A number with no more digits than people read; anything else as it is, without quotes."""
+    """A number rounded for readability; anything else unchanged, without quotes."""
     value = value.strip("'\"")
     try:
         return f"{float(value):.4g}" if len(value) > DIGITS else value
@@ -80,7 +80,7 @@ NAME = "jobs.json"
 
 
 def add_jobs(sweep: Path, jobs: Iterable[dict[str, Any]]) -> None:
-    """Adds jobs to the list; one with a folder that is listed already takes its place.
+    """Adds jobs to the list, replacing those with the same folder.
 
     Args:
         sweep: The folder of the sweep.
@@ -91,7 +91,7 @@ def add_jobs(sweep: Path, jobs: Iterable[dict[str, Any]]) -> None:
 
 
 def read_jobs(sweep: Path) -> list[dict[str, Any]]:
-    """The jobs as `add_jobs` takes them; none where the folder holds no sweep."""
+    """The jobs as `add_jobs` takes them; none if the folder holds no sweep."""
     path = sweep / NAME
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
@@ -106,7 +106,7 @@ class Job:
         swept: Those that differ from job to job, value by key.
         composed: Its configuration as Hydra composes it, with the node `hydra`.
         config: Its configuration in plain containers.
-        subdir: The folder's name that was asked for; none: one by what is swept.
+        subdir: The requested folder name; none: derived from the swept options.
     """
 
     number: int
@@ -118,7 +118,7 @@ class Job:
 
     @property
     def title(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return f"job {self.number} ({' '.join(f'{key}={value}' for key, value in self.swept.items()) or 'no sweep'})"
 
 
@@ -136,14 +136,14 @@ def without_hydra(composed: DictConfig) -> DictConfig:
 
 
 def check_jobs(jobs: Sequence[Job], check_launch: Callable[[dict[str, Any]], None]) -> None:
-    """Checks and rehearses every job, so that none is started where one cannot run.
+    """Checks and dry-runs every job, so that none is started if one cannot run.
 
     Args:
         jobs: The jobs.
         check_launch: Raises ConfigurationError for the configuration of a job that the launcher cannot start.
 
     Raises:
-        ConfigurationError: if options of some jobs are wrong; each problem is told once, with its jobs.
+        ConfigurationError: if options of some jobs are wrong; each problem is reported once, with its jobs.
     """
     problems: dict[str, list[Job]] = defaultdict(list)
     rehearsal = Rehearsal()
@@ -161,7 +161,7 @@ def check_jobs(jobs: Sequence[Job], check_launch: Callable[[dict[str, Any]], Non
 
 
 def place_jobs(jobs: Sequence[Job], sweep: Path) -> dict[int, JobFolder]:
-    """The folder of each job, by its number: the one that holds its configuration already, or a new one.
+    """The folder of each job, by its number: the existing one with its configuration, or a new one.
 
     Args:
         jobs: The jobs.
@@ -179,7 +179,7 @@ def place_jobs(jobs: Sequence[Job], sweep: Path) -> dict[int, JobFolder]:
             name = job.subdir or job_name(job.swept, keys)
             found = JobFolder(sweep / name)
             if found in taken:
-                # Another configuration of the same name: a default has changed, or a word was cut off.
+                # Another configuration with the same name: a default has changed, or a word was truncated.
                 found = JobFolder(sweep / f"{name}-{digest(repr(wanted))}")
         taken[found] = wanted
         placed[job.number] = found

@@ -1,4 +1,4 @@
-"""What SLURM says of jobs."""
+"""Queries of SLURM about jobs."""
 
 import getpass
 import shutil
@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from recast.errors import ConfigurationError
 from recast.sweeps.job_folder import JobFolder, read_json
 
-ANSWER = 30  # seconds that a command of SLURM is given
+ANSWER = 30  # timeout of a SLURM command, in seconds
 
 
 def has_queue() -> bool:
-    """Whether this machine can ask SLURM."""
+    """Whether SLURM can be queried on this machine."""
     return shutil.which("squeue") is not None
 
 
@@ -26,16 +26,16 @@ def require_queue() -> None:
 
 
 def submission_of(folder: JobFolder) -> str | None:
-    """The cluster's number of a job, as in "12" or, in an array, "12_3"; None where it was never submitted."""
+    """The cluster's number of a job, as in "12" or, in an array, "12_3"; None if it was never submitted."""
     number = (read_json(folder.submission) or {}).get("slurm_job_id")
     return None if number is None else str(number)
 
 
 def states_of(numbers: Sequence[str]) -> dict[str, str] | None:
-    """The state of each of these jobs that is queued, running or ending; None where SLURM does not answer."""
+    """The state of each of these jobs that is queued, running or ending; None if SLURM does not answer."""
     if not numbers:
         return {}
-    # Asked by its number, a job that has long ended would be an error.
+    # Querying by number a job that ended long ago would be an error.
     answer = _ask("squeue", "--noheader", "--array", "--format=%i %T", f"--user={getpass.getuser()}")
     if answer is None:
         return None
@@ -44,14 +44,14 @@ def states_of(numbers: Sequence[str]) -> dict[str, str] | None:
 
 
 def end_of(number: str) -> str | None:
-    """How a job has ended, as in "CANCELLED by 1000" or "OUT_OF_MEMORY"; None where nobody kept account of it."""
+    """How a job has ended, as in "CANCELLED by 1000" or "OUT_OF_MEMORY"; None without accounting."""
     answer = _ask("sacct", "--noheader", "--parsable2", "--allocations", "--format=State", f"--jobs={number}")
     lines = [line.strip() for line in (answer or "").splitlines() if line.strip()]
     return lines[-1] if lines else None
 
 
 def _ask(*command: str) -> str | None:
-    """What a command of SLURM prints; None where it fails."""
+    """The output of a SLURM command; None if it fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER, check=False)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):

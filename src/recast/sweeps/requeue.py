@@ -1,4 +1,4 @@
-"""A job of SLURM that was warned and has saved its state asks to be started again."""
+"""Requeues a SLURM job that was warned and has saved its state."""
 
 import os
 import signal
@@ -9,25 +9,25 @@ from typing import NamedTuple
 
 from recast.system.signals import leaving_signals
 
-ANSWER = 30.0  # seconds that a command of SLURM is given
-PATIENCE = 300.0  # seconds that a controller that does not answer is asked again
+ANSWER = 30.0  # timeout of a SLURM command, in seconds
+PATIENCE = 300.0  # seconds for which an unresponsive controller is retried
 PAUSE = 3.0  # seconds between two attempts
 NEVER = ("disabled", "denied", "invalid job id", "not requeue")
-"""Words of `scontrol requeue` that asking again does not change."""
+"""Messages of `scontrol requeue` for which retrying is useless."""
 
 
 def requeue(max_requeues: int, *, environment: Mapping[str, str] = os.environ, patience: float = PATIENCE) -> str:
-    """Requeues this process's own SLURM job, if it is still SLURM's wish that it run.
+    """Requeues this process's own SLURM job, unless SLURM is already ending it.
 
-    To be called last, within a job that a signal has stopped with its state saved, before it ends: SLURM takes a job
-    that ends in the time between warning and end for a failed one. A job that is ending already is left alone: after
-    `scancel` it must stay cancelled, and after a preemption without a time of grace SLURM requeues it itself. Of the
-    processes of a job the first one asks. The requeue sends the job SIGTERM, which `recast.system.signals` passes over.
+    To be called last in a job stopped by a signal with its state saved, before it ends: SLURM considers a job that ends
+    between warning and time limit failed. A job that is already ending is not requeued: after `scancel` it must stay
+    cancelled, and after a preemption without a grace period SLURM requeues it itself. Only the first process of a job
+    sends the request. The requeue sends the job SIGTERM, which `recast.system.signals` ignores.
 
     Args:
-        max_requeues: How often the job may be requeued in all, by whomever. [times]
-        environment: Where SLURM's variables stand.
-        patience: How long a controller that does not answer is asked again. [s]
+        max_requeues: How often the job may be requeued in total. [times]
+        environment: The environment with SLURM's variables.
+        patience: How long an unresponsive controller is retried. [s]
 
     Returns:
         What was done, in one line; empty for the other processes of the job, and outside of SLURM.
@@ -46,7 +46,7 @@ def requeue(max_requeues: int, *, environment: Mapping[str, str] = os.environ, p
             trouble = _requeue_trouble(job)
             asked = True
         elif asked and trouble.final:
-            # The request has arrived; its answer was lost.
+            # The request arrived, but its answer was lost.
             trouble = None
         if trouble is None:
             return f"SLURM job {job} is requeued, {before + 1} of at most {max_requeues} times"
@@ -63,7 +63,7 @@ def job_number(environment: Mapping[str, str] = os.environ) -> str | None:
 
 
 class _Trouble(NamedTuple):
-    """Why a job is not requeued; `final` where asking again changes nothing."""
+    """Why a job is not requeued; `final` if retrying is useless."""
 
     reason: str
     final: bool
@@ -86,7 +86,7 @@ def _trouble(answer: str) -> _Trouble:
 
 
 def _command(*command: str) -> tuple[int, str]:
-    """Exit code and words of a command; what the cluster sends to all processes of the job does not end it."""
+    """Exit code and output of a command, shielded from signals that the cluster sends to all processes of the job."""
     held = signal.pthread_sigmask(signal.SIG_BLOCK, leaving_signals())
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER, check=False)  # noqa: S603

@@ -1,4 +1,4 @@
-"""From Hydra's sweep syntax to what Optuna searches in."""
+"""Converts Hydra's sweep syntax to Optuna's search space."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ Space = dict[str, BaseDistribution]
 
 
 def split(overrides: Sequence[Override]) -> tuple[dict[str, str], Space]:
-    """The overrides that every job has, and what is searched; a later one of the same key wins.
+    """The overrides common to all jobs, and the search space; a later override of the same key wins.
 
     Searched are `a,b` and `choice(a,b)`, `range(1,9,2)`, `interval(1e-4,1e-2)`, `tag(log,interval(1e-4,1e-2))` and
     `int(interval(4,64))`.
@@ -44,7 +44,7 @@ def overrides_of(values: Mapping[str, Any]) -> list[str]:
 
 
 def value_as_override(value: Any) -> str:
-    """A value, also a mapping or list, as it stands to the right of = in an override."""
+    """A value, possibly a mapping or list, as written to the right of = in an override."""
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{key}:{value_as_override(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
@@ -57,7 +57,7 @@ def value_as_override(value: Any) -> str:
 
 
 def corners(space: Space) -> list[dict[str, Any]]:
-    """Every value or bound of each option, the other options at their first: what is checked beforehand."""
+    """Every value or bound of each option, with the other options at their first: checked in advance."""
     ends = {key: _ends(distribution) for key, distribution in space.items()}
     first = {key: values[0] for key, values in ends.items()}
     others = [first | {key: value} for key, values in ends.items() for value in values[1:]]
@@ -72,7 +72,7 @@ def _distribution(override: Override) -> BaseDistribution:
     if isinstance(value, RangeSweep) and not value.shuffle:
         start, stop, step = value.start, value.stop, value.step
         if start is not None and stop is not None and stop > start and step > 0:
-            # Hydra's range leaves its end out.
+            # Hydra's range excludes its end.
             last = start + (math.ceil((stop - start) / step - ROUNDING) - 1) * step
             if isinstance(last, int):
                 return IntDistribution(int(start), last, step=int(step))

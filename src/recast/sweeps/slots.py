@@ -1,4 +1,4 @@
-"""Cores and GPUs of one machine, shared out among jobs."""
+"""Allocates the cores and GPUs of one machine to jobs."""
 
 import os
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Share:
-    """What a job has been given.
+    """The resources allocated to a job.
 
     Args:
         cores: Number of cores. [cores]
@@ -19,7 +19,7 @@ class Share:
     gpus: tuple[str, ...] = ()
 
     def environment(self, threads: int) -> dict[str, str]:
-        """Variables that hold a job to its share.
+        """Environment variables that limit a job to its share.
 
         Args:
             threads: Threads of torch in each of its processes. [threads]
@@ -30,11 +30,11 @@ class Share:
 
 @dataclass
 class Slots:
-    """What is free on this machine.
+    """The free resources of this machine.
 
     Args:
         cores: Cores free. [cores]
-        gpus: GPUs free; one that may hold several jobs is listed as often.
+        gpus: Free GPUs; one that may hold several jobs is listed several times.
     """
 
     cores: int
@@ -44,7 +44,7 @@ class Slots:
         self._all_cores, self._all_gpus = self.cores, len(set(self.gpus))
 
     def take(self, config: Mapping[str, Any]) -> Share | None:
-        """The share of a job; None where too little is free now. A job that wants more than there is gets all.
+        """The share of a job; None if too little is free. A job that needs more than the machine has gets everything.
 
         Args:
             config: The job's configuration.
@@ -60,9 +60,9 @@ class Slots:
         return Share(cores, gpus)
 
     def give_back(self, share: Share) -> None:
-        """The share of a job that has ended."""
+        """Returns the share of a finished job."""
         self.cores += share.cores
-        # Behind the others: the GPU that is free for longest, which holds fewest jobs, is taken next.
+        # At the end: the GPU free for longest, with the fewest jobs, is taken next.
         self.gpus.extend(share.gpus)
 
     def _wants_gpu(self, config: Mapping[str, Any]) -> bool:

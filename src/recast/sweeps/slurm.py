@@ -19,9 +19,9 @@ from recast.sweeps.queue import end_of, require_queue, states_of, submission_of
 from recast.sweeps.slots import processes
 from recast.system.files import write_json
 
-LOOKS = 2  # a job is gone when so many answers of the queue in a row do not name it
-TICK = 0.5  # seconds between two looks at the terminal
-# Signals that come before the job can answer them wait until it can: a process keeps its mask across `exec`.
+LOOKS = 2  # a job is gone when this many consecutive queue listings lack it
+TICK = 0.5  # seconds between display updates
+# Signals that come before the job can handle them stay blocked until it can: the mask persists across `exec`.
 HOLD = (
     "import os, signal, sys; "
     "signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM)); "
@@ -30,30 +30,30 @@ HOLD = (
 
 
 class SlurmJobs(JobLauncher):
-    """Submits jobs as an array through submitit, and watches them to their ends.
+    """Submits jobs as an array through submitit, and monitors them until they end.
 
-    A job that is warned, of its time limit or of preemption, saves its state, is requeued, and goes on where it was.
-    Jobs belong to the cluster, not to this process: when it is killed they go on, and the same command finds those that
-    are still queued or running and submits the others.
+    A job warned of its time limit or of preemption saves its state, is requeued, and resumes. Jobs belong to the
+    cluster, not to this process: if it is killed they continue, and the same command finds those still queued or
+    running and submits the others.
 
     Args:
         partition: Partition; none: the cluster's default.
         account: Account that is charged; none: the default.
         qos: Quality of service; none: the default.
         constraint: Features that nodes must have; none: any node.
-        timeout_min: Time limit of a job; it may be longer, since the job goes on after it. [minutes]
+        timeout_min: Time limit of a job; training may take longer, since the job is requeued and resumes. [minutes]
         cpus_per_task: Cores of each process. [cores]
         mem_gb: Memory of each node; none: the cluster's default. [GB]
         gpus_per_node: GPUs of each node. [GPUs]
         nodes: Nodes of a job. [nodes]
         tasks_per_node: Processes of a job on each node; `trainer.devices` must be the same. [processes]
-        array_parallelism: Jobs that run at once at most. [jobs]
-        signal: Which signal the cluster is asked to warn with; each of them, and TERM, is answered in any case.
+        array_parallelism: Largest number of jobs running at once. [jobs]
+        signal: The warning signal requested from the cluster; all supported ones, and TERM, are handled in any case.
         signal_delay_s: How long before the time limit it warns. [s]
-        max_requeues: How often a job is requeued at most. [times]
+        max_requeues: Largest number of requeues of a job. [times]
         setup: Lines of the batch script before the job starts.
         additional_parameters: Other options of sbatch by name, without dashes in front.
-        poll_s: Time between two looks at the queue. [s]
+        poll_s: Time between queries of the queue. [s]
     """
 
     @checked
@@ -103,7 +103,7 @@ class SlurmJobs(JobLauncher):
         }
 
     def check(self, config: Mapping[str, Any]) -> None:
-        """Raises ConfigurationError for a job whose trainer wants other processes than it would be given."""
+        """Raises ConfigurationError for a job whose trainer needs other processes than those allocated."""
         wanted = (processes(config), config["trainer"].get("num_nodes", 1))
         if wanted != (self.tasks["tasks_per_node"], self.tasks["nodes"]):
             raise ConfigurationError(
@@ -112,7 +112,7 @@ class SlurmJobs(JobLauncher):
             )
 
     def run(self, sweep: Path, jobs: Mapping[JobFolder, dict[str, Any]]) -> None:
-        """Submits jobs that are not in the queue, and watches all to their ends; an interrupt leaves them there."""
+        """Submits jobs that are not in the queue, and monitors all until they end; an interrupt leaves them queued."""
         require_queue()
         submitted = {folder: number for folder in jobs if (number := submission_of(folder)) is not None}
         queued = states_of(list(submitted.values()))
@@ -136,7 +136,7 @@ class SlurmJobs(JobLauncher):
     def _submit(
         self, sweep: Path, folders: Sequence[JobFolder], jobs: Mapping[JobFolder, dict[str, Any]]
     ) -> dict[JobFolder, str]:
-        """Submits jobs as one array; the cluster's number of each."""
+        """Submits jobs as one array; returns the cluster's job numbers."""
         if not folders:
             return {}
         from submitit import AutoExecutor
@@ -163,7 +163,7 @@ class SlurmJobs(JobLauncher):
         return numbers
 
     def _watch(self, known: Mapping[JobFolder, str], others: list[JobFolder], board: Board) -> None:
-        """Watches jobs of the queue by their numbers, and those that other processes run, to their ends."""
+        """Monitors queued jobs by number, and those run by other processes, until they end."""
         left = dict(known)
         unseen = dict.fromkeys(left, 0)
         told: dict[JobFolder, str] = {}
@@ -193,20 +193,20 @@ class SlurmJobs(JobLauncher):
 
 
 def become_job(folder: str, max_requeues: int, threads: int) -> None:
-    """Replaces the process that submitit has started by that of the job, which then answers the cluster's signals."""
+    """Replaces the process started by submitit with that of the job, which then handles the cluster's signals."""
     written = os.open(Path(folder) / "output.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for number in (1, 2):
         os.dup2(written, number)
     os.environ[MAX_REQUEUES] = str(max_requeues)
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
-    # The job is not submitit's any more; what it ignores would stay ignored.
+    # The job no longer belongs to submitit; signals ignored by it would stay ignored.
     for received in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM):
         signal.signal(received, signal.SIG_DFL)
     os.execv(sys.executable, [sys.executable, "-m", "recast.cli.job", folder])  # noqa: S606 our own command
 
 
 def _tell(folder: JobFolder, state: str, told: dict[JobFolder, str], board: Board) -> None:
-    """Shows that a job runs, or waits in the queue, where it did not before."""
+    """Shows that a job has started running or has been queued."""
     if state not in ("RUNNING", "PENDING") or told.get(folder) == state:
         return
     if state == "RUNNING":

@@ -1,4 +1,4 @@
-"""The Optuna study of a search: opened or begun, with the sampler and pruner that its configuration names."""
+"""The Optuna study of a search: opened or created, with the sampler and pruner of its configuration."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -18,11 +18,11 @@ ALLOWED = ("optuna.samplers.", "optuna.pruners.")
 
 
 class Parts:
-    """What a search takes from Optuna.
+    """The Optuna components of a search.
 
     Args:
         sampler: Proposes values; completed by its seed.
-        pruner: Ends hopeless trials; none: none is ended.
+        pruner: Prunes unpromising trials; none: no pruning.
     """
 
     def __init__(self, *, sampler: Callable[..., BaseSampler], pruner: BasePruner | None = None) -> None: ...
@@ -35,17 +35,17 @@ def open_study(
     parts: Mapping[str, Any],
     seed: int,
 ) -> optuna.Study:
-    """The study at an address, begun where there is none.
+    """The study at an address, created if there is none.
 
     Args:
         address: As `study_storage` takes it.
         name: The study's name there.
-        direction: Whether the score is made small or large.
+        direction: Whether the score is minimised or maximised.
         parts: Options of `Parts`, as nodes that `check_parts` has passed.
         seed: Seed of the sampler.
 
     Raises:
-        ConfigurationError: if Optuna refuses the options, or the study was begun in the other direction.
+        ConfigurationError: if Optuna rejects the options, or the study was created with the other direction.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
@@ -53,7 +53,7 @@ def open_study(
         study = optuna.create_study(
             storage=study_storage(address), study_name=name, direction=direction, load_if_exists=True, pruner=pruner
         )
-        # Begun with the same seed again, a sampler would propose its first trials again.
+        # Restarted with the same seed, a sampler would repeat its first proposals.
         study.sampler = build(parts["sampler"], ALLOWED)(seed=(seed + len(trials_of(study))) % 2**32)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"hydra.sweeper: {error}") from error
@@ -65,7 +65,7 @@ def open_study(
 
 
 def check_parts(parts: Mapping[str, Any]) -> None:
-    """Raises ConfigurationError where the nodes do not fit the options of `Parts`."""
+    """Raises ConfigurationError if the nodes do not match the options of `Parts`."""
     try:
         check(parts, Parts, allowed=ALLOWED)
     except ConfigurationError as error:
@@ -83,12 +83,12 @@ def ask(study: optuna.Study, space: Mapping[str, BaseDistribution], begun: Froze
     Args:
         study: The study.
         space: What is searched.
-        begun: A trial that has perhaps not all of its values yet, having been asked for when its search was killed.
+        begun: A trial that may lack some values, as its search was killed while requesting it.
 
     Raises:
-        ConfigurationError: if the study has searched the same options in another way.
+        ConfigurationError: if the study has searched the same options differently.
     """
-    # Optuna has no public way to a trial that was asked for by another process.
+    # Optuna has no public API for a trial requested by another process.
     trial = study.ask() if begun is None else Trial(study, begun._trial_id)  # noqa: SLF001
     for name, distribution in space.items():
         try:

@@ -1,4 +1,4 @@
-"""Processes for jobs: each its own, so that memory is given back, yet with torch imported once."""
+"""Worker processes: one per job, so that memory is released, with torch imported only once."""
 
 import multiprocessing
 import os
@@ -13,11 +13,11 @@ PRELOAD = ("recast.runs.fit", "recast.runs.pictures", "recast.runs.configure.che
 
 
 def start(folder: Path, output: Path, environment: Mapping[str, str]) -> BaseProcess:
-    """Starts `python -m recast.cli.job FOLDER` in a session of its own.
+    """Starts `python -m recast.cli.job FOLDER` in its own session.
 
     Args:
         folder: The job's folder.
-        output: File that what it prints is added to.
+        output: File that its output is appended to.
         environment: Variables set for it.
 
     Returns:
@@ -31,7 +31,7 @@ def start(folder: Path, output: Path, environment: Mapping[str, str]) -> BasePro
 
 
 def _work(folder: str, output: str, environment: dict[str, str]) -> None:
-    # Signals of the terminal reach the launcher, which passes them on.
+    # Terminal signals reach the launcher, which forwards them.
     os.setsid()
     written = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for number in (1, 2):
@@ -39,5 +39,5 @@ def _work(folder: str, output: str, environment: dict[str, str]) -> None:
     sys.stdout, sys.stderr = (open(number, "w", closefd=False, buffering=1) for number in (1, 2))  # noqa: SIM115
     os.environ.update(environment)
     sys.argv = ["recast-job", folder]
-    # By name: it is the command of a higher floor, and Lightning starts further processes by the same name.
+    # By name: it belongs to a higher layer, and Lightning starts further processes by the same name.
     runpy.run_module("recast.cli.job", run_name="__main__", alter_sys=True)

@@ -1,4 +1,4 @@
-"""Writing files whole: aside first, then renamed."""
+"""Atomic file writes: to a temporary file that is then renamed."""
 
 import json
 import os
@@ -8,15 +8,15 @@ from typing import Any
 
 
 def write_whole(path: Path, write: Callable[[Path], object], *, durable: bool = True) -> None:
-    """Lets `write` fill a file beside `path`, then renames it: `path` is never seen half-written.
+    """Writes atomically: `write` fills a temporary file next to `path`, which is then renamed.
 
     Args:
-        path: The file; folders above it are made.
+        path: The file; missing parent folders are created.
         write: Called with the path to write to, which has the same suffix.
-        durable: Whether to wait until the disk has it, so that it outlives a power failure.
+        durable: Whether to wait for the disk, so that it survives a power failure.
 
     Raises:
-        OSError: if the disk refuses; nothing is left beside `path`.
+        OSError: if writing fails; no temporary file is left.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
@@ -27,7 +27,7 @@ def write_whole(path: Path, write: Callable[[Path], object], *, durable: bool = 
                 os.fsync(file.fileno())
         aside.replace(path)
     except OSError as error:
-        # A full disk does not say which file it was.
+        # The error of a full disk does not name the file.
         if error.errno is not None and error.filename is None:
             error.filename = str(path)
         raise
@@ -36,12 +36,12 @@ def write_whole(path: Path, write: Callable[[Path], object], *, durable: bool = 
 
 
 def write_text(path: Path, text: str, *, durable: bool = True) -> None:
-    """Writes a text file whole; see `write_whole`."""
+    """Writes a text file atomically; see `write_whole`."""
     write_whole(path, lambda aside: aside.write_text(text, encoding="utf-8"), durable=durable)
 
 
 def write_json(path: Path, content: Any, *, durable: bool = True) -> None:
-    """Writes a JSON file whole; NaN is refused, since JSON has none. See `write_whole`.
+    """Writes a JSON file atomically; NaN is rejected, since JSON has none. See `write_whole`.
 
     Raises:
         ValueError: if `content` holds NaN or infinity.

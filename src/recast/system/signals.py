@@ -1,8 +1,8 @@
-"""Leaving on a signal: at once where nothing is lost by it, after the batch in work where a state is at stake.
+"""Stopping on a signal: immediately if nothing is lost by it, after the current batch if a training state is at stake.
 
-A handler that raises leaves three holes, closed here. An exception in the midst of a compiled module's import comes out
-as another one: it is raised when that import is over. One in a destructor or a bare `except` is swallowed: it is raised
-again. One in the midst of training would lose steps: there the signal is noted, and asked for after each batch.
+A handler that raises has three pitfalls, avoided here. An exception during a compiled module's import is turned into
+another one: it is raised after that import. One in a destructor or a bare `except` is swallowed: it is raised again.
+One during training would lose steps: there the signal is deferred, and checked after each batch.
 """
 
 import _thread
@@ -18,19 +18,19 @@ from typing import Any
 
 from recast.errors import StoppedBySignalError
 
-RETRY = 0.01  # seconds until a signal that could not be acted upon is tried again
+RETRY = 0.01  # seconds until a signal that could not be handled is retried
 
 
 def under_slurm() -> bool:
-    """Whether this process belongs to a job of SLURM."""
+    """Whether this process belongs to a SLURM job."""
     return "SLURM_JOB_ID" in os.environ
 
 
 def leaving_signals() -> tuple[signal.Signals, ...]:
-    """The signals that end a run in good order: SIGTERM and SIGINT, under SLURM also SIGUSR1 and SIGUSR2.
+    """The signals that end a run gracefully: SIGTERM and SIGINT, under SLURM also SIGUSR1 and SIGUSR2.
 
-    The latter are what `sbatch --signal` is commonly told to send before the time limit, and with
-    `preempt_send_user_signal` before a preemption; elsewhere they mean nothing to recast.
+    The latter are commonly sent by `sbatch --signal` before the time limit, and with `preempt_send_user_signal` before
+    a preemption; elsewhere they have no meaning for recast.
     """
     always = (signal.SIGTERM, signal.SIGINT)
     return (*always, signal.SIGUSR1, signal.SIGUSR2) if under_slurm() else always
@@ -38,22 +38,22 @@ def leaving_signals() -> tuple[signal.Signals, ...]:
 
 @contextmanager
 def leaving_on(remedy: str = "") -> Iterator[None]:
-    """Within it, a signal of `leaving_signals` ends the work with StoppedBySignalError; for the main function.
+    """Context in which a signal of `leaving_signals` raises StoppedBySignalError; for the main function.
 
-    A second one ends the process at once. Under SLURM, which sends several (SIGTERM after SIGUSR2, one more when the
-    time is over), only a second SIGINT does; the others are passed over, so that saving and requeueing come to their
-    end. A first one that comes after the block is passed over: the work is done, and the process about to end.
+    A second one ends the process immediately. Under SLURM, which sends several (SIGTERM after SIGUSR2, one more at the
+    time limit), only a second SIGINT does; the others are ignored, so that saving and requeueing can complete. A first
+    one after the block is ignored: the work is done, and the process about to end.
 
     Args:
-        remedy: Added to the message.
+        remedy: Appended to the message.
 
     Raises:
-        StoppedBySignalError: where a signal came.
+        StoppedBySignalError: if a signal came.
     """
     if _signals.installed or threading.current_thread() is not threading.main_thread():
         yield
         return
-    # Python gives the signals their deadly defaults back at its end, which takes a second with torch.
+    # Python restores the fatal default handlers at shutdown, which takes a second with torch.
     atexit.register(_signals.ignore)
     try:
         _signals.install()
@@ -65,20 +65,20 @@ def leaving_on(remedy: str = "") -> Iterator[None]:
             raise
     finally:
         _signals.installed = False
-    # Also where the exception was swallowed on its way: nobody knows what its end has left out.
+    # Also if the exception was swallowed on its way: what it interrupted is unknown.
     if _signals.came is not None:
         raise StoppedBySignalError(f"{_signals.came.name}: stopped{remedy}")
 
 
 def hold() -> None:
-    """Keeps the signals waiting until `leaving_on` takes them, across `exec`; for a process that becomes a job."""
+    """Blocks the signals until `leaving_on` handles them, across `exec`; for a process that becomes a job."""
     signal.pthread_sigmask(signal.SIG_BLOCK, leaving_signals())
 
 
 class Deferral:
-    """While it lasts, signals are noted and not acted upon; for work that leaves at places of its own.
+    """Defers signals while active; for work that stops at points of its own choice.
 
-    Within `leaving_on` the signals are its; else they are taken over for the time of the deferral.
+    Within `leaving_on` it uses its handlers; otherwise it installs them for the duration of the deferral.
     """
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class Deferral:
         return _signals.came if self._active else None
 
     def begin(self) -> None:
-        """Begins to note. A signal that Lightning's handlers would get comes here from now on."""
+        """Starts deferring, in place of Lightning's handlers."""
         if self._active or threading.current_thread() is not threading.main_thread():
             return
         self._active = _signals.deferred = True
@@ -111,10 +111,10 @@ class Deferral:
         raise StoppedBySignalError(message)
 
     def end(self) -> None:
-        """Ends it; a signal that came and was not asked for is acted upon now.
+        """Ends it; a pending signal is handled now.
 
         Raises:
-            StoppedBySignalError: where there was one.
+            StoppedBySignalError: if there was one.
         """
         came = self.signal
         self.drop()
@@ -122,7 +122,7 @@ class Deferral:
             self.stop(f"{came.name}: stopped after training, whose state is saved")
 
     def drop(self) -> None:
-        """Ends it where the work has failed; what is raised then is enough."""
+        """Ends it after a failure, discarding pending signals: the error raised is enough."""
         if not self._active:
             return
         self._active = _signals.deferred = False
@@ -132,19 +132,19 @@ class Deferral:
 
 
 class _Stop(BaseException):
-    """What the handler raises. No Exception: code that can bear any of these would go on."""
+    """Raised by the handler. Not an Exception: code that catches any of these would go on."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
 
     def __del__(self) -> None:
-        # Destroyed without having arrived: somebody swallowed it.
+        # Destroyed without being caught by `leaving_on`: it was swallowed.
         if not _signals.leaving:
             _signals.again()
 
 
 class _Signals:
-    """The signals of this process and what has become of them."""
+    """The signal handlers of this process and the signals received."""
 
     def __init__(self) -> None:
         self.installed = False
@@ -155,7 +155,7 @@ class _Signals:
         self._repeated = False
 
     def install(self) -> None:
-        """Takes over the signals, with nothing noted."""
+        """Installs the handlers, with no signal pending."""
         self.came, self.leaving, self._repeated = None, False, False
         self._before = {number: signal.getsignal(number) for number in leaving_signals()}
         self.installed = True
@@ -163,23 +163,23 @@ class _Signals:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, leaving_signals())
 
     def take(self) -> None:
-        """Puts the handlers in place, whoever has put his there meanwhile."""
+        """Installs the handlers, replacing any installed meanwhile."""
         for number in self._before:
             signal.signal(number, self._handle)
 
     def give_back(self) -> None:
-        """Puts the earlier handlers in place."""
+        """Restores the earlier handlers."""
         for number, handler in self._before.items():
             # None: not set from Python, so it cannot be set again.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def ignore(self) -> None:
-        """Has them do nothing."""
+        """Ignores the signals."""
         for number in self._before:
             signal.signal(number, signal.SIG_IGN)
 
     def again(self) -> None:
-        """Has the handler called once more, soon, for the signal that came."""
+        """Schedules another call of the handler for the signal that came."""
         # From a thread made without the locks of `threading`, which the interrupted code may hold.
         _thread.start_new_thread(self._repeat, ())
 
@@ -210,7 +210,7 @@ class _Signals:
 
 
 def _imports_compiled(frame: FrameType | None) -> bool:
-    """Whether a compiled module is being imported; many turn what is raised meanwhile into an ImportError."""
+    """Whether a compiled module is being imported; many turn exceptions raised meanwhile into an ImportError."""
     while frame is not None:
         if frame.f_code.co_qualname.startswith("ExtensionFileLoader."):
             return True

@@ -1,4 +1,4 @@
-"""Where the states of a run lie, and under which key a checkpoint describes itself."""
+"""Paths of a run's checkpoints, and the key under which a checkpoint describes itself."""
 
 from pathlib import Path
 
@@ -8,16 +8,16 @@ REASON = "not_restorable"
 
 
 def best_checkpoint_path(root: str | Path) -> Path:
-    """Where the best state of the run in the folder `root` lies."""
+    """The best checkpoint of the run in the folder `root`."""
     return Path(root) / "checkpoints" / "best.ckpt"
 
 
 def last_checkpoint_path(root: str | Path) -> Path:
-    """Where the last state of the run in the folder `root` lies."""
+    """The last checkpoint of the run in the folder `root`."""
     return Path(root) / "checkpoints" / "last.ckpt"
 
 
 def chosen_checkpoint_path(root: str | Path) -> Path:
-    """The state of a run that is put to use: the best one, the last where there was no validation."""
+    """The checkpoint of a run to use: the best, or the last if there was no validation."""
     best = best_checkpoint_path(root)
     return best if best.exists() else last_checkpoint_path(root)

@@ -27,13 +27,13 @@ ClassMetricFactory = Callable[..., ClassMetric]
 class ClassificationTask(TrainingTask):
     """A classifier of sequences with its training and evaluation.
 
-    The loss is the cross-entropy, -log P(true class), averaged over sequences; in training the true class may share
-    its weight with the others (label smoothing), in validation and test it does not.
+    The loss is the cross-entropy, -log P(true class), averaged over sequences; label smoothing applies in training
+    only.
 
     Args:
         model: The classifier.
-        optimizer: Builds the optimiser from the parameters; none: Adam with rate 1e-3.
-        learning_rate: How the rate moves; none: it stays.
+        optimizer: Builds the optimiser from the parameters; none: Adam with a rate of 1e-3.
+        learning_rate: Schedule of the rate; none: constant.
         metrics: Builders of the metrics by name; none: accuracy and macro F1.
         label_smoothing: Share of the true class's weight that is spread over all classes in training (Szegedy et al.
             2016, arXiv 1512.00567, section 7).
@@ -114,11 +114,11 @@ class ClassificationTask(TrainingTask):
             metric.update(scores.softmax(dim=1), batch.labels)
 
     def on_validation_epoch_start(self) -> None:
-        """Begins the count anew."""
+        """Resets the metrics."""
         self._reset("validation")
 
     def on_test_epoch_start(self) -> None:
-        """Begins the count anew."""
+        """Resets the metrics."""
         self._reset("test")
 
     def _reset(self, part: str) -> None:

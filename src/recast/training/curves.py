@@ -1,6 +1,6 @@
-"""Curves for the loggers, at the trainer's interval and past Lightning's bookkeeping.
+"""Curves for the loggers, at the trainer's interval and bypassing Lightning's bookkeeping.
 
-`LightningModule.log` costs a quarter of a millisecond a call, which a small recurrent network feels at each step.
+`LightningModule.log` costs a quarter of a millisecond per call, which is noticeable at each step of a small network.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,6 @@ def is_due(trainer: pl.Trainer) -> bool:
 
 
 def log_curves(trainer: pl.Trainer, values: Mapping[str, float]) -> None:
-    """Gives one point of each curve to every logger, at the current optimiser step."""
+    """Passes one point of each curve to every logger, at the current optimiser step."""
     for logger in trainer.loggers:
         logger.log_metrics(dict(values), step=trainer.global_step)

@@ -1,4 +1,4 @@
-"""How the learning rate moves over training."""
+"""Learning-rate schedules."""
 
 from abc import ABC, abstractmethod
 
@@ -11,15 +11,15 @@ from recast.options import Fraction as Factor
 
 
 class LearningRate(ABC):
-    """Builds torch's scheduler when optimiser and length of training are known. The optimiser's rate is the peak."""
+    """Builds torch's scheduler once optimiser and training length are known. The optimiser's rate is the peak."""
 
     @abstractmethod
     def schedule(self, optimizer: Optimizer, steps: int) -> LRSchedulerConfigType:
-        """The scheduler as Lightning wants it.
+        """The scheduler in Lightning's format.
 
         Args:
-            optimizer: The optimiser whose rate moves.
-            steps: Optimiser steps planned. [steps]
+            optimizer: The optimiser whose rate is scheduled.
+            steps: Planned optimiser steps. [steps]
         """
 
 
@@ -27,7 +27,7 @@ class Cosine(LearningRate):
     """Falls from the peak to `final` along half a cosine over all steps (Loshchilov & Hutter 2017, arXiv 1608.03983).
 
     Args:
-        final: Last learning rate.
+        final: Final learning rate.
     """
 
     @checked
@@ -42,12 +42,12 @@ class Cosine(LearningRate):
 class OneCycle(LearningRate):
     """Rises from peak / `divide` to the peak, then falls to peak / (`divide` * `final_divide`), both along a cosine.
 
-    Smith & Topin 2019 (arXiv 1708.07120). Momentum is left alone.
+    Smith & Topin 2019 (arXiv 1708.07120). Momentum is not changed.
 
     Args:
         warmup: Share of the steps in which the rate rises. [share of steps]
-        divide: Peak over first rate.
-        final_divide: First over last rate.
+        divide: Ratio of peak to initial rate.
+        final_divide: Ratio of initial to final rate.
     """
 
     @checked
@@ -78,9 +78,9 @@ class Plateau(LearningRate):
     """Multiplies the rate by `factor` when the free-running validation error has not improved for `patience` epochs.
 
     Args:
-        factor: New over old rate.
-        patience: Epochs without improvement that are waited for. [epochs]
-        monitor: The validation curve that is watched.
+        factor: Ratio of new to old rate.
+        patience: Epochs without improvement that are tolerated. [epochs]
+        monitor: The validation curve to monitor.
     """
 
     @checked

@@ -1,4 +1,4 @@
-"""From a built object back to the node of a configuration that builds it."""
+"""Recovers the configuration node that builds an object."""
 
 import functools
 import inspect
@@ -16,10 +16,10 @@ def node_of(part: object, *, key: str, without: Collection[str] = ()) -> dict[st
 
     Args:
         part: An object of a class whose `__init__` is `recast.options.checked` or takes no options; or a class, or
-            functools.partial of one, that the program completes. What was changed of an object since it was built is
-            not seen.
-        key: What messages call it.
-        without: Options that the program gives it when it is built anew; the node waits for them.
+            functools.partial of one, that the program completes. Changes made to an object since it was built are
+            ignored.
+        key: Its name in messages.
+        without: Options that the program sets when rebuilding it; the node omits them.
 
     Raises:
         ConfigurationError: if there is no such node.

@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself, so that it can be used without its run."""
+"""The self-description of a checkpoint, so that it can be used without its run."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from recast.training.checkpoint_format import FORMAT, REASON
 from recast.training.nodes import node_of
 
 OF_THE_PROGRAM = ("model", "optimizer", "learning_rate", "metrics")
-"""Options of a task that are no part of its own node."""
+"""Options of a task that are not part of its own node."""
 
 
 def describe(*, model: Any, task: object, metrics: dict[str, Any], data: object) -> dict[str, Any]:
-    """Format and version; configuration, data's spec and fingerprint; or the reason why these cannot be told.
+    """Format and version; configuration, data spec and fingerprint; or the reason why these are unavailable.
 
-    All in plain containers. Training is worth its results even where nobody can restore them: nothing is raised.
+    All in plain containers. Nothing is raised: training is useful even if its checkpoints cannot be restored.
 
     Args:
-        model: The model that is trained; its `spec` is that of its data.
-        task: What trains it.
+        model: The trained model; its `spec` is that of its data.
+        task: The task that trains it.
         metrics: Builders of the task's metrics by name.
         data: The data module that it is trained on; None for loaders without one.
     """

@@ -1,15 +1,15 @@
-"""How training that was stopped anywhere goes on bit for bit: what a state holds, and where it may be saved.
+"""Bit-for-bit resumption of interrupted training: what a state holds, and when it may be saved.
 
-What must be as it was, and who keeps it:
+What must be restored, and who stores it:
 
 - weights, random generators of models (`recast.nn.models.teacher_forcing`) and states carried from batch to batch
   (`recast.nn.models.carry`): the state dict;
-- optimiser, learning rate, how far each loop has come: Lightning;
-- torch's generators and the carried states of every process, the position of the training loader
+- optimiser, learning rate, progress of each loop: Lightning; - torch's generators and the carried states of every
+process, the position of the training loader
   (`recast.data.prepare.order`), the latest values of validation curves: `Resuming`, below.
 
-`recast.training.callbacks.last_checkpoint` saves states at the places that the functions below allow;
-`recast.runs.resume` finds the state of a run and checks that what goes on is the same run.
+`recast.training.callbacks.last_checkpoint` saves states at the points that the functions below allow;
+`recast.runs.resume` finds the state of a run and checks that the same run is resumed.
 """
 
 from typing import Any
@@ -22,13 +22,13 @@ from recast.nn.models.carry import Carry
 
 
 class Resuming(pl.LightningModule):
-    """A LightningModule whose checkpoints hold what Lightning leaves out of the state of training."""
+    """A LightningModule whose checkpoints hold the training state that Lightning omits."""
 
     _resumed: dict[str, Any] | None = None
 
     @property
     def validation_curves(self) -> list[str]:
-        """The curves whose latest values are kept; none unless overridden."""
+        """The curves whose latest values are stored; none by default."""
         return []
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -47,10 +47,10 @@ class Resuming(pl.LightningModule):
         checkpoint["curves"] = {name: curves[name].cpu() for name in self.validation_curves if name in curves}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps the state until training starts; building and validating in between may draw numbers.
+        """Holds the state until training starts; building and validating in between may draw random numbers.
 
         Raises:
-            ConfigurationError: if another number of processes saved it.
+            ConfigurationError: if it was saved by a different number of processes.
         """
         states = checkpoint.get("processes", [{"generators": checkpoint.get("generators"), "carried": {}}])
         if len(states) != self.trainer.world_size:
@@ -67,7 +67,7 @@ class Resuming(pl.LightningModule):
         }
 
     def on_train_start(self) -> None:
-        """Restores the state that was loaded, or gives each process its own random numbers at the beginning."""
+        """Restores the loaded state, or gives each process its own random numbers in a new run."""
         resumed, self._resumed = self._resumed or {}, None
         generators = resumed.get("generators")
         if generators is not None:
@@ -75,21 +75,21 @@ class Resuming(pl.LightningModule):
             if self.device.type == "cuda" and generators["cuda"]:
                 torch.cuda.set_rng_state(generators["cuda"][0].cpu(), self.device)
         elif self.trainer.global_rank:
-            # All processes have the same seed; their dropout is not to fall on the same places.
+            # All processes have the same seed; their dropout masks must differ.
             torch.manual_seed(torch.initial_seed() + (self.trainer.global_rank << 32))
-        # A rate that follows a curve asks for it after the epoch, also where its validation was before the save.
+        # A rate that follows a curve needs it after the epoch, even if its validation preceded the save.
         self.trainer.callback_metrics.update(resumed.get("curves", {}))
-        # Lightning restores a loader only where it builds it after reading the checkpoint; a learning rate that asks
-        # for the number of steps makes it build it before.
+        # Lightning restores a loader only if it builds it after reading the checkpoint; a learning rate that needs
+        # the number of steps makes it build it before.
         position = resumed.get("train_loader")
         if position is not None:
             loader: Any = self.trainer.train_dataloader
             loader.load_state_dict(position)
 
     def on_train_epoch_end(self) -> None:
-        """Lets rates that follow a curve take their step after the epoch that was resumed, too.
+        """Lets rates that follow a curve take their step after a resumed epoch as well.
 
-        Lightning leaves it out, since its states do not hold the curve; these do.
+        Lightning skips it, since its states do not hold the curve; these do.
         """
         self.trainer.fit_loop._restarting = False  # noqa: SLF001 its setter means all loops
 
@@ -97,7 +97,7 @@ class Resuming(pl.LightningModule):
 def may_save_after(trainer: pl.Trainer, batch_idx: int) -> bool:
     """Whether a state may be saved after this batch: not at the end of an epoch, nor before a validation within it.
 
-    Lightning would leave that validation out on resume.
+    Lightning would skip that validation on resume.
     """
     interval = trainer.val_check_batch
     validates = isinstance(interval, int) and (batch_idx + 1) % interval == 0
@@ -105,9 +105,9 @@ def may_save_after(trainer: pl.Trainer, batch_idx: int) -> bool:
 
 
 def saves_between_epochs(trainer: pl.Trainer) -> bool:
-    """Whether no batch of an epoch is a place to save at, and the end of an epoch is one.
+    """Whether no batch of an epoch allows saving, but the end of an epoch does.
 
-    A loader that is left before its end would go on there on resume.
+    A loader stopped before its end would continue there on resume.
     """
     batches = int(trainer.num_training_batches)
     if batches != len(trainer.train_dataloader or ()):
@@ -121,7 +121,7 @@ def saves_between_epochs(trainer: pl.Trainer) -> bool:
 def begin_next_epoch(trainer: pl.Trainer, checkpoint: dict[str, Any]) -> None:
     """Changes the state of Lightning's loops in a checkpoint from the end of an epoch to the start of the next one.
 
-    They would take the epoch that begins for done, its batches being counted.
+    They would otherwise treat the epoch as done, since its batches are counted.
     """
     loop = checkpoint["loops"]["fit_loop"]
     progress = loop["epoch_loop.batch_progress"]
@@ -129,5 +129,5 @@ def begin_next_epoch(trainer: pl.Trainer, checkpoint: dict[str, Any]) -> None:
     progress["is_last_batch"] = False
     every = trainer.check_val_every_n_epoch
     if trainer.enable_validation and (every is None or (trainer.current_epoch + 1) % every == 0):
-        # On resume they first pass over a validation that they take for done, and count a step there.
+        # On resume they first skip a validation that they consider done, and count a step there.
         loop["epoch_loop.state_dict"]["_batches_that_stepped"] -= 1

@@ -29,22 +29,21 @@ MetricFactory = Callable[..., LeadMetric]
 class ForecastTask(TrainingTask):
     """A forecasting model with its training and evaluation. Batches hold scaled values, forecasts the data's unit.
 
-    Validation and test run free: no true future value is seen. Beside them the teacher-forced error is logged on the
-    validation windows, and their difference, the exposure bias (Bengio et al. 2015; Ranzato et al. 2016).
+    Validation and test are free-running: no true future value is seen. On the validation windows the teacher-forced
+    error is also logged, and their difference, the exposure bias (Bengio et al. 2015; Ranzato et al. 2016).
 
     Args:
         model: The forecasting model.
-        optimizer: Builds the optimiser from the parameters; none: Adam with rate 1e-3.
-        learning_rate: How the rate moves; none: it stays.
-        metrics: Builders of the metrics by name; none: MSE, RMSE and MAE. Those that read what the head does
-            not forecast are left out.
-        samples: Trajectories drawn for a forecast where the head is stochastic. [trajectories]
+        optimizer: Builds the optimiser from the parameters; none: Adam with a rate of 1e-3.
+        learning_rate: Schedule of the rate; none: constant.
+        metrics: Builders of the metrics by name; none: MSE, RMSE and MAE. Those that need what the head does not
+            forecast are omitted.
+        samples: Trajectories drawn for a forecast if the head is stochastic. [trajectories]
         validation_samples: The same in the validation after each epoch. [trajectories]
 
     Attributes:
         origin_errors: The errors of each window of the last test.
-        references: Validation error in the data's unit for each lead of what the model is compared with, by name, for
-            pictures.
+        references: Validation error of each baseline at each lead in the data's unit, by name, for figures.
     """
 
     model: ForecastModel
@@ -70,7 +69,7 @@ class ForecastTask(TrainingTask):
         self.register_buffer("scale", torch.tensor(spec.target_scale, dtype=torch.float64))
         self.scores = nn.ModuleDict({part: self._metrics(factories) for part in ("validation", "test")})
         means = {name: metric for name, metric in self.metrics_of("validation").items() if metric.suits({"mean"})}
-        # The exposure bias is stated in the metric that ranks, among those that need no draws.
+        # The exposure bias is computed in the metric used for ranking, among those that need no samples.
         self.exposed = ranking({name: metric.description for name, metric in means.items()})
         self.forced_score = None if self.exposed is None else factories[self.exposed](spec=spec)
         self.origin_errors = OriginErrors()
@@ -96,11 +95,11 @@ class ForecastTask(TrainingTask):
         """Free-running forecast in the data's unit.
 
         Args:
-            batch: Scaled windows; their targets are not looked at.
-            samples: Trajectories where the head is stochastic; none: the option of the class.
+            batch: Scaled windows; their targets are not read.
+            samples: Trajectories if the head is stochastic; none: the option of the class.
             seed: Seed of those trajectories.
         """
-        # Outside of the trainer a batch comes in the precision of the storage.
+        # Outside the trainer a batch has the precision of the storage.
         precise = batch.to_precision(self.model.precision)
         scaled = self.model.forecast(precise, samples=samples or self.samples["test"], seed=seed)
         return scaled.in_unit(self.offset, self.scale)
@@ -137,7 +136,7 @@ class ForecastTask(TrainingTask):
         return self.weighted(loss, share)
 
     def _share_of_truths(self, share: Share | None, observed: Tensor | None) -> Share | None:
-        """The share of a process weighted by its observed truths, over which the loss is a mean, not by its windows."""
+        """The share of a process, weighted by the observed truths that its loss averages over, not by windows."""
         if share is None or observed is None:
             return share
         own = observed.sum().double() * (share.weight > 0)
@@ -161,7 +160,7 @@ class ForecastTask(TrainingTask):
         )
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Scores the free-running forecast, and the teacher-forced one beside it."""
+        """Scores the free-running and the teacher-forced forecast."""
         if not len(batch.start):
             return
         self._score("validation", batch, batch_idx)
@@ -182,7 +181,7 @@ class ForecastTask(TrainingTask):
         return self.forecast(batch)
 
     def _score(self, part: str, batch: Batch, batch_idx: int) -> tuple[Forecast, Tensor]:
-        # A seed for each batch of all processes: the same draws in each would tie the errors of all together.
+        # A seed for each global batch: identical draws in each would correlate their errors.
         seed = batch_idx * self.trainer.world_size + self.trainer.global_rank
         forecast = self.forecast(batch, samples=self.samples[part], seed=seed)
         truth = self.in_unit(batch.target)
@@ -195,13 +194,13 @@ class ForecastTask(TrainingTask):
         return dict(self.scores[part].items())  # pyright: ignore[reportCallIssue] ModuleDict is untyped
 
     def on_validation_epoch_start(self) -> None:
-        """Begins the count anew."""
+        """Resets the metrics."""
         self._reset("validation")
         if self.forced_score is not None:
             self.forced_score.reset()
 
     def on_test_epoch_start(self) -> None:
-        """Begins the count anew."""
+        """Resets the metrics."""
         self._reset("test")
         self.origin_errors.reset()
 

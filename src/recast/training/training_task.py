@@ -1,4 +1,4 @@
-"""What all tasks share: the optimiser, how far training has come, and checkpoints that describe themselves."""
+"""The common base of tasks: the optimiser, training progress, and self-describing checkpoints."""
 
 import logging
 import sys
@@ -25,17 +25,17 @@ log = logging.getLogger(__name__)
 class TrainingTask(Resuming, ABC):
     """A model with its training and evaluation.
 
-    A new kind of task inherits from this class, writes `validation_curves` and Lightning's steps.
+    A new kind of task subclasses this and implements `validation_curves` and Lightning's steps.
 
-    Several processes that train together (DDP) take the optimiser steps of one process with as many times the batch
-    size, up to rounding: losses are weighted by `weighted`, and whatever is drawn for a window is drawn alike. Only
-    dropout, and noise on a classifier's inputs, come from a generator of each process. A checkpoint holds the
-    generators and carried states of all of them.
+    Several processes that train together (DDP) take the same optimiser steps, up to rounding, as one process with
+    `world` times the batch size: losses are weighted by `weighted`, and random numbers for a window do not depend on
+    the process. Only dropout, and noise on a classifier's inputs, come from each process's own generator. A checkpoint
+    holds the generators and carried states of all processes.
 
     Args:
-        model: What is trained.
-        optimizer: Builds the optimiser from the parameters; none: Adam with rate 1e-3.
-        learning_rate: How the rate moves; none: it stays.
+        model: The model to train.
+        optimizer: Builds the optimiser from the parameters; none: Adam with a rate of 1e-3.
+        learning_rate: Schedule of the rate; none: constant.
         metrics: Builders of the metrics by name.
     """
 
@@ -60,7 +60,7 @@ class TrainingTask(Resuming, ABC):
 
     @property
     def progress(self) -> Progress:
-        """How far training has come."""
+        """The training progress."""
         trainer = self.trainer
         return Progress(
             step=trainer.global_step,
@@ -74,16 +74,16 @@ class TrainingTask(Resuming, ABC):
 
         Args:
             loss: The mean over the items of a training batch of this process.
-            share: Which items of the batch of all processes they are.
+            share: Which items of the global batch of all processes they are.
         """
         return loss if share is None else loss * share.weight
 
     def over_processes(self, mean: Tensor, share: Share | None) -> Tensor:
-        """A mean over the items of the training batch of all processes, each of which must call it.
+        """A mean over the items of the global training batch; all processes must call it.
 
         Args:
             mean: The mean over the items of this process.
-            share: Which items of the batch of all processes they are.
+            share: Which items of the global batch of all processes they are.
         """
         if share is None:
             return mean.detach()
@@ -92,7 +92,7 @@ class TrainingTask(Resuming, ABC):
         return total / self.trainer.world_size
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """The optimiser, and how its rate moves."""
+        """The optimiser, and its learning-rate schedule."""
         optimizer = self.optimizer(self.parameters())
         if self.learning_rate is None:
             return optimizer
@@ -106,23 +106,23 @@ class TrainingTask(Resuming, ABC):
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def describe(self) -> dict[str, Any]:
-        """What a checkpoint must say to be used without its run: see `recast.training.provenance`."""
+        """What a checkpoint must contain to be used without its run: see `recast.training.provenance`."""
         data = getattr(self.trainer, "datamodule", None)
         return describe(model=self.model, task=self, metrics=self.metrics, data=data)
 
     def on_fit_start(self) -> None:
-        """Warns where checkpoints will be of no use without the program that trains."""
+        """Warns if checkpoints will be unusable without the training program."""
         reason = self.describe().get(REASON)
         if reason is not None and self.trainer.is_global_zero:
             log.warning("the checkpoints of this training cannot be restored by a command: %s", reason)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what the checkpoint says of itself, and the state that resuming needs; called by Lightning."""
+        """Adds the checkpoint's self-description and the state needed to resume; called by Lightning."""
         checkpoint[KEY] = self.describe()
         super().on_save_checkpoint(checkpoint)
 
     def on_train_start(self) -> None:
-        """Notes the planned length of training; called by Lightning."""
+        """Stores the planned length of training; called by Lightning."""
         steps = self.trainer.estimated_stepping_batches
         self._total_steps = int(steps) if steps != float("inf") else sys.maxsize
         super().on_train_start()

@@ -14,12 +14,12 @@ Scaling = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 def column_scaling(columns: Sequence[Column], values: np.ndarray, scaler: Scaler) -> Scaling:
-    """Offset and scale of each column over time; categories stay as they are.
+    """Offset and scale of each column over time; categories are unchanged.
 
     Args:
         columns: The columns.
         values: The rows that the scaling is fitted on, shape (rows, columns).
-        scaler: How.
+        scaler: How it is fitted.
 
     Raises:
         DataError: if a column is constant on these rows.
@@ -44,7 +44,7 @@ def static_scaling(panel: Panel) -> Scaling:
 
 
 def check_columns(panel: Panel, spec: PanelSpec) -> None:
-    """Raises DataError where a panel has other columns or steps than a model was trained on, or unread gaps."""
+    """Raises DataError if a panel has other columns or steps than a model was trained on, or gaps it cannot read."""
     step = spec.step if isinstance(spec, SeriesSpec) else panel.step
     zone = spec.timezone if isinstance(spec, SeriesSpec) else panel.timezone
     for what, found, expected in (
@@ -66,7 +66,7 @@ def align(panel: Panel, spec: PanelSpec) -> Panel:
     """The panel with its categories as levels of a trained model's spec.
 
     Raises:
-        DataError: if the panel has other columns or steps, or levels that the training had not.
+        DataError: if the panel has other columns or steps, or levels unseen in training.
     """
     check_columns(panel, spec)
     for column, values, offset, scale in zip(
@@ -89,10 +89,10 @@ def align(panel: Panel, spec: PanelSpec) -> Panel:
 
 
 def aligned_known(panel: Panel, spec: PanelSpec) -> Panel:
-    """A panel of the inputs known ahead alone, its categories as levels of a trained model's spec.
+    """A panel of only the inputs known ahead, its categories as levels of a trained model's spec.
 
     Raises:
-        DataError: if it has levels that the training had not.
+        DataError: if it has levels unseen in training.
     """
     wanted = spec.of("known")
     return replace(panel, columns=wanted, values=_translated(panel.label, panel.values, panel.columns, wanted))

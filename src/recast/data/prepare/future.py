@@ -1,4 +1,4 @@
-"""What follows the end of a series: its time stamps, and what is known ahead there."""
+"""The steps after the end of a series: their time stamps, and what is known ahead there."""
 
 from dataclasses import replace
 
@@ -18,8 +18,8 @@ def future_times(last: np.datetime64, step: str, horizon: int) -> np.ndarray:
 
     Args:
         last: The stamp of the origin.
-        step: Distance between rows, a pandas offset alias; a step of the calendar gives its next dates
-            ("B": business days).
+        step: Distance between rows, a pandas offset alias; a calendar step gives the next calendar dates ("B": business
+            days).
         horizon: Number of stamps. [steps]
 
     Returns:
@@ -32,25 +32,25 @@ def future_times(last: np.datetime64, step: str, horizon: int) -> np.ndarray:
     length = fixed_step(step)
     if length is not None:
         return last + length * np.arange(1, horizon + 1)
-    # One more: the range begins with `last` only if that is a date of the calendar.
+    # One more: the range begins with `last` only if that is a date on the calendar.
     dates = pd.date_range(pd.Timestamp(last), periods=horizon + 1, freq=parse_step(step))
     times = dates.to_numpy().astype("datetime64[ns]")
     return times[times > last][:horizon]
 
 
 def until_last_observed(panel: Panel) -> Panel:
-    """The panel without the rows at its end in which no target was observed: those are to be forecast."""
+    """The panel without the final rows in which no target was observed: those are to be forecast."""
     seen = np.flatnonzero(~np.isnan(panel.targets).all(axis=1))
     return panel.without(np.arange(len(panel)) > (seen[-1] if len(seen) else -1))
 
 
 def beyond_end(panel: Panel, spec: SeriesSpec, known: Panel | None) -> Panel:
-    """The last context of a panel and the steps after its end, where nothing but what is known ahead was observed.
+    """The last context of a panel and the steps after its end, which have only the inputs known ahead.
 
     Args:
         panel: A panel under the spec of a trained model, see `recast.data.prepare.describe.align`.
         spec: That spec.
-        known: The inputs known ahead, at the steps after the end and perhaps others; None where the model has none.
+        known: The inputs known ahead, at least at the steps after the end; None if the model has none.
 
     Raises:
         DataError: if fewer rows than a context follow the last gap, or a step after the end has no known inputs.
@@ -64,7 +64,7 @@ def beyond_end(panel: Panel, spec: SeriesSpec, known: Panel | None) -> Panel:
         )
         raise DataError(f"{panel.label}: {rows} rows{gap}; the model reads the last {spec.context} steps without a gap")
     times = future_times(panel.clock[-1], spec.step, spec.horizon)
-    # What is not known yet is never looked at; the offset scales to 0.
+    # Future values are never read; the offset scales to 0.
     unseen = [
         np.nan if spec.masked or column.is_category else offset
         for column, offset in zip(spec.columns, spec.offset, strict=True)

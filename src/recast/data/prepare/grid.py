@@ -1,4 +1,4 @@
-"""What to do with a panel whose rows are not regular in time."""
+"""Policies for panels whose rows are not regular in time."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -17,13 +17,13 @@ log = logging.getLogger(__name__)
 
 
 class Grid(ABC):
-    """Makes each piece of a panel regular: every row one step after the row before.
+    """Makes each piece of a panel regular: every row one step after the previous one.
 
-    The grid of a piece has the panel's step and the phase that most of its rows have ("10min": all at :03, :13, ...
-    is as good as :00, :10, ...). Nothing is dropped or filled without a log line that counts it. Rows in which a value
-    was not observed are left out first, unless the policy keeps them.
+    The grid of a piece has the panel's step and the phase of most of its rows ("10min": :03, :13, ... is as good as
+    :00, :10, ...). Everything dropped or filled is counted in the log. Rows with unobserved values are dropped first,
+    unless the policy keeps them.
 
-    A new policy inherits from this class and writes `regular`.
+    A new policy subclasses this and implements `regular`.
 
     Attributes:
         masks: Whether values that were not observed are kept as such, for models that read masks.
@@ -35,10 +35,10 @@ class Grid(ABC):
         """The panel on its grid.
 
         Args:
-            panel: Its pieces are treated one by one.
+            panel: Its pieces are processed one by one.
 
         Raises:
-            DataError: if the panel is not fit for this policy.
+            DataError: if the panel does not suit this policy.
             ConfigurationError: if the panel's step is unknown.
         """
         dropped = np.asarray(np.isnan(panel.values).any(axis=1))
@@ -61,10 +61,10 @@ class ErrorGrid(Grid):
     """Accepts regular series only: a missing stamp or a row off the grid is an error."""
 
     def regular(self, panel: Panel) -> Panel:
-        """The panel as it is.
+        """The panel unchanged.
 
         Raises:
-            DataError: if it is not regular; names the first offending stamp, and counts them.
+            DataError: if it is not regular; names the first offending stamp and their number.
         """
         times = panel.clock
         if is_regular(times, panel.starts, panel.step):
@@ -87,7 +87,7 @@ class ErrorGrid(Grid):
 
 @final
 class SplitGrid(Grid):
-    """Drops rows off the grid, then cuts the series into pieces where stamps are missing: observations only."""
+    """Drops rows off the grid, then cuts the series into pieces where stamps are missing: only observations remain."""
 
     def regular(self, panel: Panel) -> Panel:
         """The rows on the grid, in pieces without a gap.
@@ -100,10 +100,10 @@ class SplitGrid(Grid):
 
 @final
 class InterpolateGrid(Grid):
-    """Fills short gaps by straight lines in time, channel by channel, and cuts at long ones.
+    """Fills short gaps by linear interpolation in time, channel by channel, and cuts at long ones.
 
-    A run of missing stamps is filled if it is not longer than `max_steps`. Rows off the grid are ends of such lines
-    too, and are dropped then. Rows on the grid stay as they are.
+    A run of missing stamps is filled if it is not longer than `max_steps`. Rows off the grid also serve as
+    interpolation points, and are then dropped. Rows on the grid are unchanged.
 
     Args:
         max_steps: Longest run of missing stamps that is filled. [steps]
@@ -126,7 +126,7 @@ class InterpolateGrid(Grid):
 class MaskGrid(Grid):
     """Keeps missing stamps as rows without observations, for models that read masks; cuts at long gaps.
 
-    Rows off the grid are dropped. A value that was not observed in a row of others stays missing alone.
+    Rows off the grid are dropped. In partly observed rows only the unobserved values are missing.
 
     Args:
         max_steps: Longest run of missing stamps that is kept; none: any. [steps]
@@ -149,19 +149,19 @@ class MaskGrid(Grid):
 
 @final
 class RowsGrid(Grid):
-    """Ignores time: rows follow each other as if each were one step after the last, whatever their stamps say.
+    """Ignores time: rows are treated as consecutive steps, whatever their stamps.
 
-    This is what reading a file into an array does. Windows then straddle gaps unseen; use it to compare with results
-    obtained so.
+    This is what reading a file into an array does. Windows may then straddle gaps; use it to compare with results
+    obtained that way.
     """
 
     def regular(self, panel: Panel) -> Panel:
-        """The panel as it is."""
+        """The panel unchanged."""
         return panel
 
 
 def _first_offence(times: np.ndarray, lattice: Lattice) -> str | None:
-    """The earliest of the rows off the grid and the stamps missing, in words."""
+    """The earliest row off the grid or missing stamp, as text."""
     offences = [(stamp, f"{stamp_text(stamp)} (off the grid)") for stamp in times[~lattice.on][:1]]
     cut = np.flatnonzero(lattice.gaps)
     if len(cut):
@@ -171,12 +171,12 @@ def _first_offence(times: np.ndarray, lattice: Lattice) -> str | None:
 
 
 def _put_on_grid(panel: Panel, longest: int, *, fill: bool = True) -> Panel:
-    """Drops rows off the grid, makes rows of at most `longest` missing stamps, cuts at longer runs, and logs it.
+    """Drops rows off the grid, adds rows for up to `longest` missing stamps, cuts at longer runs, and logs this.
 
     Args:
         panel: The panel.
-        longest: Longest run of missing stamps that becomes rows. [steps]
-        fill: Whether these rows lie on straight lines between observations; else nothing was observed there.
+        longest: Longest run of missing stamps that is turned into rows. [steps]
+        fill: Whether these rows are interpolated; otherwise they are unobserved.
     """
     stamps_before = panel.clock
     if is_regular(stamps_before, panel.starts, panel.step):
@@ -238,11 +238,11 @@ def _at(times: np.ndarray, values: np.ndarray, on: np.ndarray, stamps: np.ndarra
 
 
 def _interpolate(found: np.ndarray, stamps: np.ndarray, times: np.ndarray, values: np.ndarray, held: list[int]) -> None:
-    """Puts the rows of `found` without a value on the line between their neighbours; categories hold the last one."""
+    """Interpolates the rows of `found` without a value linearly; categories hold the last value."""
     empty = np.isnan(found).all(axis=1)
     if not empty.any():
         return
-    # Since the first row: the float64 of a stamp in nanoseconds since 1970 is too coarse.
+    # Relative to the first row: nanoseconds since 1970 are too coarse in float64.
     wanted, known = ((moments - times[0]).astype(float) for moments in (stamps[empty], times))
     last = np.searchsorted(known, wanted, side="right") - 1
     for channel in range(values.shape[1]):

@@ -1,4 +1,4 @@
-"""Where the rows of a series lie on its regular grid."""
+"""The positions of a series' rows on its regular grid."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +11,11 @@ from recast.data.sources.step import fixed_step, parse_step
 
 @dataclass(frozen=True, eq=False)
 class Lattice:
-    """The regular grid of one piece, and the place of each row on it.
+    """The regular grid of one piece, and the position of each row on it.
 
     Args:
-        grid: The stamp of position 0 and the length of a step; for a calendar all its stamps.
-        positions: Number of the last grid stamp not after each row, int64, shape (rows,).
+        grid: The stamp of position 0 and the length of a step; for a calendar step all stamps.
+        positions: Index of the last grid stamp not after each row, int64, shape (rows,).
         on: Whether the row lies on the grid exactly, shape (rows,).
     """
 
@@ -52,9 +52,9 @@ class Lattice:
 
 
 def find_lattice(times: np.ndarray, step: str) -> Lattice:
-    """The grid of `times`: of all phases that a fixed step may have, the most frequent (of equal ones the first).
+    """The grid of `times`: of all phases of a fixed step, the most frequent one (on ties the first).
 
-    For a step of the calendar it is the time of day that may vary so.
+    For a calendar step, the phase is the time of day.
 
     Args:
         times: Ascending stamps of one piece, `datetime64[ns]`, at least one.
@@ -73,7 +73,7 @@ def _calendar_lattice(times: np.ndarray, step: str) -> Lattice:
     offset = parse_step(step)
     days = times.astype("datetime64[D]")
     hour = _mode(times - days)
-    # Wider than the rows, so that the grid has a stamp before each of them.
+    # Extends beyond the rows, so that the grid has a stamp before each of them.
     first = pd.DatetimeIndex(days[:1] + hour) - 2 * offset
     grid = (
         pd.date_range(first[0], days[-1] + hour + np.timedelta64(1, "D"), freq=offset.base)
@@ -95,7 +95,7 @@ def _mode(phases: np.ndarray) -> Any:
 
 
 def is_regular(times: np.ndarray, starts: np.ndarray, step: str) -> bool:
-    """Whether all pieces are regular, found without a look at each of them.
+    """Whether all pieces are regular, checked without a loop over them.
 
     Args:
         times: Stamps of all pieces, `datetime64[ns]`, ascending within a piece.
@@ -103,7 +103,7 @@ def is_regular(times: np.ndarray, starts: np.ndarray, step: str) -> bool:
         step: Distance between rows, a pandas offset alias.
 
     Returns:
-        True only if they are; for a step of the calendar it may be False where pieces differ in their time of day.
+        True only if they are; for a calendar step it may be False if pieces differ in their time of day.
     """
     within = np.ones(max(len(times) - 1, 0), dtype=bool)
     within[starts[1:] - 1] = False

@@ -1,4 +1,4 @@
-"""Batches of windows or of whole sequences, gathered a batch at a time."""
+"""Batches of windows or of whole sequences, each gathered in one operation."""
 
 from jaxtyping import Int
 from torch import Tensor
@@ -11,7 +11,7 @@ from recast.types import Batch
 class BatchLoader(EpochLoader[Batch]):
     """Iterates over batches of windows of one storage.
 
-    A new loader inherits from this class and writes `__len__`, `plan` and `batch`.
+    A new loader subclasses this and implements `__len__`, `plan` and `batch`.
 
     Args:
         storage: All rows.
@@ -31,7 +31,7 @@ class BatchLoader(EpochLoader[Batch]):
 
 
 class WindowLoader(BatchLoader):
-    """Each window once in an epoch; the order of epoch k is a function of (seed, k) alone.
+    """Each window once per epoch; the order of epoch k depends only on (seed, k).
 
     Args:
         storage: All rows.
@@ -39,9 +39,9 @@ class WindowLoader(BatchLoader):
         context: Rows of a window before its origin. [steps]
         horizon: Rows after it. [steps]
         batch_size: Windows in a batch of one process; the last batch of an epoch may have fewer. [windows]
-        shuffle: Whether each epoch has an order of its own.
+        shuffle: Whether each epoch has its own random order.
         seed: Seed of that order.
-        rank: This process's number, 0 <= rank < world.
+        rank: Rank of this process, 0 <= rank < world.
         world: Number of processes that share the windows; see `Order`.
     """
 
@@ -73,7 +73,7 @@ class WindowLoader(BatchLoader):
 
     @property
     def shuffle(self) -> bool:
-        """Whether each epoch has an order of its own."""
+        """Whether each epoch has its own random order."""
         return self.order.shuffle
 
     def __len__(self) -> int:
@@ -92,13 +92,13 @@ class WindowLoader(BatchLoader):
 
 
 class SequenceLoader(EpochLoader[Batch]):
-    """Each sequence of a part once in an epoch, in batches as long as their longest sequence.
+    """Each sequence of a part once per epoch, in batches padded to their longest sequence.
 
-    A batch is one gather: no sample is touched alone, and memory is the storage plus one batch.
+    A batch is one gather: no sample is processed individually, and memory is the storage plus one batch.
 
     Args:
         storage: All sequences.
-        order: Those of the part, by their index, and how they are ordered and cut into batches.
+        order: The indices of the part's sequences, their order and their division into batches.
     """
 
     def __init__(self, storage: Storage, order: Order) -> None:

@@ -1,4 +1,4 @@
-"""The order of a part's items, cut into batches and shared among processes."""
+"""The order of a part's items, divided into batches and among processes."""
 
 import math
 from abc import ABC, abstractmethod
@@ -15,25 +15,25 @@ from recast.types import Share
 
 @dataclass(frozen=True, eq=False)
 class Order:
-    """Which items an epoch holds, in which order, and which of them fall to this process.
+    """Which items an epoch holds, in which order, and which of them this process gets.
 
-    Every item comes once in an epoch, whatever the number of processes.
+    Every item occurs once per epoch, whatever the number of processes.
 
-    Where shuffled, for training, a batch of all processes together holds what one process with as many times the batch
-    size would see at that step. Each process takes a part of it, in order, and none has more than one item more than
-    another; all have equally many batches. In a last batch with fewer items than processes some have none: they get
-    the batch's first item with a weight of 0, so that they take part in the step.
+    If shuffled, for training, the global batch of all processes equals that of a single process with `world` times the
+    batch size. Each process takes a contiguous share of it; shares differ by at most one item, and all processes have
+    the same number of batches. In a last batch with fewer items than processes, the remaining processes get the batch's
+    first item with a weight of 0, so that they take part in the step.
 
-    Else, for evaluation, whole batches are dealt out in turn, the b-th to process b mod `world`. A batch is then the
-    same, random draws included, whoever takes it. Some processes may have one batch fewer; where that is none, they get
-    one without items, as Lightning would not let them take part.
+    Otherwise, for evaluation, whole batches are distributed round-robin, the b-th to process b mod `world`. A batch is
+    then the same, random draws included, on any process. Some processes may have one batch fewer; those without any get
+    an empty one, as Lightning would not let them take part otherwise.
 
     Args:
         items: The items of the part, such as first rows of windows, shape (items,).
         batch_size: Items in a batch of one process; the last batch of an epoch may have fewer.
-        shuffle: Whether each epoch has an order of its own, a function of (seed, epoch) alone.
+        shuffle: Whether each epoch has its own order, which depends only on (seed, epoch).
         seed: Seed of that order.
-        rank: This process's number, 0 <= rank < world.
+        rank: Rank of this process, 0 <= rank < world.
         world: Number of processes that share the items.
     """
 
@@ -60,7 +60,7 @@ class Order:
         return self.items[order.to(self.items.device)]
 
     def cut(self, ordered: Int[Tensor, " items"], number: int) -> tuple[Int[Tensor, " batch"], Share | None]:
-        """The items of one batch of this process, and their share in a training batch of several processes."""
+        """The items of one batch of this process, and their share of the global training batch."""
         if not self.shuffle:
             number = number * self.world + self.rank
             return ordered[number * self.batch_size : (number + 1) * self.batch_size], None
@@ -81,12 +81,12 @@ AnyBatch = TypeVar("AnyBatch")
 
 
 class EpochLoader(ABC, Generic[AnyBatch]):
-    """Iterates over the batches of one epoch after the other; Lightning takes it where it takes a DataLoader.
+    """Iterates over the batches of successive epochs; Lightning accepts it in place of a DataLoader.
 
-    What epoch k holds is a function of k alone, and the position is part of the loader's state, so that training
-    resumes in mid-epoch with the very batch that came next.
+    The content of epoch k depends only on k, and the position is part of the loader's state, so that training resumes
+    mid-epoch with exactly the next batch.
 
-    A new loader inherits from this class and writes `__len__`, `plan` and `batch`.
+    A new loader subclasses this and implements `__len__`, `plan` and `batch`.
     """
 
     def __init__(self) -> None:
@@ -100,14 +100,14 @@ class EpochLoader(ABC, Generic[AnyBatch]):
 
     @abstractmethod
     def plan(self, epoch: int) -> Tensor:
-        """What an epoch holds and in which order, in the form that `batch` reads."""
+        """The content and order of an epoch, in the form that `batch` reads."""
 
     @abstractmethod
     def batch(self, plan: Tensor, number: int) -> AnyBatch:
         """The batch with the given number of an epoch with the given plan."""
 
     def __iter__(self) -> Iterator[AnyBatch]:
-        """The batches of one epoch; after `load_state_dict` those that were still to come."""
+        """The batches of one epoch; after `load_state_dict` the remaining ones."""
         if self._resuming:
             self._resuming = False
         elif self._position:
@@ -120,11 +120,11 @@ class EpochLoader(ABC, Generic[AnyBatch]):
             yield self.batch(plan, number)
 
     def state_dict(self) -> dict[str, Any]:
-        """Epoch and batch that come next."""
+        """The next epoch and batch."""
         return {"epoch": self._epoch, "position": self._position}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The next iteration goes on where `state` was taken."""
+        """The next iteration continues from where `state` was saved."""
         self._epoch = state["epoch"]
         self._position = state["position"]
         self._resuming = True
@@ -135,5 +135,5 @@ class EpochLoader(ABC, Generic[AnyBatch]):
 
 
 def epoch_generator(seed: int, epoch: int) -> torch.Generator:
-    """Random numbers of an epoch; (seed 0, epoch 1) and (seed 1, epoch 0) have different ones."""
+    """The random generator of an epoch; (seed 0, epoch 1) and (seed 1, epoch 0) differ."""
     return torch.Generator().manual_seed((seed << 24) + epoch)

@@ -1,4 +1,4 @@
-"""From a source to what training needs: grid, split, scale, storage, windows."""
+"""Prepares a panel for training: grid, split, scaling, storage, windows."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -34,7 +34,7 @@ class Prepared:
 
     Args:
         panel: The panel on its grid, in the data's own unit, its categories as levels of the spec.
-        spec: What a model must know of it.
+        spec: What a model must know about it.
         storage: Its scaled rows.
         parts: Row ranges of training, validation and test.
         windows: Context, horizon, strides.
@@ -51,7 +51,7 @@ class Prepared:
     fingerprint: str
 
     def training_starts(self, context: int) -> Int[Tensor, " windows"]:
-        """First rows of training windows with another context, in steps."""
+        """First rows of training windows with a different context, in steps."""
         return torch.from_numpy(self.windows.starts(self.panel, self.parts.train, training=True, context=context))
 
 
@@ -72,15 +72,15 @@ def prepare(
         raw: The panel as read.
         grid: Policy for missing and off-grid stamps.
         split: Policy for training, validation and test rows.
-        scaler: Scaling, fitted on training rows unless it says otherwise.
+        scaler: Scaling, by default fitted on training rows.
         windows: Context, horizon, strides.
         periods: Periods of additional sine and cosine inputs. [hours]
         season: Lag of the naive forecast in the denominator of MASE. [steps]
-        trained: The spec of a trained model, whose scaling and levels are taken in place of fitted ones.
+        trained: The spec of a trained model, whose scaling and levels replace fitted ones.
 
     Raises:
-        DataError: if a part that is asked for has no window, or a column is constant; with `trained`, if the panel has
-            other columns, levels or steps.
+        DataError: if a requested part has no window, or a column is constant; with `trained`, if the panel has other
+            columns, levels or steps.
     """
     panel = grid.apply(raw)
     if trained is not None:
@@ -109,7 +109,7 @@ def describe(
     season: int,
     masked: bool,
 ) -> SeriesSpec:
-    """What a model must know of a panel; see `prepare`."""
+    """What a model must know about a panel; see `prepare`."""
     fitted_on = slice(*parts.train) if scaler.fitted_on == "train" else slice(None)
     offset, scale = column_scaling(panel.columns, panel.values[fitted_on], scaler)
     static_offset, static_scale = static_scaling(panel)

@@ -1,4 +1,4 @@
-"""Training regimes: which windows a training batch holds, and in what order they come."""
+"""Training regimes: which windows a training batch holds, and in which order."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class Regime(ABC):
-    """Makes the training batches of a prepared series. Validation and test know no regime."""
+    """Makes the training batches of a prepared series. It does not affect validation and test."""
 
     @abstractmethod
     def loader(self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> BatchLoader:
@@ -24,7 +24,7 @@ class Regime(ABC):
             prepared: The series, its parts and its windows.
             batch_size: Windows in a batch of this process. [windows]
             seed: Seed of the order.
-            rank: This process's number, 0 <= rank < world.
+            rank: Rank of this process, 0 <= rank < world.
             world: Number of processes that share the training part.
 
         Raises:
@@ -34,7 +34,7 @@ class Regime(ABC):
 
 @final
 class ShuffledWindows(Regime):
-    """Every training window once in an epoch, in an order that is new in each; recurrent states start anew in each."""
+    """Every training window once per epoch, in a new random order; every window starts from the initial state."""
 
     def loader(self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> WindowLoader:
         """See `Regime.loader`."""
@@ -55,14 +55,14 @@ class ShuffledWindows(Regime):
 class MultiOrigin(Regime):
     """Segments longer than a window, read once, with forecasts from several origins in each.
 
-    The first origin lies after `data.windows.context` steps, each of the others `apart` steps after the one before; a
-    batch holds `data.batch_size` segments. The gradient is that of as many windows that all begin where the segment
-    does, at the cost of reading the segment once (Wen et al. 2017, arXiv 1711.11053, section 3.3: "forking
-    sequences"). Forecasts from neighbouring origins have much in common, so that one step tells less than as many
-    shuffled windows would: good for a fair forecast soon, not for the best one in the end.
+    The first origin lies after `data.windows.context` steps, each further one `apart` steps after the previous; a batch
+    holds `data.batch_size` segments. The gradient is that of as many windows that all begin where the segment does, at
+    the cost of reading the segment once (Wen et al. 2017, arXiv 1711.11053, section 3.3: "forking sequences").
+    Forecasts from neighbouring origins are correlated, so that one step is less informative than as many shuffled
+    windows: good for a decent forecast quickly, not for the best final one.
 
-    Segments begin at random rows, others in each epoch; an epoch has as many forecasts as one of shuffled windows.
-    For models with one encoder that reads forward and no attention.
+    Segments begin at random rows, redrawn each epoch; an epoch has as many forecasts as one of shuffled windows. For
+    models with a unidirectional encoder and without attention.
 
     Args:
         origins: Forecasts from each segment.
@@ -106,22 +106,22 @@ class MultiOrigin(Regime):
 
 @final
 class StatefulStreams(Regime):
-    """Consecutive chunks in streams, recurrent states carried from batch to batch: truncated back-propagation in time.
+    """Consecutive chunks in streams, with states carried from batch to batch: truncated backpropagation through time.
 
-    The training rows are cut into chunks that follow each other; a batch holds one chunk from each of
-    `data.batch_size` streams, and the next batch the chunks after them. A chunk is the context of one forecast. The
-    encoder starts a chunk from the state in which it ended the one before, so that its memory reaches further back
-    than any window, while the gradient ends where the chunk begins (Williams & Peng 1990, Neural Computation 2:490-501,
-    section 2.4: BPTT(h; h') with h = h' = chunk). At gaps, and at the first batch of an epoch, states start anew.
+    The training rows are cut into consecutive chunks; a batch holds one chunk from each of `data.batch_size` streams,
+    and the next batch the chunks after them. A chunk is the context of one forecast. The encoder starts a chunk from
+    its final state of the previous one, so that its memory reaches further back than any window, while the gradient
+    ends where the chunk begins (Williams & Peng 1990, Neural Computation 2:490-501, section 2.4: BPTT(h; h') with
+    h = h' = chunk). At gaps, and at the first batch of an epoch, states are reset.
 
-    An epoch reads each row once, as context: it has `context` times fewer batches than one of shuffled windows.
-    Models that learn from every step of the context make the most of it. Evaluation goes by windows, whose context
-    should be long enough to bring the state to where it would be.
+    An epoch reads each row once, as context: it has `context` times fewer batches than one of shuffled windows. Models
+    trained on every step of the context benefit most. Evaluation uses windows, whose context should be long enough for
+    the state to converge.
 
     Args:
-        chunk: Rows of a chunk; the gradient reaches no further back. [steps]
-        origins: Forecasts from each chunk, evenly spread, the last from its end. For models with one encoder that
-            reads forward and no attention, if more than one.
+        chunk: Rows of a chunk; gradients are truncated at its start. [steps]
+        origins: Forecasts from each chunk, evenly spaced, the last from its end. More than one needs a model with a
+            unidirectional encoder and without attention.
 
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range, or `origins` exceeds the chunk.

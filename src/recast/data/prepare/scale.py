@@ -15,8 +15,8 @@ class Scaler(ABC):
     """An affine map for each channel, fitted on the training rows.
 
     Args:
-        fitted_on: The rows that it is fitted on. "everything" lets the model know the range of the test part before it
-            comes, which nobody can: for reproducing publications that do so.
+        fitted_on: The rows that it is fitted on. "everything" leaks the test part: for reproducing publications that do
+            so.
     """
 
     def __init__(self, fitted_on: FittedOn = "train") -> None:
@@ -38,7 +38,7 @@ class Scaler(ABC):
         """
         offset, scale = self._measure_observed(values, names)
         for name, size, column in zip(names, scale, values.T, strict=True):
-            # Rounding leaves a spread of some units in the last place in a constant channel.
+            # Rounding leaves a spread of a few ulps in a constant channel.
             first = column[0] if np.isfinite(column[0]) else column[np.isfinite(column)][0]
             if not size > 8 * np.finfo(np.float64).eps * abs(first):
                 raise DataError(
@@ -48,7 +48,7 @@ class Scaler(ABC):
         return tuple(offset.tolist()), tuple(scale.tolist())
 
     def _measure_observed(self, values: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """`measure` over the values that were observed of each channel."""
+        """`measure` over the observed values of each channel."""
         observed = ~np.isnan(values)
         if observed.all():
             return self.measure(values)
@@ -77,11 +77,11 @@ class Standard(Scaler):
 
 
 class MinMax(Scaler):
-    """Minimum and maximum are mapped to `low` and `high`. Values of other rows may lie outside.
+    """Maps minimum and maximum to `low` and `high`. Values of other rows may lie outside.
 
     Args:
-        low: What the smallest value becomes. [scaled]
-        high: What the largest value becomes; above `low`. [scaled]
+        low: Scaled value of the minimum. [scaled]
+        high: Scaled value of the maximum; above `low`. [scaled]
         fitted_on: The rows that it is fitted on; "everything" leaks the test part, for reproducing publications.
     """
 
@@ -113,6 +113,6 @@ class NoScaling(Scaler):
         return np.zeros(channels), np.ones(channels)
 
     def fit(self, values: np.ndarray, names: tuple[str, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """See the base class; a constant channel is no obstacle here."""
+        """See the base class; constant channels are allowed here."""
         offset, scale = self._measure_observed(values, names)
         return tuple(offset.tolist()), tuple(scale.tolist())

@@ -1,4 +1,4 @@
-"""From labelled sequences to what training needs: split, scale, one storage."""
+"""Prepares labelled sequences for training: split, scaling, storage."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,15 +17,15 @@ from recast.errors import DataError
 
 
 def stratified(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the samples that stay and of those set aside, both ascending.
+    """Indices of the samples kept and of those held out, both ascending.
 
-    Of the n samples of a class fraction * n are set aside, rounded down or up so that the sum over the classes is the
-    rounded fraction of all (largest remainders first). Every class keeps one sample at least.
+    Of the n samples of a class, fraction * n are held out, rounded down or up so that the sum over the classes is the
+    rounded fraction of all (largest remainders first). Every class keeps at least one sample.
 
     Args:
         labels: Class of each sample, shape (samples,).
-        fraction: Share of the samples to set aside.
-        seed: Seed of the choice.
+        fraction: Share of the samples to hold out.
+        seed: Random seed.
     """
     random = np.random.default_rng(seed)
     classes, counts = np.unique(labels, return_counts=True)
@@ -56,7 +56,7 @@ class PreparedSequences:
 
     Args:
         panel: All of them in the data's own unit, those of the training file first; each is an item of one piece.
-        spec: What a model must know of them.
+        spec: What a model must know about them.
         storage: Their scaled rows.
         parts: Which of them are for training, validation and test.
         fingerprint: SHA-256 of what was read.
@@ -76,18 +76,18 @@ class PreparedSequences:
 def prepare_sequences(
     train: Panel, test: Panel, *, scaler: Scaler, validation: float, seed: int, trained: PanelSpec | None = None
 ) -> PreparedSequences:
-    """Sets a validation part of the training sequences aside and fits the scaling on the others.
+    """Holds out a validation part of the training sequences and fits the scaling on the others.
 
     Args:
         train: The sequences to train on.
         test: Those to test on.
-        scaler: Scaling, fitted on the rows of the training part unless it says otherwise.
-        validation: Share of the training sequences that are set aside, each class in its proportion.
-        seed: Seed of that choice.
-        trained: The spec of a trained model, whose scaling is taken in place of a fitted one.
+        scaler: Scaling, by default fitted on the rows of the training part.
+        validation: Share of the training sequences to hold out, stratified by class.
+        seed: Seed of that split.
+        trained: The spec of a trained model, whose scaling replaces a fitted one.
 
     Raises:
-        DataError: if validation is asked for but leaves no sequence, or a channel is constant.
+        DataError: if a requested validation part would be empty, or a channel is constant.
     """
     kept, aside = stratified(train.labels, validation, seed)
     if validation > 0 and not len(aside):
@@ -113,10 +113,10 @@ def prepare_unseen(sequences: Panel, spec: PanelSpec) -> PreparedSequences:
 
     Args:
         sequences: New sequences.
-        spec: The spec of the model's training.
+        spec: The spec the model was trained with.
 
     Raises:
-        DataError: if they have other columns or classes, or gaps where the training had none.
+        DataError: if they have other columns or classes, or gaps that the training data had not.
     """
     if len(sequences.columns) != len(spec.columns):
         raise DataError(

@@ -1,4 +1,4 @@
-"""Cutting a series into training, validation and test rows, in this order of time."""
+"""Splits a series into training, validation and test rows, in chronological order."""
 
 from abc import ABC, abstractmethod
 from typing import NamedTuple
@@ -14,7 +14,7 @@ Range = tuple[int, int]
 
 
 class Parts(NamedTuple):
-    """Row ranges [first, stop) of the three parts; each begins where the one before it ends."""
+    """Row ranges [first, stop) of the three parts; each begins where the previous one ends."""
 
     train: Range
     validation: Range
@@ -34,7 +34,7 @@ class Split(ABC):
 
 
 class FractionSplit(Split):
-    """Parts by fractions of the rows: the first rows train, the last ones test.
+    """Parts by fractions of the rows: the first are for training, the last for the test.
 
     Args:
         validation: Fraction of all rows for validation. [share of rows]
@@ -60,11 +60,11 @@ class FractionSplit(Split):
 
 
 class TimeSplit(Split):
-    """Parts by dates: the test begins at a stated time, validation ends there.
+    """Parts by dates: the test begins at a given time, validation ends there.
 
     Args:
         test: First time stamp of the test part, as in "2020-06-01" or "2020-06-01 12:00". [date]
-        validation: The last fraction of the rows before `test`, or the date at which validation begins.
+        validation: Fraction of the rows before `test`, taken from their end, or the date at which validation begins.
             [share of rows, or date]
         end: Rows from this date on are left out; none: the series is used to its end. [date]
     """

@@ -1,4 +1,4 @@
-"""One storage for all rows of a panel, and the one gather that makes a batch of it."""
+"""One storage for all rows of a panel, and the gather that makes a batch from it."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,7 +15,7 @@ from recast.types import Batch, Categories, Observed
 
 
 class Layout:
-    """Which columns of a storage hold what: the only place where they are told apart by position.
+    """The columns of a storage: the only place where they are identified by position.
 
     The real columns come first, those of each role together, known columns before the sines and cosines of time; then,
     where values may be missing, a mask of each; then the categories.
@@ -39,7 +39,7 @@ class Layout:
         )
         self.has_masks = spec.masked
         self.has_categories = bool(sum(categories) or spec.categories("static"))
-        # Each part costs half a microsecond a batch, also an empty one.
+        # Each part, even an empty one, costs half a microsecond per batch.
         self._parts = self.widths if self.has_masks or self.has_categories else self.widths[:3]
 
     def split(self, rows: Float[Tensor, "*any width"]) -> tuple[Tensor, ...]:
@@ -49,9 +49,9 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class Storage:
-    """All rows of a panel, scaled, and behind them a row of zeros that padding is read from.
+    """All scaled rows of a panel, followed by a row of zeros that padding is read from.
 
-    A batch is one gather: no sample is touched alone, and memory is the storage plus one batch.
+    A batch is one gather: no sample is processed individually, and memory is the storage plus one batch.
 
     Args:
         spec: The panel's description.
@@ -61,7 +61,7 @@ class Storage:
         items: Item of each piece, int64, shape (pieces,).
         static: Scaled static inputs of each item, float32, shape (items, static).
         static_categories: Levels of the static categories of each item, int64, shape (items, categories).
-        labels: What is to be predicted of each item, int64, shape (items,); None where nothing is.
+        labels: Label of each item, int64, shape (items,); None without labels.
     """
 
     spec: PanelSpec
@@ -80,11 +80,11 @@ class Storage:
 
     @property
     def device(self) -> torch.device:
-        """Where it lies."""
+        """The device that holds it."""
         return self.values.device
 
     def to(self, device: torch.device) -> "Storage":
-        """The same on a device."""
+        """A copy on a device."""
         names = ("values", "starts", "lengths", "items", "static", "static_categories")
         labels = None if self.labels is None else self.labels.to(device)
         return replace(self, labels=labels, **{name: getattr(self, name).to(device) for name in names})
@@ -99,7 +99,7 @@ class Storage:
         return {}
 
     def _every_window(self, length: int) -> Float[Tensor, "windows width length"]:
-        """All windows of a length, as a view; kept, as making one anew slows the gather from it by a third."""
+        """All windows of a length, as a view; cached, as recreating it slows the gather by a third."""
         view = self._views.get(length)
         if view is None:
             view = self._views[length] = self.values.unfold(0, length, 1)
@@ -117,7 +117,7 @@ class Storage:
 
     @cached_property
     def _only_item(self) -> dict[int, tuple[Tensor, Tensor]]:
-        """What `_items_of` gives where there is one item, by the number of windows."""
+        """The result of `_items_of` for a single item, by the number of windows."""
         return {}
 
     def sequences(self, pieces: Int[Tensor, " batch"]) -> Batch:
@@ -126,7 +126,7 @@ class Storage:
         steps = torch.arange(int(lengths.max()) if len(pieces) else 0, device=self.device)
         starts = self.starts[pieces]
         rows = starts.unsqueeze(1) + steps
-        # Beyond a sequence's end stands the row of zeros.
+        # Beyond a sequence's end, the row of zeros is read.
         rows = rows.where(steps < lengths.unsqueeze(1), len(self.values) - 1)
         item = self.items[pieces]
         label = None if self.labels is None else self.labels[item]
@@ -186,7 +186,7 @@ def stored(panel: Panel, spec: PanelSpec) -> Storage:
     layout = Layout(spec)
     values = torch.zeros(len(panel) + 1, layout.width, dtype=torch.float32)
     reals = [place for place, column in enumerate(spec.columns) if not column.is_category]
-    # Scaled in float64 first: a small signal on a large offset would lose its digits in float32.
+    # Scaled in float64 first: a small signal on a large offset would lose precision in float32.
     offset, scale = (np.asarray(numbers)[reals] for numbers in (spec.offset, spec.scale))
     scaled = (panel.values if len(reals) == len(spec.columns) else panel.values[:, reals]) - offset
     scaled /= scale
@@ -220,7 +220,7 @@ def stored(panel: Panel, spec: PanelSpec) -> Storage:
 
 
 def _codes(values: np.ndarray, levels: list[tuple[str, ...] | None]) -> np.ndarray:
-    """Indices of levels, int64; the number of levels stands for one that was not observed."""
+    """Indices of levels, int64; the number of levels encodes "not observed"."""
     unknown = np.array([len(names or ()) for names in levels])
     return np.where(np.isnan(values), unknown, values).astype(np.int64)
 

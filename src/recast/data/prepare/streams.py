@@ -1,4 +1,4 @@
-"""Training in the order of time: contiguous streams that carry states over, segments with several origins."""
+"""Training in chronological order: contiguous streams with carried states, segments with several origins."""
 
 import math
 
@@ -14,30 +14,30 @@ from recast.types import Batch, Share
 
 
 class StreamLoader(BatchLoader):
-    """Streams side by side, each a run of consecutive chunks; batch k holds the k-th chunk of each stream.
+    """Parallel streams, each a run of consecutive chunks; batch k holds the k-th chunk of each stream.
 
-    Chunks never overlap. Those of a range begin at its phase: in each `chunk` epochs one after the other every phase
-    comes once, in an order of its own, so that every row with a chunk before it and a horizon behind it becomes a
-    forecast origin. A range too short for that many phases has those that leave it a chunk.
+    Chunks never overlap. Those of a range begin at its phase: in every `chunk` consecutive epochs each phase occurs
+    once, in random order, so that every row with a chunk before it and a horizon after it becomes a forecast origin. A
+    range too short for that many phases uses those that leave it a chunk.
 
-    The ordered list of all chunks is dealt out to the streams, equally many to each. The number of chunks varies a
-    little with the phase; that of batches does not, so what is left over (fewer than one for each stream and one for
-    each range) lies at random places between the streams, different ones in each epoch.
+    The ordered list of all chunks is divided equally among the streams. The number of chunks varies a little with the
+    phase, that of batches does not: the surplus (fewer than one for each stream and one for each range) is left out at
+    random positions between the streams, redrawn each epoch.
 
     Args:
         storage: All rows.
         ranges: Row ranges [first, stop) without a gap, ascending; context and target of a chunk lie in one of them.
         horizon: Rows after a chunk, which are forecast. [steps]
         chunk: Rows of a chunk: the context of its forecast. [steps]
-        origins: Counts of a chunk's steps after which forecasts are made; none: after all. [steps]
-        streams: Streams of this process: the chunks of every batch. [streams]
+        origins: Steps of a chunk after which forecasts are made; none: at its end. [steps]
+        streams: Streams of this process: the number of chunks in every batch. [streams]
         seed: Seed of phases and streams.
-        rank: This process's number, 0 <= rank < world.
-        world: Number of processes that share the ranges; each has streams of its own, which together are those of one
-            process with as many times the streams.
+        rank: Rank of this process, 0 <= rank < world.
+        world: Number of processes that share the ranges; their streams together are those of a single process with
+            `world` times the streams.
 
     Raises:
-        ConfigurationError: if there are fewer than two chunks for each stream: nothing would be carried.
+        ConfigurationError: if there are fewer than two chunks for each stream: no state would be carried.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class StreamLoader(BatchLoader):
         return chunks[torch.arange(self._batches)[:, None] + own].to(self.storage.device)
 
     def batch(self, plan: Int[Tensor, "batches streams"], number: int) -> Batch:
-        """One chunk of each stream; it is carried where it begins at the row where the stream's last one ended."""
+        """One chunk of each stream; its state is carried if it begins where the stream's previous chunk ended."""
         carried: Bool[Tensor, " streams"]
         if number == 0:
             carried = torch.zeros(self.streams, dtype=torch.bool, device=self.storage.device)
@@ -128,17 +128,17 @@ def _too_few(ranges: list[tuple[int, int]], horizon: int, chunk: int, streams: i
 
 
 class SegmentLoader(BatchLoader):
-    """Random segments, others in each epoch; epoch k is a function of (seed, k) alone.
+    """Random segments, redrawn each epoch; epoch k depends only on (seed, k).
 
     Args:
         storage: All rows.
-        starts: First rows that a segment may have, shape (starts,).
+        starts: Possible first rows of a segment, shape (starts,).
         horizon: Rows of a segment after its last origin. [steps]
-        origins: Counts of a segment's steps after which forecasts are made, ascending. [steps]
-        segments: Segments of all processes in an epoch, as far as there are so many starts.
+        origins: Steps of a segment after which forecasts are made, ascending. [steps]
+        segments: Segments of all processes in an epoch, at most the number of starts.
         batch_size: Segments in a batch of one process; the last batch of an epoch may have fewer. [segments]
         seed: Seed of their choice.
-        rank: This process's number, 0 <= rank < world.
+        rank: Rank of this process, 0 <= rank < world.
         world: Number of processes that share the segments; see `Order`.
     """
 

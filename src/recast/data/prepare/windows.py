@@ -1,4 +1,4 @@
-"""Which windows a series has: a window is a start row."""
+"""The windows of a series, each given by its first row."""
 
 import numpy as np
 from jaxtyping import Int
@@ -15,10 +15,10 @@ class Windows:
         horizon: Steps to forecast. [steps]
         stride: Distance between the starts of neighbouring training windows. [steps]
         evaluation_stride: The same for validation and test windows. [steps]
-        reach_back: Whether the context of validation and test windows may lie in the part before; their targets never
-            do. Without it, context and target both lie inside the part.
-        exclude_last: Leave out the last window of each contiguous range, as loops over range(rows - length) do.
-            For counting the very windows of such a publication.
+        reach_back: Whether the context of validation and test windows may extend into the preceding part; their targets
+            never do. Otherwise context and target both lie inside the part.
+        exclude_last: Leave out the last window of each contiguous range, as loops over range(rows - length) do. For
+            reproducing publications with such loops.
     """
 
     @checked
@@ -49,14 +49,14 @@ class Windows:
     ) -> Int[np.ndarray, " windows"]:
         """First rows of all windows of a part, int64, ascending.
 
-        No window crosses from one piece into the next; where values may be missing, none is without any observed target
-        in its context or in its horizon.
+        No window crosses pieces; where values may be missing, each has at least one observed target in its context and
+        in its horizon.
 
         Args:
             panel: The panel on its grid.
             part: Row range [first, stop) of the part.
             training: Whether `stride` applies, or `evaluation_stride`.
-            context: Another number of context steps than that of the option. [steps]
+            context: Number of context steps that overrides the option. [steps]
         """
         context = context or self.context
         length = context + self.horizon

@@ -1,4 +1,4 @@
-"""The adding problem: two numbers to be remembered over a long time."""
+"""The adding problem: two numbers to remember over a long time."""
 
 from typing import Annotated, final
 
@@ -17,22 +17,22 @@ TARGET, PAST = "sum", ("value", "marker")
 
 @final
 class Adding(Source):
-    """Many short series; in each the sum of two marked numbers is asked for after the last of them has been read.
+    """Many short series; in each the sum of two marked numbers is asked for at the end.
 
-    At each of `length` steps stand a number, uniform in [0, 1], and a marker, which is 1 at two steps and else 0: one
-    drawn from the first half of the steps, one from the second (that of an odd length is longer by one). One row
-    follows, whose "sum" is that of the two marked numbers; there value and marker are 0, as is "sum" in the rows
-    before, where it is not known. A window of `length` steps of context and a horizon of 1 is one series.
+    Each of `length` steps has a number, uniform in [0, 1], and a marker, which is 1 at two steps and otherwise 0: one
+    drawn from the first half of the steps, one from the second (longer by one if `length` is odd). One row follows,
+    whose "sum" is that of the two marked numbers; there value and marker are 0, as is "sum" in the rows before. A
+    window of `length` steps of context and a horizon of 1 is one series.
 
     This is the adding problem of Hochreiter & Schmidhuber 1997, "Long short-term memory", section 5.4, in the form of
     Le, Jaitly & Hinton 2015, arXiv 1504.00941, section 4.1. The number to be remembered longest lies between
-    `length` / 2 and `length` steps back. Who answers 1, the mean, has a mean squared error of 1/6 = .167.
+    `length` / 2 and `length` steps back. Always answering 1, the mean, gives a mean squared error of 1/6 = .167.
 
-    Each series is a piece of its own, and each has the same stamps: every second from 2000-01-01. There are no units.
+    Each series is a separate piece, and all have the same stamps: every second from 2000-01-01. There are no units.
 
     Args:
         series: Number of series.
-        length: Length of each, the row of the answer not counted. [steps]
+        length: Length of each, excluding the row of the answer. [steps]
         seed: Of the random numbers; equal seeds give equal panels.
     """
 

@@ -16,7 +16,7 @@ from recast.options import NonNegativeInt, PositiveFloat, PositiveInt, checked
 def is_stationary(phi1: float, phi2: float) -> bool:
     """Whether x_t = phi1 x_(t-1) + phi2 x_(t-2) + e_t has a stationary solution.
 
-    It has where phi lies in the triangle phi2 > -1, phi1 + phi2 < 1, phi2 - phi1 < 1 (Box & Jenkins, "Time Series
+    It has if phi lies in the triangle phi2 > -1, phi1 + phi2 < 1, phi2 - phi1 < 1 (Box & Jenkins, "Time Series
     Analysis", section 3.2.4).
     """
     return phi2 > -1 and phi1 + phi2 < 1 and phi2 - phi1 < 1
@@ -34,10 +34,10 @@ def stationary_path(rng: np.random.Generator, rows: int, phi1: float, phi2: floa
     needed.
 
     Args:
-        rng: Where the rows + 2 normal numbers come from.
+        rng: Source of the rows + 2 normal numbers.
         rows: Length of the path.
-        phi1: Weight of the last value.
-        phi2: Weight of the one before; 0 gives a process of first order.
+        phi1: Coefficient of lag 1.
+        phi2: Coefficient of lag 2; 0 gives a first-order process.
         std: Standard deviation of the process (not of its innovations).
     """
     normal = rng.standard_normal(rows + 2)
@@ -56,15 +56,15 @@ STEP = "h"
 class AR2(Source):
     """x_t = phi1 x_(t-1) + phi2 x_(t-2) + e_t, with e_t independent normal numbers of standard deviation sigma.
 
-    The process starts in its stationary state. Where phi1^2 + 4 phi2 < 0 its roots are complex and it is a damped
-    oscillator: of period 2 pi / arccos(phi1 / (2 sqrt(-phi2))) steps, whose swings decay by sqrt(-phi2) each step.
+    The process starts in its stationary distribution. If phi1^2 + 4 phi2 < 0 its roots are complex and it is a damped
+    oscillator of period 2 pi / arccos(phi1 / (2 sqrt(-phi2))) steps, whose amplitude decays by sqrt(-phi2) each step.
     The defaults have a period of 10.7 steps and decay by 0.95. The channel is named "value" and has no unit; rows are
     hourly from 2000-01-01.
 
     Args:
         rows: Length of the series. [steps]
-        phi1: Weight of the last value.
-        phi2: Weight of the one before.
+        phi1: Coefficient of lag 1.
+        phi2: Coefficient of lag 2.
         sigma: Standard deviation of the innovations e_t.
         seed: Of the random numbers; equal seeds give equal series.
 
@@ -112,7 +112,7 @@ class AR2(Source):
         return FrameSource(time="datetime", targets=["value"], step=STEP).for_table(table)
 
     def best_forecast(self, last: np.ndarray | float, before_last: np.ndarray | float, horizon: int) -> np.ndarray:
-        """The forecast of least mean squared error: the recursion without its innovations.
+        """The forecast with minimal mean squared error: the recursion without innovations.
 
         Args:
             last: The value at the origin, shape (...).

@@ -23,8 +23,8 @@ class CsvSource(TableSource):
         past: Columns that are inputs only, observed up to the origin. None: no such columns.
         known: Columns that are inputs known ahead, also for the steps that are forecast. None: no such columns.
         static: Columns with one value for the whole file that are inputs. None: no such columns.
-        categories: Those of the inputs whose values are names of levels, not numbers. None: all are numbers.
-        units: Unit of each column, by its name; "" for those not named.
+        categories: Inputs whose values are names of levels, not numbers. None: all are numbers.
+        units: Unit of each column, by name; "" by default.
         step: Distance between rows, a pandas offset alias ("10min", "h", "D", "B"). None: the most frequent
             difference of stamps.
         missing: Values that mean "not observed", such as -9999 (nan, in yaml .nan: an empty field); what becomes of

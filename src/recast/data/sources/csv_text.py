@@ -56,7 +56,7 @@ class CsvText(Table):
         return {name: pd.Series(table[position]) for name, position in zip(names, positions, strict=True)}
 
     def found(self, row: int, column: str) -> str:
-        """What stands in `column` of the given row after the header, for messages."""
+        """The content of `column` in the given row after the header, for messages."""
         reader = filter(None, csv.reader(io.StringIO(self.content.decode(), newline="")))
         return next(islice(reader, row + 1, None))[self.header.index(column)]
 

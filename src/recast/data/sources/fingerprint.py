@@ -1,4 +1,4 @@
-"""A short name for the exact content of panels."""
+"""A hash of the exact content of panels."""
 
 import hashlib
 import json

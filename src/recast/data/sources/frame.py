@@ -12,13 +12,12 @@ from recast.options import AnyFloat, checked
 
 
 class FrameTable(Table):
-    """A frame as a table; its index is a column where it holds the time.
+    """A frame as a table; its index is a column if it holds the time.
 
     Args:
         frame: The frame; it is not changed.
-        time: Name of the time column. Where no column has it and the index is one of dates, or has that name, it is
-            the index.
-        label: What messages call the frame.
+        time: Name of the time column. If no column has it and the index has dates or that name, the index is used.
+        label: Name of the frame in messages.
     """
 
     kind = "frame"
@@ -57,7 +56,7 @@ class FrameTable(Table):
 
 @final
 class FrameSource(TableSource):
-    """One long series in a frame that a program hands over; see `recast.data.sources.table_source.TableSource`.
+    """One long series in a frame passed by a program; see `recast.data.sources.table_source.TableSource`.
 
     Args:
         time: Name of the time column, or of the index.
@@ -65,8 +64,8 @@ class FrameSource(TableSource):
         past: Columns that are inputs only, observed up to the origin. None: no such columns.
         known: Columns that are inputs known ahead, also for the steps that are forecast. None: no such columns.
         static: Columns with one value for the whole frame that are inputs. None: no such columns.
-        categories: Those of the inputs whose values are names of levels, not numbers. None: all are numbers.
-        units: Unit of each column, by its name; "" for those not named.
+        categories: Inputs whose values are names of levels, not numbers. None: all are numbers.
+        units: Unit of each column, by name; "" by default.
         step: Distance between rows, a pandas offset alias ("10min", "h", "D", "B"). None: the most frequent
             difference of stamps.
         missing: Values that mean "not observed", such as -9999 or nan; what becomes of rows that have one in a column
@@ -104,7 +103,7 @@ class FrameSource(TableSource):
         )
 
     def own_table(self) -> Table:
-        """None: a frame lives as long as the program that made it.
+        """Not available: a frame exists only in the program that made it.
 
         Raises:
             DataError: always.

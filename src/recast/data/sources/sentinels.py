@@ -1,21 +1,21 @@
-"""Numbers that stand for "not observed", such as -9999."""
+"""Numbers that mean "not observed", such as -9999."""
 
 import numpy as np
 
 _NINES = [float("9" * count) / 10**decimals for count in range(3, 9) for decimals in (0, 1, 2)]
 _FILLS = [32767.0, 32768.0, 2147483647.0, 2147483648.0, 1e20, 1e30, 1e34, 1e35, 9.96921e36, 9.969209968386869e36]
 USUAL = np.array(sorted(sign * number for number in (*_NINES, *_FILLS) for sign in (-1, 1)))
-"""Sentinels in common use: nines, the ends of integer types, fill values of NetCDF and its kin."""
+"""Common sentinels: nines, the limits of integer types, fill values of NetCDF and similar formats."""
 
 DEVIATIONS = 20.0
-"""Robust standard deviations from the median beyond which a usual sentinel is taken for one."""
+"""Robust standard deviations from the median beyond which a common sentinel is treated as one."""
 
 
 def find_sentinel(values: np.ndarray) -> tuple[int, float] | None:
-    """The first value that looks like a sentinel: one of the `USUAL`, and far from all that is not.
+    """The first value that looks like a sentinel: one of the `USUAL`, and far from the other values.
 
     Far means more than 20 robust standard deviations (1.4826 times the median absolute deviation) from the median of
-    the values that are no usual sentinels; where that deviation is 0, 20 plain standard deviations from it.
+    the values that are not common sentinels; if that deviation is 0, 20 plain standard deviations from it.
 
     Args:
         values: One column, finite, shape (rows,).

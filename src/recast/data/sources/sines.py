@@ -22,7 +22,7 @@ class TwoSines(Source):
     "Hands-On Machine Learning", 2nd edition, chapter 15. The mean squared error of the best possible forecast is the
     variance of the noise, noise^2 / 12.
 
-    Each series is a piece of its own, and each has the same stamps: every second from 2000-01-01. The channel is named
+    Each series is a separate piece, and all have the same stamps: every second from 2000-01-01. The channel is named
     "value" and has no unit.
 
     Args:

@@ -1,4 +1,4 @@
-"""Where a series comes from."""
+"""Sources of series."""
 
 from abc import ABC, abstractmethod
 
@@ -10,14 +10,14 @@ from recast.errors import ConfigurationError
 
 
 class Source(ABC):
-    """Gives a `Panel`: reads a file or evaluates a formula."""
+    """Provides a `Panel`: reads a file or evaluates a formula."""
 
     @abstractmethod
     def read(self) -> Panel:
         """The series. Reading twice gives the same series.
 
         Raises:
-            DataError: if the data cannot be used as they stand.
+            DataError: if the data are unusable.
         """
 
     @property
@@ -29,7 +29,7 @@ class Source(ABC):
     def for_table(self, table: Table) -> "Source":
         """The source that reads the same kind of series from a table.
 
-        A checkpoint holds the source it was trained on; this one serves to forecast beyond the end of other data.
+        A checkpoint holds the source it was trained on; this one is used to forecast beyond the end of other data.
 
         Args:
             table: A table with the same columns. A simulator, which has no file, expects the columns "datetime" and
@@ -48,37 +48,37 @@ class Source(ABC):
         return self.for_table(load_csv(path))
 
     def read_known(self, table: Table) -> Panel:
-        """The inputs known ahead alone, from a table with the time column and theirs.
+        """Only the inputs known ahead, from a table with the time column and theirs.
 
         Args:
             table: A table that may begin and end at any time.
 
         Raises:
             ConfigurationError: if this source has no such inputs.
-            DataError: if the table cannot be used as it stands.
+            DataError: if the table is unusable.
         """
         raise ConfigurationError(f"{table.label}: {type(self).__name__} has no inputs known ahead; leave it out")
 
 
 class SequenceSource(ABC):
-    """Gives labelled sequences for training and for the test, and reads more of the same kind."""
+    """Provides labelled sequences for training and test, and reads more of the same kind."""
 
     @abstractmethod
     def read(self) -> tuple[Panel, Panel]:
         """The sequences to train on, and those to test on. Reading twice gives the same ones.
 
         Raises:
-            DataError: if the data cannot be used as they stand.
+            DataError: if the data are unusable.
         """
 
     @abstractmethod
     def read_file(self, path: str, classes: tuple[str, ...]) -> Panel:
-        """The sequences of another file, which need not tell their classes.
+        """The sequences of another file, which may be unlabelled.
 
         Args:
             path: A file of the same kind.
-            classes: The classes that a label may be.
+            classes: The possible classes.
 
         Raises:
-            DataError: if the file cannot be used as it stands.
+            DataError: if the file is unusable.
         """

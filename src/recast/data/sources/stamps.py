@@ -18,7 +18,7 @@ def stamp_text(stamp: Any) -> str:
 
 
 def parse_stamps(table: Table, column: str, words: pd.Series) -> tuple[np.ndarray, str | None]:
-    """Time stamps, strictly ascending, and their zone: "UTC" where they carry a zone or offset, else None.
+    """Time stamps, strictly ascending, and their zone: "UTC" if they have a zone or offset, otherwise None.
 
     Only ISO 8601 is read: 01/02/2020 would be a guess. Stamps with a zone or offset are converted to UTC.
 
@@ -31,8 +31,8 @@ def parse_stamps(table: Table, column: str, words: pd.Series) -> tuple[np.ndarra
         `datetime64[ns]`, shape (rows,), and "UTC" or None.
 
     Raises:
-        DataError: if a stamp is empty, no ISO 8601, outside of 1678 to 2261, or not later than the one before; or if
-            some stamps carry a zone and others do not.
+        DataError: if a stamp is empty, not ISO 8601, outside 1678 to 2261, or not later than the previous one; or if
+            only some stamps have a zone.
     """
     _refuse_first(table, column, words.isna().to_numpy(dtype=bool), "an empty stamp", REMEDY)
     index = words if pd.api.types.is_datetime64_any_dtype(words.dtype) else _parsed(table, column, words)
@@ -49,7 +49,7 @@ def parse_stamps(table: Table, column: str, words: pd.Series) -> tuple[np.ndarra
 
 def _parsed(table: Table, column: str, words: pd.Series) -> pd.Series:
     """Words as stamps; those with a zone or offset in UTC."""
-    # A frame may hold any objects; their text is judged.
+    # A frame may hold any objects; their text is parsed.
     words = words.astype(str)
     # pandas reads the words "now" and "today" too.
     worded = ~words.str.match(r"\s*\d").to_numpy(dtype=bool)
@@ -75,7 +75,7 @@ def _refuse_disorder(table: Table, column: str, times: np.ndarray) -> None:
         return
     order = np.argsort(times, kind="stable")
     same = np.flatnonzero(np.diff(times[order]) == np.timedelta64(0, "ns"))
-    if len(same):  # said first: sorting would not help
+    if len(same):  # reported first: sorting would not help
         first, second = order[same[0] : same[0] + 2].tolist()
         raise DataError(
             f"{table.where(second, column)}: found {table.found(second, column)!r}, which {table.row(first)} has "

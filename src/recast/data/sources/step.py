@@ -1,4 +1,4 @@
-"""The distance between rows: fixed ("10min", "h", "D") or of the calendar ("B", "MS")."""
+"""The distance between rows: fixed ("10min", "h", "D") or a calendar step ("B", "MS")."""
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ def parse_step(step: str) -> BaseOffset:
     """The pandas offset that `step` names.
 
     Raises:
-        ConfigurationError: if `step` is no offset alias of pandas, or does not go forward.
+        ConfigurationError: if `step` is not a pandas offset alias, or does not go forward.
     """
     remedy = 'expected a pandas offset alias such as "10min", "h", "D", "B" (business days) or "MS" (month starts)'
     try:
@@ -39,10 +39,10 @@ def parse_step(step: str) -> BaseOffset:
 
 
 def fixed_step(step: str) -> np.timedelta64 | None:
-    """The length of `step`; None for a step of the calendar, which has none.
+    """The length of `step`; None for a calendar step, which has none.
 
     Raises:
-        ConfigurationError: if `step` is no offset alias of pandas, or does not go forward.
+        ConfigurationError: if `step` is not a pandas offset alias, or does not go forward.
     """
     offset = parse_step(step)
     if isinstance(offset, pd.offsets.Day):  # not a Tick since pandas 3, but stamps in UTC or without zone know no DST

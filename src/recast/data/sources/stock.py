@@ -17,16 +17,16 @@ from recast.options import AnyFloat, checked
 
 @final
 class StockSource(Source):
-    """One column of a table of open, high, low, close and volume, as it is or as its log return.
+    """One column of a table of open, high, low, close and volume, unchanged or as its log return.
 
-    The log return of row t is ln(p_t / p_(t-1)), with the row before it in the file, however many days (a weekend,
-    a holiday) lie between; the first row has none and is left out. The channel is named after the column:
-    "Close", or "log_return_Close".
+    The log return of row t is ln(p_t / p_(t-1)), with the previous row of the file, however many days (a weekend, a
+    holiday) lie between; the first row has none and is dropped. The channel is named after the column: "Close", or
+    "log_return_Close".
 
     Args:
         path: The file.
         column: The column to read.
-        transform: "price": the column as it is; "log_return": its log return, which has no unit.
+        transform: "price": the column unchanged; "log_return": its log return, which has no unit.
         time: Name of the time column.
         currency: Unit of all columns but "Volume", whose unit is shares.
         step: Distance between rows, a pandas offset alias; "B": business days.
@@ -63,7 +63,7 @@ class StockSource(Source):
         """The column or its log return, one channel, as one piece.
 
         Raises:
-            DataError: as `CsvSource.read`; and for the log return, if there is one row only or a value is not positive.
+            DataError: as `CsvSource.read`; and for the log return, if there is only one row or a value is not positive.
         """
         table = self.csv.table
         series = self.csv.read_from(table)

@@ -1,4 +1,4 @@
-"""A table as sources read it: columns by name, and messages that name the place of a field."""
+"""The table interface of sources: columns by name, and locations of fields for messages."""
 
 from abc import ABC, abstractmethod
 from difflib import get_close_matches
@@ -12,8 +12,8 @@ class Table(ABC):
     """Rows of named columns.
 
     Attributes:
-        label: What messages call the table.
-        kind: What it is, as messages say it.
+        label: Name of the table in messages.
+        kind: Its kind in messages.
         header: The columns' names.
     """
 
@@ -23,7 +23,7 @@ class Table(ABC):
 
     @property
     def has_underscores(self) -> bool:
-        """Whether there may be one in a number."""
+        """Whether a number may contain one."""
         return True
 
     @abstractmethod
@@ -35,26 +35,26 @@ class Table(ABC):
         """The columns `names`, in any type; a missing value is NaN, None, NaT or NA.
 
         Raises:
-            DataError: if a column is missing or there are several of that name.
+            DataError: if a column is missing or its name is not unique.
         """
 
     @abstractmethod
     def row(self, row: int) -> str:
-        """The place of a row, counted from 0, as messages say it: "line 3"."""
+        """The location of a row, counted from 0, in messages: "line 3"."""
 
     @abstractmethod
     def found(self, row: int, column: str) -> str:
-        """What stands in a field, for messages."""
+        """The content of a field, for messages."""
 
     def where(self, row: int, column: str) -> str:
-        """The place of a field, as a message begins: "file.csv, line 3, column 'ssh'"."""
+        """The location of a field, to begin a message: "file.csv, line 3, column 'ssh'"."""
         return f"{self.label}, {self.row(row)}, column {column!r}"
 
     def position(self, name: str) -> int:
         """The position of the column `name` among the columns.
 
         Raises:
-            DataError: if there is none or more than one of that name.
+            DataError: if there is not exactly one of that name.
         """
         if name not in self.header:
             near = get_close_matches(name, self.header, n=1)

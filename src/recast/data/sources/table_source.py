@@ -1,4 +1,4 @@
-"""From a table to a panel, read strictly: what is not plainly an observation is an error that names its place."""
+"""Reads a panel from a table, strictly: anything that is not clearly an observation is an error with its location."""
 
 import copy
 import logging
@@ -24,9 +24,9 @@ NUMBER = r"(?i)\s*[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|inf|infini
 class TableSource(Source):
     """One long series in a table whose columns have roles.
 
-    Stamps are ISO 8601, each later than the one before; those with a zone or offset are converted to UTC.
-    Values are finite numbers. A usual sentinel (-9999, -999, 99999, ...) more than 20 robust standard deviations from
-    the median is an error until `missing` says what it means. Other columns may be there and are not looked at.
+    Stamps are ISO 8601, each later than the previous one; those with a zone or offset are converted to UTC. Values are
+    finite numbers. A common sentinel (-9999, -999, 99999, ...) more than 20 robust standard deviations from the median
+    is an error until `missing` says what it means. Other columns are ignored.
 
     Args:
         time: Name of the time column.
@@ -34,8 +34,8 @@ class TableSource(Source):
         past: Columns that are inputs only, observed up to the origin.
         known: Columns that are inputs known ahead, also for the steps that are forecast.
         static: Columns with one value for the whole table that are inputs.
-        categories: Those of the inputs whose values are names of levels, not numbers.
-        units: Unit of each column, by its name; "" for those not named.
+        categories: Inputs whose values are names of levels, not numbers.
+        units: Unit of each column, by name; "" by default.
         step: Distance between rows, a pandas offset alias; None: the most frequent difference of stamps.
         missing: Values that mean "not observed"; None: none. []: none, and none is looked for.
 
@@ -92,7 +92,7 @@ class TableSource(Source):
 
     @property
     def table(self) -> Table:
-        """What is read: the table given by `for_table`, else the source's own."""
+        """The table read: that given by `for_table`, otherwise the source's own."""
         return self.own_table() if self._given is None else self._given
 
     def _check_names(self) -> None:
@@ -117,8 +117,8 @@ class TableSource(Source):
         """The series as one piece.
 
         Raises:
-            DataError: for whatever is wrong with the table; the message names the table, row, column, what was found,
-                what was expected, and the remedy.
+            DataError: for any fault in the table; the message names the table, row, column, what was found, what was
+                expected, and the remedy.
         """
         return self.read_from(self.table)
 
@@ -200,7 +200,7 @@ class TableSource(Source):
         return words.mask(empty | np.isin(numbers, self.missing or []))
 
     def _is_missing(self, numbers: np.ndarray) -> np.ndarray:
-        """Where a value of `missing` stands."""
+        """Where a value equals one of `missing`."""
         if not self.missing:
             return np.zeros(len(numbers), dtype=bool)
         missing = np.isin(numbers, self.missing)
@@ -223,7 +223,7 @@ class TableSource(Source):
         return infer_step(times[~np.isnan(values[:, : len(self.targets)]).all(axis=1)], text.label)
 
     def _constants(self, text: Table, values: np.ndarray) -> np.ndarray:
-        """The one value of each static column, NaN where none was observed, shape (1, columns)."""
+        """The single value of each static column, NaN where none was observed, shape (1, columns)."""
         found = np.full((1, len(self.static)), np.nan)
         for place, name in enumerate(self.static):
             rows = np.flatnonzero(~np.isnan(values[:, place]))
@@ -268,7 +268,7 @@ def _numbers(text: Table, column: str, words: pd.Series) -> np.ndarray:
     except (ValueError, TypeError):
         numbers = None
     if numbers is None or (text.has_underscores and not pd.api.types.is_numeric_dtype(words.dtype)):
-        # Python's reader of numbers lets 1_0 pass as 10.
+        # Python parses 1_0 as 10.
         shown = words.astype(str)
         bad = (words.notna() & ~shown.str.fullmatch(NUMBER, na=False)).to_numpy(dtype=bool)
         if bad.any():

@@ -30,7 +30,7 @@ CONSTITUENTS = {
 
 START = np.datetime64("2020-01-01", "ns")
 RECORD = 26_208
-"""Stamps of the real record, with those below missing or moved: what `gaps` imitates in proportion."""
+"""Stamps of the real record, and below the number missing or moved, which `gaps` imitates in proportion."""
 LONG_GAP, SINGLES, MOVED = 576, 19, 12
 
 CRITICAL = 2.1461932206205826
@@ -45,14 +45,14 @@ class TideSimulator(Source):
     at Santos; t counts from the first row, 2020-01-01 00:00 UTC, so that the phases are relative to it (a real tide
     table would add the astronomical argument of that moment).
 
-    The surge is a red noise of second order with two equal time constants (a first-order process driven by another):
-    its autocorrelation (1 + k) exp(-k), k = lag / time constant, is smooth at short lags. The local part is a
-    first-order process. With the defaults, level minus tide has a standard deviation of 0.206 m, and autocorrelations
-    of .994 at 10 minutes and .67 at 1000 minutes; the real residual has 0.212 m, .994 and .685. It differs in that the
-    real autocorrelation falls faster after a day, and below 0 after two. Values are rounded to 0.01 m.
+    The surge is second-order red noise with two equal time constants (a first-order process driven by another): its
+    autocorrelation (1 + k) exp(-k), k = lag / time constant, is smooth at short lags. The local part is a first-order
+    process. With the defaults, level minus tide has a standard deviation of 0.206 m, and autocorrelations of .994 at 10
+    minutes and .67 at 1000 minutes; the real residual has 0.212 m, .994 and .685. The real autocorrelation falls faster
+    after a day, and below 0 after two. Values are rounded to 0.01 m.
 
-    Gaps, in proportion to the real record's of 182 days: one of 4 days, 19 single rows missing, and 12 rows off the
-    grid, a whole number of minutes late. They change no other row. The channel is named "ssh".
+    Gaps, in proportion to those of the real record of 182 days: one of 4 days, 19 single rows missing, and 12 rows off
+    the grid, a whole number of minutes late. Other rows are unchanged. The channel is named "ssh".
 
     Args:
         days: Length of the record. [days]
@@ -145,7 +145,7 @@ class TideSimulator(Source):
         return total
 
     def _red_noise(self, rng: np.random.Generator, std: float, hours: float, order: int) -> np.ndarray:
-        """One or two equal time constants of `hours`: a single or double root at exp(-step / hours)."""
+        """Red noise with one or two equal time constants `hours`: a single or double root at exp(-step / hours)."""
         root = float(np.exp(-self.step_minutes / 60 / hours))
         phi1, phi2 = (root, 0.0) if order == 1 else (2 * root, -(root**2))
         return stationary_path(rng, self.rows, phi1, phi2, std)
@@ -157,7 +157,7 @@ class TideSimulator(Source):
         lost = np.zeros(self.rows, dtype=bool)
         lost[first : first + long] = True
         late = np.zeros(self.rows)
-        # Not the ends, so that the record keeps its length; no neighbours of the long gap, so that it keeps its own.
+        # Not the ends, so that the record keeps its length; nor next to the long gap, so that it keeps its own.
         apart = np.ones(self.rows, dtype=bool)
         apart[[0, -1]] = False
         apart[max(first - 1, 0) : first + long + 1] = False

@@ -12,7 +12,7 @@ from recast.options import checked
 
 Missing = Literal["error", "hold", "mask"]
 LABEL = "class"
-"""Name of the column that is to be predicted."""
+"""Name of the column to predict."""
 
 
 @final
@@ -20,16 +20,16 @@ class TsSource(SequenceSource):
     """Labelled sequences in two `.ts` files of the UEA and UCR archives (Bagnall et al. 2018, arXiv 1811.00075).
 
     After a header of @-lines, which names the classes and ends with @data, each line holds a sequence: its dimensions
-    separated by colons, the values of a dimension by commas, and behind a last colon the class. All dimensions of a
-    sequence have equally many values; sequences may differ in length.
+    separated by colons, the values of a dimension by commas, and after a last colon the class. All dimensions of a
+    sequence have the same number of values; sequences may differ in length.
 
     Args:
         path: The file to train on. [file]
         test_path: The file to test on; it has the same dimensions and classes. [file]
         names: Names of the dimensions; none: dim1, dim2, ...
         units: Units of the dimensions; none: they have none.
-        missing: What a missing value ("?" or NaN) is: an "error", or filled with the last value before it ("hold";
-            before the first one, with that; a dimension without any value remains an error), or left out, for a model
+        missing: How missing values ("?" or NaN) are treated: an "error"; filled with the last value before ("hold";
+            initial ones with the first value; a dimension without any value remains an error); or masked, for a model
             that reads masks ("mask").
     """
 
@@ -53,8 +53,7 @@ class TsSource(SequenceSource):
         """See the base class.
 
         Raises:
-            DataError: for whatever is wrong with a file; the message names the file, the line, what was found, what
-                was expected.
+            DataError: for any fault in a file; the message names the file, the line, what was found, what was expected.
         """
         text = load_ts(self.path)
         classes = text.classes
@@ -172,7 +171,7 @@ def _numbers(where: str, text: str) -> np.ndarray:
 
 
 def _number(word: str) -> float | None:
-    """The value of a word; NaN where it says that it is missing, None where it is no number."""
+    """The value of a word; NaN if it means missing, None if it is not a number."""
     if word.strip() == "?":
         return np.nan
     try:

@@ -10,12 +10,12 @@ FLAGS = {"true": True, "false": False}
 
 @dataclass(frozen=True)
 class TsText:
-    """A `.ts` file of the UEA and UCR archives, cut into its header and its sequences.
+    """A `.ts` file of the UEA and UCR archives, split into its header and its sequences.
 
     Args:
         label: The file's path as the user gave it.
         header: Words after each @-name, which is in lower case.
-        lines: Number in the file and content of each line that holds a sequence.
+        lines: Line number and content of each line that holds a sequence.
     """
 
     label: str
@@ -24,10 +24,10 @@ class TsText:
 
     @property
     def classes(self) -> tuple[str, ...] | None:
-        """The classes in the order of the header; None where the sequences are not labelled.
+        """The classes in the order of the header; None if the sequences are not labelled.
 
         Raises:
-            DataError: if the header does not say what the classes are.
+            DataError: if the header does not name the classes.
         """
         words = self.header.get("classlabel", "").split()
         if not words:
@@ -47,7 +47,7 @@ class TsText:
 
     @property
     def dimensions(self) -> int | None:
-        """The number of dimensions that the header states; None where it states none.
+        """The number of dimensions in the header; None if not given.
 
         Raises:
             DataError: if it is no number.
@@ -61,10 +61,10 @@ class TsText:
         return 1 if "univariate" in self.header and self.flag("univariate") else None
 
     def flag(self, name: str) -> bool:
-        """Whether the header says true for a name; false where it does not have it.
+        """Whether the header says true for a name; False if it lacks the name.
 
         Raises:
-            DataError: if it says neither true nor false.
+            DataError: if its value is neither true nor false.
         """
         word = (self.header.get(name, "false").split() or [""])[0].lower()
         if word not in FLAGS:
@@ -76,11 +76,11 @@ def load_ts(path: str) -> TsText:
     """Reads a `.ts` file as text.
 
     Args:
-        path: The file, UTF-8. Empty lines and those that begin with # or % are passed over.
+        path: The file, UTF-8. Empty lines and those that begin with # or % are skipped.
 
     Raises:
-        DataError: if the file is missing, a folder, unreadable, no UTF-8 text, has a header that is cut short or is
-            of a kind that recast does not read, or has no sequence.
+        DataError: if the file is missing, a folder, unreadable, not UTF-8 text, has a truncated header or one of a kind
+            that recast does not read, or has no sequence.
     """
     header: dict[str, str] = {}
     lines: list[tuple[int, str]] = []

@@ -1,4 +1,4 @@
-"""Series to CSV file."""
+"""Writes series to CSV files."""
 
 from pathlib import Path
 
@@ -16,12 +16,12 @@ def write_csv(panel: Panel, path: str | Path) -> None:
     """Writes `panel` as CSV: the column "datetime", then one for each column over time.
 
     Stamps are ISO 8601, with "+00:00" where the panel's timezone is "UTC". Numbers are written so that reading them
-    gives the same float64; of a category the name of its level; nothing where a value was not observed. The pieces of a
-    panel follow each other. The file is written aside and renamed, so that a run that is killed leaves no half of it.
+    gives the same float64; categories as the names of their levels; unobserved values as empty fields. The pieces of a
+    panel are written consecutively. The file is written atomically, so that a killed run leaves no partial file.
 
     Args:
         panel: What to write.
-        path: Where to; an existing file is replaced, a missing folder is made.
+        path: Destination; an existing file is replaced, a missing folder is created.
 
     Raises:
         DataError: if a column has the name of the time column.

@@ -1,4 +1,4 @@
-"""What a recurrent cell is: one step that defines it, and a pass over a sequence that may only be faster."""
+"""The interface of recurrent cells: a step that defines the cell, and an equivalent, possibly faster, sequence pass."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -25,19 +25,20 @@ State = TypeVar("State", bound=CellState)
 class Cell(nn.Module, ABC, Generic[State]):
     """One recurrent layer: `state = step(x, state)`; its output is `state.hidden`.
 
-    A new cell inherits from this class, names its `state_type` and writes `step`. It may override `forward` with
-    something faster that gives the same values and gradients.
+    A new cell subclasses this, sets `state_type` and implements `step`. It may override `forward` with something faster
+    that gives the same values and gradients.
 
     Args:
         input_size: Number of inputs at each step.
         hidden_size: Number of outputs at each step.
         state_sizes: Size of each field of the state; none: `hidden_size` each.
-        learn_initial_state: Whether the state before the first step is learnt, from zeros; else it is zero.
+        learn_initial_state: Whether the initial state is learnt, starting from zeros; otherwise it is zero.
 
     Attributes:
         state_type: The NamedTuple of the state.
         reads_hidden: Whether a step reads the output of the one before.
-        kind: Which of torch's cells it is, for the fast recurrences; None: it runs by its own `step` and `forward`.
+        kind: Which of torch's cells it is, for the fast recurrences; None: it runs through its own `step` and
+            `forward`.
     """
 
     state_type: ClassVar[type[Any]]
@@ -67,7 +68,7 @@ class Cell(nn.Module, ABC, Generic[State]):
 
         Args:
             batch: Number of sequences.
-            like: A tensor that gives dtype and device.
+            like: A tensor whose dtype and device are used.
         """
         if self.initial is None:
             return self.state_type(*(like.new_zeros(batch, size) for size in self.state_sizes))
@@ -75,7 +76,7 @@ class Cell(nn.Module, ABC, Generic[State]):
 
     @property
     def weights(self) -> list[Tensor]:
-        """weight_ih, weight_hh, bias_ih, bias_hh in torch's order of gates, where it has a `kind`."""
+        """weight_ih, weight_hh, bias_ih, bias_hh in torch's order of gates, if it has a `kind`."""
         return []
 
     @abstractmethod
@@ -83,11 +84,11 @@ class Cell(nn.Module, ABC, Generic[State]):
         """The state after one more input."""
 
     def output_weights(self) -> Iterator[nn.Parameter]:
-        """Weights that act on the outputs alone, so that they are not learnt where only states are read; often none."""
+        """Weights that affect only the outputs, so that they are not trained where only states are read; often none."""
         return iter(())
 
     def gates(self, x: Float[Tensor, "batch input"], state: State) -> dict[str, Float[Tensor, "batch units"]]:
-        """Values of the gates, between 0 and 1, that the step from `state` with input `x` uses, by name.
+        """Values of the gates, between 0 and 1, in the step from `state` with input `x`, by name.
 
         None for a cell without gates.
         """
@@ -99,7 +100,7 @@ class Cell(nn.Module, ABC, Generic[State]):
         """Runs over a sequence of at least one step.
 
         Args:
-            inputs: One input a step.
+            inputs: One input per step.
             state: The state before the first step; None: the initial state.
 
         Returns:
@@ -108,7 +109,7 @@ class Cell(nn.Module, ABC, Generic[State]):
         if state is None:
             state = self.initial_state(len(inputs), inputs)
         outputs: list[Tensor] = []
-        # unbind, because the backward pass of inputs[:, t] would allocate the whole tensor at each step.
+        # unbind: the backward pass of inputs[:, t] would allocate the whole tensor at each step.
         for x in inputs.unbind(1):
             state = self.step(x, state)
             outputs.append(state.hidden)

@@ -15,10 +15,10 @@ from recast.options import PositiveInt, checked
 
 
 class DilatedState(NamedTuple):
-    """State of `Dilated`, of which the next step reads the memory alone.
+    """State of `Dilated`; the next step reads only the memory.
 
-    hidden: the fused output; memory: the states of the inner cell after the last `stride` steps side by side, oldest
-    step first, in each step the output last.
+    hidden: the fused output; memory: the concatenated states of the inner cell after the last `stride` steps, oldest
+    step first, with the output last in each step.
     """
 
     hidden: Float[Tensor, "batch hidden"]
@@ -32,28 +32,27 @@ class Dilated(Cell[DilatedState]):
         hidden_t = sum over k = 0 .. stride - 1 of W_k h_{t - k},    h_t: the output in s_t
 
     The dilated recurrent skip connection of Chang et al. 2017, "Dilated recurrent neural networks", arXiv 1710.02224,
-    section 2.1. The cell runs over `stride` interleaved sequences (phases) that do not see each other, each `stride`
-    times shorter; a memory of n of its own steps spans n * stride steps of the data, and they are run at once as one
-    batch.
+    section 2.1. The cell runs over `stride` interleaved sequences (phases) that do not interact, each `stride` times
+    shorter; a memory of n of its own steps spans n * stride steps of the data, and all phases run as one batch.
 
     The learnt fusion W joins the phases, so that an output sees every input up to its own step. It is the last layer of
     the paper's section 2.2, a convolution of width `stride` (there for networks whose smallest stride is above 1), here
     within every layer and without bias. At the start W_0 is the identity, and the others are drawn uniformly from
-    +-1 / sqrt(stride * hidden_size), as in a linear layer of that many inputs: the newest output passes as it is, and
-    the older ones are mixed in.
+    +-1 / sqrt(stride * hidden_size), as in a linear layer of that many inputs: the newest output passes unchanged, with
+    the older ones mixed in.
 
-    The recurrence runs on inner states alone; fused outputs do not enter it. A decoder takes over the encoder's inner
-    states and fuses them with its own W; that of the encoder's last layer then acts, and is learnt, only where the
-    encoder's outputs are looked at, as by attention.
+    The recurrence involves only the inner states, not the fused outputs. A decoder takes over the encoder's inner
+    states and fuses them with its own W; that of the encoder's last layer is then used, and trained, only where the
+    encoder's outputs are read, as by attention.
 
     Args:
         input_size: Number of inputs at each step.
-        hidden_size: Number of outputs at each step; also handed to the inner cell.
+        hidden_size: Number of outputs at each step; also passed to the inner cell.
         cell: The inner cell.
         stride: How far back the recurrence reaches, and how many outputs are fused; with 1 this is the inner cell,
             without W. [steps]
-        learn_initial_state: Whether the `stride` inner states before the first step are learnt, each by itself, from
-            zeros; else each is the initial state of the inner cell.
+        learn_initial_state: Whether the `stride` inner states before the first step are learnt, each separately,
+            starting from zeros; otherwise each is the initial state of the inner cell.
 
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range, if the inner cell is given another
@@ -81,11 +80,11 @@ class Dilated(Cell[DilatedState]):
         self.stride = stride
         self.fusion = _newest_passes(stride, hidden_size) if stride > 1 else None
         if learn_initial_state:
-            # The memory alone: the output follows from it, and no step reads it.
+            # Only the memory: the output follows from it, and no step reads the output.
             self.initial = nn.ParameterList([nn.Parameter(torch.zeros(memory))])
 
     def initial_state(self, batch: int, like: Tensor) -> DilatedState:
-        """The state before the first step, its output fused like any other; see `Cell.initial_state`."""
+        """The initial state, its output fused like any other; see `Cell.initial_state`."""
         if self.initial is not None:
             (start,) = self.initial
             return self._state(start.to(like.dtype).expand(batch, -1))
@@ -110,7 +109,7 @@ class Dilated(Cell[DilatedState]):
     def forward(
         self, inputs: Float[Tensor, "batch time input"], state: DilatedState | None = None
     ) -> tuple[Float[Tensor, "batch time hidden"], DilatedState]:
-        """Runs over a sequence, the phases as one batch, then fuses all outputs at once; see `Cell.forward`."""
+        """Runs over a sequence, with the phases as one batch, then fuses all outputs at once; see `Cell.forward`."""
         batch, time, _ = inputs.shape
         before = self.initial_state(batch, inputs) if state is None else state
         states = before.memory.unflatten(1, (self.stride, -1))
@@ -124,7 +123,7 @@ class Dilated(Cell[DilatedState]):
             outputs.append(found.unflatten(0, (batch, self.stride)).transpose(1, 2).flatten(1, 2))
             states = _side_by_side(after).unflatten(0, (batch, self.stride))
         if left:
-            # The first phases have one input more; as no two of them meet here, it is one step for all of them.
+            # The first phases have one more input; each gets at most one, so that a single step processes them all.
             after = self.cell.step(inputs[:, whole:].flatten(0, 1), self._inner(states[:, :left].flatten(0, 1)))
             outputs.append(after.hidden.unflatten(0, (batch, left)))
             newest = _side_by_side(after).unflatten(0, (batch, left))
@@ -133,7 +132,7 @@ class Dilated(Cell[DilatedState]):
         return fused, DilatedState(fused[:, -1], states.flatten(1))
 
     def _oldest(self, state: DilatedState) -> tuple[Any, Tensor]:
-        """The state `stride` steps back, and those after it side by side."""
+        """The state `stride` steps back, and those after it, concatenated."""
         size = state.memory.shape[1] // self.stride
         return self._inner(state.memory[:, :size]), state.memory[:, size:]
 
@@ -148,7 +147,7 @@ class Dilated(Cell[DilatedState]):
         return DilatedState(self._fuse(outputs).squeeze(1), memory)
 
     def _fuse(self, outputs: Float[Tensor, "batch held hidden"]) -> Float[Tensor, "batch time hidden"]:
-        """The fused output of each step but the first `stride - 1`, which are there to be looked back at."""
+        """The fused output of each step but the first `stride - 1`, which only serve as history."""
         if self.fusion is None:
             return outputs
         time = outputs.shape[1] - self.stride + 1
@@ -157,7 +156,7 @@ class Dilated(Cell[DilatedState]):
 
 @torch.no_grad()
 def _newest_passes(stride: int, size: int) -> nn.Linear:
-    """The fusion as it starts; its inputs are the outputs of `stride` steps, oldest first."""
+    """The fusion at initialisation; its inputs are the outputs of `stride` steps, oldest first."""
     fusion = nn.Linear(stride * size, size, bias=False)
     fusion.weight[:, -size:] = torch.eye(size)
     return fusion
@@ -173,7 +172,7 @@ def _refuse_contradictions(cell: Callable[..., Any], hidden_size: int, *, learn_
     if given.get("hidden_size", hidden_size) != hidden_size:
         raise ConfigurationError(
             f"Dilated: hidden_size={hidden_size}, but the inner cell is given hidden_size={given['hidden_size']}; "
-            "it has the size of Dilated: give it there alone"
+            "it has the size of Dilated: set it only there"
         )
     if learn_initial_state and given.get("learn_initial_state"):
         raise ConfigurationError(

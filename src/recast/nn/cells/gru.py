@@ -31,15 +31,15 @@ class GRU(TorchCell[GRUState]):
     Args:
         input_size: Number of inputs at each step.
         hidden_size: Number of hidden units.
-        update_bias: Added to b_iz at the start. A state then decays over about 1 + exp(update_bias) steps, so that a
-            positive value starts the cell with a long memory: 3 gives about 21 steps.
+        update_bias: Added to b_iz at initialisation. A state then decays over about 1 + exp(update_bias) steps, so that
+            a positive value starts the cell with a long memory: 3 gives about 21 steps.
         chrono: The longest dependency expected in the data, T_max, at least 3; none: no chrono initialisation. It
-            spreads the memories of the units: b_iz = log(u) with u uniform on [1, T_max - 1], b_hz = 0, so that
+            spreads out the memories of the units: b_iz = log(u) with u uniform on [1, T_max - 1], b_hz = 0, so that
             states decay over 2 to T_max steps (Tallec & Ollivier 2018, arXiv 1804.11188, section 2; the paper's z is
             1 - z here, hence the sign). It excludes an `update_bias` other than 0. [steps]
-        recurrent_init: How W_hr, W_hz and W_hn start: "uniform" as torch; each "orthogonal" (Saxe et al. 2014, arXiv
+        recurrent_init: How W_hr, W_hz and W_hn start: "uniform" as in torch; each "orthogonal" (Saxe et al. 2014, arXiv
             1312.6120, section 3); or each the "identity".
-        learn_initial_state: Whether the state before the first step is learnt, from zeros; else it is zero.
+        learn_initial_state: Whether the initial state is learnt, starting from zeros; otherwise it is zero.
 
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range, or if both `chrono` and `update_bias`

@@ -1,4 +1,4 @@
-"""How the weights of recurrent cells start."""
+"""Weight initialisation of recurrent cells."""
 
 from typing import Annotated, Literal
 
@@ -11,18 +11,18 @@ from recast.errors import ConfigurationError
 
 RecurrentInit = Literal["uniform", "orthogonal", "identity"]
 ChronoSteps = Annotated[int, Ge(3)]
-"""T_max of the chrono initialisation: the uniform law on [1, T_max - 1] needs T_max > 2."""
+"""T_max of the chrono initialisation: the uniform distribution on [1, T_max - 1] needs T_max > 2."""
 
 
 @torch.no_grad()
 def initialise_recurrent(weight: Float[Tensor, "rows hidden"], how: RecurrentInit) -> None:
-    """Sets the state-to-state weights at the start, the square block of each gate by itself.
+    """Initialises the recurrent weights, the square block of each gate separately.
 
     Args:
-        weight: The blocks, one below the other; changed in place.
-        how: "uniform": left as they are, drawn as torch does. "orthogonal": a random orthogonal matrix, which keeps
-            the length of the state (Saxe et al. 2014, arXiv 1312.6120, section 3). "identity": each unit copies its
-            own state and no other (Le, Jaitly & Hinton 2015, arXiv 1504.00941, section 3).
+        weight: The stacked blocks; changed in place.
+        how: "uniform": left as drawn by torch. "orthogonal": a random orthogonal matrix, which preserves the norm of
+            the state (Saxe et al. 2014, arXiv 1312.6120, section 3). "identity": each unit copies its own state and no
+            other (Le, Jaitly & Hinton 2015, arXiv 1504.00941, section 3).
     """
     for block in weight.split(weight.shape[1]):
         if how == "orthogonal":
@@ -32,7 +32,7 @@ def initialise_recurrent(weight: Float[Tensor, "rows hidden"], how: RecurrentIni
 
 
 def chrono_bias(units: int, longest: int) -> Float[Tensor, " units"]:
-    """Biases of gates that keep the state, with memories spread from 2 to `longest` steps.
+    """Biases of gates that keep the state, with memories spread over 2 to `longest` steps.
 
     b = log(u), u uniform on [1, longest - 1]: Tallec & Ollivier 2018, arXiv 1804.11188, section 2. A gate sigmoid(b)
     keeps a state for 1 / (1 - sigmoid(b)) = 1 + u steps.
@@ -45,12 +45,12 @@ def chrono_bias(units: int, longest: int) -> Float[Tensor, " units"]:
 
 
 def refuse_two_biases(cell: str, chrono: int | None, option: str, value: float) -> None:
-    """Refuses the chrono initialisation together with a bias of one's own for the same gate.
+    """Rejects the chrono initialisation combined with an explicit bias of the same gate.
 
     Args:
         cell: Name of the cell, for the message.
         chrono: T_max; None: no chrono initialisation. [steps]
-        option: Name of the option that gives the bias.
+        option: Name of the option that sets the bias.
         value: Its value.
 
     Raises:

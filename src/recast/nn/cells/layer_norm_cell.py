@@ -1,4 +1,4 @@
-"""What layer-normalised cells share: the input's part of all steps in one product, a loop over the rest."""
+"""The common part of layer-normalised cells: one product for the inputs of all steps, then a loop over the rest."""
 
 from abc import abstractmethod
 from typing import Annotated
@@ -12,7 +12,7 @@ from recast.nn.cells.cell import Cell, State
 from recast.nn.cells.initialise import RecurrentInit, initialise_recurrent
 
 SeveralUnits = Annotated[int, Ge(2)]
-"""Number of units that are normalised together: a single one would always be its own mean."""
+"""Smallest number of units normalised together: a single one would always equal its own mean."""
 
 
 class LayerNormCell(Cell[State]):
@@ -20,16 +20,16 @@ class LayerNormCell(Cell[State]):
 
         LN(a; g, b) = g * (a - mean(a)) / sqrt(var(a) + 1e-5) + b
 
-    with mean and variance over the units of one sample, gains g from one and biases b from zero.
+    with mean and variance over the units of one sample, gains g initialised to one and biases b to zero.
 
-    Weights and the input's bias start uniform in ±1/sqrt(hidden_size), as those of torch.
+    Weights and the input bias start uniform in ±1/sqrt(hidden_size), as in torch.
 
     Args:
         input_size: Number of inputs at each step.
         hidden_size: Number of hidden units.
-        blocks: Number of summed inputs of each unit: 1, and one more for each gate.
-        recurrent_init: How the state-to-state weights start; see `recast.nn.cells.initialise.initialise_recurrent`.
-        learn_initial_state: Whether the state before the first step is learnt, from zeros; else it is zero.
+        blocks: Number of summed inputs of each unit: 1, plus one for each gate.
+        recurrent_init: How the recurrent weights start; see `recast.nn.cells.initialise.initialise_recurrent`.
+        learn_initial_state: Whether the initial state is learnt, starting from zeros; otherwise it is zero.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class LayerNormCell(Cell[State]):
 
     @abstractmethod
     def read(self, x: Float[Tensor, "*steps input"]) -> Float[Tensor, "*steps units"]:
-        """What the inputs of one or all steps contribute, whatever the state."""
+        """The contribution of the inputs of one or all steps, independent of the state."""
 
     @abstractmethod
     def advance(self, read: Float[Tensor, "batch units"], state: State) -> State:

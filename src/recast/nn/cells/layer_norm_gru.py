@@ -25,23 +25,23 @@ class LayerNormGRU(LayerNormCell[LayerNormGRUState]):
         n = tanh(LN(W_in x + b_in; g3, b3) + r * LN(W_hn h; g4, b4))             candidate
         h' = (1 - z) * n + z * h
 
-    The summed inputs from x and from h are normalised apart, those of both gates together, with LN as in
-    `LayerNormCell`. It differs from the paper in two points. z is 1 - z of the paper, as in `torch.nn.GRU`. The biases
-    b_i and b_in within LN are not in its formulas, but in its authors' program; without them the normalised W x would
-    tell of a single input x its sign alone.
+    The summed inputs from x and from h are normalised separately, those of both gates together, with LN as in
+    `LayerNormCell`. There are two differences from the paper. z is 1 - z of the paper, as in `torch.nn.GRU`. The biases
+    b_i and b_in within LN are not in its formulas, but in its authors' code; without them the normalised W x would
+    retain only the sign of a single input x.
 
     Args:
         input_size: Number of inputs at each step.
         hidden_size: Number of hidden units, at least 2.
-        update_bias: What the part of b1 for z starts from. Where the normalised sums are small, a state then decays
+        update_bias: Initial value of the part of b1 for z. Where the normalised sums are small, a state then decays
             over about 1 + exp(update_bias) steps, so that a positive value starts the cell with a long memory.
         chrono: The longest dependency expected in the data, T_max, at least 3; none: no chrono initialisation. The part
-            of b1 for z is then log(u) with u uniform on [1, T_max - 1] (Tallec & Ollivier 2018, arXiv 1804.11188,
-            section 2). It excludes an `update_bias` other than 0. [steps]
-        recurrent_init: How the state-to-state weights of each gate and of the candidate start: "uniform" as torch;
-            each "orthogonal" (Saxe et al. 2014, arXiv 1312.6120, section 3); or each the "identity".
-        learn_initial_state: Whether the state before the first step is learnt, from zeros; else it is zero. LN
-            stretches a state near zero, so that its gradient is large in the first steps of training.
+            of b1 for z then starts at log(u) with u uniform on [1, T_max - 1] (Tallec & Ollivier 2018, arXiv
+            1804.11188, section 2). It excludes an `update_bias` other than 0. [steps]
+        recurrent_init: How the recurrent weights of each gate and of the candidate start: "uniform" as in torch; each
+            "orthogonal" (Saxe et al. 2014, arXiv 1312.6120, section 3); or each the "identity".
+        learn_initial_state: Whether the initial state is learnt, starting from zeros; otherwise it is zero. LN
+            amplifies a state near zero, so that its gradient is large in the first steps of training.
 
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range, or if both `chrono` and `update_bias`
@@ -79,7 +79,7 @@ class LayerNormGRU(LayerNormCell[LayerNormGRUState]):
             )
 
     def read(self, x: Float[Tensor, "*steps input"]) -> Float[Tensor, "*steps units"]:
-        """The normalised sums from the input: of r, of z, of n."""
+        """The normalised sums from the input: those of r, z and n."""
         gates, candidate = self._split(functional.linear(x, self.weight_ih, self.bias_ih))
         return torch.cat([self.norm_input_gates(gates), self.norm_input_candidate(candidate)], dim=-1)
 

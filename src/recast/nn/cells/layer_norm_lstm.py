@@ -26,24 +26,23 @@ class LayerNormLSTM(LayerNormCell[LayerNormLSTMState]):
         c' = sigmoid(f) * c + sigmoid(i) * tanh(g)
         h' = sigmoid(o) * tanh(LN(c'; g3, b3))
 
-    The summed inputs from x and from h are normalised apart, those of all gates and of the candidate g together, with
-    LN as in `LayerNormCell`; c' itself is carried on as it is. It differs from the paper in two points. The paper's
-    further bias added to both LN is b1 + b2. The bias b_ih within LN is not in its formulas, but in its authors'
-    program; without it the normalised W x would tell of a single input x its sign alone.
+    The summed inputs from x and from h are normalised separately, those of all gates and of the candidate g together,
+    with LN as in `LayerNormCell`; c' itself is passed on unnormalised. There are two differences from the paper. The
+    paper's additional bias on both LN is b1 + b2. The bias b_ih within LN is not in its formulas, but in its authors'
+    code; without it the normalised W x would retain only the sign of a single input x.
 
     Args:
         input_size: Number of inputs at each step.
         hidden_size: Number of hidden units, at least 2.
-        forget_bias: What the part of b1 for f starts from. Where the normalised sums are small, the cell's content
-            then decays over about 1 + exp(forget_bias) steps, so that a positive value starts the cell with a long
-            memory.
+        forget_bias: Initial value of the part of b1 for f. Where the normalised sums are small, the cell state then
+            decays over about 1 + exp(forget_bias) steps, so that a positive value starts the cell with a long memory.
         chrono: The longest dependency expected in the data, T_max, at least 3; none: no chrono initialisation. The part
-            of b1 for f is then log(u) with u uniform on [1, T_max - 1], that for i is -log(u) (Tallec & Ollivier
+            of b1 for f then starts at log(u) with u uniform on [1, T_max - 1], that for i at -log(u) (Tallec & Ollivier
             2018, arXiv 1804.11188, section 2). It excludes a `forget_bias` other than 0. [steps]
-        recurrent_init: How the state-to-state weights of each gate and of the candidate start: "uniform" as torch;
-            each "orthogonal" (Saxe et al. 2014, arXiv 1312.6120, section 3); or each the "identity".
-        learn_initial_state: Whether the state before the first step is learnt, from zeros; else it is zero. LN
-            stretches a state near zero, so that its gradient is large in the first steps of training.
+        recurrent_init: How the recurrent weights of each gate and of the candidate start: "uniform" as in torch; each
+            "orthogonal" (Saxe et al. 2014, arXiv 1312.6120, section 3); or each the "identity".
+        learn_initial_state: Whether the initial state is learnt, starting from zeros; otherwise it is zero. LN
+            amplifies a state near zero, so that its gradient is large in the first steps of training.
 
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range, or if both `chrono` and `forget_bias`

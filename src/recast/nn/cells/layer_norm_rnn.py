@@ -24,16 +24,16 @@ class LayerNormRNN(LayerNormCell[LayerNormRNNState]):
         a = W_ih x + b_ih + W_hh h
         h' = f(LN(a; g, b))
 
-    Input and state are normalised together, as in the paper, with LN as in `LayerNormCell`. It has no b_ih, without
-    which the first of the steps, from zeros, would tell of a single input its sign alone.
+    Input and state are normalised together, as in the paper, with LN as in `LayerNormCell`. Unlike the paper it has a
+    b_ih; without it the first step, from zeros, would retain only the sign of a single input.
 
     Args:
         input_size: Number of inputs at each step.
         hidden_size: Number of hidden units, at least 2.
         nonlinearity: The function f.
-        recurrent_init: How W_hh starts: "uniform" as torch; "orthogonal" (Saxe et al. 2014, arXiv 1312.6120, section
+        recurrent_init: How W_hh starts: "uniform" as in torch; "orthogonal" (Saxe et al. 2014, arXiv 1312.6120, section
             3); or the "identity" (Le, Jaitly & Hinton 2015, arXiv 1504.00941, section 3).
-        learn_initial_state: Whether the state before the first step is learnt, from zeros; else it is zero.
+        learn_initial_state: Whether the initial state is learnt, starting from zeros; otherwise it is zero.
 
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range.

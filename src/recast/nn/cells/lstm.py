@@ -34,16 +34,16 @@ class LSTM(TorchCell[LSTMState]):
     Args:
         input_size: Number of inputs at each step.
         hidden_size: Number of hidden units.
-        forget_bias: Added to b_if at the start. The cell's content then decays over about 1 + exp(forget_bias) steps,
+        forget_bias: Added to b_if at initialisation. The cell state then decays over about 1 + exp(forget_bias) steps,
             so that a positive value starts the cell with a long memory. Jozefowicz et al. 2015, "An empirical
             exploration of recurrent network architectures", recommend 1.
         chrono: The longest dependency expected in the data, T_max, at least 3; none: no chrono initialisation. It
-            spreads the memories of the units: b_if = log(u) with u uniform on [1, T_max - 1], b_ii = -b_if,
-            b_hf = b_hi = 0, so that contents decay over 2 to T_max steps (Tallec & Ollivier 2018, arXiv 1804.11188,
+            spreads out the memories of the units: b_if = log(u) with u uniform on [1, T_max - 1], b_ii = -b_if,
+            b_hf = b_hi = 0, so that cell states decay over 2 to T_max steps (Tallec & Ollivier 2018, arXiv 1804.11188,
             section 2). It excludes a `forget_bias` other than 0. [steps]
-        recurrent_init: How W_hi, W_hf, W_hg and W_ho start: "uniform" as torch; each "orthogonal" (Saxe et al. 2014,
+        recurrent_init: How W_hi, W_hf, W_hg and W_ho start: "uniform" as in torch; each "orthogonal" (Saxe et al. 2014,
             arXiv 1312.6120, section 3); or each the "identity".
-        learn_initial_state: Whether the state before the first step is learnt, from zeros; else it is zero.
+        learn_initial_state: Whether the initial state is learnt, starting from zeros; otherwise it is zero.
 
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range, or if both `chrono` and `forget_bias`

@@ -23,8 +23,8 @@ class MinGRU(LinearCell[MinGRUState]):
         n = g(W_n x + b_n)              candidate
         h' = (1 - z) * n + z * h
 
-    Gate and candidate see the input, but not the state: what a unit keeps cannot depend on what it holds, and units
-    do not see each other. Several layers make up for it. In return all steps but the last line are one product.
+    Gate and candidate read the input, but not the state: what a unit keeps cannot depend on its state, and units do not
+    interact. Stacking layers compensates. In return, all but the last line is one product for all steps.
 
     z keeps the state, as in `GRU` here; the z of the paper is 1 - z. Weights and biases start uniform in
     ±1/sqrt(input_size), as in `torch.nn.Linear`.
@@ -33,10 +33,10 @@ class MinGRU(LinearCell[MinGRUState]):
         input_size: Number of inputs at each step.
         hidden_size: Number of hidden units.
         activation: The function g: "linear" (the paper's section 3.1 and appendix A), or "positive", x + 0.5 for
-            x >= 0, else sigmoid(x) (its appendix B.3, where states must have a logarithm).
-        update_bias: Added to b_z at the start. A state then decays over about 1 + exp(update_bias) steps, so that a
-            positive value starts the cell with a long memory: 3 gives about 21 steps.
-        learn_initial_state: Whether the state before the first step is learnt, from zeros; else it is zero.
+            x >= 0, else sigmoid(x) (appendix B.3, where the logarithm of the state is needed).
+        update_bias: Added to b_z at initialisation. A state then decays over about 1 + exp(update_bias) steps, so that
+            a positive value starts the cell with a long memory: 3 gives about 21 steps.
+        learn_initial_state: Whether the initial state is learnt, starting from zeros; otherwise it is zero.
 
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range.
@@ -67,7 +67,7 @@ class MinGRU(LinearCell[MinGRUState]):
         update, candidate = self.product(inputs).chunk(2, dim=-1)
         if self.activation == "positive":
             candidate = positive(candidate)
-        # Not 1 - sigmoid(v), which rounds to zero from v = 17 on in float32.
+        # Not 1 - sigmoid(v), which rounds to zero for v >= 17 in float32.
         return update.sigmoid(), (-update).sigmoid() * candidate
 
     def gates(self, x: Float[Tensor, "batch input"], state: MinGRUState) -> dict[str, Float[Tensor, "batch units"]]:

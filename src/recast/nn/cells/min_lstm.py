@@ -25,9 +25,9 @@ class MinLSTM(LinearCell[MinLSTMState]):
         n = g(W_n x + b_n)                  candidate
         h' = f / (f + i) * h + i / (f + i) * n
 
-    Gates and candidate see the input, but not the state: what a unit keeps cannot depend on what it holds, and units
-    do not see each other. Several layers make up for it. In return all steps but the last line are one product.
-    The gates share what there is, so that the state's scale does not depend on the length of the sequence.
+    Gates and candidate read the input, but not the state: what a unit keeps cannot depend on its state, and units do
+    not interact. Stacking layers compensates. In return, all but the last line is one product for all steps. The gates
+    are normalised to sum to one, so that the state's scale does not depend on the length of the sequence.
 
     Weights and biases start uniform in ±1/sqrt(input_size), as in `torch.nn.Linear`.
 
@@ -35,11 +35,11 @@ class MinLSTM(LinearCell[MinLSTMState]):
         input_size: Number of inputs at each step.
         hidden_size: Number of hidden units.
         activation: The function g: "linear" (the paper's section 3.2 and appendix A), or "positive", x + 0.5 for
-            x >= 0, else sigmoid(x) (its appendix B.3, where states must have a logarithm).
-        forget_bias: Added to b_f and subtracted from b_i at the start. A state then decays over about
+            x >= 0, else sigmoid(x) (appendix B.3, where the logarithm of the state is needed).
+        forget_bias: Added to b_f and subtracted from b_i at initialisation. A state then decays over about
             1 + exp(forget_bias) steps, so that a positive value starts the cell with a long memory: 3 gives about 21
-            steps. b_f alone could not: f / (f + i) stays below 2/3 while i is 1/2, however large b_f is.
-        learn_initial_state: Whether the state before the first step is learnt, from zeros; else it is zero.
+            steps. b_f alone would not suffice: f / (f + i) stays below 2/3 while i is 1/2, however large b_f is.
+        learn_initial_state: Whether the initial state is learnt, starting from zeros; otherwise it is zero.
 
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range.
@@ -72,11 +72,11 @@ class MinLSTM(LinearCell[MinLSTMState]):
         forget, given, candidate = self.product(inputs).chunk(3, dim=-1)
         if self.activation == "positive":
             candidate = positive(candidate)
-        # f / (f + i) = sigmoid(log f - log i), which also holds where both gates round to zero.
+        # f / (f + i) = sigmoid(log f - log i), which also works where both gates round to zero.
         odds = softplus(-given) - softplus(-forget)
         return odds.sigmoid(), (-odds).sigmoid() * candidate
 
     def gates(self, x: Float[Tensor, "batch input"], state: MinLSTMState) -> dict[str, Float[Tensor, "batch units"]]:
-        """The shares of the two gates: f / (f + i) and i / (f + i)."""
+        """The normalised gates: f / (f + i) and i / (f + i)."""
         decay, _ = self.coefficients(x)
         return {"forget": decay, "input": 1 - decay}

@@ -1,4 +1,4 @@
-"""The recurrent cell whose inner layer reads the last output."""
+"""The recurrent cell whose inner layer reads the previous output."""
 
 from typing import Literal, NamedTuple
 
@@ -22,10 +22,10 @@ class OutputToHidden(Cell[OutputToHiddenState]):
         h' = f(W_ih x + W_oh o + b)         inner layer
         o' = g(W_ho h' + b_o)               output, which is the state
 
-    In the hidden-to-hidden recurrence of `RNN` the inner layer reads itself. Here it reads what the output layer made
-    of it: of the past only that is remembered which the output shows. The output serves the readout and the memory at
-    once, so that a narrow one, or one that is trained to be the forecast, drops all else. In return the state is
-    something that a target can stand for: with it teacher forcing cuts the recurrence.
+    In the hidden-to-hidden recurrence of `RNN` the inner layer reads its own previous state. Here it reads the previous
+    output, so that only what the output shows is remembered. The output serves as readout and memory at once: a narrow
+    one, or one trained to be the forecast, loses everything else. In return, a target can replace the state: teacher
+    forcing then cuts the recurrence.
 
     Sources: Jordan 1986, "Serial order: a parallel distributed processing approach"; Goodfellow et al. 2016, "Deep
     learning", section 10.2.1 and figure 10.4.
@@ -34,12 +34,12 @@ class OutputToHidden(Cell[OutputToHiddenState]):
 
     Args:
         input_size: Number of inputs at each step.
-        hidden_size: Number of outputs o, all that is remembered.
+        hidden_size: Number of outputs o, the only memory.
         inner_size: Number of units h of the inner layer; none: `hidden_size`.
         nonlinearity: The function f.
-        output_nonlinearity: The function g. With "linear" the cell is an `RNN` over h whose recurrent matrix
-            W_oh W_ho has at most the rank `hidden_size`.
-        learn_initial_state: Whether the state before the first step is learnt, from zeros; else it is zero.
+        output_nonlinearity: The function g. With "linear" the cell is an `RNN` over h whose recurrent matrix W_oh W_ho
+            has rank at most `hidden_size`.
+        learn_initial_state: Whether the initial state is learnt, starting from zeros; otherwise it is zero.
 
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range.
@@ -74,7 +74,7 @@ class OutputToHidden(Cell[OutputToHiddenState]):
     def forward(
         self, inputs: Float[Tensor, "batch time input"], state: OutputToHiddenState | None = None
     ) -> tuple[Float[Tensor, "batch time hidden"], OutputToHiddenState]:
-        """Runs over a sequence, the inputs' part of the inner layer first; see `Cell.forward`."""
+        """Runs over a sequence, computing the inputs' part of the inner layer first; see `Cell.forward`."""
         output = (self.initial_state(len(inputs), inputs) if state is None else state).hidden
         outputs = []
         for part in self.inner(inputs).unbind(1):

@@ -1,4 +1,4 @@
-"""The recurrent cell whose output layer reads the last output."""
+"""The recurrent cell whose output layer reads the previous output."""
 
 from typing import Literal, NamedTuple
 
@@ -22,23 +22,23 @@ class OutputToOutput(Cell[OutputToOutputState]):
         h' = f(W_ih x + b)                          inner layer
         o' = g(W_ho h' + b_ho + W_oo o + b_oo)      output, which is the state
 
-    In the hidden-to-hidden recurrence of `RNN` the inner layer reads itself, and the output layer reads it. Here the
-    inner layer sees nothing but the current input; of the past only the output is remembered, and what that has to
-    say meets the input no earlier than in the output layer. The output layer is an `RNN` cell that reads h for x: the
-    cell can remember what an `RNN` of `hidden_size` units can, over better inputs. The three recurrences are drawn
-    side by side in Raschka et al. 2022, "Machine learning with PyTorch and Scikit-Learn", chapter 15; for an output
-    that is the only memory see Goodfellow et al. 2016, "Deep learning", section 10.2.1.
+    In the hidden-to-hidden recurrence of `RNN` the inner layer reads its own previous state, and the output layer reads
+    the inner layer. Here the inner layer reads only the current input; the output is the only memory, and is combined
+    with the input only in the output layer. The output layer is an `RNN` cell that reads h in place of x: the cell can
+    remember what an `RNN` of `hidden_size` units can, over better inputs. The three recurrences are drawn side by side
+    in Raschka et al. 2022, "Machine learning with PyTorch and Scikit-Learn", chapter 15; for an output that is the only
+    memory see Goodfellow et al. 2016, "Deep learning", section 10.2.1.
 
     Weights and biases start uniform: in ±1/sqrt(input_size) in the inner layer, as in `torch.nn.Linear`; in
     ±1/sqrt(hidden_size) in the output layer, as in `torch.nn.RNN`.
 
     Args:
         input_size: Number of inputs at each step.
-        hidden_size: Number of outputs o, all that is remembered.
+        hidden_size: Number of outputs o, the only memory.
         inner_size: Number of units h of the inner layer; none: `hidden_size`.
         nonlinearity: The function f.
-        output_nonlinearity: The function g. "relu" is not bounded: states may grow with the length of the sequence.
-        learn_initial_state: Whether the state before the first step is learnt, from zeros; else it is zero.
+        output_nonlinearity: The function g. "relu" is unbounded: states may grow with the length of the sequence.
+        learn_initial_state: Whether the initial state is learnt, starting from zeros; otherwise it is zero.
 
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range.
@@ -71,7 +71,7 @@ class OutputToOutput(Cell[OutputToOutputState]):
     def forward(
         self, inputs: Float[Tensor, "batch time input"], state: OutputToOutputState | None = None
     ) -> tuple[Float[Tensor, "batch time hidden"], OutputToOutputState]:
-        """Runs over a sequence, the inner layer first; see `Cell.forward`."""
+        """Runs over a sequence, computing the inner layer first; see `Cell.forward`."""
         before = self.initial_state(len(inputs), inputs) if state is None else state
         outputs, after = self.output(self.inner(inputs), RNNState(*before))
         return outputs, OutputToOutputState(*after)

@@ -27,12 +27,12 @@ class RNN(TorchCell[RNNState]):
     Args:
         input_size: Number of inputs at each step.
         hidden_size: Number of hidden units.
-        nonlinearity: The function f. "relu" is not bounded: states may grow with the length of the sequence.
-        recurrent_init: How W_hh starts: "uniform" as torch; "orthogonal", which keeps the length of the state (Saxe et
-            al. 2014, arXiv 1312.6120, section 3); or "identity" with zero biases, made for "relu", which starts as an
-            adder of its inputs (IRNN; Le, Jaitly & Hinton 2015, arXiv 1504.00941, section 3; the input weights stay
-            uniform).
-        learn_initial_state: Whether the state before the first step is learnt, from zeros; else it is zero.
+        nonlinearity: The function f. "relu" is unbounded: states may grow with the length of the sequence.
+        recurrent_init: How W_hh starts: "uniform" as in torch; "orthogonal", which preserves the norm of the state
+            (Saxe et al. 2014, arXiv 1312.6120, section 3); or "identity" with zero biases, meant for "relu", which then
+            starts by summing its inputs (IRNN; Le, Jaitly & Hinton 2015, arXiv 1504.00941, section 3; the input weights
+            stay uniform).
+        learn_initial_state: Whether the initial state is learnt, starting from zeros; otherwise it is zero.
 
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range.

@@ -1,4 +1,4 @@
-"""Cells whose weights and fast pass are those of a module of torch."""
+"""Cells whose weights and fast sequence pass are those of a torch module."""
 
 from typing import Any
 
@@ -14,12 +14,12 @@ class TorchCell(Cell[State]):
     """A cell around one layer of `torch.nn.RNN`, `GRU` or `LSTM`, which runs over a sequence in one call.
 
     Args:
-        rnn: The module of torch that holds the weights; batch first.
-        recurrent_init: How the state-to-state weights start; see `recast.nn.cells.initialise.initialise_recurrent`.
-        learn_initial_state: Whether the state before the first step is learnt, from zeros; else it is zero.
+        rnn: The torch module that holds the weights; batch first.
+        recurrent_init: How the recurrent weights start; see `recast.nn.cells.initialise.initialise_recurrent`.
+        learn_initial_state: Whether the initial state is learnt, starting from zeros; otherwise it is zero.
 
     Attributes:
-        rnn: The module of torch.
+        rnn: The torch module.
     """
 
     def __init__(
@@ -33,19 +33,19 @@ class TorchCell(Cell[State]):
 
     @property
     def weights(self) -> list[Tensor]:
-        """weight_ih, weight_hh, bias_ih, bias_hh, gates one below the other in torch's order."""
+        """weight_ih, weight_hh, bias_ih, bias_hh, with the gates stacked in torch's order."""
         return list(self.rnn.all_weights[0])
 
     def forward(
         self, inputs: Float[Tensor, "batch time input"], state: State | None = None
     ) -> tuple[Float[Tensor, "batch time hidden"], State]:
-        """Runs over a sequence in one call of torch; see `Cell.forward`."""
+        """Runs over a sequence in one torch call; see `Cell.forward`."""
         before = self.initial_state(len(inputs), inputs) if state is None else state
         outputs, after = self.rnn(inputs, _to_torch(before))
         return outputs, self._from_torch(after)
 
     def forward_packed(self, inputs: PackedSequence, state: State | None = None) -> tuple[PackedSequence, State]:
-        """Runs over sequences of different lengths, packed by torch; the state is that after each one's last step."""
+        """Runs over sequences of different lengths, packed by torch; the state is that after the last step of each."""
         batch = int(inputs.batch_sizes[0])
         before = self.initial_state(batch, inputs.data) if state is None else state
         outputs, after = self.rnn(inputs, _to_torch(before))

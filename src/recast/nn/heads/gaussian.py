@@ -66,7 +66,7 @@ class Gaussian(Head):
 
     def _without_constant(self, parameters: Tensor, target: Tensor) -> Tensor:
         std = self.std(parameters)
-        # Divided before it is squared: std² would overflow or vanish where std does not.
+        # Divided before squaring: std² would overflow or underflow where std does not.
         error = (target - self.mean(parameters)) / std
         return error.square() / 2 + std.log()
 
@@ -93,7 +93,7 @@ class Gaussian(Head):
         generator: torch.Generator | None,
         share: Share | None = None,
     ) -> Float[Tensor, "*shape targets"]:
-        """A sample. A generator on the CPU gives the same numbers whatever device the parameters are on."""
+        """A sample. A generator on the CPU gives the same numbers on any device of the parameters."""
         location = self.mean(parameters)
         source = location.device if generator is None else generator.device
         first, total = (0, len(location)) if share is None else (share.first, share.total)

@@ -1,4 +1,4 @@
-"""What a head is: the meaning of the numbers that a model's readout gives for each target."""
+"""The interface of heads: the meaning of the numbers that a model's readout gives for each target."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ from recast.types import Forecast, Share
 
 
 class Head(nn.Module, ABC):
-    """Reads a model's raw output as a forecast: its loss, what it says of the future, what is fed back.
+    """Interprets a model's raw output as a forecast: its loss, its point and quantile forecasts, and what is fed back.
 
     A head has no weights; the model's linear readout gives `size` real numbers for each target. The first of them is
-    the location. All values are scaled ones. A new head inherits from this class and writes `size`, `losses`, `mean`
-    and `feedback`; one that knows more than a point also writes `quantiles`.
+    the location. All values are scaled. A new head subclasses this and implements `size`, `losses`, `mean` and
+    `feedback`; a probabilistic one also implements `quantiles`.
 
     Attributes:
         stochastic: Whether `feedback` draws at random, so that repeated forecasts differ.
-        is_value: Whether its one parameter is itself what is fed back.
-        levels: Levels of the quantiles that its forecasts carry, ascending, between 0 and 1.
+        is_value: Whether its single parameter is itself the value fed back.
+        levels: Levels of the quantiles in its forecasts, ascending, between 0 and 1.
     """
 
     stochastic: ClassVar[bool]
@@ -46,16 +46,16 @@ class Head(nn.Module, ABC):
         target: Float[Tensor, "batch horizon targets"],
         mask: Bool[Tensor, "batch horizon targets"] | None = None,
     ) -> Float[Tensor, ""]:
-        """What training minimises, averaged over batch, horizon and targets: over observed truths alone.
+        """The training loss, averaged over batch, horizon and targets, counting only observed truths.
 
         Args:
             parameters: Raw output.
             target: The truth; any value, or NaN, where it was not observed.
-            mask: True where it was observed; None: everywhere. Where nothing was, the loss is 0 with zero gradient.
+            mask: True where it was observed; None: everywhere. If nothing was, the loss is 0 with zero gradient.
         """
         if mask is None:
             return self.mean_loss(parameters, target)
-        # A gradient of zero times a NaN of the truth would be NaN. The mean has a loss whatever the head.
+        # A gradient of zero times a NaN of the truth would be NaN. Every head has a loss at its own mean.
         truth = torch.where(mask, target, self.mean(parameters).detach())
         losses = self.losses(parameters, truth).where(mask, 0.0)
         return losses.sum() / mask.sum().clamp(min=1)
@@ -73,7 +73,7 @@ class Head(nn.Module, ABC):
         parameters: Float[Tensor, "batch horizon targets parameters"],
         target: Float[Tensor, "batch horizon targets"],
     ) -> Float[Tensor, ""]:
-        """The mean of `losses`; a head that has it in fewer operations overrides this."""
+        """The mean of `losses`; a head that can compute it in fewer operations overrides this."""
         return self.losses(parameters, target).mean()
 
     @abstractmethod
@@ -83,7 +83,7 @@ class Head(nn.Module, ABC):
     def quantiles(
         self, parameters: Float[Tensor, "*shape targets parameters"], levels: Sequence[float]
     ) -> Float[Tensor, "levels *shape targets"] | None:
-        """The quantiles at some levels, in closed form; None where the head does not know one of them.
+        """The quantiles at the given levels, in closed form; None if the head cannot give one of them.
 
         Args:
             parameters: Raw output.
@@ -94,7 +94,7 @@ class Head(nn.Module, ABC):
     def forecast(
         self, parameters: Float[Tensor, "batch horizon targets parameters"], levels: Sequence[float] | None = None
     ) -> Forecast:
-        """What the head knows without drawing: the mean, and quantiles.
+        """What the head gives without sampling: the mean and quantiles.
 
         Args:
             parameters: Raw output.
@@ -111,18 +111,19 @@ class Head(nn.Module, ABC):
         generator: torch.Generator | None,
         share: Share | None = None,
     ) -> Float[Tensor, "*shape targets"]:
-        """What a decoder is fed at the next step in place of the truth; gradients flow through it.
+        """The value fed to a decoder at the next step in place of the truth; gradients flow through it.
 
         Args:
             parameters: Raw output for this step.
-            generator: Source of random numbers; None: torch's global one. Not used where `stochastic` is false.
-            share: Which rows of the batch of all processes these are: the numbers are drawn for all of its rows.
+            generator: Source of random numbers; None: torch's global one. Unused unless `stochastic`.
+            share: Which rows of the global batch of all processes these are: random numbers are drawn for all of its
+                rows.
         """
 
     def shift(
         self, parameters: Float[Tensor, "*shape targets parameters"], by: Float[Tensor, "..."]
     ) -> Float[Tensor, "*shape targets parameters"]:
-        """Moves the forecast by a known value, such as the last observation; its spread stays.
+        """Shifts the forecast by a known value, such as the last observation; its spread is unchanged.
 
         Args:
             parameters: Raw output.

@@ -15,7 +15,7 @@ LossName = Literal["mse", "mae", "huber"]
 
 
 class Point(Head):
-    """One value for each target, no spread.
+    """One value for each target, without spread.
 
     With e = forecast - truth, in scaled units, the loss is the mean of
 
@@ -26,7 +26,7 @@ class Point(Head):
     Args:
         loss: What is minimised. The best forecast is the conditional mean for "mse", the median for "mae",
             and something between them for "huber".
-        delta: Error at which "huber" passes from squared to absolute; the others do not use it. [scaled units]
+        delta: Error at which "huber" changes from squared to absolute; unused by the others. [scaled units]
 
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range.

@@ -15,7 +15,7 @@ from recast.types import SAME_LEVEL, Share, interpolated
 
 
 class Quantile(Head):
-    """Quantiles for each target at chosen levels, without an assumption on the distribution; they never cross.
+    """Quantiles for each target at chosen levels, without distributional assumptions; they never cross.
 
         q(0.5) = parameter 0
         q(p)   = the next quantile towards 0.5, plus (p above 0.5) or minus (below) softplus(a parameter of its own)
@@ -27,12 +27,12 @@ class Quantile(Head):
 
     (Koenker & Bassett 1978, "Regression quantiles", Econometrica 46; for recurrent networks Wen et al. 2017, arXiv
     1711.11053; for increments that keep quantiles apart Gasthaus et al. 2019, "Probabilistic forecasting with spline
-    quantile function RNNs", AISTATS). The median is the point forecast and what a decoder is fed, so that with
-    feedback the quantiles of a lead are those given that all leads before it came out at their medians.
+    quantile function RNNs", AISTATS). The median is the point forecast and what a decoder is fed, so that with feedback
+    the quantiles of a lead are conditional on all earlier leads being at their medians.
 
     Args:
-        levels: Levels of the quantiles, ascending, between 0 and 1; 0.5 is one of them. Between them
-            quantiles are joined linearly; beyond the outermost ones nothing is known.
+        levels: Levels of the quantiles, ascending, between 0 and 1; 0.5 is one of them. Between them quantiles are
+            interpolated linearly; beyond the outermost ones none are given.
 
     Raises:
         ConfigurationError: if an option has the wrong type, or the levels do not ascend or lack 0.5.
@@ -72,7 +72,7 @@ class Quantile(Head):
     ) -> Float[Tensor, "*shape targets levels"]:
         """The quantiles at the levels of the head."""
         median, steps = parameters[..., :1], functional.softplus(parameters[..., 1:])
-        # The first steps lead down from the median, the others up.
+        # The first increments go down from the median, the others up.
         below, above = steps[..., : self.below].cumsum(dim=-1), steps[..., self.below :].cumsum(dim=-1)
         return torch.cat([median - below.flip(-1), median, median + above], dim=-1)
 
@@ -83,7 +83,7 @@ class Quantile(Head):
     def quantiles(
         self, parameters: Float[Tensor, "*shape targets parameters"], levels: Sequence[float]
     ) -> Float[Tensor, "levels *shape targets"] | None:
-        """Those of the head, and between them linearly; None beyond the outermost ones."""
+        """Those of the head, interpolated linearly; None beyond the outermost ones."""
         return interpolated(self.known_quantiles(parameters).movedim(-1, 0), self.levels, levels)
 
     def feedback(

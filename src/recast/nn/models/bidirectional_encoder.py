@@ -1,4 +1,4 @@
-"""Reads the context of a batch in both directions."""
+"""Encodes the context of a batch in both directions."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
@@ -15,14 +15,15 @@ from recast.types import Batch
 
 
 class BidirectionalEncoder(nn.Module):
-    """Layers of two cells over the context, one from its first step on, one from its last step back.
+    """Layers of two cells over the context, one running forward in time, one backward.
 
-    This is the bidirectional network of Schuster & Paliwal 1997, "Bidirectional recurrent neural networks"; layers lie
-    above each other as in `torch.nn.GRU(bidirectional=True)`: both cells of a layer read the outputs of both cells
-    below, with dropout between. It sees no step after the origin.
+    This is the bidirectional network of Schuster & Paliwal 1997, "Bidirectional recurrent neural networks"; layers are
+    stacked as in `torch.nn.GRU(bidirectional=True)`: both cells of a layer read the outputs of both cells below, with
+    dropout between. No step after the origin is read.
 
-    A linear map for each layer and each field of the state makes one state of the last ones of both directions, for a
-    decoder to start from. It starts as the state of the forward direction, which alone has just read the last step.
+    For each layer and each field of the state, a linear map combines the last states of both directions into the
+    decoder's initial state. It is initialised to pass on the state of the forward direction, the only one that has just
+    read the last step.
 
     Args:
         cell: Builds one layer in one direction from `input_size`.
@@ -52,14 +53,14 @@ class BidirectionalEncoder(nn.Module):
             self.back.append(back)
             sizes = zip(ahead.state_sizes, state_sizes[layer], strict=True)
             bridges = nn.ModuleList(_bridge(2 * own, wanted) for own, wanted in sizes)
-            # The first field is the output; a decoder that does not read it gives no gradient.
+            # The first field is the output; it gets no gradient from a decoder that does not read it.
             bridges[0].requires_grad_(ahead.reads_hidden)
             self.bridges.append(bridges)
             self.hidden_size = ahead.hidden_size + back.hidden_size
         self.dropout = dropout
 
     def output_weights(self) -> Iterator[nn.Parameter]:
-        """Weights that act on its outputs alone, see `Cell.output_weights`."""
+        """Weights that affect only its outputs, see `Cell.output_weights`."""
         for cells in (self.ahead, self.back):
             yield from cast("Cell[Any]", cells[-1]).output_weights()
 
@@ -71,10 +72,10 @@ class BidirectionalEncoder(nn.Module):
         Args:
             batch: Windows.
             inputs: What is read at each step of their context.
-            last: How many of the last steps' outputs are wanted; none: all.
+            last: How many of the last steps' outputs are needed; none: all.
 
         Raises:
-            ConfigurationError: if the batch carries states over from the one before.
+            ConfigurationError: if the batch carries states over from the previous one.
         """
         if batch.carried is not None:
             raise ConfigurationError(

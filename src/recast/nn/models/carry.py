@@ -1,4 +1,4 @@
-"""Recurrent states that go on from one training batch to the next."""
+"""Recurrent states carried over from one training batch to the next."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ from recast.types import Batch
 class Carry(nn.Module):
     """Keeps the states at the end of a training batch for the start of the next one.
 
-    A state is used where the batch says that it is carried, and where the row it belongs before is the first of the
-    window; other windows begin from the initial state. States are kept without their gradient: back-propagation ends
-    at the start of the batch (truncated back-propagation through time).
+    A state is used where the batch marks it as carried and the row that follows it is the first of the window; other
+    windows begin from the initial state. States are detached: backpropagation ends at the start of the batch (truncated
+    backpropagation through time).
 
-    They travel in the state dict, so that training resumes bit for bit in mid-epoch. It holds those of one process;
-    a checkpoint of several holds those of each (`recast.training.resuming`).
+    They are part of the state dict, so that training resumes bit for bit mid-epoch. It holds those of one process; a
+    checkpoint of several processes holds those of each (`recast.training.resuming`).
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Carry(nn.Module):
         self._start: Tensor | None = None
 
     def start(self, batch: Batch, initial: list[Any]) -> list[Any]:
-        """The state of each layer before the first step of the batch, the same however often it is asked for.
+        """The state of each layer before the first step of the batch; repeated calls give the same.
 
         Args:
             batch: A training batch.
@@ -49,14 +49,15 @@ class Carry(nn.Module):
         ]
 
     def keep(self, batch: Batch, states: list[Any]) -> None:
-        """Remembers the state of each layer after the last step of the batch."""
+        """Stores the state of each layer after the last step of the batch."""
         self._kept = torch.cat([part.detach() for state in states for part in state], dim=-1)
         self._rows = batch.start + batch.context
 
     def get_extra_state(self) -> Float[Tensor, "windows numbers"]:
-        """For each window the row that its state belongs before, and the state; called by torch.
+        """For each window the row that follows its state, and the state; called by torch.
 
-        No buffers: their shape could not change, and processes would overwrite each other's. In float64 rows are exact.
+        Not buffers: their shape could not change, and processes would overwrite each other's. Rows are exact in
+        float64.
         """
         return torch.cat([self._rows.double().unsqueeze(-1), self._kept.double()], dim=-1)
 

@@ -23,26 +23,26 @@ Route = Literal["padded", "packed"]
 
 @final
 class Classifier(nn.Module):
-    """Recurrent layers over a sequence, their outputs pooled over its steps, and a linear map to the classes.
+    """Recurrent layers over a sequence, pooling of their outputs over time, and a linear map to the classes.
 
         h_1 ... h_T = layers(x_1 ... x_T)
         scores = W pool(h_1 ... h_T) + b,    pool = h_T ("last") or their mean ("mean")
         P(class) = softmax(scores)
 
-    What stands behind a sequence's end, and what else is in its batch, changes nothing: layers look back only, and
-    neither outputs nor gradients are taken from padding. Sequences may be longer than any of those trained on.
+    Neither padding nor the rest of the batch affects a sequence: layers are causal, and neither outputs nor gradients
+    are taken from padding. Sequences may be longer than any of those trained on.
 
     Args:
         spec: The data's names, classes and scaling.
         cell: Builds one layer from `input_size`.
         layers: Number of recurrent layers.
-        dropout: Probability of dropping an output between layers, and of those that reach the linear map.
+        dropout: Probability of dropping an output between layers, and of those entering the linear map.
         noise: Standard deviation of Gaussian noise added to each number of a sequence in training (Bishop 1995,
             "Training with noise is equivalent to Tikhonov regularization"). [scaled]
-        pooling: The output of a sequence's "last" step, or the "mean" over its steps.
-        route: How different lengths run through the layers, equal in results: "padded", all to the end of the longest
-            one; "packed", each to its own end by torch's PackedSequence (cells rnn, gru and lstm). Padded was the
-            faster one on the CPU even for lengths from 10 to 800; scripts/benchmark_padding.py measures both.
+        pooling: The output at a sequence's "last" step, or the "mean" over its steps.
+        route: How sequences of different lengths are processed, with equal results: "padded", all to the end of the
+            longest; "packed", each to its own end with torch's PackedSequence (cells rnn, gru and lstm). Padded was
+            faster on the CPU even for lengths from 10 to 800; scripts/benchmark_padding.py measures both.
 
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range, or the cell cannot run packed.

@@ -1,4 +1,4 @@
-"""A forecast that goes on where the layers that read the context stopped."""
+"""A forecast that continues from where the layers that read the context stopped."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,15 +25,15 @@ def continued(
 ) -> Rollout:
     """The forecast of layers that read its values as they read the context.
 
-    What they gave after the context is read out as the first lead; a closed loop gives the further ones.
+    Their output after the context is read out as the first lead; a closed loop gives the later ones.
 
     Args:
         stack: The layers.
         output: The top layer's output after the context.
         states: State of each layer there.
-        readout: From the top layer's output to a value.
-        recent: The last values of the context, oldest first, as many as the readout looks at.
-        known: Known inputs that the layers read beside the value of each lead but the last.
+        readout: Maps the top layer's output to a value.
+        recent: The last values of the context, oldest first, as many as the readout reads.
+        known: Known inputs that the layers read along with the value of each lead but the last.
         base: What the readout adds to, at each lead.
         embed: See `ClosedLoop`.
     """

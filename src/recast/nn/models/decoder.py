@@ -1,4 +1,4 @@
-"""Unrolls a horizon from recurrent states, open loop or closed."""
+"""Unrolls a horizon from recurrent states, in open or closed loop."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -20,11 +20,11 @@ Feedback = Literal["prediction", "constant"]
 
 
 class Decoder(nn.Module):
-    """Layers of cells and a linear readout: at each lead it reads the value of the lead before and known inputs.
+    """Layers of cells and a linear readout: at each lead it reads the value of the previous lead and known inputs.
 
     Args:
         stack: The layers.
-        attention: How the outputs of the top layer look back at the context before they are read out.
+        attention: How the outputs of the top layer attend to the context before they are read out.
         head: Meaning of the readout, and what is fed back.
         targets: Number of targets.
         feedback: What the free-running decoder reads: its own "prediction", or the first value again ("constant").
@@ -58,14 +58,14 @@ class Decoder(nn.Module):
         base: Float[Tensor, "batch horizon targets"],
         memory: Memory,
     ) -> Float[Tensor, "batch horizon targets parameters"]:
-        """Head parameters when every lead is fed a given value: one pass.
+        """Head parameters when every lead is fed a given value, in one pass.
 
         Args:
             states: State of each layer before the first lead.
-            previous: The value fed at each lead: that of the lead before.
+            previous: The value fed at each lead: that of the previous lead.
             known: Inputs known ahead, at each lead.
             base: The anchor's forecast.
-            memory: What the attention looks at.
+            memory: What the attention attends to.
         """
         outputs, _ = self.stack(torch.cat([previous, known], dim=-1), states)
         return self._head_parameters(self._completed(outputs, memory), base)
@@ -83,19 +83,19 @@ class Decoder(nn.Module):
         generator: torch.Generator | None = None,
         share: Share | None = None,
     ) -> Rollout:
-        """The forecast when each lead is fed the one before.
+        """The forecast when each lead is fed the previous one.
 
         Args:
             states: State of each layer before the first lead.
             first: The value fed at the first lead.
             known: Inputs known ahead, at each lead.
             base: The anchor's forecast.
-            memory: What the attention looks at. Where it holds fewer windows than there are in `first`, the latter
-                are several samples of each, one set of all windows after the other.
+            memory: What the attention attends to. Where it holds fewer windows than `first`, the latter holds several
+                samples of each, one complete set of windows after the other.
             truth: The true values, needed where there is a mask.
-            mask: True where the truth of a lead is fed to the next one; the last lead feeds none.
+            mask: True where the truth of a lead is fed to the next one; nothing follows the last lead.
             generator: Source of random numbers of a stochastic head.
-            share: Which windows of the batch of all processes these are.
+            share: Which windows of the global batch of all processes these are.
         """
         readout = self._readout(memory, generator, share)
         if self.feedback == "constant":
@@ -135,7 +135,7 @@ class Decoder(nn.Module):
     def _completed(
         self, outputs: Float[Tensor, "batch leads hidden"], memory: Memory
     ) -> Float[Tensor, "batch leads hidden"]:
-        """What is read out in place of the outputs; samples of a window share its memory."""
+        """The vectors that are read out in place of the outputs; samples of a window share its memory."""
         if not self.attention.looks_back:
             return outputs
         windows, leads = len(memory.values), outputs.shape[1]

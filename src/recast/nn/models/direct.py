@@ -28,26 +28,26 @@ READS_CONTEXT = (
 class Direct(ForecastModel):
     """A recurrent network reads the context; its last output gives all leads at once.
 
-    Nothing is fed back, so that errors do not build up along the horizon (direct or joint multi-step forecasting;
-    Ben Taieb et al. 2012, arXiv 1108.3259, section 2: "MIMO"). Every lead is read from the state after the last
+    Nothing is fed back, so that errors do not accumulate along the horizon (direct or joint multi-step forecasting; Ben
+    Taieb et al. 2012, arXiv 1108.3259, section 2: "MIMO"). Every lead is read from the state after the last
     observation.
 
     Args:
-        spec: Names and sizes of the data; given by the program.
+        spec: Names and sizes of the data; set by the program.
         cell: The recurrent cell of every layer.
         head: What is forecast, and the training loss.
-        layers: Layers of cells, the output layer not counted. [layers]
+        layers: Layers of cells, excluding the output layer. [layers]
         dropout: Probability of dropping an output between layers in training.
         readout: What the output layer is. "linear": a linear map of the last output and of the inputs known ahead.
-            "recurrent": one more cell of the same kind, with a unit for each number that is forecast; its last output
-            is the forecast. The outputs of tanh, GRU and LSTM cells lie in (-1, 1) scaled units, so that it cannot
-            forecast further than that from its anchor; scale the data to fit. With `layers` 0 it is the whole
+            "recurrent": one more cell of the same kind, with a unit for each forecast number; its last output is the
+            forecast. The outputs of tanh, GRU and LSTM cells lie in (-1, 1) scaled units, so that forecasts cannot
+            depart further than that from the anchor; scale the data accordingly. With `layers` 0 it is the whole
             network: a single recurrent unit where one value is forecast.
         anchor: The base forecast that the network's output is added to.
 
     Raises:
         ConfigurationError: if an option is out of range, if nothing in the model is recurrent, or if a recurrent
-            readout is asked for where there are inputs known ahead, which it has no place for.
+            readout is combined with inputs known ahead, which it cannot read.
     """
 
     reads: ClassVar[frozenset[Feature]] = EVERYTHING
@@ -95,7 +95,7 @@ class Direct(ForecastModel):
 
     @property
     def forecasts_from_origins(self) -> bool:
-        """It does: all that a forecast needs is the state at its origin."""
+        """True: a forecast needs only the state at its origin."""
         return True
 
     def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:

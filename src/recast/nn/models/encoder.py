@@ -1,4 +1,4 @@
-"""Reads the context of a batch into recurrent states."""
+"""Encodes the context of a batch into recurrent states."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,14 +14,14 @@ from recast.types import Batch
 class Encoder(nn.Module):
     """Layers of cells over the context.
 
-    In training it goes on from the states of the batch before where the batch says so; see `Carry`.
+    In training it continues from the states of the previous batch where the batch says so; see `Carry`.
 
     Args:
         cell: Builds one layer from `input_size`.
         input_size: Inputs at each step.
         layers: Number of layers.
         dropout: Probability of dropping an output between layers.
-        top: Units of one more layer above these; none: no such layer.
+        top: Units of one more layer on top of these; none: no such layer.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Encoder(nn.Module):
         return self.stack.hidden_size
 
     def output_weights(self) -> Iterator[nn.Parameter]:
-        """Weights that act on its outputs alone, see `Cell.output_weights`."""
+        """Weights that affect only its outputs, see `Cell.output_weights`."""
         return self.stack.layers[-1].output_weights()
 
     def forward(
@@ -45,12 +45,12 @@ class Encoder(nn.Module):
     ) -> tuple[Float[Tensor, "batch steps hidden"], list[Any]]:
         """Outputs of the top layer, and the last state of each layer.
 
-        Where windows have several forecast origins, the states are those at each of them, one window after the other.
+        Where windows have several forecast origins, the states are those at each of them, window by window.
 
         Args:
             batch: Windows.
             inputs: What is read at each step of their context.
-            last: How many of the last steps' outputs are wanted; none: all. The fewer, the faster.
+            last: How many of the last steps' outputs are needed; none: all. The fewer, the faster.
         """
         steps = inputs.shape[1]
         first = 0 if last is None else max(steps - last, 0)

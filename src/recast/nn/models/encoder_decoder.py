@@ -34,29 +34,29 @@ SHARED: dict[Feature, tuple[str, str]] = dict.fromkeys(
 class EncoderDecoder(UnrollingModel):
     """A recurrent encoder reads the context; a recurrent decoder starts from its state and unrolls the horizon.
 
-    See `UnrollingModel` for what the decoder is fed, and how `schedule` decides on it. The encoder-decoder is that of
+    See `UnrollingModel` for what the decoder is fed, and how `schedule` determines it. The encoder-decoder is that of
     Cho et al. 2014 (arXiv 1406.1078) and Sutskever et al. 2014 (arXiv 1409.3215), with the last observation as first
     input.
 
     Args:
-        spec: Names and sizes of the data; given by the program.
+        spec: Names and sizes of the data; set by the program.
         cell: The recurrent cell of every layer.
         head: What is forecast, and the training loss.
         schedule: Teacher-forcing probability over training.
         layers: Layers of the encoder, and of the decoder. [layers]
         dropout: Probability of dropping an output between layers in training.
         anchor: The base forecast that the network's output is added to.
-        attention: How the decoder's outputs look back at those of the encoder before the forecast is read from them.
+        attention: How the decoder's outputs attend to those of the encoder before the forecast is read from them.
         bidirectional: Whether the encoder reads the context in both directions. Its outputs have twice the size, and
-            learnt linear maps make the decoder's first states of the last ones of both directions.
-        tied: Whether encoder and decoder share their weights; needs a series without past inputs, and an encoder of
-            one direction.
-        feedback: What the free-running decoder reads: its own "prediction", or the first input again and again
-            ("constant"). The constant decoder is inferior: it cannot tell which value it has reached, so that each
-            lead must be counted out by the hidden state alone. It is here because published notebooks do it.
+            learnt linear maps form the decoder's initial states from the last states of both directions.
+        tied: Whether encoder and decoder share their weights; needs a series without past inputs, and a unidirectional
+            encoder.
+        feedback: What the free-running decoder reads: its own "prediction", or always the first input ("constant"). The
+            constant decoder is inferior: it does not see its own forecasts, so that the hidden state alone must keep
+            track of the lead. It is included because published notebooks use it.
         detach_feedback: Whether the gradient stops at values fed back (as in Bengio et al. 2015), or flows through.
-        mask_unit: Whether the choice between truth and output is made at each "step" of each sample, once for each
-            "sequence", or once for each "batch".
+        mask_unit: Whether the choice between truth and output is made at each "step" of each sample, once per
+            "sequence", or once per "batch".
 
     Raises:
         ConfigurationError: if an option is out of range, or `tied` does not fit the data or the encoder.
@@ -120,17 +120,17 @@ class EncoderDecoder(UnrollingModel):
         )
         self.teacher_forcing_mask = TeacherForcingMask(mask_unit)
         if isinstance(self.decoder.attention, NoAttention) and not tied:
-            # Several processes would wait for their gradients.
+            # With several processes, DDP would wait for their gradients.
             for weight in self.encoder.output_weights():
                 weight.requires_grad_(False)
 
     @property
     def forecasts_from_origins(self) -> bool:
-        """Whether one encoder reads forward, and only its states reach the decoder."""
+        """Whether the encoder is unidirectional, and only its states reach the decoder."""
         return isinstance(self.encoder, Encoder) and not self.decoder.attention.looks_back
 
     def start(self, batch: Batch) -> tuple[list[Any], Memory]:
-        """What the decoder starts from, and what it may look back at."""
+        """The decoder's initial states, and the memory it may attend to."""
         last = None if self.decoder.attention.looks_back else 0
         outputs, states = self.encoder(batch, self.inputs.context(batch), last=last)
         return states, self.decoder.attention.memorise(outputs)

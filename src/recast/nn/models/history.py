@@ -10,9 +10,9 @@ from recast.types import Batch
 def last_observed(
     values: Float[Tensor, "batch time targets"], observed: Bool[Tensor, "batch time targets"]
 ) -> Float[Tensor, "batch time targets"]:
-    """Each value where it was observed, else the last one observed before it; 0 before the first."""
+    """Each value where it was observed, otherwise the last one observed before it; 0 before the first."""
     steps = torch.arange(1, values.shape[1] + 1, device=values.device)[:, None]
-    # Step 0 is the zero that stands before the first observation.
+    # Step 0 is the zero used before the first observation.
     last = torch.where(observed, steps, 0).cummax(dim=1).values
     padded = torch.cat([torch.zeros_like(values[:, :1]), values], dim=1)
     return padded.gather(1, last)

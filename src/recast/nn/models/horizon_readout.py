@@ -1,4 +1,4 @@
-"""A linear map from what a network has read to the forecasts of several leads."""
+"""A linear map from a network's output to the forecasts of several leads."""
 
 import torch
 from jaxtyping import Float
@@ -10,16 +10,15 @@ class HorizonReadout(nn.Module):
 
         raw_k = W_k h + b_k + V_k x_k
 
-    Each lead reads what is known ahead of its own step alone; of sines and cosines of time, those at other steps are
-    linear in x_k, so that nothing is lost by it. The weights start uniform in ±1/sqrt(fan-in), as those of
-    `torch.nn.Linear`.
+    Each lead reads only the known inputs of its own step; sines and cosines of time at other steps are linear in x_k,
+    so that nothing is lost. The weights start uniform in ±1/sqrt(fan-in), as in `torch.nn.Linear`.
 
     Args:
-        hidden_size: Numbers in h.
-        known: Numbers in x_k.
+        hidden_size: Size of h.
+        known: Size of x_k.
         leads: Number of leads.
         targets: Number of targets.
-        parameters: Numbers for each target.
+        parameters: Head parameters of each target.
     """
 
     def __init__(self, *, hidden_size: int, known: int, leads: int, targets: int, parameters: int) -> None:
@@ -46,7 +45,7 @@ class HorizonReadout(nn.Module):
     def direct(
         self, known: Float[Tensor, "*origins leads known"]
     ) -> Float[Tensor, "*origins leads targets parameters"]:
-        """The part of them that the known inputs add, V_k x_k; zero where there are none."""
+        """The contribution of the known inputs, V_k x_k; zero if there are none."""
         if self.known is None:
             return known.new_zeros(*known.shape[:-2], *self.shape)
         return torch.einsum("...kc,kctp->...ktp", known, self.known)

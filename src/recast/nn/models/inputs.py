@@ -1,4 +1,4 @@
-"""What recurrent layers read at each step, made from the named parts of a batch."""
+"""The inputs of recurrent layers at each step, assembled from the named parts of a batch."""
 
 import torch
 from jaxtyping import Float, Int
@@ -10,13 +10,13 @@ from recast.types import Batch
 
 
 class Inputs(nn.Module):
-    """Puts side by side what is read at a step: numbers, masks of what was observed, and embedded categories.
+    """Concatenates what is read at a step: numbers, masks of what was observed, and embedded categories.
 
     At each step of the context these are the targets, then what is known only up to the origin (past columns; where
     values may be missing, masks of the targets and of these; an embedding of each past category), then what is known
     ahead (known columns, sines and cosines of time; their masks; the static columns, the same at each step; an
-    embedding of each known and static category), which is there for the steps of the horizon, too. A value that was not
-    observed is read as 0, the mean of standardised data, beside a mask of 0.
+    embedding of each known and static category), which is also available at the steps of the horizon. A value that was
+    not observed is read as 0, the mean of standardised data, along with a mask of 0.
 
     A category of n levels is embedded by a learnt vector of `embedding_size(n)` numbers for each level, and one more
     for "not observed".
@@ -25,9 +25,9 @@ class Inputs(nn.Module):
         spec: The data's description.
 
     Attributes:
-        beside_size: Numbers at each step of the context that are neither targets nor known ahead.
-        ahead_size: Numbers at each step that are known ahead.
-        context_size: Numbers at each step of the context.
+        beside_size: Inputs at each step of the context that are neither targets nor known ahead.
+        ahead_size: Inputs at each step that are known ahead.
+        context_size: All inputs at each step of the context.
     """
 
     def __init__(self, spec: PanelSpec) -> None:
@@ -65,7 +65,7 @@ class Inputs(nn.Module):
         return self.known(batch, slice(batch.context, None))
 
     def known(self, batch: Batch, steps: slice = slice(None)) -> Float[Tensor, "batch steps inputs"]:
-        """What is known ahead at some of the steps of context and horizon; none named: at all."""
+        """What is known ahead at some of the steps of context and horizon; by default at all."""
         known = batch.known[:, steps]
         parts = [known]
         if batch.observed is not None:
@@ -90,7 +90,7 @@ class Inputs(nn.Module):
 
 
 def side_by_side(parts: list[Tensor]) -> Tensor:
-    """Tensors joined along their last axis; a single one that is not empty as it is."""
+    """Tensors concatenated along their last axis; a single non-empty one is returned unchanged."""
     filled = [part for part in parts if part.shape[-1]]
     if not filled:
         return parts[0]
@@ -98,7 +98,7 @@ def side_by_side(parts: list[Tensor]) -> Tensor:
 
 
 def embedding_size(levels: int) -> int:
-    """Numbers that a level is embedded in: 1.6 n^0.56, at most 64, the rule of thumb of fastai's tabular models."""
+    """Embedding size of a category of n levels: 1.6 n^0.56, at most 64, fastai's rule of thumb for tabular models."""
     return min(64, round(1.6 * levels**0.56))
 
 

@@ -1,4 +1,4 @@
-"""What every forecasting model offers: a free-running forecast, and what training optimises."""
+"""The interface of forecasting models: a free-running forecast, and the forecasts that training scores."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ AnchorFactory = Callable[..., Anchor]
 class TrainingForecast(NamedTuple):
     """Forecasts that the loss compares with the truth, from one or several origins of each window.
 
-    observed: where there is a truth to compare with; None: everywhere.
+    observed: where the truth was observed; None: everywhere.
     """
 
     parameters: Float[Tensor, "origins horizon targets parameters"]
@@ -33,20 +33,21 @@ class TrainingForecast(NamedTuple):
 
 
 class ForecastModel(nn.Module, ABC):
-    """A map from batches of scaled windows to the head's parameters for each lead and target. It knows no Lightning.
+    """A map from batches of scaled windows to the head's parameters for each lead and target; independent of Lightning.
 
     Args:
         spec: Names and sizes of the data.
         head: What is forecast (a point, a distribution) and how it is scored in training.
         anchor: Builds the base forecast that the network's output is added to.
         leads: Leads of that base forecast; none: the horizon. [steps]
-        but: What it does not read as its options stand: why, and the remedy.
+        but: What it does not read with its current options: why, and the remedy.
 
     Attributes:
-        reads: What of the data it can read beside real targets that are always observed.
+        reads: What it can read of the data in addition to real-valued targets without gaps.
 
     Raises:
-        ConfigurationError: if the anchor reads more than the context, or the data have what the model does not read.
+        ConfigurationError: if the anchor reads more than the context, or the data have features that the model does not
+            read.
     """
 
     reads: ClassVar[frozenset[Feature]]
@@ -77,30 +78,30 @@ class ForecastModel(nn.Module, ABC):
         """Head parameters of the free-running forecast: no true future value is seen."""
 
     def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
-        """What the loss is taken of, under the model's training regime; that of `forward` unless it has one."""
+        """What the loss is computed on, under the model's training regime; by default the result of `forward`."""
         return TrainingForecast(self(batch), batch.target, batch.target_observed)
 
     def teacher_forced(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"] | None:
-        """Head parameters when each step is fed the truth; None for a model that feeds nothing back."""
+        """Head parameters when each step is fed the truth; None for a model without feedback."""
         return None
 
     @property
     def precision(self) -> torch.dtype:
-        """That of its weights, in which it computes."""
+        """The dtype of its weights, in which it computes."""
         return next((weight.dtype for weight in self.parameters()), torch.get_default_dtype())
 
     @property
     def carries_states(self) -> bool:
-        """Whether it can go on from the states of the batch before."""
+        """Whether it can continue from the states of the previous batch."""
         return any(isinstance(part, Carry) for part in self.modules())
 
     @property
     def forecasts_from_origins(self) -> bool:
-        """Whether its training can take several forecast origins in each window (`Batch.origins`)."""
+        """Whether it can be trained on several forecast origins in each window (`Batch.origins`)."""
         return False
 
     def diagnostics(self, progress: Progress) -> dict[str, float]:
-        """Numbers worth a curve at this point of training."""
+        """Quantities to log at this point of training."""
         return {}
 
     @torch.no_grad()
@@ -108,9 +109,9 @@ class ForecastModel(nn.Module, ABC):
         """Free-running forecast in scaled values.
 
         Args:
-            batch: Windows; their targets are not looked at.
-            samples: Trajectories drawn where the head is stochastic; their mean is the forecast.
-            seed: Seed of those draws.
+            batch: Windows; their targets are not read.
+            samples: Trajectories drawn if the head is stochastic; their mean is the forecast.
+            seed: Seed of the draws.
         """
         if not self.head.stochastic:
             return self.head.forecast(self(batch))

@@ -1,4 +1,4 @@
-"""A batch with several forecast origins in each window, seen from each of them."""
+"""Splits a batch with several forecast origins in each window into one window per origin."""
 
 import torch
 from jaxtyping import Float
@@ -10,11 +10,11 @@ from recast.types import Batch, Categories, Observed, Share
 
 
 def seen_from_origins(batch: Batch, reach: int) -> Batch:
-    """A window for each origin of each window, one window after the other: what a forecast needs besides states.
+    """A window for each origin of each window, window by window: what a forecast needs besides states.
 
     Args:
         batch: A training batch.
-        reach: Steps of the context before each origin; the others are left out. [steps]
+        reach: Steps of the context kept before each origin. [steps]
 
     Raises:
         ConfigurationError: if an origin has fewer steps before it.
@@ -43,7 +43,7 @@ def seen_from_origins(batch: Batch, reach: int) -> Batch:
 
     share, observed, categories = batch.share, batch.observed, batch.categories
     return Batch(
-        # What was observed before the part that is left still counts.
+        # Observations before the kept part still count.
         history=before(held_history(batch)),
         past=before(batch.past),
         known=around(batch.known),
@@ -67,12 +67,12 @@ def seen_from_origins(batch: Batch, reach: int) -> Batch:
 
 
 def _from(values: Tensor, first: Tensor, length: int) -> Tensor:
-    """`length` steps from each of the steps `first`, one window after the other."""
+    """`length` steps from each of the steps `first`, window by window."""
     return values.unfold(1, length, 1)[:, first].transpose(-1, -2).flatten(0, 1)
 
 
 def rolling(values: Float[Tensor, "batch time channels"], size: int) -> Float[Tensor, "batch time size channels"]:
-    """The last `size` values up to each step, oldest first; where there are fewer, the first value stands for them.
+    """The last `size` values up to each step, oldest first; where there are fewer, padded with the first value.
 
     Apart from that padding it is a view.
     """

@@ -1,4 +1,4 @@
-"""Sequence to sequence: at every step of the context a forecast of what follows it."""
+"""Sequence to sequence: at every step of the context, a forecast of what follows."""
 
 from typing import ClassVar
 
@@ -24,23 +24,23 @@ from recast.types import Batch, Progress
 class PerStep(ForecastModel):
     """A recurrent network forecasts all leads at every step of the context; training scores all of these forecasts.
 
-    Each window thus gives as many errors as it has context steps, each with a short way back to the weights, where
-    `Direct` has one (Géron 2019, "Hands-on machine learning", chapter 15, sequence to sequence; the "forking
-    sequences" of Wen et al. 2017, arXiv 1711.11053, section 3.3). Forecasts are those of the last step, after the
-    whole context. Early steps have read little, so that the training error lies above that of the forecasts.
+    Each window thus gives as many errors as it has context steps, each with a short gradient path to the weights, where
+    `Direct` has one (Géron 2019, "Hands-on machine learning", chapter 15, sequence to sequence; the "forking sequences"
+    of Wen et al. 2017, arXiv 1711.11053, section 3.3). Forecasts are those of the last step, after the whole context.
+    Early steps have read little, so that the training error exceeds that of the forecasts.
 
-    In training `batch * origins * horizon * targets` forecasts are held at once, and as many numbers again for the
-    truth, the anchor and the gradient: `origins` or the batch size bounds them.
+    In training `batch * origins * horizon * targets` forecasts are in memory at once, and as many numbers each for the
+    truth, the anchor and the gradient: limit `origins` or the batch size.
 
     Args:
-        spec: Names and sizes of the data; given by the program.
+        spec: Names and sizes of the data; set by the program.
         cell: The recurrent cell of every layer.
         head: What is forecast, and the training loss.
         layers: Layers of cells. [layers]
         dropout: Probability of dropping an output between layers in training.
         origins: Last steps of the context whose forecasts enter the loss; none: all. [steps]
         anchor: The base forecast that the network's output is added to, at every step. It reads the values up to that
-            step; before the context lies its first value.
+            step; before the context, its first value is repeated.
 
     Raises:
         ConfigurationError: if an option is out of range, or `origins` exceeds the context.
@@ -81,7 +81,7 @@ class PerStep(ForecastModel):
         return self.head.shift(self.readout(outputs[:, -1], self.inputs.ahead(batch)), self.base(batch))
 
     def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
-        """The forecasts from the last `origins` steps, window by window, beside what followed each."""
+        """The forecasts from the last `origins` steps, window by window, along with what followed each."""
         outputs, _ = self.encoder(batch, self.inputs.context(batch), last=self.origins)
         # The context of a training window may be shorter than that of the data's description.
         first = batch.context - outputs.shape[1]
@@ -95,5 +95,5 @@ class PerStep(ForecastModel):
         return TrainingForecast(self.head.shift(raw, base).flatten(0, 1), truth.flatten(0, 1), observed)
 
     def _windows(self, values: Shaped[Tensor, "batch time channels"]) -> Shaped[Tensor, "batch steps horizon channels"]:
-        """Each `horizon` values that follow one another, a view."""
+        """Every run of `horizon` consecutive values, as a view."""
         return values.unfold(1, self.spec.horizon, 1).transpose(-1, -2)

@@ -1,4 +1,4 @@
-"""What of the data a model reads; what it does not is refused before training."""
+"""What a model can read of the data; anything else is rejected before training."""
 
 from collections.abc import Mapping
 from typing import get_args
@@ -27,13 +27,13 @@ REMEDIES: dict[Feature, str] = {
 def require(
     model: str, spec: PanelSpec, reads: frozenset[Feature], but: Mapping[Feature, tuple[str, str]] | None = None
 ) -> None:
-    """Refuses data with what a model does not read.
+    """Rejects data with features that a model does not read.
 
     Args:
         model: The model's name.
         spec: The data's description.
         reads: What the model can read.
-        but: What it does not read as its options stand: why, and the remedy.
+        but: What it does not read with its current options: why, and the remedy.
 
     Raises:
         ConfigurationError: for the first feature of the data that it does not read.

@@ -1,4 +1,4 @@
-"""One step ahead, fed back."""
+"""One-step-ahead forecasts, fed back."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -32,13 +32,13 @@ FED_BACK = (
 class Recursive(ForecastModel):
     """A recurrent network that forecasts one step ahead; further leads come from feeding its forecasts back as inputs.
 
-    It is trained one step ahead on true values only, and never on its own forecasts: this is teacher forcing, and
-    what it costs further ahead is the exposure bias (iterated or recursive multi-step forecasting; Ben Taieb et al.
-    2012, arXiv 1108.3259, section 2). One stack of cells reads context and horizon alike. With a stochastic head it is
-    the autoregression of DeepAR (Salinas et al. 2020, arXiv 1704.04110, section 3).
+    It is trained one step ahead on true values only, and never on its own forecasts: this is teacher forcing, and its
+    cost at later leads is the exposure bias (iterated or recursive multi-step forecasting; Ben Taieb et al. 2012, arXiv
+    1108.3259, section 2). One stack of cells reads both context and horizon. With a stochastic head it is the
+    autoregression of DeepAR (Salinas et al. 2020, arXiv 1704.04110, section 3).
 
     Args:
-        spec: Names and sizes of the data; given by the program.
+        spec: Names and sizes of the data; set by the program.
         cell: The recurrent cell of every layer.
         head: What is forecast, and the training loss.
         layers: Layers of cells. [layers]
@@ -46,7 +46,7 @@ class Recursive(ForecastModel):
         origins: What training scores: the one-step forecasts from "all" steps of context and horizon but the last, or
             from the "last" step of the context alone.
         anchor: The base forecast that the network's output is added to, one step ahead of each step. It reads the
-            values up to that step, fed back or true; before the context lies its first value.
+            values up to that step, fed back or true; before the context, its first value is repeated.
 
     Raises:
         ConfigurationError: if an option is out of range, or the series has past inputs.
@@ -84,7 +84,7 @@ class Recursive(ForecastModel):
         return self._closed_loop(outputs[:, -1], states, recent, self.inputs.ahead(batch)).parameters
 
     def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
-        """One-step forecasts given the truth, window by window, beside the value that followed."""
+        """One-step forecasts given the truth, window by window, along with the value that followed."""
         if self.origins == "last":
             outputs, _ = self.encoder(batch, self.inputs.context(batch), last=1)
             raw = self.readout(outputs[:, -1], self.inputs.ahead(batch)[:, :1])
@@ -124,7 +124,7 @@ class Recursive(ForecastModel):
         return self.head.shift(raw, self.anchor(rolling(held_truth(batch)[:, :-1], self.anchor.reach)))
 
     def _true_inputs(self, batch: Batch) -> Float[Tensor, "batch steps inputs"]:
-        """What is read at the steps of the horizon but the last, given the truth; as at those of the context."""
+        """What is read at the steps of the horizon but the last, given the truth; as in the context."""
         truth, ahead, observed = batch.target[:, :-1], self.inputs.ahead(batch)[:, :-1], batch.target_observed
         if observed is None:
             return torch.cat([truth, ahead], dim=-1)
@@ -139,12 +139,12 @@ class Recursive(ForecastModel):
         ahead: Float[Tensor, "batch horizon ahead"],
         generator: torch.Generator | None = None,
     ) -> Rollout:
-        """The forecast when each lead is fed the one before.
+        """The forecast when each lead is fed the previous one.
 
         Args:
             output: The top layer's output at the end of the context.
             states: State of each layer there.
-            recent: The last values up to there, as many as the anchor reads.
+            recent: The last values of the context, as many as the anchor reads.
             ahead: What is known ahead, at each lead.
             generator: Source of random numbers of a stochastic head.
         """
@@ -159,13 +159,13 @@ class Recursive(ForecastModel):
         )
 
     def _beside_fed(self, ahead: Float[Tensor, "batch steps ahead"]) -> Float[Tensor, "batch steps inputs"]:
-        """What is read beside a value fed back: a mask that takes it for observed, where there are masks."""
+        """What is read along with a value fed back: where there are masks, one that marks it as observed."""
         if not self.spec.masked:
             return ahead
         return torch.cat([ahead.new_ones(*ahead.shape[:2], self.spec.targets), ahead], dim=-1)
 
     def _step_readout(self, generator: torch.Generator | None) -> Readout:
-        """Reads one step ahead. Its base is what known inputs add; the anchor reads the values fed."""
+        """The one-step-ahead readout. Its base is the contribution of known inputs; the anchor reads the values fed."""
         linear = self.readout.output
 
         def parameters(output: Tensor, base: Tensor, fed: Sequence[Tensor]) -> Tensor:

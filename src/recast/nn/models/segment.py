@@ -24,7 +24,7 @@ from recast.types import Batch, Share
 
 
 def cut(sequence: Float[Tensor, "batch time features"], length: int) -> Float[Tensor, "batch segments values"]:
-    """All values of each segment of `length` steps, step by step; time must be a whole number of segments."""
+    """All values of each segment of `length` steps, step by step; time must be a multiple of `length`."""
     return sequence.unflatten(1, (-1, length)).flatten(2)
 
 
@@ -69,28 +69,28 @@ READ_ALIKE: dict[Feature, tuple[str, str]] = dict.fromkeys(
 
 
 class Segment(ForecastModel):
-    """Cells run over segments of `segment` steps: few recurrent steps for a long context and a long horizon.
+    """Recurrent cells over segments of `segment` steps: few recurrent steps for a long context and horizon.
 
-    SegRNN, Lin et al. 2023 (arXiv 2308.11200), section 3: each segment of the context is embedded as
-    relu(W segment + b), and layers of cells run over the embeddings. The forecast is decoded segment by segment with
-    the same cells, and a dropped-out output h' of the top layer is read as W' h' + b':
+    SegRNN, Lin et al. 2023 (arXiv 2308.11200), section 3: each segment of the context is embedded as relu(W
+    segment + b), and layers of cells run over the embeddings. The forecast is decoded segment by segment with the same
+    cells, and the top layer's output after dropout, h', is read out as W' h' + b':
 
         parallel   one step from the encoder's state for every segment of the horizon, all at once; its input is the
-                   learnt embedding of the segment's position beside that of the channel, each half the embedding's
+                   learnt embedding of the segment's position next to that of the channel, each half the embedding's
                    size (PMF)
         recurrent  the encoder's output is read as the first segment; each forecast segment is embedded as those of
                    the context are, and moves the state to that of the next one (RMF)
 
-    The last segment is cut where the horizon ends inside it. Each target is a series of its own that sees no other
-    one; all share their weights, and with parallel decoding a learnt embedding tells them apart. Beyond the paper,
-    past inputs are read beside every target's segment, and known inputs one segment ahead of it: each forecast
-    segment knows those of its own steps.
+    The last segment is cut where the horizon ends inside it. Each target is a separate series, independent of the
+    others; all share weights, and with parallel decoding a learnt embedding distinguishes them. Beyond the paper, past
+    inputs are read along with every target's segment, and known inputs one segment ahead of it: each forecast segment
+    reads those of its own steps.
 
     As in the paper, the last value of each target is subtracted from the context and added to the forecast; the anchor
-    sees what is left, so that the anchor `last` adds nothing to it.
+    sees the remainder, so that the anchor `last` adds nothing.
 
     Args:
-        spec: Names and sizes of the data; given by the program.
+        spec: Names and sizes of the data; set by the program.
         cell: The recurrent cell of every layer.
         head: What is forecast, and the training loss.
         segment: Length of a segment; it must divide the context. [steps]
@@ -98,12 +98,12 @@ class Segment(ForecastModel):
         layers: Layers of cells. [layers]
         dropout: Probability of dropping an output before the readout, and between layers, in training.
         anchor: The base forecast that the network's output is added to.
-        subtract_last: Whether all of this, the anchor included, works on a target's difference from its last value.
+        subtract_last: Whether the whole model, anchor included, works on each target's difference from its last value.
         embedding: Size of the embedding of a segment; none: the cell's hidden size, as in the paper.
 
     Raises:
-        ConfigurationError: if an option is out of range, the context is no whole number of segments, or recurrent
-            decoding is asked for with past inputs.
+        ConfigurationError: if an option is out of range, the context is not a multiple of `segment`, or recurrent
+            decoding is combined with past inputs.
     """
 
     reads: ClassVar[frozenset[Feature]] = EVERYTHING
@@ -131,7 +131,7 @@ class Segment(ForecastModel):
         self.dropout = dropout
         self.subtract_last = subtract_last
         self.future = -(-spec.horizon // segment)
-        # A cell says how large its output is only once it is built.
+        # The size of a cell's output is known only once it is built.
         size = embedding or cell(input_size=1).hidden_size
         beside, ahead = self.inputs.beside_size, self.inputs.ahead_size
         self.embedding = SegmentEmbedding(segment=segment, size=size, covariates=segment * (beside + ahead))
@@ -174,7 +174,7 @@ class Segment(ForecastModel):
         return drawn.unflatten(0, (samples, -1)) + level
 
     def _level(self, batch: Batch) -> Float[Tensor, "batch 1 targets"]:
-        """What is subtracted from the targets before all else, and added to their forecast."""
+        """What is first subtracted from the targets, and finally added to their forecast."""
         last = self.last(batch).unsqueeze(1)
         return last if self.subtract_last else torch.zeros_like(last)
 
@@ -221,7 +221,7 @@ class Segment(ForecastModel):
             ahead: Known inputs of the segments of the horizon.
             base: The anchor's forecast.
             generator: Source of random numbers of a stochastic head.
-            share: Which windows of the batch of all processes these are.
+            share: Which windows of the global batch of all processes these are.
         """
         horizon = base.shape[1]
         beyond = self.future * self.segment - horizon

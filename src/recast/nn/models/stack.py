@@ -1,4 +1,4 @@
-"""Layers of recurrent cells, one above the other."""
+"""Stacked layers of recurrent cells."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -24,15 +24,15 @@ def run(
     outputs_from: int = 0,
     at: tuple[int, ...] | None = None,
 ) -> Unrolled:
-    """Outputs of the top one of some cells above each other, and states of each (open loop).
+    """Outputs of the top one of several stacked cells, and states of each (open loop).
 
     Args:
-        cells: The cells, the lowest first.
-        inputs: One input a step.
+        cells: The cells, lowest first.
+        inputs: One input per step.
         states: State of each cell before the first step; none: the initial ones.
         dropout: Factors on the outputs of each cell but the last; none: nothing is dropped.
-        outputs_from: First step whose output is wanted; the fewer, the faster.
-        at: Counts of steps after which states are wanted; none: after all.
+        outputs_from: First step whose output is needed; the fewer, the faster.
+        at: Numbers of steps after which states are needed; none: after all.
     """
     request = OpenLoop(
         layers=cells,
@@ -56,7 +56,7 @@ class Stack(nn.Module):
     Args:
         cell: Builds one layer from `input_size`.
         input_size: Inputs at each step.
-        layers: Number of layers; with none the outputs are the inputs.
+        layers: Number of layers; with 0 the outputs are the inputs.
         dropout: Probability of dropping an output between layers.
         top: Units of one more layer above these; none: no such layer.
         given_start: Whether it always starts from a state that it is given: a learnt one would never be trained.
@@ -84,7 +84,7 @@ class Stack(nn.Module):
 
     @property
     def layers(self) -> list[Cell[Any]]:
-        """The cells, the lowest first."""
+        """The cells, lowest first."""
         return [cast("Cell[Any]", cell) for cell in self.cells]
 
     @property
@@ -108,9 +108,9 @@ class Stack(nn.Module):
         """Outputs of the top layer and the last state of each layer (open loop).
 
         Args:
-            inputs: One input a step.
+            inputs: One input per step.
             states: State of each layer before the first step; none: the initial ones.
-            outputs_from: First step whose output is wanted; the fewer, the faster.
+            outputs_from: First step whose output is needed; the fewer, the faster.
         """
         outputs, found = self.unroll(inputs, states, outputs_from=outputs_from)
         return outputs, last_of(found)
@@ -123,16 +123,16 @@ class Stack(nn.Module):
         outputs_from: int = 0,
         at: tuple[int, ...] | None = None,
     ) -> Unrolled:
-        """The same with the states after each count of steps in `at`; none: after all."""
+        """The same with the states after each number of steps in `at`; none: after all."""
         if not self.cells:
             return Unrolled(inputs[:, outputs_from:], [])
         dropout = self.drop(len(inputs), inputs.shape[1], inputs)
         return run(self.layers, inputs, states, dropout=dropout, outputs_from=outputs_from, at=at)
 
     def drop(self, batch: int, time: int, like: Tensor) -> list[Float[Tensor, "batch time hidden"]]:
-        """Factors on the outputs of each layer but the last: 0 where one is dropped, else 1 / (1 - dropout).
+        """Factors on the outputs of each layer but the last: 0 where one is dropped, otherwise 1 / (1 - dropout).
 
-        None where nothing is dropped.
+        Empty if nothing is dropped.
         """
         if not (self.training and self.dropout):
             return []

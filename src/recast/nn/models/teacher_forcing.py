@@ -1,4 +1,4 @@
-"""When a decoder is fed the truth in training: a mask drawn from a generator that survives a resume."""
+"""Teacher-forcing masks for training, drawn from a generator whose state is checkpointed."""
 
 from typing import Literal
 
@@ -12,11 +12,11 @@ MaskUnit = Literal["step", "sequence", "batch"]
 
 
 class ResumableGenerator(nn.Module):
-    """A random generator whose state travels in the state dict, so that training resumes bit for bit.
+    """A random generator whose state is part of the state dict, so that training resumes bit for bit.
 
-    It is seeded from torch's global one when this is built. Several processes that train one model have equal ones:
-    what is drawn from it is drawn for the batch of all of them, and each takes the rows of its share. Dropout is drawn
-    from torch's global generator, of which each process has its own.
+    It is seeded from torch's global generator at construction. Processes that train one model have identical ones: each
+    draws for the global batch of all processes and uses the rows of its share. Dropout is drawn from torch's global
+    generator, which differs between processes.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class TeacherForcingMask(ResumableGenerator):
         Args:
             probabilities: Probability of the truth after each lead.
             batch: Number of windows.
-            share: Which windows of the batch of all processes they are.
+            share: Which windows of the global batch of all processes they are.
         """
         first, total = (0, batch) if share is None else (share.first, share.total)
         leads = len(probabilities)

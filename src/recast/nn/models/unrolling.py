@@ -18,19 +18,19 @@ from recast.types import Batch, Progress
 
 
 class UnrollingModel(ForecastModel):
-    """A recurrent decoder unrolls the horizon from states that the context gives.
+    """A recurrent decoder unrolls the horizon from states derived from the context.
 
     At lead k the decoder reads the value of lead k - 1 (at the first lead the last observation) and the inputs known
-    ahead. In training that value is the truth with the probability that the schedule gives (teacher forcing; Williams
-    & Zipser 1989), else the model's own output (scheduled sampling; Bengio et al. 2015, arXiv 1506.03099). Forecasts
-    always run free.
+    ahead. In training that value is the truth with the probability given by the schedule (teacher forcing; Williams &
+    Zipser 1989), otherwise the model's own output (scheduled sampling; Bengio et al. 2015, arXiv 1506.03099). Forecasts
+    are always free-running.
 
-    A model of this kind inherits from this class, sets the attributes below and writes `start`.
+    A model of this kind subclasses this, sets the attributes below and implements `start`.
 
     Attributes:
         decoder: Unrolls the horizon.
         schedule: Teacher-forcing probability over training.
-        teacher_forcing_mask: Draws which steps are fed the truth; what a stochastic head is fed in training comes from
+        teacher_forcing_mask: Draws which steps are fed the truth; a stochastic head draws its feedback in training from
             the same generator.
     """
 
@@ -40,7 +40,7 @@ class UnrollingModel(ForecastModel):
 
     @abstractmethod
     def start(self, batch: Batch) -> tuple[list[Any], Memory]:
-        """The state of each of the decoder's layers before the first lead, and what its attention may look back at."""
+        """The state of each of the decoder's layers before the first lead, and the memory its attention may read."""
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
         """Head parameters of the free-running forecast."""
@@ -49,7 +49,7 @@ class UnrollingModel(ForecastModel):
         return self.decoder.closed_loop(states, self.last(batch), ahead, self.base(batch), memory).parameters
 
     def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
-        """The forecast with the truth fed where the teacher-forcing mask says so."""
+        """The forecast with the truth fed where the teacher-forcing mask is true."""
         probabilities = self.schedule.probabilities(progress, self.spec.horizon)
         states, memory = self.start(batch)
         batch = seen_from_origins(batch, self.anchor.reach)
@@ -60,7 +60,7 @@ class UnrollingModel(ForecastModel):
         if any(probability > 0 for probability in probabilities):
             mask = self.teacher_forcing_mask.draw(probabilities, len(batch.start), batch.share).to(batch.target.device)
             if observed is not None:
-                # Where a truth is missing the model's own output stands in.
+                # Where the truth is missing, the model's own output is fed.
                 mask = mask & observed[:, : mask.shape[1]].all(dim=-1)
         rollout = self.decoder.closed_loop(
             states,

@@ -1,4 +1,4 @@
-"""Vector to sequence: a recurrent decoder that starts from a linear map of the context."""
+"""Vector to sequence: a recurrent decoder whose initial state is a linear map of the context."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, cast
@@ -26,11 +26,11 @@ Bound = Literal["tanh", "none"]
 
 
 class VectorEncoder(nn.Module):
-    """A linear map from a vector to a state of each of several cells.
+    """A linear map from a vector to the states of several cells.
 
     Args:
         cells: The cells.
-        input_size: Numbers in the vector.
+        input_size: Size of the vector.
         bound: Whether the states are squeezed into (-1, 1) by tanh.
     """
 
@@ -52,28 +52,28 @@ class VectorEncoder(nn.Module):
 
 
 class VectorToSequence(UnrollingModel):
-    """A vector sets the state that a recurrent decoder starts from; it unrolls the horizon.
+    """A vector sets the initial state of a recurrent decoder, which unrolls the horizon.
 
-    The vector is the whole context, its steps side by side, without order or recurrence. With a context of one step it
-    is a state of the world at one moment, and the decoder learns the motion from there: the one-to-many form of
-    Karpathy 2015, "The unreasonable effectiveness of recurrent neural networks", as image captioning uses it (Vinyals
-    et al. 2015, arXiv 1411.4555). See `UnrollingModel` for what the decoder is fed, and how `schedule` decides on it.
+    The vector is the whole context, its steps concatenated, without recurrence. With a context of one step it is the
+    state of a system at one moment, and the decoder learns the dynamics from there: the one-to-many form of Karpathy
+    2015, "The unreasonable effectiveness of recurrent neural networks", as image captioning uses it (Vinyals et al.
+    2015, arXiv 1411.4555). See `UnrollingModel` for what the decoder is fed, and how `schedule` determines it.
 
     Args:
-        spec: Names and sizes of the data; given by the program.
+        spec: Names and sizes of the data; set by the program.
         cell: The recurrent cell of every layer of the decoder.
         head: What is forecast, and the training loss.
         schedule: Teacher-forcing probability over training.
         layers: Layers of the decoder. [layers]
         dropout: Probability of dropping an output between layers in training.
-        bound: Function of the linear map that gives the first states: "tanh", as the outputs of most cells lie in
-            (-1, 1), or "none".
+        bound: Function applied to the linear map that gives the initial states: "tanh", as the outputs of most cells
+            lie in (-1, 1), or "none".
         anchor: The base forecast that the network's output is added to.
-        feedback: What the free-running decoder reads: its own "prediction", or the last observation again and again
-            ("constant"), so that the state alone moves.
+        feedback: What the free-running decoder reads: its own "prediction", or always the last observation
+            ("constant"), so that only the state evolves.
         detach_feedback: Whether the gradient stops at values fed back, or flows through.
-        mask_unit: Whether the choice between truth and output is made at each "step" of each sample, once for each
-            "sequence", or once for each "batch".
+        mask_unit: Whether the choice between truth and output is made at each "step" of each sample, once per
+            "sequence", or once per "batch".
 
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range.
@@ -115,6 +115,6 @@ class VectorToSequence(UnrollingModel):
         self.teacher_forcing_mask = TeacherForcingMask(mask_unit)
 
     def start(self, batch: Batch) -> tuple[list[Any], Memory]:
-        """The states that the context is mapped to; there is nothing further to look back at."""
+        """The states that the context is mapped to; there is no memory to attend to."""
         inputs = self.inputs.context(batch)
         return self.encoder(inputs.flatten(1)), self.decoder.attention.memorise(inputs)

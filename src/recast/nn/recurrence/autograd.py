@@ -1,4 +1,4 @@
-"""In plain torch, with the backward pass written by hand."""
+"""Plain torch operations, with a hand-written backward pass."""
 
 from typing import Any, ClassVar, final
 
@@ -15,17 +15,17 @@ from recast.nn.recurrence.request import ClosedLoop, OpenLoop, Rollout, Unrolled
 
 @final
 class Autograd(Implementation):
-    """Backpropagation through time as one operation of autograd, on any device.
+    """Backpropagation through time as a single autograd operation, on any device.
 
-    The forward pass saves the gates. In the backward pass a step multiplies its gradient with derivatives that were
-    computed for many steps at once, and a matrix of weights has one product for as many. There are no second
-    derivatives, and in closed loops none of the factors between the layers.
+    The forward pass saves the gates. In the backward pass, each step multiplies its gradient by local derivatives that
+    are computed for a chunk of steps at once, and each weight gradient is one product per chunk. Second derivatives are
+    not supported, nor, in closed loops, gradients of the factors between the layers.
     """
 
     name: ClassVar[str] = "autograd"
 
     def refusal(self, request: OpenLoop | ClosedLoop) -> str | None:
-        """Cells other than the three of torch, and loops that torch's own calls run faster."""
+        """Unsupported: cells other than torch's three, and loops that torch's own calls run faster."""
         return common_refusal(request) or slower_than_torch(request)
 
     def sequence(self, request: OpenLoop) -> Unrolled:
@@ -61,7 +61,7 @@ class _ClosedPass(Function):
         return values
 
     @staticmethod
-    # The decorator's type has no names of arguments.
+    # The decorator's type has no argument names.
     @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *grad_outputs: Tensor

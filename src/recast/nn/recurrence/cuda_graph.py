@@ -1,4 +1,4 @@
-"""Closed loops on a GPU, launched in one go."""
+"""Closed loops on a GPU as CUDA graphs."""
 
 from collections.abc import Hashable
 from dataclasses import replace
@@ -18,22 +18,22 @@ from recast.nn.recurrence.refusals import common_refusal
 from recast.nn.recurrence.request import ClosedLoop, OpenLoop, Rollout, Unrolled
 
 ROOM = 8
-"""Recordings that are kept: of training, validation and forecasts, with the last batches, which are smaller."""
+"""Size of the LRU cache of captured graphs: for training, validation and forecasts, each with a smaller last batch."""
 
 
 @final
 class CudaGraph(Implementation):
-    """The steps of `Autograd` as CUDA graphs: a closed loop is one launch instead of some twenty for each lead.
+    """The steps of `Autograd` as CUDA graphs: a closed loop is one launch instead of about twenty per lead.
 
-    A loop is recorded when its shapes are met for the first time, forward and back, and then played on tensors of its
-    own. While autograd still needs what these tensors hold, as where several forward passes come before one backward
-    pass, another recording is made; where there is no room for it, `Autograd` runs the loop.
+    A loop's forward and backward passes are captured when its shapes first occur, and then replayed on static tensors.
+    While autograd still needs the activations in them, as with several forward passes before one backward pass, another
+    graph is captured; if the cache is full, `Autograd` runs the loop.
 
     Tested with recordings that repeat their work on a CPU; untested on a GPU.
 
     Args:
-        capture: How to record.
-        room: Greatest number of recordings.
+        capture: How to capture a graph.
+        room: Largest number of recordings.
     """
 
     name: ClassVar[str] = "cuda_graph"
@@ -44,7 +44,7 @@ class CudaGraph(Implementation):
         self._unrecorded = Autograd()
 
     def refusal(self, request: OpenLoop | ClosedLoop) -> str | None:
-        """Data elsewhere than on a GPU, open loops, which cuDNN runs, and what `Autograd` does not support."""
+        """Unsupported: data not on a GPU, open loops (left to cuDNN), and what `Autograd` does not support."""
         data = request.inputs if isinstance(request, OpenLoop) else request.first
         if data.device.type != "cuda":
             return "the data are not on a GPU"
@@ -55,7 +55,7 @@ class CudaGraph(Implementation):
         return common_refusal(request)
 
     def sequence(self, request: OpenLoop) -> Unrolled:
-        """Runs an open loop, unrecorded."""
+        """Runs an open loop, without a graph."""
         return self._unrecorded.sequence(request)
 
     def decode(self, request: ClosedLoop) -> Rollout:
@@ -72,13 +72,13 @@ class CudaGraph(Implementation):
 
 
 def _wanted(tensors: LoopTensors[Tensor]) -> tuple[bool, ...]:
-    """For each tensor whether its gradient will be asked for."""
+    """For each tensor, whether its gradient is needed."""
     without = replace(tensors, mask=None, dropout=[None] * len(tensors.dropout))
     return tuple(torch.is_grad_enabled() and tensor is not None and tensor.requires_grad for tensor in without.flat)
 
 
 def _key(structure: Structure, row: Row, wanted: tuple[bool, ...]) -> Hashable:
-    """All that a recording depends on, beside the numbers themselves."""
+    """Everything a recording depends on except the values of its tensors."""
     shapes = tuple(None if tensor is None else (tensor.shape, tensor.dtype, tensor.device) for tensor in row)
     return structure, shapes, wanted, torch.get_float32_matmul_precision()
 
@@ -88,7 +88,7 @@ class _ReplayedLoop(Function):
 
     @staticmethod
     def forward(ctx: Any, recording: Recording, *row: Any) -> Tensor:
-        # autograd keeps the lease exactly as long as the backward pass may come, and would keep the tapes.
+        # autograd holds the lease exactly as long as a backward pass is possible; it would also hold the tapes.
         lease = row[0].new_empty(0)
         recording.lend(lease)
         values, ctx.number = recording.forward(row)
@@ -97,12 +97,12 @@ class _ReplayedLoop(Function):
         return values
 
     @staticmethod
-    # The decorator's type has no names of arguments.
+    # The decorator's type has no argument names.
     @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *grad_outputs: Tensor
     ) -> tuple[Tensor | None, ...]:
-        # torch complains here where what was given has been changed since, or where the backward pass comes twice.
+        # torch raises here if the inputs were modified in place, or on a second backward pass.
         _ = ctx.saved_tensors
         recording: Recording = ctx.recording
         (gradient,) = grad_outputs

@@ -1,4 +1,4 @@
-"""Chooses the implementation of each recurrence: the fastest one that can compute it, or the one that was asked for."""
+"""Chooses the implementation of each recurrence: the fastest that supports it, or the requested one."""
 
 import importlib.util
 import logging
@@ -23,24 +23,24 @@ Name = Literal["auto", "plain", "autograd", "numba", "cuda_graph"]
 
 @final
 class Engine:
-    """Runs open and closed loops of recurrent layers by the first of several implementations that can.
+    """Runs open and closed loops of recurrent layers with the first of several implementations that supports them.
 
-        numba       compiled loops for the CPU, back-propagation written by hand; needs the extra recast[fast]
-        cuda_graph  closed loops on a GPU as CUDA graphs; open loops there are cuDNN's
-        autograd    torch's operations, back-propagation written by hand
-        plain       torch's own recurrent layers and autograd: any cell, any head; the definition
+        numba       compiled loops for the CPU, hand-written backpropagation; needs the extra recast[fast]
+        cuda_graph  closed loops on a GPU as CUDA graphs; open loops there are left to cuDNN
+        autograd    torch's operations, hand-written backpropagation
+        plain       torch's own recurrent layers and autograd: any cell, any head; the reference
 
-    All give the same values and gradients, within rounding, and train the same parameters, so that checkpoints do not
-    depend on what ran. Under torch.compile it is always "plain". What is chosen is logged once for each kind of loop,
-    with the reasons why others were not.
+    All give the same values and gradients, within rounding, and train the same parameters, so that checkpoints are
+    independent of the implementation. Under torch.compile it is always "plain". The choice is logged once for each kind
+    of loop, with the reasons why others were not chosen.
 
     Args:
-        implementation: The implementation that is preferred, "plain" where it cannot compute what is asked; or "auto",
-            the first of those above that can.
-        cache_dir: Where compiled kernels are kept; none: the user's cache folder, or one among temporary files where
-            that cannot be written. [folder]
-        threads: Cores of the CPU that recurrences may use; none: as many as torch has threads. Give a number, and
-            torch `torch_threads`: torch's threads keep their cores busy for a while after each operation, and compiled
+        implementation: The preferred implementation, with "plain" for what it does not support; or "auto", the first of
+            those above that supports the loop.
+        cache_dir: Where compiled kernels are cached; none: the user's cache folder, or one in the temporary folder if
+            that is not writable. [folder]
+        threads: Cores of the CPU that recurrences may use; none: as many as torch has threads. If set, give torch
+            `torch_threads`: torch's threads keep their cores busy for a while after each operation, and compiled
             recurrences then wait for them. [threads]
 
     Raises:
@@ -72,7 +72,7 @@ class Engine:
 
     @property
     def torch_threads(self) -> int:
-        """Threads that torch's own operations are best given: one where compiled recurrences have the cores."""
+        """Recommended threads for torch's own operations: one if compiled recurrences use the cores."""
         compiled = self._implementation in {"auto", "numba"} and importlib.util.find_spec("numba") is not None
         return 1 if compiled else self._threads or torch.get_num_threads()
 
@@ -87,7 +87,7 @@ class Engine:
     def choose(self, request: OpenLoop | ClosedLoop) -> Implementation:
         """The implementation that runs a request."""
         if torch.compiler.is_compiling():
-            # torch.compile traces torch's own operations, and would stop at anything else.
+            # torch.compile traces torch's own operations; anything else would break the graph.
             return Plain()
         reasons: list[str] = []
         for candidate in self._built():
@@ -99,7 +99,7 @@ class Engine:
         raise AssertionError("the plain implementation refuses nothing")
 
     def _built(self) -> Iterator[Implementation]:
-        """The candidates, each built, and so imported, only when those before it have refused."""
+        """The candidates, each built, and so imported, only once all before it have refused."""
         yield from self._candidates
         while self._waiting:
             try:
@@ -116,7 +116,7 @@ class Engine:
     def _say(self, request: OpenLoop | ClosedLoop, chosen: Implementation, reasons: list[str]) -> None:
         what = "open" if isinstance(request, OpenLoop) else "closed"
         because = f" ({'; '.join(reasons)})" if reasons else ""
-        # Batches of other sizes are no news.
+        # Other batch sizes are not logged again.
         if (news := f"{what} {chosen.name}{because}") not in self._said:
             self._said.add(news)
             log.info("recurrence, %s loop: %s%s", what, chosen.describe(request), because)
@@ -159,19 +159,19 @@ _current = Engine()
 
 
 def engine() -> Engine:
-    """The engine that models of this process use."""
+    """The engine used by the models of this process."""
     return _current
 
 
 def use(chosen: Engine) -> None:
-    """Sets the engine that models of this process use from now on."""
+    """Sets the engine used by the models of this process."""
     global _current  # noqa: PLW0603 - one for the process, as torch's number of threads
     _current = chosen
 
 
 @contextmanager
 def using(chosen: Engine) -> Iterator[Engine]:
-    """Within it models of this process use another engine."""
+    """Context manager that sets the engine of this process temporarily."""
     before = _current
     use(chosen)
     try:

@@ -1,4 +1,4 @@
-"""What an implementation of the two operations is."""
+"""The interface of implementations of open and closed loops."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -14,14 +14,14 @@ class Implementation(ABC):
     """A way to compute an open and a closed loop; all give the same values and gradients as `Plain`, within rounding.
 
     Attributes:
-        name: Its name, as the option `recurrence` has it.
+        name: Its name in the option `recurrence`.
     """
 
     name: ClassVar[str]
 
     @abstractmethod
     def refusal(self, request: OpenLoop | ClosedLoop) -> str | None:
-        """Why it cannot compute this, in a few words that end a sentence; None: it can."""
+        """Why it does not support this request, as the end of a sentence; None: it does."""
 
     @abstractmethod
     def sequence(self, request: OpenLoop) -> Unrolled:
@@ -32,5 +32,5 @@ class Implementation(ABC):
         """Runs a closed loop."""
 
     def describe(self, request: OpenLoop | ClosedLoop) -> str:
-        """Its name and how it goes about this request, for the log."""
+        """Its name and how it runs this request, for the log."""
         return self.name

@@ -1,4 +1,4 @@
-"""The definition: layers of cells, run by torch's own operations."""
+"""The reference implementation: layers of cells, run with torch's own operations."""
 
 from itertools import pairwise
 from typing import Any, ClassVar, final
@@ -12,12 +12,12 @@ from recast.nn.recurrence.request import ClosedLoop, Layer, OpenLoop, Rollout, U
 
 @final
 class Plain(Implementation):
-    """Runs any layers: an open loop layer by layer, each in one call; a closed loop step by step."""
+    """Runs any layers: an open loop layer by layer, one call each; a closed loop step by step."""
 
     name: ClassVar[str] = "plain"
 
     def refusal(self, request: OpenLoop | ClosedLoop) -> str | None:
-        """None: it computes everything."""
+        """None: it supports everything."""
         return None
 
     def sequence(self, request: OpenLoop) -> Unrolled:
@@ -65,7 +65,7 @@ def _side_by_side(value: Tensor, known: Tensor) -> Tensor:
 
 
 def _run(layer: Layer, inputs: Tensor, state: Any, at: tuple[int, ...]) -> tuple[Tensor, Any]:
-    """Outputs of one layer at all steps, and its states after each count of steps in `at`."""
+    """Outputs of one layer at all steps, and its states after each number of steps in `at`."""
     bounds = sorted({0, *at, inputs.shape[1]})
     outputs = []
     kept = []

@@ -1,4 +1,4 @@
-"""What no fast implementation can compute: cells that it does not know, numbers in other formats, watched layers."""
+"""What no fast implementation supports: other cells, other dtypes, layers with hooks."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from recast.nn.recurrence.request import ClosedLoop, Layer, OpenLoop
 
 PRECISIONS = (torch.float32, torch.float64)
-"""Formats of numbers that the fast implementations compute in."""
+"""Dtypes that the fast implementations support."""
 
 
 def common_refusal(request: OpenLoop | ClosedLoop) -> str | None:
-    """Why an implementation that knows the three cells of torch and no more cannot compute this; None: it can.
+    """Why an implementation of torch's three cells does not support this request; None: it does.
 
     Args:
         request: An open or a closed loop.
@@ -49,7 +49,7 @@ def _name(dtype: torch.dtype) -> str:
 
 
 def _tensors(request: OpenLoop | ClosedLoop) -> Iterator[Tensor]:
-    """All real numbers of a request."""
+    """All floating-point tensors of a request."""
     yield from chain.from_iterable(layer.weights for layer in request.layers)
     yield from chain.from_iterable(state for state in request.states if state is not None)
     yield from request.dropout
@@ -62,8 +62,8 @@ def _tensors(request: OpenLoop | ClosedLoop) -> Iterator[Tensor]:
 
 
 def _is_watched(layer: Layer) -> bool:
-    """Whether somebody listens to the layer, or to a module within it, as the pictures of its memory do."""
-    # torch has no public way to ask.
+    """Whether the layer, or a module within it, has hooks, as the memory diagnostics register."""
+    # torch has no public API for this.
     modules = layer.modules() if isinstance(layer, nn.Module) else ()
     return any(
         module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks  # noqa: SLF001

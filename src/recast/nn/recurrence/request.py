@@ -1,4 +1,4 @@
-"""What an implementation is asked for: an open loop over a sequence, or a closed loop over a horizon."""
+"""Requests to an implementation: an open loop over a sequence, or a closed loop over a horizon."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ Kind = Literal["rnn", "gru", "lstm"]
 
 @runtime_checkable
 class Layer(Protocol):
-    """A recurrent layer, as `recast.nn.cells.cell.Cell` is one.
+    """A recurrent layer, such as `recast.nn.cells.cell.Cell`.
 
     Attributes:
-        kind: Which of the cells with a fast implementation it is (tanh RNN, GRU or LSTM of torch); None: another one.
-        weights: weight_ih, weight_hh, bias_ih, bias_hh in torch's order of gates, where it has a kind.
+        kind: Which of the cells with a fast implementation it is (torch's tanh RNN, GRU or LSTM); None: another one.
+        weights: weight_ih, weight_hh, bias_ih, bias_hh in torch's order of gates, if it has a kind.
         hidden_size: Number of outputs at each step.
     """
 
@@ -44,19 +44,19 @@ class Layer(Protocol):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class OpenLoop:
-    """Layers one above the other over given inputs.
+    """Stacked layers over given inputs.
 
     Layer l reads, at each step, the output of layer l - 1 times `dropout[l - 1]`; the lowest one reads the inputs.
 
     Args:
-        layers: The layers, the lowest first; at least one.
+        layers: The layers, lowest first; at least one.
         inputs: Inputs of the lowest layer, at least one step, shape (batch, time, inputs).
         states: The state of each layer before the first step: a NamedTuple of tensors (batch, size), `hidden` first.
-            None: the layer's initial state.
-        dropout: Between each two layers the factors on the outputs of the lower one, shape (batch, time, hidden); none:
-            nothing is dropped.
-        at: Counts of steps, ascending, from 1 to time: the states after so many steps are asked for.
-        outputs_from: First step whose output of the top layer is asked for; time: none is.
+            None: the layer's default initial state.
+        dropout: For each layer but the last, the factors on its outputs, shape (batch, time, hidden); empty: nothing is
+            dropped.
+        at: Numbers of steps, ascending, from 1 to time, after which the states are requested.
+        outputs_from: First step whose output of the top layer is requested; time: none.
     """
 
     layers: Sequence[Layer]
@@ -68,7 +68,7 @@ class OpenLoop:
 
 
 class Unrolled(NamedTuple):
-    """What an open loop gives: outputs of the top layer, and for each layer a state of fields (batch, at, size)."""
+    """The result of an open loop: outputs of the top layer, and for each layer a state of fields (batch, at, size)."""
 
     outputs: Float[Tensor, "batch steps hidden"]
     states: list[Any]
@@ -78,13 +78,14 @@ class Readout(NamedTuple):
     """How the top layer's output becomes a value that can be fed back.
 
     Attributes:
-        parameters: From an output (batch, hidden), the base at its lead, and the last values that were fed, the newest
-            last, to head parameters (batch, targets, parameters).
+        parameters: From an output (batch, hidden), the base at its lead, and the last values fed, newest last, to head
+            parameters (batch, targets, parameters).
         value: From those to what would be fed back, (batch, targets).
-        weight: Weight of the linear map that `parameters` begins with.
+        weight: Weight of the linear map that is the first operation of `parameters`.
         bias: Its bias.
-        linear: Whether value = weight @ output + bias + base and no more, so that the head parameters are the value.
-        residual: Whether a linear readout adds the value fed at this lead as well, so that it gives the change from it.
+        linear: Whether value = weight @ output + bias + base exactly, so that the head parameters are the value.
+        residual: Whether a linear readout also adds the value fed at this lead, so that it forecasts the change from
+            it.
     """
 
     parameters: Callable[[Tensor, Tensor, Sequence[Tensor]], Tensor]
@@ -102,26 +103,26 @@ class Readout(NamedTuple):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ClosedLoop:
-    """Layers one above the other over a horizon: each lead reads the value of the lead before and known inputs.
+    """Stacked layers over a horizon: each lead reads the value of the previous lead and known inputs.
 
     At lead k the lowest layer reads [v, known_k], or embed(v, known_k), where v is `first` at the first lead, the true
-    value of lead k - 1 where `mask` says so, else the value that the readout gave at lead k - 1. What a value is,
-    beside its batch axis, is a matter between `embed` and the readout; without `embed` it is one number a target.
+    value of lead k - 1 where `mask` is true, otherwise the readout's value at lead k - 1. The shape of a value, apart
+    from its batch axis, is defined by `embed` and the readout; without `embed` it is one number per target.
 
     Args:
-        layers: The layers, the lowest first; at least one.
-        states: The state of each layer before the first lead, none of them None; see `OpenLoop`.
-        readout: From the top layer's output to a value.
+        layers: The layers, lowest first; at least one.
+        states: The state of each layer before the first lead, never None; see `OpenLoop`.
+        readout: Maps the top layer's output to a value.
         first: The value fed at the first lead.
         known: Inputs known ahead, at each lead.
         base: What the readout adds to, at each lead, such as a base forecast.
         dropout: Factors between the layers, see `OpenLoop`.
-        truth: True values; None where there is no mask.
-        mask: True where the truth of a lead is fed to the next one; the last lead feeds none. None: never.
+        truth: True values; None if there is no mask.
+        mask: True where the truth of a lead is fed to the next one; nothing follows the last lead. None: never.
         detach: Whether the gradient stops at values fed back.
-        before: Values before `first`, oldest first: so many more of the last values fed does the readout look at.
-        embed: From the value fed and the known inputs of a lead to what the lowest layer reads; None: both side by
-            side.
+        before: Values before `first`, oldest first: the readout reads this many of the last values fed in addition to
+            the newest.
+        embed: Maps the value fed and the known inputs of a lead to the lowest layer's input; None: concatenates them.
     """
 
     layers: Sequence[Layer]
@@ -139,7 +140,7 @@ class ClosedLoop:
 
 
 class Rollout(NamedTuple):
-    """What a closed loop gives: head parameters, and the values that it would feed back."""
+    """The result of a closed loop: head parameters, and the values to feed back."""
 
     parameters: Float[Tensor, "batch horizon ... parameters"]
     values: Float[Tensor, "batch horizon ..."]

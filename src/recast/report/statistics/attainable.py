@@ -1,8 +1,8 @@
-"""How small a p-value can become with so few observations, and how many are needed for a level.
+"""The smallest attainable p-value of a small sample, and the sample size needed for a level.
 
-A rank test on n observations has finitely many outcomes; where the most extreme one is not rare enough under the null
-hypothesis, the test cannot reject, whatever the data. Closed forms: Hollander, Wolfe & Chicken (2014),
-Nonparametric Statistical Methods, sections 3.1 (signed ranks), 4.1 (rank sum), 7.1 (Friedman).
+A rank test on n observations has finitely many outcomes; if the most extreme one is not rare enough under the null
+hypothesis, the test cannot reject, whatever the data. Closed forms: Hollander, Wolfe & Chicken (2014), Nonparametric
+Statistical Methods, sections 3.1 (signed ranks), 4.1 (rank sum), 7.1 (Friedman).
 """
 
 import math

@@ -19,19 +19,19 @@ REMAINING_SIGMAS = 2.326  # one-sided 1 %
 
 @dataclass(frozen=True)
 class DieboldMariano:
-    """What a Diebold-Mariano test found. Build it with `diebold_mariano`.
+    """The result of a Diebold-Mariano test. Build it with `diebold_mariano`.
 
     Args:
         names: The two forecasts.
         n: Number of origins.
         lags: Number of autocovariances in the variance.
         mean_difference: Mean of loss_a - loss_b: negative where the first is better. [of the loss]
-        standard_error: Of the mean difference, lag-corrected and corrected for n; None where it cannot be computed.
-            [of the loss]
+        standard_error: Of the mean difference, lag-corrected and corrected for n; None if it cannot be computed. [of
+            the loss]
         interval: Interval of the mean difference at level 1 - alpha, from Student's t; None where it cannot be
             computed. [of the loss]
-        statistic: The corrected statistic; None where it cannot be computed.
-        p_value: Two-sided; None where it cannot be computed.
+        statistic: The corrected statistic; None if it cannot be computed.
+        p_value: Two-sided; None if it cannot be computed.
         kernel: "rectangular", or "Bartlett" where the rectangular variance was not positive.
         remaining: Autocorrelation of the loss differential at the first lag beyond `lags`; None where there is none.
         remaining_limit: What `remaining` exceeds by chance in 1 % of series without correlation beyond `lags`.
@@ -73,7 +73,7 @@ class DieboldMariano:
 
     @property
     def conclusion(self) -> str:
-        """What the test says, in words."""
+        """The conclusion of the test, in words."""
         a, b = self.names
         found = f"{a} against {b} over {count(self.n, 'origin')}"
         if self.n < self.needed:
@@ -108,7 +108,7 @@ class DieboldMariano:
 
 
 def overlap_lags(horizon: int, stride: int = 1) -> int:
-    """How many origins later forecasts still share a step with this one: ceil(horizon / stride) - 1.
+    """The number of later origins whose forecasts overlap with this one's: ceil(horizon / stride) - 1.
 
     The autocovariances of the loss that the overlap alone explains, for origins `stride` steps apart.
 
@@ -132,20 +132,20 @@ def diebold_mariano(
     names: tuple[str, str] = ("a", "b"),
     alpha: float = 0.05,
 ) -> DieboldMariano:
-    """Tests whether two forecasts have the same expected loss, from their losses at the same origins in order of time.
+    """Tests whether two forecasts have the same expected loss, from losses at the same origins in chronological order.
 
     With d_t = loss_a - loss_b, its mean m over n origins, its autocovariances gamma_j and h = lags + 1:
 
         V  = (gamma_0 + 2 (gamma_1 + ... + gamma_lags)) / n          Diebold & Mariano (1995), JBES 13, S1
         DM = m / sqrt(V) * sqrt((n + 1 - 2 h + h (h - 1) / n) / n)   Harvey, Leybourne & Newbold (1997), IJF 13, eq. 9
 
-    compared with Student's t of n - 1 degrees of freedom, two-sided. It equals `forecast::dm.test` of R (8.20); where V
-    is not positive that one goes on with lags = 0, this one with Bartlett weights, and says so.
+    compared with Student's t of n - 1 degrees of freedom, two-sided. It equals `forecast::dm.test` of R (8.20); if V is
+    not positive, R's falls back to lags = 0, this one to Bartlett weights, and reports it.
 
-    **Rule.** With fewer than 10 (lags + 1) origins the result says that nothing can be said; and so it does where V is
-    not positive. The correction of Harvey et al. is for small n and short horizons; this rule comes from simulation.
-    Share of rejections at 5 % where both forecasts are equally good, d a moving sum of lags + 1 independent normal
-    values, 1,300 to 4,000 series for each number (so +- 1 %):
+    **Rule.** With fewer than 10 (lags + 1) origins, or if V is not positive, the test is inconclusive. The correction
+    of Harvey et al. is for small n and short horizons; this rule comes from simulation. Share of rejections at 5 %
+    where both forecasts are equally good, d a moving sum of lags + 1 independent normal values, 1,300 to 4,000 series
+    for each number (so +- 1 %):
 
         n / (lags + 1)      2     3     5     10    20    30
         lags = 1          13 %  11 %   9 %   6 %   6 %   5 %
@@ -154,21 +154,21 @@ def diebold_mariano(
         lags = 29         27 %  22 %  16 %  10 %   7 %   6 %
         lags = 99         28 %  23 %  15 %  10 %   6 %   7 %
 
-    (the same to 1 % for differences of squared errors averaged over the horizon). So at 10 the test errs up to twice as
-    often as it says, at 20 hardly more. Where V was not positive (14 % of series at ratio 2, 0.1 % at 8, hardly any at
-    10) the Bartlett weights rejected in 40 % of cases. Bartlett weights with the same lags throughout would give 13 %
-    at ratio 10 and still 12 % at 30.
+    (the same to 1 % for differences of squared errors averaged over the horizon). So at a ratio of 10 the test rejects
+    up to twice as often as its nominal level, at 20 hardly more often. Where V was not positive (14 % of series at
+    ratio 2, 0.1 % at 8, hardly any at 10) the Bartlett weights rejected in 40 % of cases. Bartlett weights with the
+    same lags throughout would give 13 % at ratio 10 and still 12 % at 30.
 
     The lags of the overlap (`overlap_lags`) suffice only if nothing else correlates the losses: a storm of three days
-    spoils all its forecasts. If the autocorrelation of d at lag lags + 1 exceeds 2.33 of its standard errors
+    degrades all forecasts during it. If the autocorrelation of d at lag lags + 1 exceeds 2.33 of its standard errors
     (Bartlett's formula for a moving average, Brockwell & Davis 1991, section 7.2), the result claims no difference and
     asks for more lags.
 
     Args:
         loss_a: Loss of the first forecast at each origin, shape (n,); per origin, for example averaged over leads.
         loss_b: Loss of the second at the same origins, shape (n,).
-        lags: Autocovariances that count: horizon - 1 for origins at every step, else `overlap_lags`. [origins]
-        names: Names of the two, for the words.
+        lags: Number of autocovariances: horizon - 1 for origins at every step, else `overlap_lags`. [origins]
+        names: Names of the two, for the conclusion.
         alpha: Level of the test, and 1 - level of the interval.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Holm's correction of many p-values."""
+"""Holm's correction for multiple comparisons."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Holm:
 
     @property
     def conclusion(self) -> str:
-        """What the family says, in words."""
+        """The conclusion for the family, in words."""
         found = f"{sum(self.rejected)} of {count(len(self.raw), 'comparison')}"
         return (
             f"a difference is shown in {found} at level {number(self.alpha)} for the whole family (Holm); "
@@ -50,8 +50,7 @@ def holm(p_values: Sequence[float] | np.ndarray, *, alpha: float = 0.05) -> Holm
     sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6;
     `statsmodels.stats.multitest.multipletests`).
 
-    The family must be fixed before looking: leaving out the comparisons that failed to show anything makes the
-    correction worthless.
+    The family must be fixed in advance: dropping the comparisons that showed nothing invalidates the correction.
 
     Args:
         p_values: One for each comparison, shape (m,).

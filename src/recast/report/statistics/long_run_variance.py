@@ -10,7 +10,7 @@ Kernel = Literal["rectangular", "Bartlett"]
 
 @dataclass(frozen=True)
 class LongRunVariance:
-    """Sum of a series' autocovariances, and how it was found.
+    """Sum of a series' autocovariances, and how it was estimated.
 
     Args:
         value: n times the variance of the mean; positive.
@@ -38,11 +38,11 @@ def long_run_variance(series: np.ndarray, lags: int) -> LongRunVariance:
 
     Args:
         series: At least lags + 1 values, not all equal, shape (n,).
-        lags: How many autocovariances count.
+        lags: Number of autocovariances used.
     """
     gamma = autocovariances(series, lags)
     plain = gamma[0] + 2 * gamma[1:].sum()
-    # Exactly 0 for lags = n - 1, but for rounding.
+    # Exactly 0 for lags = n - 1, up to rounding.
     if plain > 1e-10 * gamma[0]:
         return LongRunVariance(float(plain), "rectangular")
     weights = 1 - np.arange(1, lags + 1) / (lags + 1)

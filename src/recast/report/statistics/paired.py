@@ -1,4 +1,4 @@
-"""Two samples whose values belong together one by one: the same seeds, or the same blocks."""
+"""Two paired samples: the same seeds, or the same blocks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from recast.report.statistics.wording import NO_DIFFERENCE, count, number, order
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """What a comparison over pairs found. Build it with `paired_comparison`.
+    """The result of a paired comparison. Build it with `paired_comparison`.
 
     Args:
         names: The two that are compared.
@@ -25,9 +25,9 @@ class PairedComparison:
         interval: Bootstrap interval of the mean difference. [of the values]
         p_value: Two-sided p of the signed-rank test.
         smallest_p: The smallest p that this many unequal pairs can give.
-        rank_correlation: Positive minus negative ranks of a - b, by their sum: -1 where all differences are negative,
-            1 where all are positive; 0 where all pairs are equal.
-        share_won: Share of pairs in which a is better; an equal pair counts one half.
+        rank_correlation: Positive minus negative ranks of a - b, by their sum: -1 if all differences are negative, 1 if
+            all are positive; 0 if all pairs are equal.
+        share_won: Share of pairs in which a is better; ties count one half.
         comparisons: Size of the family that this comparison belongs to.
         alpha: Level of the whole family.
         smaller_is_better: Whether the values are errors.
@@ -59,12 +59,12 @@ class PairedComparison:
 
     @property
     def significant(self) -> bool:
-        """Whether p <= alpha / comparisons. Holm's steps, which `holm` takes, can find more in a family."""
+        """Whether p <= alpha / comparisons. Holm's procedure (`holm`) can reject more in a family."""
         return self.enough and self.p_value <= self.alpha / self.comparisons
 
     @property
     def conclusion(self) -> str:
-        """What the comparison says, in words."""
+        """The conclusion of the comparison, in words."""
         a, b = self.names
         found = f"{a} against {b} over {count(self.n, 'pair')}"
         numbers = (
@@ -102,13 +102,13 @@ def paired_comparison(
     """Compares two samples that are paired, for example the test errors of two models with the same seeds.
 
     Wilcoxon's signed-rank test (exact up to 50 pairs, zeros dropped), and the bootstrap interval of the mean difference
-    (BCa over pairs). The test asks whether the differences lie symmetrically about 0; over seeds it speaks about
-    training again on the same data, not about other data.
+    (BCa over pairs). The test's null hypothesis is that the differences are symmetric about 0; over seeds it
+    generalises to retraining on the same data, not to other data.
 
     Args:
         a: Values of the first, shape (n,).
         b: Values of the second for the same seeds or blocks, in the same order, shape (n,).
-        names: Names of the two, for the words.
+        names: Names of the two, for the conclusion.
         alpha: Level of the test (of the whole family), and 1 - level of the interval.
         comparisons: Size of the family of comparisons that this one belongs to; decides `enough` and `needed`.
         smaller_is_better: True for errors, False for scores such as accuracy.
@@ -119,7 +119,7 @@ def paired_comparison(
     """
     check_level(alpha)
     first, second = pairs(a, b, names)
-    pairs_needed(alpha, comparisons)  # refuses a wrong family
+    pairs_needed(alpha, comparisons)  # rejects an invalid family
     gaps = differences(first, second)
     zeros = int((gaps == 0).sum())
     wins = int((gaps < 0).sum() if smaller_is_better else (gaps > 0).sum())

@@ -1,4 +1,4 @@
-"""The p-value of the rank-sum test, exact for small samples also where values are tied."""
+"""The p-value of the rank-sum test, exact for small samples even with ties."""
 
 import math
 from itertools import combinations

@@ -24,9 +24,9 @@ class Ranking:
         dropped: Blocks left out because a score was missing.
         chi2: Friedman's statistic, corrected for ties.
         chi2_p_value: Its p from chi-squared of k - 1 degrees of freedom.
-        f: Iman and Davenport's statistic; infinite where all blocks agree.
-        p_value: Its p from F of k - 1 and (k - 1)(n - 1) degrees of freedom, not below `smallest_p`. The verdict
-            rests on this one.
+        f: Iman and Davenport's statistic; infinite if all blocks agree.
+        p_value: Its p from F of k - 1 and (k - 1)(n - 1) degrees of freedom, not below `smallest_p`. The conclusion
+            uses this one.
         smallest_p: The smallest exact p that this many blocks can give.
         critical_difference: Difference of average ranks from which two models differ at level alpha.
         alpha: Level of the test and of the family of all pairs.
@@ -56,7 +56,7 @@ class Ranking:
 
     @property
     def significant(self) -> bool:
-        """Whether the models are shown not to be all alike."""
+        """Whether the models are shown to differ."""
         return self.enough and self.p_value <= self.alpha
 
     @property
@@ -66,10 +66,10 @@ class Ranking:
 
     @property
     def cliques(self) -> tuple[tuple[str, ...], ...]:
-        """Maximal groups of models that are not shown to differ, the best first; each has two members or more.
+        """Maximal groups of models not shown to differ, the best first, with at least two members each.
 
-        Neighbours in rank whose first and last differ by less than the critical difference. Where Friedman's test does
-        not reject, or cannot, no pair is looked at and all models are one group.
+        Neighbours in rank whose first and last differ by less than the critical difference. If Friedman's test does not
+        or cannot reject, no pair is tested and all models form one group.
         """
         order = self._sorted()
         if not self.significant:
@@ -88,7 +88,7 @@ class Ranking:
 
     @property
     def conclusion(self) -> str:
-        """What the ranking says, in words."""
+        """The conclusion of the ranking, in words."""
         missing = f" ({count(self.dropped, 'block')} with missing scores left out)" if self.dropped else ""
         found = f"{len(self.models)} models over {count(self.blocks, 'block')}{missing}"
         if not self.enough:
@@ -133,7 +133,7 @@ def nemenyi_difference(models: int, blocks: int, alpha: float = 0.05) -> float:
 def iman_davenport(chi2: float, models: int, blocks: int) -> float:
     """The statistic (n - 1) chi2 / (n (k - 1) - chi2) of Iman & Davenport (1980), less conservative than chi2 itself.
 
-    Infinite where all blocks agree.
+    Infinite if all blocks agree.
 
     Args:
         chi2: Friedman's statistic.
@@ -145,10 +145,10 @@ def iman_davenport(chi2: float, models: int, blocks: int) -> float:
 
 
 def blocks_needed(models: int, alpha: float = 0.05) -> int:
-    """Smallest number of blocks with which `models` can be told apart at level `alpha`.
+    """Smallest number of blocks with which `models` models can be shown to differ at level `alpha`.
 
-    So many that the exact p of complete agreement is at most alpha, and that the critical difference is at most k - 1,
-    the largest difference of average ranks there can be.
+    The exact p of complete agreement must be at most alpha, and the critical difference at most k - 1, the largest
+    possible difference of average ranks.
 
     Args:
         models: Number of models, k.
@@ -163,15 +163,15 @@ def blocks_needed(models: int, alpha: float = 0.05) -> int:
 def friedman_nemenyi(
     scores: np.ndarray, models: Sequence[str], *, alpha: float = 0.05, smaller_is_better: bool = True
 ) -> Ranking:
-    """Ranks models within each block, tests whether they are all alike, and which pairs differ.
+    """Ranks models within each block, tests whether they differ, and which pairs do.
 
     Friedman's test with Iman and Davenport's statistic, and if it rejects, Nemenyi's critical difference for all pairs
     (Demsar 2006, JMLR 7, section 3.2.2). Tied scores share their average rank, and the statistics are corrected for
     ties (Conover 1999, Practical Nonparametric Statistics, section 5.8), as in scipy and R. Demsar's formula is not
-    corrected: it gives less where there are ties.
+    corrected: it gives smaller values with ties.
 
-    Blocks are meant to be data sets. Where they are seeds of one data set, the result speaks about training again on
-    that data, and not about other data; both kinds mixed count a data set as often as it has seeds.
+    Blocks are meant to be data sets. If they are seeds of one data set, the result generalises to retraining on that
+    data, not to other data; if mixed, a data set counts as often as it has seeds.
 
     Args:
         scores: One row for each block, one column for each model. NaN is a missing score, and its block is left out;
@@ -181,7 +181,7 @@ def friedman_nemenyi(
         smaller_is_better: True for errors, False for scores such as accuracy.
 
     Raises:
-        DataError: if shapes do not fit, names repeat, there are fewer than 2 models, or no block is complete.
+        DataError: if shapes are inconsistent, names repeat, there are fewer than 2 models, or no block is complete.
         ConfigurationError: if `alpha` is not between 0 and 1.
     """
     check_level(alpha)
@@ -208,7 +208,7 @@ def friedman_nemenyi(
 
 
 def _friedman(ranks: np.ndarray) -> float:
-    """Friedman's statistic of ranks within blocks, corrected for ties; 0 where every block is one tie.
+    """Friedman's statistic of ranks within blocks, corrected for ties; 0 if all models tie in every block.
 
     `scipy.stats.friedmanchisquare` gives the same, but refuses two models and divides by 0 where all are tied.
     """

@@ -1,4 +1,4 @@
-"""Samples as the tests want them: one-dimensional, finite, long enough; otherwise one clear message."""
+"""Validates samples for the tests: one-dimensional, finite, long enough."""
 
 from collections.abc import Sequence
 
@@ -14,8 +14,8 @@ def sample(values: Sequence[float] | np.ndarray, name: str, *, least: int = 1) -
 
     Args:
         values: The sample.
-        name: What the message calls it.
-        least: How many values are needed at least.
+        name: Its name in messages.
+        least: Smallest number of values.
 
     Raises:
         DataError: if it is not one-dimensional, too short, or holds NaN or infinity.
@@ -37,13 +37,13 @@ def sample(values: Sequence[float] | np.ndarray, name: str, *, least: int = 1) -
 def pairs(
     a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray, names: tuple[str, str], *, least: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`a` and `b` as arrays of floats whose values belong together one by one.
+    """`a` and `b` as arrays of paired floats.
 
     Args:
         a: First sample.
-        b: Second sample, as long.
-        names: What the message calls them.
-        least: How many pairs are needed at least.
+        b: Second sample, of the same length.
+        names: Their names in messages.
+        least: Smallest number of pairs.
 
     Raises:
         DataError: as for `sample`, or if the lengths differ.
@@ -58,7 +58,7 @@ def pairs(
 
 
 def differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Differences a - b, where what is left of equal values by rounding counts as 0."""
+    """Differences a - b, with those due to rounding set to 0."""
     gaps = a - b
     gaps[np.abs(gaps) <= ROUNDING * np.maximum(np.abs(a), np.abs(b))] = 0
     return gaps

@@ -1,4 +1,4 @@
-"""The p-value of Wilcoxon's signed-rank test, exact for small samples also where absolute differences are tied."""
+"""The p-value of Wilcoxon's signed-rank test, exact for small samples even with tied absolute differences."""
 
 from typing import Any, Literal
 
@@ -33,7 +33,7 @@ def rank_correlation(differences: np.ndarray) -> float:
     """Sum of the positive ranks minus that of the negative ones, by their total; zeros dropped, 0 with nothing left.
 
     The matched-pairs rank-biserial correlation (Kerby 2014, "The simple difference formula", Comprehensive Psychology
-    3): an effect size between -1 and 1 whose sign is the direction that the signed-rank test sees.
+    3): an effect size between -1 and 1 whose sign is the direction tested by the signed-rank test.
 
     Args:
         differences: Shape (n,).

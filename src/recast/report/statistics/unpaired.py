@@ -1,4 +1,4 @@
-"""Two independent samples: seeds that are not the same, or not equally many."""
+"""Two independent samples: different seeds, or different numbers of seeds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from recast.report.statistics.wording import NO_DIFFERENCE, number, order, p_val
 
 @dataclass(frozen=True)
 class UnpairedComparison:
-    """What a comparison of independent samples found. Build it with `unpaired_comparison`.
+    """The result of a comparison of independent samples. Build it with `unpaired_comparison`.
 
     Args:
         names: The two that are compared.
@@ -24,7 +24,7 @@ class UnpairedComparison:
         interval: Bootstrap interval of the difference of means. [of the values]
         p_value: Two-sided p of the rank-sum test.
         smallest_p: The smallest p that samples of these sizes can give.
-        share_won: How often a value of a is better than one of b, over all pairs; equal ones count one half.
+        share_won: How often a value of a is better than one of b, over all pairs; ties count one half.
         comparisons: Size of the family that this comparison belongs to.
         alpha: Level of the whole family.
         smaller_is_better: Whether the values are errors.
@@ -54,12 +54,12 @@ class UnpairedComparison:
 
     @property
     def significant(self) -> bool:
-        """Whether p <= alpha / comparisons. Holm's steps, which `holm` takes, can find more in a family."""
+        """Whether p <= alpha / comparisons. Holm's procedure (`holm`) can reject more in a family."""
         return self.p_value <= self.alpha / self.comparisons
 
     @property
     def conclusion(self) -> str:
-        """What the comparison says, in words."""
+        """The conclusion of the comparison, in words."""
         (a, b), (n, m) = self.names, self.sizes
         found = f"{a} ({n} values) against {b} ({m})"
         numbers = (
@@ -92,12 +92,12 @@ def unpaired_comparison(
     """Compares two independent samples, for example test errors over different seeds.
 
     The Mann-Whitney rank-sum test (exact for small samples), and the bootstrap interval of the difference of means.
-    Where seeds are shared, `paired_comparison` sees more.
+    With shared seeds, `paired_comparison` has more power.
 
     Args:
         a: Values of the first, shape (n,).
         b: Values of the second, shape (m,).
-        names: Names of the two, for the words.
+        names: Names of the two, for the conclusion.
         alpha: Level of the test (of the whole family), and 1 - level of the interval.
         comparisons: Size of the family of comparisons that this one belongs to; decides `enough` and `needed`.
         smaller_is_better: True for errors, False for scores such as accuracy.
@@ -108,7 +108,7 @@ def unpaired_comparison(
     """
     check_level(alpha)
     first, second = sample(a, names[0], least=2), sample(b, names[1], least=2)
-    seeds_needed(alpha, comparisons)  # refuses a wrong family
+    seeds_needed(alpha, comparisons)  # rejects an invalid family
     signs = np.sign(first[:, None] - second[None, :])
     wins = float((signs < 0).mean() if smaller_is_better else (signs > 0).mean())
     return UnpairedComparison(

@@ -1,4 +1,4 @@
-"""Numbers in sentences."""
+"""Formatting of numbers in sentences."""
 
 NO_DIFFERENCE = "no difference is shown, which does not show that there is none"
 

@@ -15,21 +15,21 @@ TrainingPart_contra = TypeVar("TrainingPart_contra", contravariant=True)
 
 
 class AnyBaseline(ABC, Generic[TrainingPart_contra]):
-    """What a model is compared with: a method without a network, fitted on the training part alone."""
+    """A baseline to compare models with: a method without a network, fitted on the training part only."""
 
     @abstractmethod
     def fit(self, training: TrainingPart_contra, /) -> None:
-        """Learns from the training part. A second call starts afresh."""
+        """Fits on the training part. A second call refits from scratch."""
 
 
 def interpolated(
     values: Float[np.ndarray, "*windows steps targets"], otherwise: Float[np.ndarray, " targets"]
 ) -> Float[np.ndarray, "*windows steps targets"]:
-    """NaN replaced by straight lines over the steps; the first and the last value are held beyond them.
+    """NaN replaced by linear interpolation over the steps; beyond the first and last values these are held.
 
     Args:
-        values: One or many runs of steps, each by itself.
-        otherwise: What stands for a target of which nothing was observed in a run.
+        values: One or more runs of steps, interpolated separately.
+        otherwise: Value of a target that was never observed in a run.
     """
     if not np.isnan(values).any():
         return values
@@ -44,7 +44,7 @@ def interpolated(
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """The training part of a series in the data's unit, as baselines see it (NumPy, float64).
+    """The training part of a series in the data's unit, for baselines (NumPy, float64).
 
     Args:
         values: Targets on the training rows, NaN where nothing was observed, shape (rows, targets).
@@ -84,25 +84,24 @@ class History:
 class Baseline(AnyBaseline[History]):
     """A forecaster without a network: fitted on the training part, forecasting from the same windows as a model.
 
-    Values that were not observed are put on lines between those that were, over the training part and within each
-    window alone.
+    Missing values are interpolated linearly, over the training part and, separately, within each window.
 
     Attributes:
-        reads_gaps: Whether it is given missing values as they are (NaN).
+        reads_gaps: Whether it receives missing values as NaN.
     """
 
     reads_gaps: ClassVar[bool] = False
     _history_shape: tuple[int, int, int] | None = None
 
     def fit(self, history: History) -> None:
-        """Learns from the training part; must come before `forecast`. A second call starts afresh.
+        """Fits on the training part; must be called before `forecast`. A second call refits from scratch.
 
         Args:
             history: The training part.
 
         Raises:
             ConfigurationError: if an option does not fit the windows.
-            DataError: if the training part is too small, has infinite values, or nothing of a target was observed.
+            DataError: if the training part is too small, has infinite values, or a target was never observed.
         """
         self._history_shape = None
         infinite = int(np.isinf(history.values).any(axis=1).sum())
@@ -142,7 +141,7 @@ class Baseline(AnyBaseline[History]):
 
     @abstractmethod
     def _fit(self, history: History) -> None:
-        """Learns from the training part."""
+        """Fits on the training part."""
 
     @abstractmethod
     def _forecast(self, origins: Origins) -> Float[np.ndarray, "batch horizon targets"]:

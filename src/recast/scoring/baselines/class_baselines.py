@@ -18,19 +18,19 @@ class ClassBaseline(AnyBaseline[Panel]):
 
     @abstractmethod
     def fit(self, sequences: Panel) -> None:
-        """Learns from the training sequences; must come before `probabilities`. A second call starts afresh."""
+        """Fits on the training sequences; must be called before `probabilities`. A second call refits from scratch."""
 
     @abstractmethod
     def probabilities(self, sequences: Panel) -> Float[np.ndarray, "sequences classes"]:
-        """The probability of each class for each sequence, whose label is not looked at."""
+        """The probability of each class for each sequence; labels are ignored."""
 
 
 @final
 class Majority(ClassBaseline):
-    """The most frequent class of the training part; it does not look at the sequence.
+    """The most frequent class of the training part; it ignores the sequence.
 
     Its probabilities are the frequencies of the classes, (count + 1) / (sequences + classes), so that none is zero
-    (Laplace's rule of succession). Of equally frequent classes the first of the header is predicted.
+    (Laplace's rule of succession). On ties the first class in the header is predicted.
     """
 
     @checked
@@ -56,8 +56,8 @@ class SummaryRidge(ClassBaseline):
 
         minimise |X W + 1 b' - Y|^2 + penalty |W|^2
 
-    It says how much a network gains by following a sequence through time. Scores are turned into probabilities by a
-    softmax; those are for ranking, not calibrated.
+    It shows how much a network gains by following a sequence through time. Scores are turned into probabilities by a
+    softmax; these are for ranking, not calibrated.
 
     Args:
         penalty: Weight of the squared coefficients, for standardised features.
@@ -93,7 +93,7 @@ class SummaryRidge(ClassBaseline):
 def summary(sequences: Panel) -> Float[np.ndarray, "sequences features"]:
     """Mean, (population) standard deviation, first and last value observed of each channel of each sequence.
 
-    0 where nothing of a channel was observed.
+    0 for a channel that was never observed.
     """
     values, first = sequences.values, sequences.starts
     observed = ~np.isnan(values)
@@ -102,7 +102,7 @@ def summary(sequences: Panel) -> Float[np.ndarray, "sequences features"]:
     centred = np.where(observed, values - np.repeat(mean, sequences.lengths, axis=0), 0.0)
     std = np.sqrt(np.add.reduceat(centred**2, first) / counts)
     rows = np.arange(len(values))[:, None]
-    # Where nothing was observed these are the row of zeros behind the others.
+    # Where nothing was observed, these index the final row of zeros.
     earliest = np.minimum.reduceat(np.where(observed, rows, len(values)), first)
     latest = np.maximum.reduceat(np.where(observed, rows, -1), first) % (len(values) + 1)
     padded = np.concatenate([values, np.zeros_like(values[:1])])

@@ -1,4 +1,4 @@
-"""Tidal harmonic analysis, with or without a forecast of what the tide leaves."""
+"""Tidal harmonic analysis, with or without a forecast of the residual."""
 
 import difflib
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ DAYS_BEFORE_1970 = 719_163  # from 0000-12-31, the day 0 of UTide's astronomy
 class TidalBasis:
     """A cosine and a sine for each constituent, and a constant: f cos(V + u), f sin(V + u), 1.
 
-    V is the astronomical argument at the very time, f and u are the nodal corrections; both are UTide's, from its
-    tables and its astronomy (Codiga 2011, see `Harmonic`). UTide's own functions compute V for all 146 constituents
-    that it knows, whichever are asked for, and keep them for all times.
+    V is the astronomical argument at the exact time, f and u are the nodal corrections; both are UTide's, from its
+    tables and its astronomy (Codiga 2011, see `Harmonic`). UTide's own functions compute V for all 146 constituents,
+    whichever are requested, and hold them for all times in memory.
 
     Args:
-        constituents: Names that UTide has.
+        constituents: Names known to UTide.
         latitude: As in `Harmonic`; None: f = 1, u = 0. [degrees]
     """
 
@@ -64,12 +64,12 @@ class TidalBasis:
 
 
 def _arguments(places: Int[np.ndarray, " constituents"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What the arguments of constituents are sums of.
+    """The terms whose sums are the arguments of constituents.
 
     A constituent of deep water has Doodson numbers and a phase; one of shallow water is a sum of such constituents.
 
     Returns:
-        How often each astronomical constituent comes in each one asked for, (constituents, astronomical); the Doodson
+        How often each astronomical constituent enters each requested one, (constituents, astronomical); the Doodson
         numbers of the former, (astronomical, 6), and their phases in cycles, (astronomical, 1).
     """
     from utide import ut_constants
@@ -99,18 +99,18 @@ class Harmonic(Baseline):
         tide(t) = a + sum_k f_k(t) A_k cos(V_k(t) + u_k(t) - g_k)
 
     with V_k the astronomical argument, amplitude A_k and phase lag g_k fitted at the rows' true times (gaps and
-    irregular steps do no harm), without trend, for each target by itself; f_k, u_k are the nodal corrections. V, f and
-    u are those of UTide: Codiga (2011), "Unified tidal analysis and prediction using the UTide Matlab functions",
+    irregular steps are harmless), without trend, for each target separately; f_k, u_k are the nodal corrections. V, f
+    and u are those of UTide: Codiga (2011), "Unified tidal analysis and prediction using the UTide Matlab functions",
     University of Rhode Island, Technical Report 2011-01. The forecast is the tide at the future times plus, if
     `residual` is given, the forecast of a baseline that was fitted on the training part minus the tide and reads the
     context minus the tide: `LastValue` holds the last residual (surge), `Ridge` maps the residuals.
 
     Args:
-        constituents: Names of the tidal constituents as UTide has them ("M2", "S2", "K1" ...), each once.
-        latitude: Latitude of the gauge for nodal corrections, positive north, not 0 (UTide takes 5 degrees for less
-            than 5); None leaves them out, which is right where one training part of a few months meets a test part
-            soon after. [degrees]
-        residual: Forecasts what the tide leaves; None forecasts the tide alone.
+        constituents: Names of the tidal constituents in UTide ("M2", "S2", "K1" ...), without repetition.
+        latitude: Latitude of the gauge for nodal corrections, positive north, not 0 (UTide uses 5 degrees for less than
+            5); None omits them, which is right for a training part of a few months and a test part soon after.
+            [degrees]
+        residual: Baseline that forecasts the residual; None: only the tide is forecast.
 
     Raises:
         ConfigurationError: if constituents are repeated (when built) or unknown (at fit), or the latitude is 0.
@@ -174,7 +174,7 @@ class Harmonic(Baseline):
     def _check_names(self) -> None:
         from utide import constit_index_dict
 
-        known = sorted(set(constit_index_dict) - {"Z0"})  # Z0 is the constant, which is always there
+        known = sorted(set(constit_index_dict) - {"Z0"})  # Z0 is the constant, which is always included
         for name in self.constituents:
             if name not in known:
                 near = difflib.get_close_matches(name.upper(), known)
@@ -195,10 +195,10 @@ class Harmonic(Baseline):
 
 
 def _fitted(basis: TidalBasis, times: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The coefficients of least squares, shape (columns, targets).
+    """The least-squares coefficients, shape (columns, targets).
 
-    The triangle of a QR decomposition takes up the rows part by part: as exact as all rows at once, whose memory would
-    be many times that of the series.
+    The R factor of a QR decomposition is updated block by block: as accurate as all rows at once, which would take many
+    times the memory of the series.
     """
     triangle = np.empty((0, basis.size + values.shape[1]))
     for part in _parts(len(times)):
@@ -213,7 +213,7 @@ def _parts(count: int) -> list[slice]:
 
 
 def _milliseconds(hours: np.ndarray) -> np.ndarray:
-    # Seconds are no binary fraction of an hour, and truncation would lose a millisecond.
+    # Seconds are not binary fractions of an hour; truncation would lose a millisecond.
     return np.rint(hours * MILLISECONDS_PER_HOUR).astype(np.int64)
 
 

@@ -1,4 +1,4 @@
-"""Baselines without parameters: the last value, drift, mean, and the season before."""
+"""Baselines without hyperparameters to fit: last value, drift, mean, and seasonal naive."""
 
 from typing import final
 
@@ -48,7 +48,7 @@ class Drift(Baseline):
 
 @final
 class Mean(Baseline):
-    """The mean of all training rows, for each target; it does not look at the context.
+    """The mean of all training rows, for each target; it ignores the context.
 
     Hyndman & Athanasopoulos, "Forecasting: principles and practice", 3rd edition, section 5.2 (mean method).
     """
@@ -62,9 +62,9 @@ class Mean(Baseline):
 
 @final
 class Seasonal(Baseline):
-    """The last observed value of the same phase: f[h] = y[T + h - k lag], k the least whole number with h <= k lag.
+    """The last observed value of the same phase: f[h] = y[T + h - k lag], k the smallest integer with h <= k lag.
 
-    Where that value was not observed, one on the line between its neighbours in time stands for it.
+    If that value was not observed, it is interpolated linearly between its neighbours in time.
 
     Hyndman & Athanasopoulos, "Forecasting: principles and practice", 3rd edition, section 5.2 (seasonal naive method).
 

@@ -17,7 +17,7 @@ WINDOWS = 1024  # in memory at a time
 
 
 class WindowProducts(NamedTuple):
-    """Sums over windows x of `context` + `horizon` steps, flattened: step by step, in each the channels.
+    """Sums over windows x of `context` + `horizon` steps, flattened step by step, channels of a step adjacent.
 
     products: of x_i x_j, i a value of the context, shape (context * channels, (context + horizon) * channels);
     totals: of x_j, shape ((context + horizon) * channels,).
@@ -32,16 +32,17 @@ def window_products(
 ) -> WindowProducts:
     """The sums over the windows that begin at the rows `starts`.
 
-    With P[i, j] = sum_s v[s + i] v[s + j] over a run of windows s = a ... b that begin at one row after the other,
+    With P[i, j] = sum_s v[s + i] v[s + j] over a run of windows s = a ... b that begin at consecutive rows,
 
         P[i + 1, j + 1] = P[i, j] - v[a + i] v[a + j] + v[b + 1 + i] v[b + 1 + j]
 
     so that all follow from P[0, j], a correlation: the covariance method of linear prediction (Makhoul 1975, "Linear
-    prediction: a tutorial review", Proceedings of the IEEE 63, section II). A run of n windows costs n (context +
-    horizon) products and not n context (context + horizon). Windows in shorter runs are multiplied one by one.
+    prediction: a tutorial review", Proceedings of the IEEE 63, section II). A run of n windows costs n
+    (context + horizon) products instead of n context (context + horizon). Windows in shorter runs are multiplied one by
+    one.
 
     Args:
-        values: Rows, near zero: sums of squares far from it lose digits.
+        values: Rows, centred near zero: otherwise sums of squares lose precision.
         starts: First row of each window, ascending.
         context: Steps of a window before its origin. [steps]
         horizon: Steps after it. [steps]
@@ -68,7 +69,7 @@ def _of_runs(runs: list[np.ndarray], context: int, length: int, channels: int) -
     for rows in runs:
         products[0] += _correlation(rows, length)
         totals[0] += rows[: len(rows) - length + 1].sum(axis=0)
-    # What changes from one step to the next one, of all runs together.
+    # The change from one step to the next, for all runs together.
     for first in range(0, len(runs), WINDOWS):
         some = runs[first : first + WINDOWS]
         for sign, ends in ((1, [rows[1 - length :] for rows in some]), (-1, [rows[: length - 1] for rows in some])):
@@ -112,7 +113,7 @@ class Ridge(Baseline):
         penalty: Added to the diagonal of X'X, a sum (not a mean) over windows, in the square of the data's unit.
 
     Raises:
-        ConfigurationError: at fit, if the inputs depend on each other and the penalty is too small to settle it.
+        ConfigurationError: at fit, if the inputs are collinear and the penalty is too small to regularise them.
         DataError: at fit, if there is no training window.
     """
 
@@ -128,7 +129,8 @@ class Ridge(Baseline):
                 "use a longer training part or shorter windows"
             )
         inputs = history.context * history.values.shape[1]
-        # Sums of squares far from zero lose digits when the mean is taken out afterwards; so most of it goes first.
+        # Sums of squares far from zero lose precision if the mean is removed afterwards; so most of it is removed
+        # first.
         self._shift = history.values.mean(axis=0)
         products, totals = window_products(
             history.values - self._shift, history.starts, history.context, history.horizon

@@ -16,15 +16,15 @@ from recast.types import Forecast
 class Coverage(LeadMetric):
     """Share of truths inside the central interval of the forecast; best when equal to `level`.
 
-    The ends of the interval are the quantiles at (1 - level)/2 and (1 + level)/2, ends included: those that the
-    forecast carries, linear between its levels, or those of m sample trajectories at rank p (m + 1)
+    The ends of the interval are the quantiles at (1 - level)/2 and (1 + level)/2, ends included: those of the forecast,
+    interpolated linearly between its levels, or those of m sample trajectories at rank p (m + 1)
     (`recast.types.Forecast`). A perfect forecast covers `level` at whole ranks, however few the samples; the common
     definition 7 gives narrower intervals. It needs m >= 2/(1 - level) - 1 samples: 19 for level 0.9.
 
     Args:
         spec: The series that is forecast.
-        level: Nominal coverage of the interval. A head that forecasts quantiles knows intervals within its own
-            outermost levels; the metric is left out where it asks for a wider one.
+        level: Nominal coverage of the interval. A head that forecasts quantiles gives intervals within its outermost
+            levels; for a wider one the metric is omitted.
     """
 
     higher_is_better = None
@@ -38,11 +38,11 @@ class Coverage(LeadMetric):
         self.perfect = level
 
     def unit(self, of: str) -> str:
-        """None: a share."""
+        """None: a fraction."""
         return ""
 
     def pointwise(self, forecast: Forecast, truth: Tensor) -> Tensor:
-        """1 where the truth lies in the interval, else 0.
+        """1 where the truth lies in the interval, otherwise 0.
 
         Raises:
             ConfigurationError: if the forecast has neither quantiles nor samples, or too few for the level.
@@ -67,6 +67,6 @@ class Coverage(LeadMetric):
                 "Draw more samples or lower the level"
             )
         return (
-            "the forecast is a point without quantiles or sample trajectories, so that it has no interval. "
+            "the forecast is a point without quantiles or sample trajectories, and so has no interval. "
             "Leave the metric out, or use a probabilistic head"
         )

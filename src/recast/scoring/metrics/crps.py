@@ -18,14 +18,14 @@ class CRPS(LeadMetric):
 
         CRPS = 1/m sum_i |x_i - y| - 1/(2 m (m - 1)) sum_i sum_j |x_i - x_j|
 
-    Its expectation does not depend on m, so that models sampled differently often can be compared; single values, not
-    their mean, may be below 0. Each lead and target counts by itself (the score looks at marginal distributions).
-    Computed in O(m log m) from the sorted samples. A forecast that is a mean alone is a point, and the score is its
-    absolute error, equal to `MAE`. From quantiles it is not computed: what lies beyond the outermost levels is not
-    known, so that the values could not be compared with those from samples; `Pinball` scores both alike. Gneiting &
-    Raftery (2007), "Strictly proper scoring rules, prediction, and estimation", JASA 102, section 4.2; Ferro (2014),
-    "Fair scores for ensemble forecasts", Quarterly Journal of the Royal Meteorological Society 140; Zamo & Naveau
-    (2018), Mathematical Geosciences 50 (estimators compared).
+    Its expectation does not depend on m, so that models with different numbers of samples can be compared; single
+    values may be negative, but not in expectation. Each lead and target is scored separately (marginal distributions).
+    Computed in O(m log m) from the sorted samples. A forecast with only a mean is a point, and the score is its
+    absolute error, equal to `MAE`. It is not computed from quantiles: the tails beyond the outermost levels are
+    unknown, so that values would not be comparable with those from samples; `Pinball` scores both. Gneiting & Raftery
+    (2007), "Strictly proper scoring rules, prediction, and estimation", JASA 102, section 4.2; Ferro (2014), "Fair
+    scores for ensemble forecasts", Quarterly Journal of the Royal Meteorological Society 140; Zamo & Naveau (2018),
+    Mathematical Geosciences 50 (estimators compared).
 
     Args:
         spec: The series that is forecast.
@@ -39,7 +39,7 @@ class CRPS(LeadMetric):
         """The fair estimate for each window, lead and target.
 
         Raises:
-            ConfigurationError: if there is one sample only, which tells nothing of the spread, or quantiles alone.
+            ConfigurationError: if there is only one sample, which has no spread, or only quantiles.
         """
         if forecast.samples is None and forecast.quantiles is not None:
             raise ConfigurationError("CRPS: the forecast has quantiles but no sample trajectories; use Pinball")

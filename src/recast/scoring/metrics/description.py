@@ -1,4 +1,4 @@
-"""What the values of a metric mean: their unit, which way is better, what a perfect forecast has."""
+"""The meaning of a metric's values: their unit, which direction is better, and the perfect score."""
 
 import math
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ UNKNOWN = "u"
 
 @dataclass(frozen=True)
 class Description:
-    """What the values of a metric mean.
+    """The meaning of a metric's values.
 
     Args:
-        unit: Their unit; "" where they have none.
-        higher_is_better: Whether larger is better; None where the best is a level of its own, so that it ranks nothing.
+        unit: Their unit; "" for none.
+        higher_is_better: Whether larger is better; None if the best value is a nominal level, so that it does not rank.
         perfect: The value of a perfect forecast.
     """
 
@@ -28,12 +28,12 @@ class Description:
         return self.higher_is_better is not None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain containers, fit for JSON."""
+        """Plain containers, suitable for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Description | None":
-        """The inverse of `to_dict`; None where it is no description."""
+        """The inverse of `to_dict`; None if it is not a description."""
         unit, higher, perfect = (values.get(name) for name in ("unit", "higher_is_better", "perfect"))
         if not isinstance(unit, str) or not isinstance(higher, bool | None) or not isinstance(perfect, int | float):
             return None
@@ -41,10 +41,10 @@ class Description:
 
 
 class Described:
-    """A metric that says what its values mean.
+    """A metric that describes its values.
 
     Attributes:
-        higher_is_better: Whether larger is better; None where the best is a level of its own.
+        higher_is_better: Whether larger is better; None if the best value is a nominal level.
         perfect: The value of a perfect forecast.
     """
 
@@ -52,12 +52,12 @@ class Described:
     perfect: float = 0.0
 
     def unit(self, of: str) -> str:
-        """Its unit for data of the unit `of`; "" for none. Unless overridden, that of the data."""
+        """Its unit for data of the unit `of`; "" for none. By default that of the data."""
         return of
 
     @property
     def title(self) -> str:
-        """What pictures call it."""
+        """Its name in figures."""
         return type(self).__name__
 
     @property
@@ -66,22 +66,22 @@ class Described:
         return self.unit(UNKNOWN) == UNKNOWN
 
     def describe(self, of: str) -> Description:
-        """What its values mean for data of the unit `of`."""
+        """The meaning of its values for data of the unit `of`."""
         return Description(self.unit(of), self.higher_is_better, self.perfect)
 
 
 def ranking(metrics: Mapping[str, Description]) -> str | None:
-    """The name of the metric that ranks: the first one that does; None where none does."""
+    """The name of the metric used for ranking: the first that ranks; None if none does."""
     return next((name for name, description in metrics.items() if description.ranks), None)
 
 
 def of_pictures(metrics: Mapping[str, "Described"]) -> str | None:
-    """The name of the error that pictures show: the first that ranks in the data's own unit; None where none does."""
+    """The name of the error shown in figures: the first that ranks in the data's own unit; None if none does."""
     return next((name for name, metric in metrics.items() if metric.in_data_unit and metric.describe("").ranks), None)
 
 
 def squared(unit: str) -> str:
-    """The square of a unit; "" for none, "mixed" for those of several."""
+    """The square of a unit; "" for none, "mixed" for several units."""
     if unit in ("", "mixed"):
         return unit
     return f"{unit}²" if unit.isalpha() else f"({unit})²"

@@ -1,4 +1,4 @@
-"""The base of all metrics: an exact mean over windows, kept for each lead and target."""
+"""The base of all metrics: an exact mean over windows, for each lead and target."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
@@ -18,23 +18,23 @@ from recast.types import SAME_LEVEL, Forecast
 class LeadMetric(Described, Metric, ABC):
     """Accumulates a quantity over windows for each lead and target, in float64, in the data's unit.
 
-    The states are sums over windows, so that the result does not depend on how the windows were cut into batches or
-    spread over processes. With N windows, H leads and D targets
+    The states are sums over windows, so that the result does not depend on how the windows were divided into batches or
+    among processes. With N windows, H leads and D targets
 
         mean over everything = 1/(N H D) sum_n sum_h sum_d pointwise[n, h, d]
 
-    over observed truths only, each with the same weight, and `finish` turns a mean into the value reported. In a
+    over observed truths only, equally weighted, and `finish` turns a mean into the reported value. In a
     `MetricCollection` set `compute_groups=False`: with compute groups on, torchmetrics merges metrics whose sums happen
     to agree on the first batch.
 
     Attributes:
-        needs: Parts of `Forecast`, one of which suffices.
-        of_points: Whether a forecast that is a mean alone has a value, too, as a distribution without spread; so that
-            baselines can stand beside it.
+        needs: Parts of `Forecast`, any one of which suffices.
+        of_points: Whether it also scores forecasts with only a mean, as distributions without spread, so that baselines
+            can be compared.
         levels: Levels of the quantiles that it reads.
 
     Args:
-        spec: The series that is forecast; gives horizon, targets and what else the metric needs.
+        spec: The series that is forecast; provides horizon, targets and what else the metric needs.
     """
 
     full_state_update = False
@@ -66,7 +66,7 @@ class LeadMetric(Described, Metric, ABC):
         """
 
     def finish(self, mean: Tensor) -> Tensor:
-        """Turns means of the pointwise quantity into the value reported; the identity unless overridden.
+        """Turns means of the pointwise quantity into the reported value; the identity by default.
 
         Args:
             mean: Means, of any shape.
@@ -74,11 +74,11 @@ class LeadMetric(Described, Metric, ABC):
         return mean
 
     def suits(self, parts: Collection[str], levels: Sequence[float] = ()) -> bool:
-        """Whether it says something of forecasts with these parts.
+        """Whether it is meaningful for forecasts with these parts.
 
         Args:
             parts: Names of the fields of `Forecast` that they have.
-            levels: Levels of their quantiles, ascending; between them quantiles are known, beyond them not.
+            levels: Levels of their quantiles, ascending; quantiles are known between them, not beyond.
         """
         found = [part for part in self.needs if part in parts]
         if found != ["quantiles"]:
@@ -86,12 +86,12 @@ class LeadMetric(Described, Metric, ABC):
         return all(levels[0] - SAME_LEVEL < level < levels[-1] + SAME_LEVEL for level in self.levels)
 
     def describes(self, parts: Collection[str]) -> bool:
-        """Whether it has a value for forecasts with these parts, be it as distributions without spread."""
+        """Whether it is defined for forecasts with these parts, possibly as distributions without spread."""
         return self.suits(parts) or (self.of_points and set(parts) == {"mean"})
 
     @property
     def description(self) -> Description:
-        """What its values mean."""
+        """The meaning of its values."""
         return self.describe(self.spec.unit)
 
     def update(
@@ -109,7 +109,7 @@ class LeadMetric(Described, Metric, ABC):
 
         Raises:
             ValueError: if the shapes differ from each other or from the horizon and targets of the spec; broadcasting
-                would otherwise give a number that means nothing.
+                would otherwise give a meaningless number.
         """
         self._check_shapes(forecast, truth, mask)
         values = self.pointwise(forecast.values(Tensor.double), truth.double())
@@ -125,26 +125,26 @@ class LeadMetric(Described, Metric, ABC):
     def per_lead(self) -> Float[Tensor, " horizon"]:
         """The metric for each lead, over all windows and targets.
 
-        With several processes it gathers their sums, so that each of them must call it.
+        With several processes it gathers their sums, so that all must call it.
         """
         return self.finish(self._gathered_mean(1))
 
     def per_target(self) -> Float[Tensor, " targets"]:
         """The metric for each target, over all windows and leads.
 
-        With several processes it gathers their sums, so that each of them must call it.
+        With several processes it gathers their sums, so that all must call it.
         """
         return self.finish(self._gathered_mean(0))
 
     def _mean(self, over: int | tuple[int, ...]) -> Float[Tensor, "..."]:
         count = self.count.double()
         means = (self.total / count).where(count > 0, 0.0)
-        # Exactly 1 where as many truths were observed everywhere; NaN where none was.
+        # Exactly 1 where the number of observed truths is the same everywhere; NaN where none was observed.
         weights = count / count.mean(dim=over, keepdim=True)
         return (means * weights).mean(dim=over)
 
     def _gathered_mean(self, over: int) -> Float[Tensor, "..."]:
-        # torchmetrics gathers around `compute` only; states gathered by the caller are left as they are.
+        # torchmetrics gathers only around `compute`; states already gathered by the caller are unchanged.
         gather = not self._is_synced
         with self.sync_context(
             dist_sync_fn=self.dist_sync_fn,

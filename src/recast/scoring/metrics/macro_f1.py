@@ -13,8 +13,8 @@ from recast.scoring.metrics.class_metric import ClassMetric
 class MacroF1(ClassMetric, MulticlassF1Score):
     """The mean over classes of F1 = 2 precision recall / (precision + recall), each class with equal weight.
 
-    A class that is neither there nor predicted does not count; one that is never hit has an F1 of 0 (Sokolova &
-    Lapalme 2009, "A systematic analysis of performance measures for classification tasks", table 3).
+    A class that neither occurs nor is predicted does not count; one never predicted correctly has an F1 of 0 (Sokolova
+    & Lapalme 2009, "A systematic analysis of performance measures for classification tasks", table 3).
 
     Args:
         spec: The sequences that are classified.

@@ -16,8 +16,8 @@ class MASE(LeadMetric):
     """Mean absolute scaled error of the forecast mean: the mean of |f - y| / q, without unit.
 
     q is the mean absolute error of the (seasonal) naive forecast on the training rows, for each target: below 1 the
-    forecast is better than the naive one was on the training rows. Hyndman & Koehler (2006), "Another look at measures
-    of forecast accuracy", International Journal of Forecasting 22, section 3.
+    forecast is better than the naive one on the training rows. Hyndman & Koehler (2006), "Another look at measures of
+    forecast accuracy", International Journal of Forecasting 22, section 3.
 
     Args:
         spec: The series that is forecast; its `naive_error` is q.

@@ -1,4 +1,4 @@
-"""The errors of each forecast origin: what tests between forecasters are made from."""
+"""The errors of each forecast origin: the input of tests between forecasters."""
 
 import numpy as np
 import torch
@@ -16,15 +16,15 @@ class OriginErrors:
         mse[n] = 1/(H D) sum_h sum_d (f[n, h, d] - y[n, h, d])^2
         mae[n] = 1/(H D) sum_h sum_d |f[n, h, d] - y[n, h, d]|
 
-    Where all truths are observed, their means over windows are the overall `MSE` and `MAE`; else each is a mean over
-    the observed truths of its window, NaN where it has none.
+    If all truths are observed, their means over windows are the overall `MSE` and `MAE`; otherwise each is a mean over
+    the observed truths of its window, NaN if it has none.
     """
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets all windows."""
+        """Discards all windows."""
         self._kept: list[Tensor] = []
 
     def update(
@@ -49,15 +49,15 @@ class OriginErrors:
             # The mean over a window's observed truths, as a share of that over all of them.
             weight = mask[0].numel() / mask.sum(dim=(1, 2))
             weight = weight.where(weight.isfinite(), torch.nan)
-        # Rows are whole numbers below 2^53: exact as float64, and all fits in one tensor.
+        # Rows are integers below 2^53: exact as float64, so that everything fits in one tensor.
         columns = (start.double(), error.square().mean(dim=(1, 2)) * weight, error.abs().mean(dim=(1, 2)) * weight)
         self._kept.append(torch.stack(columns, dim=1))
 
     def gather(self, device: torch.device) -> None:
-        """Brings the windows of all processes together, in each of them; all must call it.
+        """Gathers the windows of all processes on each of them; all must call it.
 
         Args:
-            device: Where the processes can talk to each other.
+            device: A device on which the processes can communicate.
         """
         if is_available() and is_initialized():
             self._kept = gather_all_tensors(self._table().to(device))

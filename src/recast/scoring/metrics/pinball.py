@@ -23,15 +23,15 @@ class Pinball(LeadMetric):
 
     It is smallest on average for the true quantile at p (Koenker & Bassett 1978, "Regression quantiles", Econometrica
     46). Its integral over all p is half of the continuous ranked probability score (Gneiting & Raftery 2007, "Strictly
-    proper scoring rules, prediction, and estimation", JASA 102, section 6.2), so that the mean over evenly spread
-    levels comes near half of `CRPS`. The quantiles are those of the forecast, linear between its levels, or those of
-    its sample trajectories (`recast.types.Forecast`). A forecast that is a mean alone is a point, at which all
-    quantiles lie: over levels that lie evenly about 0.5 that is half of the absolute error.
+    proper scoring rules, prediction, and estimation", JASA 102, section 6.2), so that the mean over evenly spaced
+    levels approximates half of `CRPS`. The quantiles are those of the forecast, interpolated between its levels, or
+    those of its sample trajectories (`recast.types.Forecast`). All quantiles of a forecast with only a mean equal that
+    point: over levels symmetric about 0.5 the loss is half of the absolute error.
 
     Args:
         spec: The series that is forecast.
-        levels: Levels of the quantiles, ascending, between 0 and 1. A head that forecasts quantiles knows those within
-            its own outermost levels; the metric is left out where it asks for others.
+        levels: Levels of the quantiles, ascending, between 0 and 1. A head that forecasts quantiles gives those within
+            its outermost levels; for others the metric is omitted.
 
     Raises:
         ConfigurationError: if the levels do not ascend.
@@ -50,7 +50,7 @@ class Pinball(LeadMetric):
         """The mean over levels for each window, lead and target.
 
         Raises:
-            ConfigurationError: if the forecast does not know a level.
+            ConfigurationError: if the forecast does not provide a level.
         """
         if forecast.quantiles is None and forecast.samples is None:
             quantiles = forecast.mean.expand(len(self.levels), *forecast.mean.shape)

@@ -12,10 +12,10 @@ from recast.types import Forecast
 class ScaledMSE(LeadMetric):
     """Mean squared error of the forecast mean in scaled units: the mean of ((f - y) / s)^2, without unit.
 
-    s is what the data's scaling divides each target by, so that targets of different units weigh alike. With the
-    scaler Standard, s is the standard deviation on the training rows, and this is the "MSE on standardised data" that
-    the literature on long horizons reports (Zhou et al. 2021, arXiv 2012.07436, section 5). Where values are
-    not scaled (NoScaling) it is `MSE`.
+    s is the divisor of each target in the data's scaling, so that targets of different units have equal weight. With
+    the scaler Standard, s is the standard deviation on the training rows, and this is the "MSE on standardised data"
+    that the literature on long-horizon forecasting reports (Zhou et al. 2021, arXiv 2012.07436, section 5). Where
+    values are not scaled (NoScaling) it is `MSE`.
 
     Args:
         spec: The series that is forecast; its `scale` is s.

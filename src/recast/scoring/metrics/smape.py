@@ -14,9 +14,9 @@ class SMAPE(LeadMetric):
     """Symmetric mean absolute percentage error of the forecast mean, in per cent.
 
     The mean of 200 |f - y| / (|f| + |y|), between 0 and 200 %: the variant of the M4 competition; 0/0 counts as 0. It
-    is of use for positive quantities only: where the truth is 0, any error counts 200 %. Makridakis (1993), "Accuracy
-    measures: theoretical and practical concerns", International Journal of Forecasting 9; Makridakis et al. (2020),
-    "The M4 Competition", International Journal of Forecasting 36.
+    is useful only for positive quantities: where the truth is 0, any error counts as 200 %. Makridakis (1993),
+    "Accuracy measures: theoretical and practical concerns", International Journal of Forecasting 9; Makridakis et al.
+    (2020), "The M4 Competition", International Journal of Forecasting 36.
 
     Args:
         spec: The series that is forecast.

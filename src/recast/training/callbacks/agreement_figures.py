@@ -1,4 +1,4 @@
-"""Pictures of predicted against true values, at the end of a run."""
+"""Figures of predicted against true values, at the end of a run."""
 
 from typing import Literal
 
@@ -19,12 +19,12 @@ PARTS: list[Literal["train", "validation", "test"]] = ["train", "test"]
 class AgreementFigures(pl.Callback):
     """Draws the forecasts of one lead against the truth when the test ends, over all windows of each part.
 
-    Two pictures for each part, in TensorBoard and in `figures/` of the run's folder: forecast over truth with the line
-    on which they agree; and both over time, where the series is a single one. Each target has a panel, in its unit.
+    Two figures for each part, in TensorBoard and in `figures/` of the run's folder: forecast against truth with the
+    identity line; and both over time, for a single series. Each target has a panel, in its unit.
 
     Args:
-        parts: Parts that are drawn.
-        lead: The lead that is drawn, counted from 1. [steps]
+        parts: Parts to draw.
+        lead: The lead to draw, counted from 1. [steps]
     """
 
     @checked
@@ -61,7 +61,7 @@ class AgreementFigures(pl.Callback):
         targets = [
             TargetPairs(column.name, column.unit, truth[:, target], forecast[:, target])
             for target, column in enumerate(spec.of("target"))
-            # One that was never observed in this part has nothing to agree with.
+            # A target never observed in this part has nothing to compare with.
             if not np.isnan(truth[:, target]).all()
         ]
         if not targets:
@@ -78,6 +78,6 @@ class AgreementFigures(pl.Callback):
     def _forecasts(self, task: ForecastTask, data: ForecastDataModule, part: str) -> np.ndarray:
         """The forecast of all targets at the lead from every origin of a part, shape (origins, targets)."""
         loader = data.loader(part)
-        # Every window once, in this process alone.
+        # Every window once, only in this process.
         batches = (data.windows_at(starts) for starts in loader.starts.split(loader.batch_size))
         return np.concatenate([task.forecast(batch).mean[:, self.lead - 1].cpu().numpy() for batch in batches])

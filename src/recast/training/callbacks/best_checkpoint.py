@@ -12,7 +12,7 @@ from recast.training.checkpoint_format import best_checkpoint_path
 
 
 def selection(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What a checkpoint was chosen by: `monitor`, `mode` and the best `value`; None where there was no validation.
+    """How a checkpoint was selected: `monitor`, `mode` and the best `value`; None without validation.
 
     Args:
         checkpoint: The content of a checkpoint.
@@ -24,10 +24,10 @@ def selection(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Keeps `checkpoints/best.ckpt` of the run, chosen by a validation curve. Without validation windows it is idle.
+    """Keeps `checkpoints/best.ckpt` of the run, selected by a validation curve. Idle without validation windows.
 
     Args:
-        monitor: The validation curve that is watched.
+        monitor: The validation curve to monitor.
         mode: Whether smaller ("min") or larger ("max") is better.
     """
 
@@ -47,10 +47,10 @@ class BestCheckpoint(ModelCheckpoint):
         """Puts the file into the run's folder, not into the logger's."""
         self.dirpath = str(best_checkpoint_path(trainer.default_root_dir).parent)
         with warnings.catch_warnings():
-            # Said of every run that is resumed; another run's folder is refused elsewhere.
+            # Raised by every resumed run; another run's folder is rejected elsewhere.
             warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
             super().setup(trainer, pl_module, stage)
 
     def state_dict(self) -> dict[str, Any]:
-        """Lightning's, and which way is better."""
+        """Lightning's, and which direction is better."""
         return super().state_dict() | {"mode": self.mode}

@@ -1,4 +1,4 @@
-"""Pictures of what the model does while it learns: in TensorBoard, and as files."""
+"""Forecast figures during training: in TensorBoard, and as files."""
 
 from pathlib import Path
 
@@ -15,13 +15,13 @@ from recast.training.callbacks.windows_to_show import forecast_windows, shown_pa
 
 
 class ForecastFigures(pl.Callback):
-    """Draws forecasts from a few validation windows, and the error at each lead beside the baselines'.
+    """Draws forecasts from a few validation windows, and the error at each lead along with those of the baselines.
 
-    Of several targets each has a row of its own, with at most three windows side by side. Both go to TensorBoard and,
-    under the same names, to `figures/` in the run's folder.
+    With several targets, each has its own row, with at most three windows. Both figures go to TensorBoard and, under
+    the same names, to `figures/` in the run's folder.
 
     Args:
-        every_n_epochs: Epochs between pictures; the last epoch is always drawn. [epochs]
+        every_n_epochs: Epochs between figures; the last epoch is always drawn. [epochs]
         windows: Forecasts drawn, spread evenly over the validation windows; at most 6. [windows]
     """
 
@@ -32,7 +32,7 @@ class ForecastFigures(pl.Callback):
         self.windows = windows
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draws when it is due."""
+        """Draws if due."""
         shown = shown_part(trainer)
         last = trainer.current_epoch + 1 == trainer.max_epochs
         due = last or (trainer.current_epoch + 1) % self.every_n_epochs == 0
@@ -41,7 +41,7 @@ class ForecastFigures(pl.Callback):
         task, data = shown
         metrics = task.metrics_of("validation")
         name = of_pictures(metrics)
-        # With several processes all of them take part in gathering it.
+        # With several processes, all take part in gathering it.
         errors = None if name is None else metrics[name].per_lead().cpu().numpy()
         if not trainer.is_global_zero:
             return

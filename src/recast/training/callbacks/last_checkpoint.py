@@ -1,4 +1,4 @@
-"""Nothing is lost when a run is killed: the last state on disk, always whole, never old."""
+"""Checkpoints of the latest training state, so that little is lost when a run is killed."""
 
 import time
 from collections.abc import Mapping
@@ -14,19 +14,19 @@ from recast.training.checkpoint_format import last_checkpoint_path
 from recast.training.resuming import begin_next_epoch, may_save_after, saves_between_epochs
 
 FINISHED = "recast_finished"
-LONG_AGO = 10.0  # seconds of training that are worth a save before a validation
+LONG_AGO = 10.0  # seconds of training after which a save before a validation pays off
 GO_ON = "the same command with resume=true goes on"
 
 
 class LastCheckpoint(Checkpoint):
     """Saves the whole state of training to `checkpoints/last.ckpt` every few steps, on a signal, and at the end.
 
-    On a signal (see `recast.system.signals`) the state is saved after the batch in work, of all processes together, and
-    training ends with StoppedBySignalError; in a validation it ends after the batch in work, and the last state holds.
-    States are saved in mid-epoch, and not just before a validation: what Lightning does there (validation, early
-    stopping, plateau schedules) is then done again on resume rather than half remembered. Where an epoch has no such
-    place, as with one batch, they are saved between epochs. So that a long validation may be left without losing much,
-    a state is also saved at the last place before it where ten seconds have passed.
+    On a signal (see `recast.system.signals`) the state is saved after the current batch, by all processes together, and
+    training ends with StoppedBySignalError; a validation ends after the current batch, and the last saved state
+    remains. States are saved mid-epoch, and not directly before a validation: what Lightning does there (validation,
+    early stopping, plateau schedules) is then repeated on resume rather than partly restored. Where an epoch has no
+    such point, as with one batch, they are saved between epochs. So that a long validation can be aborted without
+    losing much, a state is also saved at the last possible point before it if ten seconds have passed.
 
     Args:
         every_n_steps: Optimiser steps between saves. [steps]
@@ -44,12 +44,12 @@ class LastCheckpoint(Checkpoint):
         self._common_batches = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """From here on signals are noted."""
+        """Starts deferring signals."""
         self._saved_at = time.monotonic()
         self._signals.begin()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The same as after a batch, where epochs have no place to save at."""
+        """The same as after a batch, if epochs have no point at which to save."""
         if trainer.current_epoch and saves_between_epochs(trainer):
             stop = self._is_signalled(trainer)
             self._between_epochs = True
@@ -59,13 +59,13 @@ class LastCheckpoint(Checkpoint):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves where it is due, and leaves where a signal came."""
+        """Saves if due, and stops if a signal came."""
         batches = trainer.accumulate_grad_batches
         if (batch_idx + 1) % batches:
             return
         stop = self._is_signalled(trainer)
         if not may_save_after(trainer, batch_idx):
-            # The signal is kept for the validation that follows, and for the next epoch.
+            # The signal stays pending for the validation that follows, and for the next epoch.
             return
         due = self._is_due(trainer)
         if not may_save_after(trainer, batch_idx + batches):
@@ -73,7 +73,7 @@ class LastCheckpoint(Checkpoint):
         self._save_and_leave(trainer, due=due, stop=stop)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Asks how many batches every process has: so long they can agree on leaving."""
+        """Finds how many batches every process has: until then they can agree on stopping."""
         batches = torch.tensor(sum(trainer.num_val_batches), device=trainer.strategy.root_device)
         self._common_batches = int(trainer.strategy.reduce(batches, reduce_op="min"))
 
@@ -86,8 +86,8 @@ class LastCheckpoint(Checkpoint):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Leaves where a signal came."""
-        # After the last batch that all processes have, it is kept for the next training batch.
+        """Stops if a signal came."""
+        # After the last batch that all processes have, it stays pending until the next training batch.
         if batch_idx < self._common_batches and self._is_signalled(trainer):
             kept = f"the state is saved as of step {self._saved_step}" if self._saved_step else "no state is saved yet"
             self._signals.stop(f"{self._name} in the validation after step {trainer.global_step}: {kept}; {GO_ON}")
@@ -108,15 +108,15 @@ class LastCheckpoint(Checkpoint):
             begin_next_epoch(trainer, checkpoint)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Ends the noting."""
+        """Stops deferring signals."""
         self._signals.end()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Ends the noting; the last good state stays."""
+        """Stops deferring signals; the last good state is kept."""
         self._signals.drop()
 
     def state_dict(self) -> Mapping[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride] read only
-        """The step last saved at."""
+        """The step of the last save."""
         return {"saved_step": self._saved_step}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
@@ -141,11 +141,11 @@ class LastCheckpoint(Checkpoint):
         return self._signals.signal.name if self._signals.signal else "a signal to another process"
 
     def _is_signalled(self, trainer: pl.Trainer) -> bool:
-        """Whether a signal came, to this process or to another one of the training."""
+        """Whether a signal came, to this process or another one of the training."""
         return _any_process(trainer, self._signals.signal is not None)
 
     def _is_long_ago(self, trainer: pl.Trainer) -> bool:
-        # Clocks differ, and saving is done together.
+        # Clocks differ, and processes save together.
         return _any_process(trainer, time.monotonic() - self._saved_at > LONG_AGO)
 
 

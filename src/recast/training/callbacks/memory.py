@@ -1,4 +1,4 @@
-"""How far back the gradient reaches while a network learns: as curves, and as a picture."""
+"""How far back the gradient reaches during training: as curves, and as a figure."""
 
 import math
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ class MemoryCurves(pl.Callback):
 
     Logged for each layer: `time_constant` and `decay_rate` of the gradient of all leads [steps of the data, and its
     inverse], the medians of `singular_value` and `spectral_radius`, and for each gate the share of `saturated` values,
-    below .1 or above .9. A gradient that does not decay has no time constant. The picture goes to TensorBoard and to
-    `figures/validation_memory.png` in the run's folder. Training is not touched: all is measured on a copy.
+    below .1 or above .9. A gradient that does not decay has no time constant. The figure goes to TensorBoard and to
+    `figures/validation_memory.png` in the run's folder. Training is unaffected: everything is measured on a copy.
 
     Args:
         every_n_epochs: Epochs between measurements; the last epoch is always measured. [epochs]
         windows: Windows averaged over, spread evenly over the validation windows. [windows]
-        jacobian_windows: Those of them along which Jacobians are taken. [windows]
-        jacobian_steps: Steps of each of these, spread evenly over the context. [steps]
+        jacobian_windows: Number of these windows along which Jacobians are computed. [windows]
+        jacobian_steps: Steps in each of these, spread evenly over the context. [steps]
     """
 
     @checked
@@ -46,7 +46,7 @@ class MemoryCurves(pl.Callback):
         self.jacobian_steps = jacobian_steps
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Refuses, before the first epoch rather than after it, a model in which there is nothing to measure.
+        """Rejects a model with nothing to measure before the first epoch.
 
         Raises:
             ConfigurationError: if no layer of the model reads the context.
@@ -58,7 +58,7 @@ class MemoryCurves(pl.Callback):
             measure(task.model, data.windows_at(first), leads=[1], jacobian_windows=1, jacobian_steps=1)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Measures when it is due."""
+        """Measures if due."""
         shown = shown_part(trainer)
         last = trainer.current_epoch + 1 == trainer.max_epochs
         due = last or (trainer.current_epoch + 1) % self.every_n_epochs == 0
@@ -82,7 +82,7 @@ def curves(layers: Sequence[LayerMemory]) -> dict[str, float]:
     values: dict[str, float] = {}
     for layer in layers:
         name = layer_name(layer).replace(", ", "_").replace(" ", "_")
-        # The last loss is that of all leads together; with a single lead it is that lead's.
+        # The last loss is that of all leads together, or of the single lead.
         loss = list(layer.norms)[-1]
         values[f"time_constant/{name}"] = layer.time_constant(loss)
         values[f"decay_rate/{name}"] = layer.decay_rate(loss)

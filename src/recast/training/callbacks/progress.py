@@ -1,4 +1,4 @@
-"""How far a run has come: a bar in the terminal, and a file for whoever looks at its folder from outside."""
+"""Progress of a run: a bar in the terminal, and a file for outside observers."""
 
 import json
 import math
@@ -19,7 +19,7 @@ class ProgressBar(RichProgressBar):
     """Lightning's rich progress bar without the logger's version.
 
     Args:
-        refresh_rate: Drawings in a second at most; one takes about as long as a step of a small network. [1/s]
+        refresh_rate: Most refreshes per second; one takes about as long as a step of a small network. [1/s]
     """
 
     @checked
@@ -31,7 +31,7 @@ class ProgressBar(RichProgressBar):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Lightning puts together what is shown after each batch, also where it is not drawn."""
+        """Lightning collects what is shown after each batch, even if it is not drawn."""
         self._batches = batch_idx + 1
         now = time.monotonic()
         if now >= self._due:
@@ -39,34 +39,34 @@ class ProgressBar(RichProgressBar):
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Shows the last batches, too."""
+        """Shows the last batches as well."""
         self._update(self.train_progress_bar_id, self._batches)
         super().on_train_epoch_end(trainer, pl_module)
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
-        """What stands behind the bar."""
+        """The values shown next to the bar."""
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
         return metrics
 
 
 def progress_path(root: str | Path) -> Path:
-    """Where the progress of the run in the folder `root` lies."""
+    """The progress file of the run in the folder `root`."""
     return Path(root) / "progress.json"
 
 
 class ProgressFile(pl.Callback):
-    """Writes `progress.json` into the run's folder, whole each time, so that a reader never sees half of it.
+    """Writes `progress.json` into the run's folder, atomically, so that a reader never sees a partial file.
 
-    It holds the `phase` (training, validating, testing, finishing: pictures and results), `step` and `total_steps`,
+    It holds the `phase` (training, validating, testing, finishing: figures and results), `step` and `total_steps`,
     `epoch` and `total_epochs` (a total is null where none was planned), `monitor`, the latest value of each validation
     curve, and the `time` of writing.
 
     Args:
-        every_seconds: Least time between two writings within a phase; a new phase is written at once. [s]
+        every_seconds: Least time between two writes within a phase; a new phase is written immediately. [s]
 
     Attributes:
-        clock: Tells the time that is compared with it. [s]
+        clock: The clock it is compared with. [s]
     """
 
     @checked
@@ -90,7 +90,7 @@ class ProgressFile(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Writes where it is due."""
+        """Writes if due."""
         self._write(trainer, "training")
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -120,10 +120,10 @@ class ProgressFile(pl.Callback):
         if not trainer.is_global_zero or (phase == self._phase and now < self._due):
             return
         path = progress_path(trainer.default_root_dir)
-        # A run that an earlier process has trained is only tested; where it came to stands in the file.
+        # A run trained by an earlier process is only tested; its final position is in the file.
         position = self._position(trainer) if self._trained else _read(path)
         stamp = datetime.now().astimezone().isoformat(timespec="seconds")
-        # What is shown for the moment need not outlive a power failure; waiting for the disk would cost steps.
+        # Transient information need not survive a power failure; waiting for the disk would cost steps.
         write_json(path, {"phase": phase, **position, "time": stamp}, durable=False)
         self._phase, self._due = phase, now + self.every_seconds
 

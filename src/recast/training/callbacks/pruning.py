@@ -1,4 +1,4 @@
-"""Hopeless trials of a search end early."""
+"""Early pruning of unpromising search trials."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from recast.options import NonNegativeInt, checked
 
 
 class Pruning(pl.Callback):
-    """Reports a validation curve to an Optuna study after each validation, and leaves where its pruner says so.
+    """Reports a validation curve to an Optuna study after each validation, and stops if its pruner says so.
 
-    The search itself puts this callback into its jobs.
+    The search itself adds this callback to its jobs.
 
     Args:
         storage: The study's journal file, or the address of its database.
@@ -41,14 +41,14 @@ class Pruning(pl.Callback):
 
         storage = study_storage(self.storage)
         study = optuna.load_study(study_name=self.study_name, storage=storage, pruner=self.pruner)
-        number = study.get_trials(deepcopy=False)[self.trial]._trial_id  # noqa: SLF001 - Optuna has no public way
+        number = study.get_trials(deepcopy=False)[self.trial]._trial_id  # noqa: SLF001 - Optuna has no public API
         self._trial = optuna.trial.Trial(study, number)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Reports; all processes of a run leave together.
+        """Reports; all processes of a run stop together.
 
         Raises:
-            PrunedError: if the trial is hopeless.
+            PrunedError: if the trial is to be pruned.
         """
         if trainer.sanity_checking or self.monitor not in trainer.callback_metrics:
             return

@@ -1,4 +1,4 @@
-"""Curves of a run's training: samples a second, and the norm of the gradient."""
+"""Training curves: samples per second, and the gradient norm."""
 
 import time
 from typing import Any
@@ -31,7 +31,7 @@ class GradientNorm(pl.Callback):
 class Throughput(pl.Callback):
     """Logs training windows (or sequences) per second as `windows_per_second`.
 
-    It is the mean over each logging interval, validation left out.
+    It is the mean over each logging interval, excluding validation.
     """
 
     @checked

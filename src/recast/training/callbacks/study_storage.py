@@ -1,4 +1,4 @@
-"""Where an Optuna study lies."""
+"""Storage of Optuna studies."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
 
 def study_storage(address: str) -> BaseStorage:
-    """A database for an address such as sqlite:///study.db, else a journal in the file of that name."""
+    """A database for an address such as sqlite:///study.db, otherwise a journal in the file of that name."""
     if "://" in address:
         return RDBStorage(address)
     _cut_torn_end(Path(address))
@@ -16,7 +16,7 @@ def study_storage(address: str) -> BaseStorage:
 
 
 def _cut_torn_end(path: Path) -> None:
-    """Takes away a last line that a full disk has cut off: the next one would be added to it, and both be lost."""
+    """Removes a last line truncated by a full disk: the next one would be appended to it, and both lost."""
     if not path.exists():
         return
     lock = JournalFileSymlinkLock(str(path))

@@ -1,4 +1,4 @@
-"""The same pictures as text, where training is watched over a terminal."""
+"""The same figures as text, for watching training in a terminal."""
 
 import shutil
 from dataclasses import replace
@@ -16,7 +16,7 @@ MOST_TARGETS = 4
 
 
 class TerminalPlot(pl.Callback):
-    """Prints a forecast of each target (of the first four) from the middle of the validation part every few epochs.
+    """Prints a forecast of each of the first four targets from the middle of the validation part every few epochs.
 
     Args:
         every_n_epochs: Epochs between plots. [epochs]
@@ -31,7 +31,7 @@ class TerminalPlot(pl.Callback):
 
     @torch.no_grad()
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Prints when it is due."""
+        """Prints if due."""
         shown = shown_part(trainer)
         due = (trainer.current_epoch + 1) % self.every_n_epochs == 0
         if shown is None or not due or trainer.sanity_checking or not trainer.is_global_zero:

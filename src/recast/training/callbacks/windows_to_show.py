@@ -1,4 +1,4 @@
-"""Forecast windows as pictures show them."""
+"""Forecast windows for figures."""
 
 import lightning.pytorch as pl
 import numpy as np
@@ -12,7 +12,7 @@ from recast.figures.panels import TargetPanels
 from recast.figures.plot import Plot
 from recast.training.task import ForecastTask
 
-LEVEL = 0.9  # of the band, or the widest that the forecast knows
+LEVEL = 0.9  # of the band, or the widest that the forecast has
 
 
 def evenly(count: int, wanted: int) -> list[int]:
@@ -26,8 +26,8 @@ def forecast_windows(task: ForecastTask, data: ForecastDataModule, part: str, wa
     """Free-running forecasts of all targets from a few origins spread over a part.
 
     Args:
-        task: The trained model; left in the mode it was in.
-        data: Where the windows come from.
+        task: The trained model; its mode is restored.
+        data: Source of the windows.
         part: "validation" or "test".
         wanted: Number of windows. [windows]
     """
@@ -41,10 +41,10 @@ def panels_of(
     """Free-running forecasts of all targets from given windows.
 
     Args:
-        task: The trained model; left in the mode it was in.
-        data: Where the windows come from.
+        task: The trained model; its mode is restored.
+        data: Source of the windows.
         starts: First row of each window.
-        tail: Steps of the context that are shown, as far as there are so many. [steps]
+        tail: Steps of the context to show, at most. [steps]
     """
     spec = data.spec
     series = data.prepared.panel
@@ -83,7 +83,7 @@ def panels_of(
 
 
 def _title(panel: Panel, row: int) -> str:
-    """Which forecast it is: by its series in a panel, else by the time of its origin."""
+    """Identifies a forecast: by its series in a panel, otherwise by the time of its origin."""
     if not panel.is_single:
         return f"series {np.searchsorted(panel.starts, row, side='right')}"
     day, minute = (str(panel.clock[row].astype(f"datetime64[{unit}]")) for unit in "Dm")
@@ -91,7 +91,7 @@ def _title(panel: Panel, row: int) -> str:
 
 
 def shown_part(trainer: pl.Trainer) -> tuple[ForecastTask, ForecastDataModule] | None:
-    """Task and data of a trainer whose validation windows can be shown; None where there are none."""
+    """Task and data of a trainer whose validation windows can be shown; None if there are none."""
     task, data = trainer.lightning_module, getattr(trainer, "datamodule", None)
     if not isinstance(task, ForecastTask) or not isinstance(data, ForecastDataModule):
         return None

@@ -4,16 +4,16 @@ import numpy as np
 
 
 def decay_rate(norms: np.ndarray, before: np.ndarray) -> float:
-    """Slope of the straight line through the logarithm of `norms`, by least squares: negative for a decay.
+    """Least-squares slope of the logarithm of `norms`: negative for a decay.
 
     Where |dL/ds_t| = |dL/ds_T| rho^(T-t), this is log(rho). Norms of zero are left out.
 
     Args:
         norms: Gradient norms, shape (time,).
-        before: How long before the origin each of them stands, shape (time,). [steps]
+        before: Distance of each before the origin, shape (time,). [steps]
 
     Returns:
-        Natural logarithm a step; NaN with fewer than two norms above zero.
+        Natural logarithm per step; NaN with fewer than two norms above zero.
     """
     above = np.isfinite(norms) & (norms > 0)
     if above.sum() < 2:
@@ -22,7 +22,7 @@ def decay_rate(norms: np.ndarray, before: np.ndarray) -> float:
 
 
 def time_constant(rate: float) -> float:
-    """Steps into the past after which a gradient has fallen to 1/e: -1 / rate; infinite where it does not decay."""
+    """Steps into the past after which a gradient has fallen to 1/e: -1 / rate; infinite if it does not decay."""
     if np.isnan(rate):
         return rate
     return -1 / rate if rate < 0 else float("inf")

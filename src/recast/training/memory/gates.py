@@ -1,4 +1,4 @@
-"""How many gates stand wide open or shut."""
+"""Saturation of gates."""
 
 from typing import NamedTuple
 
@@ -21,9 +21,8 @@ class Saturation(NamedTuple):
 def gate_saturation(trace: Trace) -> dict[str, Saturation]:
     """Saturation of each gate of a layer over all units, steps and windows of a pass; none for a cell without gates.
 
-    What a gate lets through depends on the cell: a forget gate near 1 keeps the state, an input gate near 0 shields
-    it. Near 0 and 1 the gate itself learns slowly: the derivative of the sigmoid there is below .09, against .25 in
-    the middle.
+    The meaning depends on the cell: a forget gate near 1 keeps the state, an input gate near 0 protects it. Near 0 and
+    1 the gate itself learns slowly: the derivative of the sigmoid there is below .09, against .25 in the middle.
 
     Args:
         trace: A pass over the context.

@@ -1,4 +1,4 @@
-"""What one step does to small changes of the state."""
+"""The Jacobian of one step with respect to the state."""
 
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ class Spectrum(NamedTuple):
 
 
 def state_jacobian(cell: Cell[Any], x: Float[Tensor, "batch input"], state: Any) -> Float[Tensor, "batch after before"]:
-    """The Jacobian J[i, j] = ds'_i / ds_j of one step, s' = step(x, s), with the fields of the state side by side.
+    """The Jacobian J[i, j] = ds'_i / ds_j of one step, s' = step(x, s), with the fields of the state concatenated.
 
     Args:
         cell: The recurrent layer.
@@ -26,8 +26,8 @@ def state_jacobian(cell: Cell[Any], x: Float[Tensor, "batch input"], state: Any)
     """
     sizes = [part.shape[1] for part in state]
     size, batch = sum(sizes), len(x)
-    # A copy of each window for each row of its Jacobian: the gradient of output i of copy i is that row. One call and
-    # one backward pass of the cell as it is; nothing is asked of its operations.
+    # One copy of each window per row of its Jacobian: the gradient of output i of copy i is that row. One call and
+    # one backward pass suffice, without requirements on the cell's operations.
     copies = torch.cat([part.detach() for part in state], dim=1).repeat_interleave(size, dim=0).requires_grad_()
     with torch.enable_grad():
         after = cell.step(x.detach().repeat_interleave(size, dim=0), cell.state_type(*copies.split(sizes, dim=1)))
@@ -39,8 +39,8 @@ def state_jacobian(cell: Cell[Any], x: Float[Tensor, "batch input"], state: Any)
 def spectrum(jacobian: Float[Tensor, "batch after before"]) -> Spectrum:
     """The largest singular value and the spectral radius of each matrix.
 
-    Along a path a gradient shrinks at each step at least by the largest singular value where that is below 1: it must
-    vanish. It can only explode where that is above 1 (Pascanu, Mikolov & Bengio 2013, arXiv 1211.5063, section 2.1).
-    The spectral radius, never larger, is its mean factor over many equal steps.
+    Along a path, a gradient shrinks at each step at least by the largest singular value if that is below 1: it must
+    vanish. It can only explode if that is above 1 (Pascanu, Mikolov & Bengio 2013, arXiv 1211.5063, section 2.1). The
+    spectral radius, never larger, is the asymptotic factor per step over many equal steps.
     """
     return Spectrum(torch.linalg.matrix_norm(jacobian, ord=2), torch.linalg.eigvals(jacobian).abs().amax(dim=1))

@@ -18,21 +18,21 @@ from recast.training.memory.jacobian import Spectrum, spectrum, state_jacobian
 from recast.training.memory.trace import Trace, traced
 from recast.types import Batch
 
-CHUNK = 16  # windows whose graphs are held at once: 800 steps of 64 LSTM units take 0.3 GB
+CHUNK = 16  # windows whose graphs are in memory at once: 800 steps of 64 LSTM units take 0.3 GB
 
 
 @dataclass(frozen=True, eq=False)
 class LayerMemory:
-    """What was measured of one recurrent layer that reads the context.
+    """Measurements of one recurrent layer that reads the context.
 
     Args:
         name: Path of the cell within the model.
         cell: Its class.
-        before: How long before the end of the layer's pass each step stands, descending, the last is 0, shape (time,):
-            for a layer that reads ahead that end is the origin. [steps of the data]
+        before: Distance of each step before the end of the layer's pass, descending to 0, shape (time,): for a forward
+            layer that end is the origin. [steps of the data]
         norms: Gradient norms averaged over windows, shape (time,), by loss ("lead 1", "all leads") and field of the
             state ("hidden", ..., "state" for all fields together).
-        spectrum_before: The same as `before` for the steps whose Jacobian was taken, shape (chosen,). [steps]
+        spectrum_before: The same as `before` for the steps whose Jacobian was computed, shape (chosen,). [steps]
         singular: Largest singular value of the Jacobian, shape (chosen, windows).
         radius: Its spectral radius, shape (chosen, windows).
         gates: Saturation of each gate.
@@ -48,16 +48,16 @@ class LayerMemory:
     gates: dict[str, Saturation]
 
     def relative(self, loss: str) -> np.ndarray:
-        """Gradient norms of the whole state, divided by that at the last step; NaN where that is zero."""
+        """Gradient norms of the whole state, divided by that at the last step; NaN if that is zero."""
         norms = self.norms[loss][STATE]
         return norms / norms[-1] if norms[-1] > 0 else np.full_like(norms, np.nan)
 
     def decay_rate(self, loss: str) -> float:
-        """Slope of the logarithm of the gradient norm of the whole state into the past, a step of the data."""
+        """Slope of the logarithm of the gradient norm of the whole state into the past, per step of the data."""
         return decay_rate(self.norms[loss][STATE], self.before)
 
     def time_constant(self, loss: str) -> float:
-        """Steps of the data after which that gradient norm has fallen to 1/e; infinite where it does not decay."""
+        """Steps of the data after which that gradient norm has fallen to 1/e; infinite if it does not decay."""
         return time_constant(self.decay_rate(loss))
 
     @property
@@ -81,16 +81,16 @@ def measure(
 ) -> list[LayerMemory]:
     """Measures every recurrent layer that reads the context, on given windows.
 
-    The loss is that of the model's head for the free-running forecast. The gradient of each window's own loss is
-    taken, and its norm averaged over windows. All is computed in float64 on the CPU, on a copy of the model in
-    evaluation mode: gradients of 1e-300 are still told from zero, and neither the model nor the random numbers of a
-    training run change.
+    The loss is that of the model's head for the free-running forecast. The gradient norm of each window's own loss is
+    averaged over windows. Everything is computed in float64 on the CPU, on a copy of the model in evaluation mode:
+    gradients of 1e-300 are still distinguished from zero, and neither the model nor the random state of a training run
+    changes.
 
     Args:
         model: The model.
         batch: Scaled windows.
-        leads: Leads whose losses are taken one by one; none: the first, the middle and the last. [steps]
-        jacobian_windows: Windows along which Jacobians are taken, spread evenly over the batch. [windows]
+        leads: Leads whose losses are measured one by one; none: the first, the middle and the last. [steps]
+        jacobian_windows: Windows along which Jacobians are computed, spread evenly over the batch. [windows]
         jacobian_steps: Steps of each of these, spread evenly over the context. [steps]
 
     Raises:
@@ -103,7 +103,7 @@ def measure(
     windows = len(batch.start)
     chosen = _evenly(windows, jacobian_windows)
     layers: list[_Layer] = []
-    # A stochastic head may draw what it feeds back; a trainer validates in inference mode.
+    # A stochastic head may sample its feedback; a trainer validates in inference mode.
     with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
         torch.manual_seed(0)
         model = copy.deepcopy(model).cpu().double().eval().requires_grad_(False)
@@ -127,8 +127,8 @@ def measure(
 
 
 def _alone(batch: Batch, first: int, stop: int) -> Batch:
-    """Some windows of a batch in float64 on the CPU, each standing for itself."""
-    # Taken by index, as a view of what was gathered in inference mode has no place in a graph.
+    """Some windows of a batch, on their own, in float64 on the CPU."""
+    # By index, as a view of a tensor created in inference mode cannot be part of a graph.
     which = torch.arange(first, stop, device=batch.start.device)
     return move_data_to_device(batch.take(which).to_precision(torch.float64), "cpu")
 
@@ -153,7 +153,7 @@ def _losses(model: ForecastModel, batch: Batch, leads: Sequence[int]) -> dict[st
 
 
 class _Layer:
-    """Collects the measures of one layer, chunk by chunk."""
+    """Collects the measurements of one layer, chunk by chunk."""
 
     def __init__(self, trace: Trace) -> None:
         self.name = trace.name
@@ -175,7 +175,7 @@ class _Layer:
             self.gates.setdefault(name, []).append(saturation)
 
     def add_spectra(self, trace: Trace, windows: Sequence[int], steps: int) -> None:
-        """One matrix at a time: those of a large state do not fit into memory together."""
+        """One matrix at a time: those of a large state would not fit into memory together."""
         self.places = _evenly(self.time, steps)
         for window in windows:
             found = []

@@ -1,4 +1,4 @@
-"""Draws what was measured."""
+"""Draws the measurements."""
 
 import re
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from recast.training.memory.memory import LayerMemory
 
 
 def layer_name(layer: LayerMemory) -> str:
-    """Where a layer stands, in words: "encoder, layer 1" for `encoder.stack.cells.0`."""
+    """The position of a layer in words: "encoder, layer 1" for `encoder.stack.cells.0`."""
     found = re.fullmatch(r"(?P<place>.*?)(?:\.stack)?(?:\.cells)?\.(?P<number>\d+)", layer.name)
     return f"{found['place']}, layer {int(found['number']) + 1}" if found else layer.name
 

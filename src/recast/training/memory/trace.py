@@ -1,4 +1,4 @@
-"""The states that recurrent layers pass through while a model reads its context."""
+"""Traces of the states of recurrent layers while a model reads its context."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +15,8 @@ from recast.nn.cells.cell import Cell
 class Trace(NamedTuple):
     """One pass of one layer over the context.
 
-    name: Path of the cell within the model. inputs: What it read. states: Its states, that before the first step
-    first; time + 1 in all.
+    name: Path of the cell within the model. inputs: What it read. states: Its states, beginning with the initial one;
+    time + 1 in all.
     """
 
     name: str
@@ -27,18 +27,18 @@ class Trace(NamedTuple):
 
 @contextmanager
 def traced(model: nn.Module) -> Iterator[list[Trace]]:
-    """Notes the states of every cell that runs over a sequence from its initial state, as readers of a context do.
+    """Records the states of every cell that runs over a sequence from its initial state, as encoders do.
 
-    A fast pass over a sequence shows its outputs alone, and these lie beside the path of the gradient, not on it: the
-    gradient with respect to the output of step t leaves out all that step t does to later steps. Within this context
-    the layers therefore run by `Cell.step`, and what follows is computed from the noted states. A cell that goes on
-    from given states, as decoders do, is left alone.
+    A fast sequence pass exposes only its outputs, which branch off the path of the gradient: the gradient with respect
+    to the output of step t omits the effects of step t on later steps. Within this context the layers therefore run
+    through `Cell.step`, and everything later is computed from the recorded states. A cell that continues from given
+    states, as in decoders, is not traced.
 
-    The fields of a noted state are coordinates of equal standing: the derivative with respect to one holds the others
-    of the same step fixed, whether or not the cell computes one from another.
+    The fields of a recorded state are independent coordinates: the derivative with respect to one holds the others of
+    the same step fixed, whether or not the cell computes one from another.
 
     Args:
-        model: Where cells are looked for. Cells within a cell are part of it.
+        model: The model whose cells are traced. Cells within a cell are part of it.
 
     Yields:
         The traces in the order of the passes; the first pass of each cell counts.
@@ -59,17 +59,17 @@ def traced(model: nn.Module) -> Iterator[list[Trace]]:
 
 
 def _by_steps(name: str, traces: list[Trace], cell: Cell[Any], *call: Any) -> Any:
-    """A forward hook of torch: what it returns takes the place of what the fast pass returned."""
+    """A torch forward hook: its result replaces that of the fast pass."""
     args, kwargs, output = call
     inputs, given = _arguments(*args, **kwargs)
     if given is not None or any(trace.name == name for trace in traces):
         return output
     start = cell.initial_state(len(inputs), inputs)
-    # A leaf, so that there is a graph where no weight asks for a gradient.
+    # A leaf, so that there is a graph even if no weight requires a gradient.
     states = [cell.state_type(*(part.detach().requires_grad_() for part in start))]
     for x in inputs.unbind(1):
         after = cell.step(x, states[-1])
-        # Views: what comes later depends on each field through its own alone.
+        # Views: later steps depend on each field only through its own view.
         states.append(cell.state_type(*(part.view_as(part) for part in after)))
     traces.append(Trace(name, cell, inputs, states))
     return torch.stack([state.hidden for state in states[1:]], dim=1), states[-1]

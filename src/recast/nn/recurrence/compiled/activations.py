@@ -1,6 +1,6 @@
-"""Sigmoid and hyperbolic tangent that LLVM turns into vector code; those of the C library go number by number.
+"""Sigmoid and hyperbolic tangent that LLVM can vectorise; those of the C library are scalar.
 
-They are written once, for numbers in compiled loops as well as for vectors in registers (`code.Vector`).
+They are written once, for scalars in compiled loops and for vectors in registers (`code.Vector`).
 
 float32: tanh(x) = x P(x²) / Q(x²) on [-7.95, 7.95], beyond that -1 or 1. P of degree 3, and Q of degree 4, whose
 highest coefficient is 1, are fitted by scripts/fit_tanh.py: relative error 1.4e-7, and 4.8e-7 with rounding in float32.
@@ -8,8 +8,8 @@ highest coefficient is 1, are fitted by scripts/fit_tanh.py: relative error 1.4e
 float64: through exp(x) = 2^k exp(r), |r| <= log(2)/2, with Taylor's polynomial of degree 13 (error 4e-18); absolute
 error of sigmoid and tanh below 4e-16.
 
-NaN stays NaN: a comparison with it is false, and leaves it alone. At infinity they are exactly 0 or ±1: a closed gate
-times infinity is NaN, as it is in torch, and must not be hidden.
+NaN stays NaN: comparisons with it are false and leave it unchanged. At infinity they are exactly 0 or ±1: a closed gate
+times infinity is NaN, as in torch, and must not be hidden.
 """
 
 import math
@@ -22,7 +22,7 @@ from recast.nn.recurrence.compiled.jit import JIT_OPTIONS
 
 
 def choose(condition, one, other):
-    """`one` where the condition holds, `other` elsewhere."""
+    """`one` where the condition holds, otherwise `other`."""
     return condition.choose(one, other)
 
 
@@ -109,7 +109,7 @@ def _exp64(x):
     p = p * r + _TAYLOR[2]
     p = p * r + 1.0
     p = p * r + 1.0
-    # NaN stays NaN by the product, whatever power it is turned into.
+    # The product keeps NaN, whatever its power of two is computed to be.
     return choose(x > _LARGEST, math.inf, p * _two_to(k))
 
 

@@ -1,4 +1,4 @@
-"""Both operations as one function of torch's autograd."""
+"""Open and closed loops as one autograd function."""
 
 from typing import Any, NamedTuple
 
@@ -14,14 +14,14 @@ from recast.nn.recurrence.compiled.passes import run_backward, run_forward
 
 
 class Call(NamedTuple):
-    """What a loop is made of besides the tensors that have gradients.
+    """The arguments of a loop other than the tensors with gradients.
 
     Attributes:
-        packing: Sizes of the network, and where its weights lie.
+        packing: Sizes of the network, and the layout of its weights.
         kernels: The compiled loops.
         keep: Whether gradients are enabled, which `CompiledLoop` cannot see.
-        threads: Blocks of rows that run side by side.
-        wanted: Which results of an open loop are wanted.
+        threads: Blocks of rows that run in parallel.
+        wanted: Which results of an open loop are requested.
         dropout: Factors between layers.
         mask: As in `ClosedLoop`.
         detach: As in `ClosedLoop`.
@@ -43,9 +43,8 @@ class CompiledLoop(torch.autograd.Function):
     """Runs a loop.
 
     Takes a `Call`, the inputs (batch, time, inputs), the base forecast and the truth (batch, time, targets) or None,
-    the states of the first step, one tensor for each layer and field, and the weights, one layer after the other, the
-    readout's last.
-    Gives the outputs of the top layer, or the values of a closed loop; then for each layer and field the states wanted.
+    the initial states, one tensor for each layer and field, and the weights, layer by layer, the readout's last. Gives
+    the outputs of the top layer, or the values of a closed loop; then for each layer and field the requested states.
     """
 
     @staticmethod
@@ -74,12 +73,12 @@ class CompiledLoop(torch.autograd.Function):
         if keep:
             ctx.set_materialize_grads(False)
             ctx.call, ctx.loop, ctx.rows = call, loop, [block.rows for block in saved]
-            # Saved by autograd, they are freed after the backward pass, and a weight changed in between is noticed.
+            # Saved by autograd, they are freed after the backward pass, and in-place changes of weights are detected.
             ctx.save_for_backward(*weights, *(torch.from_numpy(part) for block in saved for part in block[1:]))
         return tuple(map(torch.from_numpy, (first, *found)))
 
     @staticmethod
-    # The decorator's type has no names of arguments.
+    # The decorator's type has no argument names.
     @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *upstream: Tensor | None
@@ -108,7 +107,7 @@ class CompiledLoop(torch.autograd.Function):
 
 
 def _of_truth(inputs: np.ndarray | None, targets: int) -> np.ndarray | None:
-    """What was read at a lead is the truth of the lead before; where a value was read instead there is zero."""
+    """Shifts gradients of the inputs to the truth of the previous lead; zero where a value was fed instead."""
     if inputs is None:
         return None
     last = np.zeros_like(inputs[:, :1, :targets])

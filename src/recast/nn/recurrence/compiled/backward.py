@@ -1,7 +1,7 @@
 """The backward pass through all steps and layers, in chunks of steps.
 
-The gates of a chunk are computed again from the states, which is faster than fetching them from memory, and gives the
-weights' gradients as products over a whole chunk.
+The gates of a chunk are recomputed from the states, which is faster than loading them from memory; weight gradients are
+products over a whole chunk.
 """
 
 from recast.nn.recurrence.compiled import cells
@@ -16,7 +16,7 @@ _, _activate_gru, _activate_lstm = ACTIVATE
 
 @jit
 def backward(loop, arrays):
-    """Runs back through all steps and layers; adds to the gradients of the weights.
+    """Runs the backward pass through all steps and layers; adds to the weight gradients.
 
     Takes a `LoopRecord` and `BackwardArrays`.
     """
@@ -32,7 +32,7 @@ def backward(loop, arrays):
     planes = cells.PLANES[kind]
     block = rows * units
     line = (steps + 1) * block
-    wide = CHUNK_STEPS * block  # a plane of the gates of a chunk
+    wide = CHUNK_STEPS * block  # size of one gate plane of a chunk
     first, stop = cells.INPUT_PLANES[kind]
     begin, end = cells.HIDDEN_PLANES[kind]
     high = steps
@@ -49,7 +49,7 @@ def backward(loop, arrays):
                 for k in range(many):
                     dropped[(layer - 1) * wide + k] = states[source_at + k] * dropout[factors + k]
             if kind == RNN:
-                continue  # its new state is the value of its only gate
+                continue  # the new state is the value of its only gate
             if layer == 0:
                 source, place, stride, depth = x, low * rows * loop.input_stride, loop.input_stride, loop.inputs
             elif len(dropout):
@@ -157,7 +157,7 @@ def backward(loop, arrays):
 
 @jit
 def _add_weight_gradients(loop, arrays, low, count):
-    """Adds the part of `count` steps from `low` on to the gradients of the weights."""
+    """Adds the contribution of `count` steps starting at `low` to the weight gradients."""
     kind, rows, units, layers, targets = loop.kind, loop.rows, loop.units, loop.layers, loop.targets
     input_stride, target_stride = loop.input_stride, loop.target_stride
     x, states, values = arrays.inputs, arrays.states, arrays.value_gradients

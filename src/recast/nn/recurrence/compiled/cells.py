@@ -1,16 +1,16 @@
-"""Each cell: its gates, its new state, and the derivatives of both.
+"""The gates, new state and derivatives of each cell.
 
-Gates lie in planes, one behind the other, each of rows x hidden numbers:
+Gates are stored in consecutive planes, each of rows x hidden numbers:
 
     rnn   a            a = W_i x + W_h h + b
     gru   c r z n      c = W_hn h + b_hn;  r, z as in the rnn;  n = W_in x + b_in
     lstm  i f g o
 
-so that inputs reach all planes but a GRU's first, and hidden states all but its last. `GATES` are the gates' values by
-their sums, `STATES` the fields of the new state by these values and the old one; `differentiate` puts the derivative of
-the loss with respect to the sums in the place of the values, given that with respect to the new state in `d` (hidden)
-and `dc` (cell of the LSTM), where it leaves the part of the derivative with respect to the old state that does not pass
-through a product.
+so that inputs contribute to all planes but a GRU's first, and hidden states to all but its last. `GATES` give the gate
+values from the pre-activations, `STATES` the fields of the new state from these values and the old state.
+`differentiate` replaces the gate values by the gradients of the pre-activations, given those of the new state in `d`
+(hidden) and `dc` (cell of the LSTM), where it leaves the part of the old state's gradient that does not pass through a
+matrix product.
 """
 
 from recast.nn.recurrence.compiled.activations import sigmoid, tanh

@@ -1,4 +1,4 @@
-"""LLVM code for vectors, written by calls and by Python's operators."""
+"""Generates LLVM vector code through method calls and Python operators."""
 
 from typing import Any, Self
 
@@ -8,7 +8,7 @@ from recast.nn.recurrence.compiled.vectors import vector_bytes
 
 _INDEX = ir.IntType(64)
 _LANE = ir.IntType(32)
-# Products and sums may be fused; nothing else is changed. NaN and infinity stay what they are.
+# Products and sums may be fused, and nothing else; NaN and infinity are preserved.
 _FLAGS = ("contract", "nsz")
 
 
@@ -20,15 +20,15 @@ class Mask:
         self.value = value
 
     def choose(self, one: Any, other: Any) -> "Vector":
-        """Lanes of one vector where it is true, of the other one elsewhere; either of them may be a number."""
+        """Lanes of one vector where it is true, of the other elsewhere; either may be a scalar."""
         like = one if isinstance(one, Vector) else other
         return like.with_value(self.builder.select(self.value, like.value_of(one), like.value_of(other)))
 
 
 class Vector:
-    """Numbers in a register; arithmetic on it writes code. A number among the operands stands for all lanes."""
+    """Numbers in a register; arithmetic on it emits code. Scalar operands are broadcast to all lanes."""
 
-    # Numbers of NumPy leave arithmetic to it.
+    # NumPy scalars defer arithmetic to this class.
     __array_ufunc__ = None
 
     def __init__(self, builder: Any, value: Any) -> None:
@@ -41,11 +41,11 @@ class Vector:
         return isinstance(self.value.type.element, ir.FloatType)
 
     def with_value(self, value: Any) -> Self:
-        """Another one in the same code."""
+        """Another vector with the same builder."""
         return type(self)(self.builder, value)
 
     def value_of(self, other: Any) -> Any:
-        """The register of a vector; one full of a number."""
+        """The register of a vector, or a scalar broadcast to one."""
         if isinstance(other, Vector):
             return other.value
         return ir.Constant(self.value.type, [float(other)] * self.value.type.count)
@@ -81,7 +81,7 @@ class Vector:
     __rmul__ = __mul__
 
     def floor(self) -> Self:
-        """The next lower whole number."""
+        """Rounds down to a whole number."""
         kind = self.value.type
         name = f"llvm.floor.v{kind.count}{kind.element.intrinsic_name}"
         module = self.builder.module
@@ -89,7 +89,7 @@ class Vector:
         return self.with_value(self.builder.call(floor, [self.value]))
 
     def two_to(self) -> Self:
-        """Two to the power of it, float64: a whole number that is the exponent's bits of the result."""
+        """Two to the power of it, a whole number in float64, by setting the exponent bits."""
         count = self.value.type.count
         short, long = (ir.VectorType(ir.IntType(bits), count) for bits in (32, 64))
         whole = self.builder.sext(self.builder.fptosi(self.value, short), long)
@@ -99,12 +99,12 @@ class Vector:
 
 
 class Code:
-    """Writes what vectors are loaded from, stored in, and gathered over.
+    """Emits code for addresses, loads, stores and accumulation loops.
 
     Args:
-        builder: Where the code goes.
-        scalar: LLVM's type of a number.
-        size: Bytes of a number.
+        builder: The LLVM builder that receives the code.
+        scalar: LLVM type of a number.
+        size: Bytes per number.
     """
 
     def __init__(self, builder: Any, scalar: ir.Type, size: int) -> None:
@@ -127,17 +127,17 @@ class Code:
         return self.builder.bitcast(self.builder.gep(array, [offset]), self.vector.as_pointer())
 
     def load(self, array: ir.Value, offset: ir.Value) -> Vector:
-        """A vector of neighbours."""
+        """Loads a vector of consecutive numbers."""
         found = self.builder.load(self._place(array, offset))
         found.align = self.size
         return Vector(self.builder, found)
 
     def store(self, vector: Vector, array: ir.Value, offset: ir.Value) -> None:
-        """Writes a vector of neighbours."""
+        """Stores a vector of consecutive numbers."""
         self.builder.store(vector.value, self._place(array, offset)).align = self.size
 
     def spread(self, array: ir.Value, offset: ir.Value) -> Vector:
-        """A vector of one number."""
+        """A vector filled with one number."""
         undefined = ir.Constant(self.vector, ir.Undefined)
         number = self.builder.load(self.builder.gep(array, [offset]))
         one = self.builder.insert_element(undefined, number, _LANE(0))
@@ -145,12 +145,12 @@ class Code:
         return Vector(self.builder, self.builder.shuffle_vector(one, undefined, zeros))
 
     def gather(self, sums: list[Vector], depth: ir.Value, terms: Any) -> list[Vector]:
-        """The sums after `depth` steps, `terms(step)` being what each adds to them; no code runs where depth is 0.
+        """The sums after `depth` steps, each adding `terms(step)`; no code runs if depth is 0.
 
         Args:
             sums: Vectors.
             depth: Number of steps.
-            terms: Gives a list of pairs of factors, one pair for each sum.
+            terms: Returns a list of pairs of factors, one pair for each sum.
         """
         builder = self.builder
         entry = builder.block

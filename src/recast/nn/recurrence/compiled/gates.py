@@ -1,7 +1,8 @@
-"""A step of a layer in registers: sums of all gates for a few rows and columns, and what the cell makes of them.
+"""A step of a layer in registers: the pre-activations of all gates for a few rows and columns, and the cell's update.
 
-Sums go through no memory, and a tile's divisions and polynomials run beside the products of the next one. The weights
-of a panel of columns lie together, those of all gates for one depth side by side, so that they are read in a line:
+Pre-activations never leave the registers, and a tile's divisions and polynomials overlap with the products of the next
+one. The weights of a panel of columns are contiguous, with all gates of one depth adjacent, so that they are read
+sequentially:
 
     (columns / PANEL_COLUMNS, depth, gates, PANEL_COLUMNS)
 """
@@ -18,12 +19,12 @@ from recast.nn.recurrence.compiled.vectors import vector_bytes
 PARTS = 5
 """Parts that the weights of a layer are packed into; those of the readout come last."""
 
-# Columns of the table of places. Those of the backward pass are the same weights again, as its products read them.
+# Columns of the table of offsets. Those of the backward pass hold the same weights again, as its products read them.
 BIAS, INPUT, HIDDEN, HIDDEN_BACKWARD, INPUT_BACKWARD = range(PARTS)
 
 
 def _make_tile(kind, rows, *, activate):
-    """`rows` x one vector of what `ADVANCE` or `ACTIVATE` compute, at a column."""
+    """A tile of `rows` x one vector of `ADVANCE` or `ACTIVATE`, at a column."""
     fields = cells.FIELDS[kind]
     from_inputs, from_hidden = range(*cells.INPUT_PLANES[kind]), range(*cells.HIDDEN_PLANES[kind])
 
@@ -37,7 +38,7 @@ def _make_tile(kind, rows, *, activate):
             out, o, apart, weights, bias, inputs, hidden, states, s, line, column, units, left, l, ls, depth = values
 
             def sums_of(planes, sums, array, place, stride, matrix, depth):
-                """`sums`, one list a plane, and what the rows of an array add to some planes."""
+                """`sums`, one list per plane, plus what the rows of an array contribute to some planes."""
                 starts = [code.at(place, code.times(stride, row)) for row in range(rows)]
 
                 def terms(step):
@@ -76,10 +77,10 @@ def _make_tile(kind, rows, *, activate):
 
 
 def _over_all_tiles(kind, *, activate):
-    """What `ADVANCE` or `ACTIVATE` have for a kind of cell."""
+    """The entry of `ADVANCE` or `ACTIVATE` for a kind of cell."""
 
     def run_tiles(out, o, apart, weights, at, layer, states, s, line, left, l, ls, depth, rows, units):
-        raise NotImplementedError  # compiled code calls what `_run_tiles` gives
+        raise NotImplementedError  # compiled code calls the result of `_run_tiles`
 
     @overload(run_tiles, jit_options=JIT_OPTIONS)
     def _run_tiles(out, o, apart, weights, at, layer, states, s, line, left, l, ls, depth, rows, units):
@@ -116,7 +117,7 @@ def _over_all_tiles(kind, *, activate):
     return run_tiles
 
 
-# For each kind of cell a function of compiled code: what `rows` rows of a layer become,
+# For each kind of cell a compiled function that advances `rows` rows of a layer,
 #
 #     run(out, o, apart, weights, at, layer, states, s, line, left, l, ls, depth, rows, units)
 #

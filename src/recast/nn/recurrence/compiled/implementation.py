@@ -20,16 +20,16 @@ from recast.nn.recurrence.request import ClosedLoop, OpenLoop, Rollout, Unrolled
 
 @final
 class Numba(Implementation):
-    """A loop over time in machine code, with back-propagation through time written by hand.
+    """A loop over time in machine code, with hand-written backpropagation through time.
 
-    A block of up to 16 rows of the batch goes through all layers and all steps on one core, so that nobody waits for
-    anybody at each step; blocks run side by side. A step's products stay in vector registers. Only the states are saved
-    for the backward pass; gates are computed again from them, 8 steps at a time, and weight gradients are products over
-    these. Results do not depend on the number of threads.
+    A block of up to 16 rows of the batch goes through all layers and all steps on one core, without synchronisation at
+    each step; blocks run in parallel. A step's products stay in vector registers. Only the states are saved for the
+    backward pass; gates are recomputed from them, 8 steps at a time, and weight gradients are products over these
+    steps. Results do not depend on the number of threads.
 
     Args:
-        cache_dir: Where compiled kernels are kept; none: the user's cache folder. [folder]
-        threads: Blocks that run side by side; none: as many as torch has threads. [threads]
+        cache_dir: Where compiled kernels are cached; none: the user's cache folder. [folder]
+        threads: Blocks that run in parallel; none: as many as torch has threads. [threads]
     """
 
     name: ClassVar[str] = "numba"
@@ -40,11 +40,11 @@ class Numba(Implementation):
 
     @property
     def threads(self) -> int:
-        """Blocks that run side by side at most."""
+        """Largest number of blocks that run in parallel."""
         return self._threads or torch.get_num_threads()
 
     def refusal(self, request: OpenLoop | ClosedLoop) -> str | None:
-        """Why it cannot compute this."""
+        """Why it does not support this request."""
         data = request.inputs if isinstance(request, OpenLoop) else request.first
         if data.device.type != "cpu":
             return "the data are not on the CPU"
@@ -53,7 +53,7 @@ class Numba(Implementation):
         return common_refusal(request)
 
     def describe(self, request: OpenLoop | ClosedLoop) -> str:
-        """Its name, and the blocks of rows."""
+        """Its name, and the number of blocks of rows."""
         data = request.inputs if isinstance(request, OpenLoop) else request.first
         count = len(blocks(len(data), keep=torch.is_grad_enabled(), threads=self.threads))
         threads = min(count, self.threads)
@@ -103,7 +103,7 @@ def _packing(layers: Any, inputs: int, targets: int) -> Packing:
     return _cached_packing(layers[0].kind, tuple(layer.hidden_size for layer in layers), inputs, targets)
 
 
-# Its tables of places are computed once.
+# Its tables of offsets are computed once.
 _cached_packing = lru_cache(maxsize=64)(Packing)
 
 

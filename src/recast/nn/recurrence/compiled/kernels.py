@@ -1,4 +1,4 @@
-"""The compiled loops, kept on disk so that only the first run on a machine compiles them."""
+"""The compiled loops, cached on disk so that only the first run on a machine compiles them."""
 
 import fcntl
 import hashlib
@@ -25,14 +25,14 @@ from recast.nn.recurrence.compiled.forward import forward
 from recast.nn.recurrence.compiled.records import BackwardArrays, ForwardArrays, LoopRecord
 
 log = logging.getLogger(__name__)
-# Numba sets its settings as attributes when it is imported, where nobody finds their types.
+# Numba sets its settings as attributes on import, where type checkers cannot see them.
 settings: Any = config
 
 
 class Kernels(NamedTuple):
-    """Compiled loops for one type of number; see `forward` and `backward`.
+    """Compiled loops for one dtype; see `forward` and `backward`.
 
-    They take the records that they were compiled for, of contiguous arrays, and check neither.
+    They require the record types that they were compiled for, with contiguous arrays, and check neither.
     """
 
     forward: Callable[..., None]
@@ -41,12 +41,12 @@ class Kernels(NamedTuple):
 
 @cache
 def compiled(dtype: np.dtype[Any], folder: Path | None = None) -> Kernels:
-    """The loops for a type of number, from disk or compiled now.
+    """The loops for a dtype, from disk or compiled now.
 
     Args:
         dtype: float32 or float64.
-        folder: Where they are kept; none: the user's cache folder, or one of its own among temporary files where that
-            cannot be written. [folder]
+        folder: Where they are cached; none: the user's cache folder, or one in the temporary folder if that is not
+            writable. [folder]
     """
     with _kept_in(folder if folder is not None else default_folder()):
         before, started = _not_on_disk(), time.perf_counter()
@@ -62,7 +62,7 @@ def compiled(dtype: np.dtype[Any], folder: Path | None = None) -> Kernels:
 
 
 def _compile(loop: Any, signature: tuple[types.Type, ...]) -> Callable[..., None]:
-    """The machine code for a signature, which a call enters without asking for the types of its arguments again."""
+    """The machine code for a signature, called without dispatching on argument types again."""
     try:
         loop.compile(signature)
     except OSError as error:
@@ -73,27 +73,27 @@ def _compile(loop: Any, signature: tuple[types.Type, ...]) -> Callable[..., None
 
 
 def _not_on_disk() -> int:
-    """Loops that this process has had to compile so far."""
+    """Number of loops that this process has had to compile so far."""
     return sum(sum(loop.stats.cache_misses.values()) for loop in (forward, backward))
 
 
 def default_folder() -> Path | None:
-    """The first folder for kernels that can be written; none if none can."""
+    """The first writable folder for kernels; None if there is none."""
     return next(filter(is_usable, _places()), None)
 
 
 def _places() -> Iterator[Path]:
     cache = Path(platformdirs.user_cache_dir("recast"))
-    # Nobody's home is a ~ that stays as it is.
+    # An unexpanded ~ means that there is no home folder.
     if cache.is_absolute():
         yield cache
-    # So it says that there is no folder for temporary files.
+    # Raised if there is no temporary folder.
     with suppress(FileNotFoundError):
         yield Path(tempfile.gettempdir()) / f"recast-{os.getuid()}"
 
 
 def is_usable(folder: Path) -> bool:
-    """Whether a folder can be made, written and locked, and belongs to this user: what lies there is run."""
+    """Whether a folder can be created, written and locked, and belongs to this user: its contents are executed."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if folder.stat().st_uid != os.getuid():
@@ -105,8 +105,8 @@ def is_usable(folder: Path) -> bool:
 
 
 def _locked(folder: Path) -> IO[str]:
-    """A file that no other process has locked; it is free again when it is closed."""
-    # Some file systems of clusters have no locks.
+    """An exclusively locked file; closing it releases the lock."""
+    # Some cluster file systems do not support locks.
     lock = (folder / "lock").open("a")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -118,10 +118,10 @@ def _locked(folder: Path) -> IO[str]:
 
 @contextmanager
 def _kept_in(folder: Path | None) -> Iterator[None]:
-    """What is compiled within is kept in a folder of this version, one process at a time.
+    """Caches what is compiled within in a folder of this version, one process at a time.
 
-    Numba numbers the files of a function by an index that two processes would overwrite for each other: one could then
-    load what the other compiled from other types.
+    Numba numbers a function's files in an index that two processes would overwrite for each other: one could then load
+    what the other compiled for other types.
     """
     if folder is None:
         log.warning(
@@ -149,7 +149,7 @@ def _kept_in(folder: Path | None) -> Iterator[None]:
 
 
 def _version() -> str:
-    """Of all that the machine code depends on and Numba does not look at: the modules beside this one, Numba, LLVM."""
+    """Hash of what the machine code depends on and Numba does not check: the modules next to this one, Numba, LLVM."""
     code = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__}".encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         code.update(path.read_bytes())
@@ -157,7 +157,7 @@ def _version() -> str:
 
 
 def _signature(record: type[ForwardArrays | BackwardArrays], dtype: np.dtype[Any]) -> tuple[types.Type, ...]:
-    """Types of what a kernel takes, `LoopRecord` and a record of arrays, all of them flat but the tables of places."""
+    """Argument types of a kernel: `LoopRecord` and a record of arrays, all flat except the tables of offsets."""
     switches = {name for name, kind in LoopRecord.__annotations__.items() if kind is bool}
     sizes = [types.boolean if name in switches else types.int64 for name in LoopRecord._fields]
     numbers = types.Array(numba.from_dtype(dtype), 1, "C")
@@ -165,7 +165,7 @@ def _signature(record: type[ForwardArrays | BackwardArrays], dtype: np.dtype[Any
     return types.NamedTuple(sizes, LoopRecord), types.NamedTuple(arrays, record)
 
 
-# Arrays of a record that do not hold real numbers.
+# Arrays of a record that do not hold floating-point numbers.
 _OTHERS = {
     "places": types.Array(types.int64, 2, "C"),
     "gradient_places": types.Array(types.int64, 2, "C"),

@@ -1,31 +1,30 @@
-"""Constants that everything about the kernels agrees on: which numbers lie, and are computed, together."""
+"""Constants shared by all kernels: memory layout, tile and block sizes."""
 
 from recast.nn.recurrence.compiled.vectors import registers
 
 PANEL_COLUMNS = 16
-"""Columns of a matrix that lie together; there is room for a multiple of so many. They fill a register of AVX-512 with
-float32."""
+"""Columns of a matrix stored together; sizes are padded to a multiple. They fill an AVX-512 register with float32."""
 
 TILE_ROWS = 4
-"""Rows of a tile of a product; there is room for a multiple of so many."""
+"""Rows of a tile of a product; sizes are padded to a multiple."""
 
 BLOCK_ROWS = 16
-"""Rows of a block with a backward pass, at most: more would not stay in the caches with the gates of a chunk."""
+"""Largest number of rows of a block with a backward pass: more would not fit the caches with the gates of a chunk."""
 
 LARGE_BLOCK_ROWS = (64, 32)
-"""Rows of a block without one; the more, the rarer the weights come from the second cache."""
+"""Rows of a block without one; the more, the less often the weights are loaded from the L2 cache."""
 
 CHUNK_STEPS = 8
-"""Steps whose gates the backward pass computes again at a time."""
+"""Steps whose gates the backward pass recomputes at a time."""
 
 GRADIENT_SUMS = 16
-"""Sums of gradients that are kept apart at most; what is added in which order must not depend on the threads."""
+"""Largest number of separate gradient sums; the order of summation must not depend on the threads."""
 
 
 def accumulators() -> int:
-    """Vectors of sums that a tile keeps in registers.
+    """Accumulator vectors that a tile keeps in registers.
 
-    Half of the registers: enough to hide how long a product takes, with room for its factors.
+    Half of the registers: enough to hide the latency of a product, with room for its factors.
     """
     return registers() // 2
 

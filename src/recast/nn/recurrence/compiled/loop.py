@@ -1,4 +1,4 @@
-"""A loop on NumPy arrays, and what comes of it."""
+"""A loop on NumPy arrays, and its results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ class Loop:
     """An open or a closed loop, in the layout of the batch.
 
     Args:
-        packing: Sizes of the network, and where its weights lie.
+        packing: Sizes of the network, and the layout of its weights.
         weights: The packed weights.
         inputs: What the lowest layer reads, shape (batch, time, inputs); in a closed loop its first columns are the
-            value fed at the first step, and of no meaning after it.
-        states: For each layer and field the state before the first step, shape (batch, units of the layer).
+            value fed at the first step, and unused at later ones.
+        states: The initial state of each layer and field, shape (batch, units of the layer).
         dropout: Factors between the layers, shape (batch, time, units of the lower layer).
-        threads: Blocks of rows that run side by side.
-        truth: Closed loop: true values (batch, time, targets), or None where none is fed.
+        threads: Blocks of rows that run in parallel.
+        truth: Closed loop: true values (batch, time, targets), or None if none are fed.
         mask: Closed loop: where they are fed, (batch, leads), or None.
         base: Closed loop: what the readout adds to, (batch, time, targets).
         detach: Whether the gradient stops at values fed back.
@@ -57,7 +57,7 @@ class Loop:
 
         Args:
             room: Rows of a block.
-            inputs_learn: Whether gradients of the inputs are wanted.
+            inputs_learn: Whether gradients of the inputs are needed.
         """
         packing = self.packing
         return LoopRecord(
@@ -80,14 +80,14 @@ class Loop:
 
 
 class Selection(NamedTuple):
-    """Which results of an open loop are wanted: states after each count of steps in `at`, outputs from a step on."""
+    """The requested results of an open loop: states after each number of steps in `at`, outputs from a step on."""
 
     at: tuple[int, ...]
     outputs_from: int
 
 
 class SavedActivations(NamedTuple):
-    """What the backward pass needs of a block of rows: arrays as in `ForwardArrays`."""
+    """Activations of a block of rows saved for the backward pass: arrays as in `ForwardArrays`."""
 
     rows: RowBlock
     inputs: np.ndarray
@@ -97,13 +97,13 @@ class SavedActivations(NamedTuple):
 
 
 class ForwardResult(NamedTuple):
-    """What a loop gives.
+    """The results of a loop.
 
     Attributes:
         first: Values of a closed loop (batch, time, targets), or outputs of the top layer of an open one (batch, steps,
             units).
-        states: For each layer and field those wanted, (batch, at, units).
-        saved: Of each block, where there will be a backward pass.
+        states: For each layer and field the requested ones, (batch, at, units).
+        saved: Saved activations of each block, if there will be a backward pass.
     """
 
     first: np.ndarray
@@ -112,13 +112,13 @@ class ForwardResult(NamedTuple):
 
 
 class UpstreamGradients(NamedTuple):
-    """Gradients of the loss in what a loop gave; None where there is none.
+    """Gradients of the loss with respect to the results of a loop; None where there is none.
 
     Attributes:
-        of: Which results of an open loop there were.
+        of: Which results of an open loop were requested.
         values: Of the values of a closed loop, (batch, time, targets).
-        outputs: Of the top layer's outputs that were wanted.
-        states: For each layer and field those of the states that were wanted, (batch, at, units).
+        outputs: Of the requested outputs of the top layer.
+        states: For each layer and field those of the requested states, (batch, at, units).
     """
 
     of: Selection

@@ -1,4 +1,4 @@
-"""Where the weights of a network lie in one flat array, in the order and with the padding that the kernels read."""
+"""The layout of a network's weights in one flat array, with the order and padding that the kernels expect."""
 
 import math
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ _KINDS: dict[Kind, int] = {"rnn": cells.RNN, "gru": cells.GRU, "lstm": cells.LST
 
 @dataclass(frozen=True)
 class Packing:
-    """The sizes of a network, and where its weights lie.
+    """The sizes of a network, and the layout of its weights.
 
-    All layers have room for the same number of units. Those that are not there have weights and biases of zero, so
-    that their states stay zero.
+    All layers are padded to the same number of units. Padding units have zero weights and biases, so that their states
+    stay zero.
 
     Args:
         kind: The cell of all layers.
         sizes: Hidden units of each layer, the lowest first.
         inputs: Inputs of the lowest layer.
-        targets: Numbers that the readout gives; 0: there is no readout.
+        targets: Outputs of the readout; 0: there is no readout.
     """
 
     kind: Kind
@@ -37,7 +37,7 @@ class Packing:
 
     @property
     def number(self) -> int:
-        """The kind as the kernels know it."""
+        """The number of the kind in the kernels."""
         return _KINDS[self.kind]
 
     @property
@@ -52,32 +52,32 @@ class Packing:
 
     @cached_property
     def units(self) -> int:
-        """Room for the units of a layer."""
+        """Padded number of units of a layer."""
         return round_up(max(self.sizes), PANEL_COLUMNS)
 
     @cached_property
     def input_stride(self) -> int:
-        """Room for the inputs of a row."""
+        """Padded number of inputs of a row."""
         return round_up(self.inputs, TILE_ROWS)
 
     @cached_property
     def input_columns(self) -> int:
-        """Room for the gradients of the inputs of a row."""
+        """Padded number of input gradients of a row."""
         return round_up(self.inputs, PANEL_COLUMNS)
 
     @cached_property
     def target_stride(self) -> int:
-        """Room for the gradients of what the readout gives."""
+        """Padded number of gradients of the readout's outputs."""
         return round_up(self.targets, TILE_ROWS)
 
     @cached_property
     def target_columns(self) -> int:
-        """Room for what the readout gives, as the product wants it."""
+        """Padded number of the readout's outputs, as the product requires."""
         return round_up(self.targets, PANEL_COLUMNS)
 
     @cached_property
     def _shapes(self) -> list[list[tuple[int, ...]]]:
-        """Shape of each part of each layer, and of the readout, in the order of the places."""
+        """Shape of each part of each layer, and of the readout, in the order of the offsets."""
         first, stop = cells.INPUT_PLANES[self.number]
         begin, end = cells.HIDDEN_PLANES[self.number]
         units, shapes = self.units, []
@@ -97,7 +97,7 @@ class Packing:
 
     @cached_property
     def _gradient_shapes(self) -> list[list[tuple[int, ...]]]:
-        """The same for the gradients, of which there is one of each weight."""
+        """The same for the gradients, one for each weight."""
         first, stop = cells.INPUT_PLANES[self.number]
         shapes = []
         for layer, (bias, _, _, hidden, _) in enumerate(self._shapes[:-1]):
@@ -107,7 +107,7 @@ class Packing:
 
     @cached_property
     def places(self) -> np.ndarray:
-        """Where each part of each layer begins; the readout comes last."""
+        """Offset of each part of each layer; the readout comes last."""
         return _places(self._shapes)
 
     @cached_property
@@ -117,19 +117,19 @@ class Packing:
 
     @cached_property
     def gradient_length(self) -> int:
-        """Numbers in the flat array of gradients."""
+        """Length of the flat array of gradients."""
         return _length(self._gradient_shapes)
 
     def by_layer(self, fields: Sequence[Any]) -> list[Sequence[Any]]:
-        """A list that has each field of each layer's state, cut into layers."""
+        """Splits a list of all fields of all layers' states into layers."""
         return [fields[first : first + self.fields] for first in range(0, len(fields), self.fields)]
 
     def pack(self, weights: Sequence[np.ndarray]) -> np.ndarray:
         """The flat array.
 
         Args:
-            weights: weight_ih, weight_hh, bias_ih, bias_hh of each layer, as torch orders them, then weight and bias
-                of the readout, if there is one.
+            weights: weight_ih, weight_hh, bias_ih, bias_hh of each layer, in torch's order, then weight and bias of the
+                readout, if there is one.
         """
         flat = np.zeros(_length(self._shapes), weights[0].dtype)
         views = _views(flat, self._shapes, self.places)
@@ -145,7 +145,7 @@ class Packing:
             first, stop = cells.INPUT_PLANES[self.number]
             begin, end = cells.HIDDEN_PLANES[self.number]
             view[BIAS][first:stop, :units] = bias_ih.reshape(-1, units)
-            # A network that diverges is told by its loss.
+            # A diverging network shows in its loss.
             with np.errstate(over="ignore", invalid="ignore"):
                 view[BIAS][begin:end, :units] += self._candidate_first(bias_hh.reshape(-1, units))
         if self.targets:
@@ -188,7 +188,7 @@ class Packing:
 
 
 def _into_panels(panels: np.ndarray, gates: np.ndarray) -> None:
-    """Weights (gates, units, depth) into panels (see `gates`), which may have room for more."""
+    """Weights (gates, units, depth) into panels (see `gates`), which may be padded."""
     count, units, depth = gates.shape
     full, rest = divmod(units, PANEL_COLUMNS)
     whole = gates[:, : units - rest].reshape(count, full, PANEL_COLUMNS, depth)

@@ -1,4 +1,4 @@
-"""Both passes on NumPy arrays: blocks of rows are laid out for the kernels, run, and put together again."""
+"""Both passes on NumPy arrays: splits the batch into blocks, runs the kernels on them, and joins the results."""
 
 from typing import Any
 
@@ -25,9 +25,9 @@ def run_forward(loop: Loop, wanted: Selection, kernels: Kernels, *, keep: bool) 
 
     Args:
         loop: The loop.
-        wanted: Which of its results are wanted.
+        wanted: Which of its results are requested.
         kernels: The compiled loops.
-        keep: Whether there will be a backward pass; else a block's states are gone when it is done.
+        keep: Whether there will be a backward pass; otherwise a block's states are discarded once it is done.
     """
     packing, batch, dtype = loop.packing, len(loop.inputs), loop.weights.dtype
     open_shape = batch, loop.steps - wanted.outputs_from, packing.sizes[-1]
@@ -103,10 +103,10 @@ def run_backward(
 
     Args:
         loop: The loop.
-        saved: What its blocks saved.
-        upstream: The gradients of what it gave.
+        saved: The saved activations of its blocks.
+        upstream: The gradients of its results.
         kernels: The compiled loops.
-        inputs_learn: Whether the gradient of the inputs is wanted.
+        inputs_learn: Whether the gradient of the inputs is needed.
     """
     packing, dtype = loop.packing, loop.weights.dtype
     batch = len(loop.inputs)
@@ -132,7 +132,7 @@ def run_backward(
 
     totals = in_threads(run, gradient_groups(len(saved)), loop.threads)
     whole = totals[0]
-    # Gradients that are too large for their type are the optimiser's matter.
+    # Overflowing gradients are left to the optimiser.
     with np.errstate(over="ignore", invalid="ignore"):
         for total in totals[1:]:
             whole += total
@@ -148,7 +148,7 @@ def _run_block_backward(
     total: np.ndarray,
     inputs_learn: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Gradients of the first states, of the inputs and of the values; those of the weights are added to `total`."""
+    """Gradients of the initial states, the inputs and the values; those of the weights are added to `total`."""
     packing, steps, (first, stop, room) = loop.packing, loop.steps, saved.rows
     dtype = loop.weights.dtype
     count, layers = stop - first, len(packing.sizes)
@@ -198,14 +198,14 @@ def _run_block_backward(
 
 
 def _rows_by_time(values: np.ndarray, rows: RowBlock, dtype: Any) -> np.ndarray:
-    """(batch, time, size) to (time, room, size), with zeros in rows that are not there."""
+    """(batch, time, size) to (time, room, size), with zeros in padding rows."""
     found = np.zeros((values.shape[1], rows.room, values.shape[2]), dtype)
     found[:, : rows.stop - rows.first] = values[rows.first : rows.stop].transpose(1, 0, 2)
     return found
 
 
 def _layers_by_time(parts: list[np.ndarray], rows: RowBlock, steps: int, units: int, dtype: Any) -> np.ndarray:
-    """The same for a part of each layer, with zeros in units that are not there."""
+    """The same for a part of each layer, with zeros in padding units."""
     found = np.zeros((len(parts), steps, rows.room, units), dtype)
     for layer, part in enumerate(parts):
         found[layer, :, : rows.stop - rows.first, : part.shape[2]] = part[rows.first : rows.stop].transpose(1, 0, 2)

@@ -1,7 +1,7 @@
-"""What the kernels take: a record of sizes and switches, and one of flat arrays.
+"""The arguments of the kernels: a record of sizes and flags, and one of flat arrays.
 
-For a block of n rows, T steps, L layers with room for H units, Q fields of a state (2 for the LSTM, hidden and cell,
-else 1), I inputs with room for X, P targets with room for V.
+For a block of n rows, T steps, L layers padded to H units, Q fields of a state (2 for the LSTM, hidden and cell,
+otherwise 1), I inputs padded to X, P targets padded to V.
 """
 
 from typing import NamedTuple
@@ -10,24 +10,24 @@ import numpy as np
 
 
 class LoopRecord(NamedTuple):
-    """Sizes and switches.
+    """Sizes and flags.
 
     Attributes:
-        kind: The cell, as `recast.nn.recurrence.compiled.cells` counts them.
+        kind: The number of the cell in `recast.nn.recurrence.compiled.cells`.
         closed: Whether each value is fed to the next step.
         residual: Whether the value of a step adds the value fed there.
         detach: Whether the gradient stops at values fed back.
-        inputs_learn: Whether gradients of the inputs are wanted.
+        inputs_learn: Whether gradients of the inputs are needed.
         steps: T.
         rows: n, a multiple of `TILE_ROWS`.
         units: H, a multiple of `PANEL_COLUMNS`.
         layers: L.
         inputs: I, of the lowest layer.
         input_stride: X, I rounded up to `TILE_ROWS`.
-        input_columns: I rounded up to `PANEL_COLUMNS`: room for the gradients of the inputs.
+        input_columns: I rounded up to `PANEL_COLUMNS`, for the gradients of the inputs.
         targets: P; 0: there is no readout.
-        target_stride: V, P rounded up to `TILE_ROWS`: room for the gradients of the values.
-        target_columns: P rounded up to `PANEL_COLUMNS`: room for what the readout gives.
+        target_stride: V, P rounded up to `TILE_ROWS`, for the gradients of the values.
+        target_columns: P rounded up to `PANEL_COLUMNS`, for the readout's outputs.
     """
 
     kind: int
@@ -52,7 +52,7 @@ class ForwardArrays(NamedTuple):
 
     Attributes:
         weights: Those of each layer, and of the readout, as `Packing` lays them out.
-        places: Where each of them begins.
+        places: Their offsets.
         inputs: (T, n, X), those of the lowest layer; in a closed loop the values fed are written into it.
         states: (L, Q, T + 1, n, H); those before the first step are given, the others written.
         dropout: (L - 1, T, n, H), factors on the outputs of each layer but the top one; empty: none.
@@ -61,7 +61,7 @@ class ForwardArrays(NamedTuple):
         base: (T, n, P), closed loop: what the readout adds to.
         values: (T, n, P), closed loop: written.
         dropped: (n, H), scratch: the outputs of a layer times their factors.
-        readout: (n, target columns), scratch: what the readout gives.
+        readout: (n, target columns), scratch: the readout's outputs.
     """
 
     weights: np.ndarray
@@ -80,7 +80,7 @@ class ForwardArrays(NamedTuple):
 class BackwardArrays(NamedTuple):
     """Arrays of the backward pass.
 
-    Upstream gradients are those of the loss in what the loop gave, given by autograd.
+    Upstream gradients are those of the loss with respect to the loop's results, as passed by autograd.
 
     Attributes:
         weights: As in the forward pass.
@@ -89,19 +89,20 @@ class BackwardArrays(NamedTuple):
         states: Saved activation.
         dropout: As in the forward pass.
         mask: As in the forward pass.
-        value_gradients: (T, n, V), closed loop: upstream gradients; in the end with all later effects of each value.
+        value_gradients: (T, n, V), closed loop: upstream gradients; at the end including all later effects of each
+            value.
         output_gradients: (selected steps, n, H), upstream gradients of the top layer's outputs.
-        output_gradient_of: (T), which of them belongs to a step; negative: none.
+        output_gradient_of: (T), index of the one that belongs to a step; negative: none.
         state_gradients: (selected steps, L, Q, n, H), upstream gradients of states.
-        state_gradient_of: (T), which of them belongs to the state after a step; negative: none.
-        running: (L, Q, n, H), zeros; the gradients of the states after the step at hand, in the end of those before the
-            first step.
-        input_gradients: (T, n, input columns), zeros; in a closed loop those of what was read, where the part of values
-            fed back is zero in the end.
+        state_gradient_of: (T), index of the one that belongs to the state after a step; negative: none.
+        running: (L, Q, n, H), zeros; the gradients of the states after the current step, at the end of the initial
+            states.
+        input_gradients: (T, n, input columns), zeros; in a closed loop those of what was read, with the part of values
+            fed back zero at the end.
         weight_gradients: Added to.
-        gradient_places: Where each of them begins.
+        gradient_places: Their offsets.
         gates: (L, gates, chunk, n, H), scratch.
-        dropped: (L - 1, chunk, n, H), scratch: outputs times factors; empty: there are no factors.
+        dropped: (L - 1, chunk, n, H), scratch: outputs times factors; empty: no factors.
         below: (n, H), scratch: the gradient of what a layer read.
     """
 

@@ -1,4 +1,4 @@
-"""Rows of a batch in blocks: each runs through all steps on its own, on one core."""
+"""Splits the rows of a batch into blocks, each of which runs through all steps on one core."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from recast.nn.recurrence.compiled.layout import BLOCK_ROWS, GRADIENT_SUMS, LARG
 
 
 class RowBlock(NamedTuple):
-    """Rows `first` to `stop` of a batch, with room for `room`."""
+    """Rows `first` to `stop` of a batch, padded to `room`."""
 
     first: int
     stop: int
@@ -17,13 +17,13 @@ class RowBlock(NamedTuple):
 
 
 def blocks(batch: int, *, keep: bool, threads: int) -> list[RowBlock]:
-    """The rows of a batch in blocks of nearly the same size.
+    """Splits the rows of a batch into blocks of nearly equal size.
 
     Args:
         batch: Number of rows.
-        keep: Whether there is a backward pass. Blocks are then the same whatever the number of threads, as sums of
-            gradients depend on them; a row's states do not.
-        threads: Blocks that run side by side.
+        keep: Whether there is a backward pass. Blocks are then independent of the number of threads, as gradient sums
+            depend on them; a row's states do not.
+        threads: Blocks that run in parallel.
     """
     fitting = (size for size in LARGE_BLOCK_ROWS if batch >= size * threads)
     count = -(-batch // (BLOCK_ROWS if keep else next(fitting, BLOCK_ROWS)))
@@ -32,13 +32,13 @@ def blocks(batch: int, *, keep: bool, threads: int) -> list[RowBlock]:
 
 
 def gradient_groups(count: int) -> list[range]:
-    """The blocks in groups of neighbours; those of a group share one sum of gradients."""
+    """Groups of consecutive blocks; those of a group share one gradient sum."""
     groups = min(count, GRADIENT_SUMS)
     return [range(group * count // groups, (group + 1) * count // groups) for group in range(groups)]
 
 
 def in_threads(work: Callable[[Any], Any], items: Sequence[Any], threads: int) -> list[Any]:
-    """`work` on each item, in so many threads at most, this one among them; results in order."""
+    """`work` on each item, in at most `threads` threads including this one; results in order."""
     results: list[Any] = [None] * len(items)
     waiting = iter(range(len(items)))
 
@@ -51,7 +51,7 @@ def in_threads(work: Callable[[Any], Any], items: Sequence[Any], threads: int) -
     try:
         run()
     finally:
-        # Nothing goes on in the background when an error is reported.
+        # Nothing keeps running in the background once an error is raised.
         wait(helpers)
     for helper in helpers:
         helper.result()
@@ -67,5 +67,5 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return _pools[threads]
 
 
-# Threads do not survive a fork, but the object that counts on them does.
+# Threads do not survive a fork, but the pool object does.
 os.register_at_fork(after_in_child=_pools.clear)

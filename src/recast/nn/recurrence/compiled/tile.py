@@ -1,8 +1,8 @@
-"""Matrix products for small matrices, in registers: what a step of a recurrence spends its time on.
+"""Register-tiled products of small matrices, which dominate the cost of a recurrent step.
 
-A general matrix library spends most of its time on preparations at 16 x 64 @ 64 x 192. Here a tile of the result stays
-in vector registers while the whole depth of the product runs past it. The tile is written as LLVM vectors, because
-Numba's own loops are not turned into this.
+A general matrix library spends most of its time on set-up at 16 x 64 @ 64 x 192. Here a tile of the result stays in
+vector registers over the whole depth of the product. The tile is written as LLVM vectors, because Numba's own loops do
+not compile to this.
 """
 
 from numba import types
@@ -16,7 +16,7 @@ from recast.nn.recurrence.compiled.vectors import vector_bytes
 
 
 def lowered(context, builder, signature, args):
-    """How to write code for numbers like those in the first array, and the arguments, arrays as addresses."""
+    """A `Code` for the number type of the first array, and the arguments, arrays as addresses."""
     values = [
         make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
         for kind, value in zip(signature.args, args, strict=True)
@@ -26,7 +26,7 @@ def lowered(context, builder, signature, args):
 
 
 def _make_tile(rows, vectors):
-    """`rows` x `vectors` vectors of what `product` computes."""
+    """A tile of `rows` x `vectors` vectors of `product`."""
 
     @intrinsic
     def tile(typing, out, o, so, start, s, ss, left, l, sl, dl, right, r, dr, depth):
@@ -58,13 +58,13 @@ def _make_tile(rows, vectors):
 def product(out, o, so, start, s, ss, left, l, sl, dl, right, r, dr, rows, columns, depth):
     """Computes out = start + left @ right, `rows` x `columns`, multiples of `TILE_ROWS` and `PANEL_COLUMNS`.
 
-    Arrays are flat; after each come the place of its first number and its strides, all counted in numbers:
+    Arrays are flat; each is followed by the offset of its first element and its strides, all in elements:
 
         out[o + i so + j] = start[s + i ss + j] + sum over k < depth of left[l + i sl + k dl] right[r + k dr + j]
 
-    With a stride `ss` of 0 `start` is one row for all, such as a bias.
+    With a stride `ss` of 0, `start` is one row for all, such as a bias.
     """
-    raise NotImplementedError  # compiled code calls what `_product` gives
+    raise NotImplementedError  # compiled code calls the result of `_product`
 
 
 @overload(product, jit_options=JIT_OPTIONS)

@@ -1,4 +1,4 @@
-"""How wide the vectors of this CPU are."""
+"""Vector width of this CPU."""
 
 import re
 from functools import cache
@@ -21,7 +21,7 @@ _SMALLEST = 16
 def vector_bytes() -> int:
     """Bytes in a vector register of the CPU that Numba compiles for: 64 (AVX-512), 32 (AVX2) or 16 (any other).
 
-    Numba's settings NUMBA_CPU_NAME and NUMBA_CPU_FEATURES choose that CPU; it is this one where they are not set.
+    Numba's settings NUMBA_CPU_NAME and NUMBA_CPU_FEATURES choose that CPU; by default it is this one.
     """
     context: Any = cpu_target.target_context
     _, cpu, features = context.codegen().magic_tuple()

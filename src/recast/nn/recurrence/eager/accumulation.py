@@ -1,4 +1,4 @@
-"""Gradients of weights and of given inputs, accumulated in the backward pass."""
+"""Gradients of weights and given inputs, accumulated in the backward pass."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from recast.nn.recurrence.eager.weights import PackedWeights
 
 
 class Wanted(NamedTuple):
-    """Which gradients of what a layer was given are wanted."""
+    """Which gradients of a layer's inputs and weights are needed."""
 
     given: bool
     input: bool
@@ -21,7 +21,7 @@ class Wanted(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Gradients of what a layer was given; None where none is wanted."""
+    """Gradients of a layer's inputs and weights; None where not needed."""
 
     given: Float[Tensor, "time given batch"] | None
     input: Float[Tensor, "gates inputs"] | None
@@ -31,13 +31,13 @@ class Gradients(NamedTuple):
 
 
 class GradientAccumulator:
-    """Adds up what the steps of a layer give, a chunk of steps at a time: one product for each matrix of weights.
+    """Accumulates the gradients of a layer's steps, a chunk of steps at a time: one product per weight matrix.
 
     Args:
         weights: The layer's weights.
-        tape: What its steps read.
+        tape: The saved activations of its steps.
         given: Its given inputs.
-        wanted: What is asked for; the rest costs nothing.
+        wanted: Which gradients are needed; the others are not computed.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class GradientAccumulator:
         self._of_bias = torch.zeros_like(weights.bias) if wanted.input_bias or wanted.hidden_bias else None
 
     def add(self, by_gate: Tensor, steps: slice) -> None:
-        """Adds what some steps give.
+        """Adds the contribution of some steps.
 
         Args:
-            by_gate: Gradients of their sums, shape (steps, gates, batch).
+            by_gate: Gradients of their pre-activations, shape (steps, gates, batch).
             steps: Which steps they are.
         """
         inputs = self._weights.of_inputs
@@ -74,7 +74,7 @@ class GradientAccumulator:
             self._of_bias += rows.sum(1)
 
     def gradients(self) -> Gradients:
-        """What was asked for, once all steps have been added."""
+        """The requested gradients, once all steps have been added."""
         cell, hidden_size = self._weights.cell, self._weights.hidden_size
         inputs, hidden = self._weights.of_inputs, self._weights.of_hidden
         of_input = of_hidden = None
@@ -96,5 +96,5 @@ class GradientAccumulator:
 
 
 def side_by_side(steps: Float[Tensor, "time rows batch"]) -> Float[Tensor, "rows all"]:
-    """The rows of all steps beside each other."""
+    """The rows of all steps, concatenated."""
     return steps.transpose(0, 1).flatten(1)

@@ -1,7 +1,7 @@
-"""A closed loop of layers and a linear readout: forward and back, as functions of tensors.
+"""A closed loop of layers and a linear readout: forward and backward passes as functions of tensors.
 
-They keep nothing themselves, so that `recast.nn.recurrence.autograd` can run them, and
-`recast.nn.recurrence.cuda_graph` can record them once and replay them again and again.
+They are stateless, so that `recast.nn.recurrence.autograd` can run them directly, and `recast.nn.recurrence.cuda_graph`
+can capture them once and replay them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,19 +25,19 @@ Part = TypeVar("Part")
 
 @dataclass(frozen=True, eq=False)
 class LoopTensors(Generic[Part]):
-    """The tensors that a closed loop takes, or something of each of them, such as its gradient.
+    """The tensors that a closed loop takes, or something for each of them, such as its gradient.
 
     Args:
-        first: See `recast.nn.recurrence.request.ClosedLoop`, as for all that is not described here.
+        first: See `recast.nn.recurrence.request.ClosedLoop`, also for everything not described here.
         known: Inputs known ahead.
         base: Base forecast.
         weight: Weight of the readout.
         bias: Bias of the readout.
         truth: True values.
-        mask: Where they are fed.
-        dropout: Factors between the layers; none: nothing is dropped.
+        mask: The teacher-forcing mask.
+        dropout: Factors between the layers; empty: nothing is dropped.
         states: The fields of the state of each layer.
-        weights: The weights of each layer, as `recast.nn.recurrence.eager.weights.Weights` has them.
+        weights: The weights of each layer, in the order of `recast.nn.recurrence.eager.weights.Weights`.
     """
 
     first: Part
@@ -53,18 +53,18 @@ class LoopTensors(Generic[Part]):
 
     @property
     def flat(self) -> list[Part | None]:
-        """All of them one after the other, as `Structure.tensors` takes them."""
+        """All of them as a flat list, as `Structure.tensors` takes them."""
         single = (self.first, self.known, self.base, self.weight, self.bias, self.truth, self.mask)
         return [*single, *self.dropout, *chain.from_iterable(self.states), *chain.from_iterable(self.weights)]
 
 
 class Structure(NamedTuple):
-    """What a closed loop does, beside the sizes of its tensors.
+    """The structure of a closed loop, apart from the sizes of its tensors.
 
     Attributes:
         kind: The kind of its layers.
         layers: Number of layers.
-        dropped: Whether there are factors between the layers.
+        dropped: Whether there are dropout factors between the layers.
         detach: Whether the gradient stops at values fed back.
         residual: Whether the value of a lead adds the value fed there.
     """
@@ -81,7 +81,7 @@ class Structure(NamedTuple):
         return ARITHMETIC[self.kind]
 
     def tensors(self, row: Sequence[Part]) -> LoopTensors[Part]:
-        """The tensors, from all of them one after the other."""
+        """The tensors, from a flat list of all of them."""
         parts = iter(row)
 
         def take(number: int) -> list[Part]:
@@ -96,7 +96,7 @@ class Structure(NamedTuple):
 
 
 def structured(request: ClosedLoop) -> tuple[Structure, LoopTensors[Tensor]]:
-    """What is to be done, and with which tensors.
+    """The structure and the tensors of a closed loop.
 
     Args:
         request: A closed loop of layers of one kind, with a linear readout.
@@ -126,11 +126,11 @@ def structured(request: ClosedLoop) -> tuple[Structure, LoopTensors[Tensor]]:
 def forward(
     structure: Structure, tensors: LoopTensors[Tensor]
 ) -> tuple[Float[Tensor, "batch horizon targets"], list[Tensor]]:
-    """The values that are fed back, and the activations saved for the backward pass beside these tensors.
+    """The values that are fed back, and the activations saved for the backward pass in addition to these tensors.
 
     Args:
-        structure: What is to be done.
-        tensors: With which tensors.
+        structure: The structure of the loop.
+        tensors: Its tensors.
     """
     layers = zip(_weights(structure, tensors), _given(tensors), tensors.states, strict=True)
     tapes, steps = zip(*(forward_steps(*layer) for layer in layers), strict=True)
@@ -154,7 +154,7 @@ def forward(
         if lead < len(masks):
             torch.where(masks[lead], truths[lead], value[lead], out=bottom.fed[lead + 1])
         else:
-            # The last one stands where a lead after the horizon would read it.
+            # The last one is written where a lead after the horizon would read it.
             bottom.fed[lead + 1].copy_(value[lead])
     return _batch_major(values), list(chain.from_iterable(zip(*(tape.tensors for tape in tapes), strict=True)))
 
@@ -166,21 +166,21 @@ def backward(
     gradient: Float[Tensor, "batch horizon targets"],
     wanted: LoopTensors[bool],
 ) -> LoopTensors[Tensor | None]:
-    """Gradients of the tensors; none of the mask and of the factors between the layers.
+    """Gradients of the tensors; none for the mask and the factors between the layers.
 
     Args:
-        structure: What was done.
-        tensors: With which tensors.
-        kept: What the forward pass left beside the values.
-        gradient: The gradient of the values.
-        wanted: Which gradients are asked for.
+        structure: The structure of the loop.
+        tensors: Its tensors.
+        kept: The saved activations.
+        gradient: The upstream gradient of the values.
+        wanted: Which gradients are needed.
     """
     weights = list(_weights(structure, tensors))
     tapes = [Tape.of(kept[number :: structure.layers], layer.hidden_size) for number, layer in enumerate(weights)]
     wishes = [Wanted(wanted.known and not number, *layer) for number, layer in enumerate(wanted.weights)]
     layers = zip(weights, tapes, _given(tensors), wishes, strict=True)
     steps, accumulators = zip(*(backward_steps(*layer) for layer in layers), strict=True)
-    # Gradients of the values, at first as outputs alone.
+    # Gradients of the values, initially only the upstream ones.
     of_values = _feature_major(gradient).clone(memory_format=torch.contiguous_format)
     of_value = of_values.unbind(0)
     of_truths = torch.zeros_like(of_values) if wanted.truth else None
@@ -227,7 +227,7 @@ def _weights(structure: Structure, tensors: LoopTensors[Tensor]) -> Iterator[Pac
 
 
 def _given(tensors: LoopTensors[Tensor]) -> Iterator[Float[Tensor, "horizon given batch"]]:
-    """The inputs of each layer that are given beforehand: those known ahead for the lowest, none for the others."""
+    """The inputs of each layer given in advance: those known ahead for the lowest, none for the others."""
     known = _feature_major(tensors.known)
     yield known
     for _ in tensors.weights[1:]:
@@ -243,13 +243,13 @@ def _taught(tensors: LoopTensors[Tensor]) -> tuple[Sequence[Tensor], Sequence[Te
 
 
 class _FeedbackGradient:
-    """Hands the gradient of what a lead was fed to the value of the lead before, or to its truth.
+    """Routes the gradient of what a lead was fed to the value of the previous lead, or to its truth.
 
     Args:
-        structure: What was done.
-        tensors: With which tensors.
-        of_value: For each lead where the gradient of its value is added up.
-        of_truths: Where that of the truths is to stand, zeros as yet; None: nowhere.
+        structure: The structure of the loop.
+        tensors: Its tensors.
+        of_value: For each lead, where the gradient of its value is accumulated.
+        of_truths: Where the gradient of the truths is written, initially zeros; None: nowhere.
     """
 
     def __init__(
@@ -262,7 +262,7 @@ class _FeedbackGradient:
         self._by_value = [1 - share for share in self._by_truth]
 
     def add(self, lead: int, gradient: Tensor) -> None:
-        """Hands on the gradient of what came after `lead`."""
+        """Routes the gradient of what was fed after `lead`."""
         masked = lead < len(self._by_truth)
         if self._of_truth and masked:
             torch.mul(gradient, self._by_truth[lead], out=self._of_truth[lead])

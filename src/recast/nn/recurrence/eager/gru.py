@@ -2,8 +2,8 @@
 
     r = sigmoid(.)    z = sigmoid(.)    n = tanh(x_n + r * h_n)    h' = (1 - z) * n + z * h
 
-Its buffer has four blocks, h_n, r, z and n: the output of the step before adds to the first three, the inputs to the
-last three.
+Its buffer has four blocks, h_n, r, z and n: the previous output contributes to the first three, the inputs to the last
+three.
 """
 
 from typing import ClassVar, final

@@ -1,4 +1,4 @@
-"""One layer: the forward pass along a new tape, and the backward pass along it."""
+"""One layer: the forward pass onto a new tape, and the backward pass along it."""
 
 from collections.abc import Sequence
 
@@ -14,12 +14,12 @@ from recast.nn.recurrence.eager.weights import PackedWeights
 def forward_steps(
     weights: PackedWeights, given: Float[Tensor, "time given batch"], state: Sequence[Float[Tensor, "batch hidden"]]
 ) -> tuple[Tape, Forward]:
-    """A tape with all that is known before the first step, and the steps that will write the rest.
+    """A tape with everything known before the first step, and the steps that will write the rest.
 
     Args:
         weights: The layer's weights.
         given: Given inputs.
-        state: The fields of its state before the first step.
+        state: The fields of its initial state.
     """
     time, _, batch = given.shape
     tape = Tape.blank(given, cell=weights.cell, time=time, batch=batch, hidden=weights.hidden_size, fed=weights.fed)
@@ -40,11 +40,11 @@ def forward_steps(
 def backward_steps(
     weights: PackedWeights, tape: Tape, given: Float[Tensor, "time given batch"], wanted: Wanted
 ) -> tuple[Backward, GradientAccumulator]:
-    """The backward pass along a tape, and what accumulates gradients in it.
+    """The backward pass along a tape, and its gradient accumulator.
 
     Args:
         weights: The layer's weights.
-        tape: What the forward pass left.
+        tape: The activations saved by the forward pass.
         given: Given inputs.
         wanted: Which gradients are accumulated.
     """

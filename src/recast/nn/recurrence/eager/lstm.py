@@ -2,7 +2,7 @@
 
     i = sigmoid(.)    f = sigmoid(.)    g = tanh(.)    o = sigmoid(.)    c' = f * c + i * g    h' = o * tanh(c')
 
-Its blocks are o, i, f and g: the sigmoids lie side by side, and so do the gates whose gradients come from that of c'.
+Its blocks are o, i, f and g: the sigmoids are adjacent, and so are the gates whose gradients come from that of c'.
 """
 
 from typing import ClassVar, final

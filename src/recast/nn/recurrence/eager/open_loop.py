@@ -1,4 +1,4 @@
-"""An open loop of one layer, as one operation of autograd."""
+"""An open loop of one layer, as one autograd operation."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,8 +17,8 @@ class OpenPassOptions(NamedTuple):
 
     Attributes:
         cell: The kind of the layer.
-        at: Counts of steps, ascending, after which the states are asked for.
-        outputs_from: First step whose output is asked for.
+        at: Numbers of steps, ascending, after which the states are requested.
+        outputs_from: First step whose output is requested.
     """
 
     cell: Arithmetic
@@ -29,8 +29,8 @@ class OpenPassOptions(NamedTuple):
 class OpenPass(Function):
     """`(options, given, *states, *weights)` to `(outputs, *states)`.
 
-    `given`, the outputs and the states found are feature-major, (time, features, batch); states before the first step
-    are (batch, hidden).
+    `given`, the outputs and the resulting states are feature-major, (time, features, batch); initial states are (batch,
+    hidden).
     """
 
     @staticmethod
@@ -47,7 +47,7 @@ class OpenPass(Function):
         return (tape.field(0)[options.outputs_from + 1 :], *found)
 
     @staticmethod
-    # The decorator's type has no names of arguments.
+    # The decorator's type has no argument names.
     @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *grad_outputs: Tensor | None
@@ -73,7 +73,7 @@ class OpenPass(Function):
 
 
 def _add(state: Sequence[Tensor], gradients: Sequence[Sequence[Tensor] | None], place: int) -> None:
-    """Adds the gradients of a state that was asked for to those of the steps after it."""
+    """Adds the upstream gradients of a requested state to those of the steps after it."""
     for field, gradient in zip(state, gradients, strict=True):
         if gradient is not None:
             field.add_(gradient[place])

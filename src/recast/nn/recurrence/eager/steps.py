@@ -1,7 +1,7 @@
-"""A layer step by step: the forward pass over buffers, and the backward pass by hand.
+"""A layer step by step: the forward pass over buffers, and a hand-written backward pass.
 
-All buffers are feature-major, (time, features, batch): the gates of a step then lie side by side, so that one operation
-serves several of them, and the products of a step need no copies.
+All buffers are feature-major, (time, features, batch): the gates of a step are then contiguous, so that one operation
+can process several of them, and the products of a step need no copies.
 """
 
 from abc import ABC, abstractmethod
@@ -15,22 +15,22 @@ from torch import Tensor
 from recast.nn.recurrence.eager.gate_rows import GateRows
 
 CACHED_STEPS = 16
-"""Steps whose derivatives the backward pass computes together on a CPU: many at once are fast, few fit the cache."""
+"""Steps per chunk of derivatives on a CPU: many at once are fast, few fit the cache."""
 
 Accumulate = Callable[[Tensor, slice], None]
-"""Takes the gradients of the sums of some steps, (steps, gates, batch), and which steps these are."""
+"""Takes the gradients of the pre-activations of some steps, (steps, gates, batch), and which steps these are."""
 
 
 @dataclass(frozen=True, eq=False)
 class Tape:
-    """What the steps of a layer read, and the activations that they save.
+    """The inputs of a layer's steps, and the activations they save.
 
     Args:
-        gates: Sums that enter the gates; after a step, the values of the gates, shape (time, blocks * hidden, batch).
-        read: What each step reads: the output of the step before, and the inputs that come only as the loop runs, shape
-            (time + 1, hidden + fed, batch).
-        beside: What else a cell carries or needs in the backward pass, further fields of the state first, each of shape
-            (time + 1, hidden, batch).
+        gates: Pre-activations of the gates; after a step, the gate values, shape (time, blocks * hidden, batch).
+        read: What each step reads: the previous output, and the inputs fed while the loop runs, shape (time + 1,
+            hidden + fed, batch).
+        beside: What else a cell carries or saves for the backward pass, further fields of the state first, each of
+            shape (time + 1, hidden, batch).
         hidden_size: Number of outputs at each step.
     """
 
@@ -41,7 +41,7 @@ class Tape:
 
     @classmethod
     def blank(cls, like: Tensor, *, cell: "Arithmetic", time: int, batch: int, hidden: int, fed: int) -> "Tape":
-        """An unwritten tape with dtype and device of `like`."""
+        """An uninitialised tape with the dtype and device of `like`."""
         return cls(
             gates=like.new_empty(time, cell.blocks * hidden, batch),
             read=like.new_empty(time + 1, hidden + fed, batch),
@@ -51,7 +51,7 @@ class Tape:
 
     @classmethod
     def of(cls, tensors: Sequence[Tensor], hidden_size: int) -> "Tape":
-        """The tape that has these buffers, in the order of `tensors`."""
+        """The tape with these buffers, in the order of `tensors`."""
         gates, read, *beside = tensors
         return cls(gates, read, tuple(beside), hidden_size)
 
@@ -66,22 +66,21 @@ class Tape:
 
 
 class Forward(ABC):
-    """The steps of a layer, each after the one before.
+    """The steps of a layer, run in order.
 
     Args:
-        tape: Its states before the first step and all of its sums, but for the products that come with each step, are
-            written.
+        tape: Its initial states and pre-activations, except for the products of each step, must be written.
         product: The weights of what a step reads, shape (rows, hidden + fed).
-        rows: The rows of the gates that this product adds to.
+        rows: The rows of the gates that this product contributes to.
 
     Attributes:
-        hidden: The output of each step, after the one before the first.
-        fed: At each step the inputs that are still to be written.
+        hidden: The initial output, then that of each step.
+        fed: The inputs of each step, to be written while the loop runs.
     """
 
     def __init__(self, tape: Tape, product: Tensor, rows: slice) -> None:
         self._product = product
-        # unbind, because an index for each view in each step would cost as much as the operation itself.
+        # unbind: indexing each view at each step would cost as much as the operation itself.
         self._sums = tape.gates[:, rows].unbind(0)
         self._read = tape.read.unbind(0)
         self.hidden = tape.field(0).unbind(0)
@@ -94,32 +93,32 @@ class Forward(ABC):
 
     @abstractmethod
     def _activate(self, t: int) -> None:
-        """From the sums of the gates to the state after step `t`."""
+        """From the pre-activations of the gates to the state after step `t`."""
 
 
 class Backward(ABC):
-    """The backward pass through the steps of a layer, the last one first.
+    """The backward pass through the steps of a layer, last one first.
 
-    The gradient of a step's sums is a product: derivatives of the state after the step in these sums, and the gradient
-    of this state. The former are computed for a chunk of steps at once, before the backward pass comes to them.
+    The gradient of a step's pre-activations is a product: the derivatives of the state after the step with respect to
+    them, times the gradient of this state. The former are computed for a chunk of steps at once, in advance.
 
     Args:
-        tape: What the forward pass left.
+        tape: The activations saved by the forward pass.
         product: The weights of what a step reads, shape (rows, hidden + fed).
-        rows: The rows of the gates that this product adds to.
-        accumulate: Takes the gradients of each chunk; they are not kept.
+        rows: The rows of the gates that this product contributes to.
+        accumulate: Receives the gradients of each chunk; they are not kept.
 
     Attributes:
-        keeps: 1 where a part of the output goes on into the next one, past all weights, else 0.
-        state: Gradients of the fields of the state, now after the step that comes next in the backward pass.
-        fed: The gradient of the inputs, of the step that was last gone through, that came as the loop ran.
+        keeps: 1 where a part of the output enters the next one directly, bypassing all weights, otherwise 0.
+        state: Gradients of the fields of the state after the step that is next in the backward pass.
+        fed: The gradient of the fed inputs of the step processed last.
     """
 
     keeps: ClassVar[int]
 
     def __init__(self, tape: Tape, product: Tensor, rows: slice, accumulate: Accumulate) -> None:
         time, *sizes = tape.gates.shape
-        # On other devices each operation costs the same for all steps as for a few.
+        # On other devices an operation costs the same for all steps as for a few.
         self._chunk = min(time, CACHED_STEPS) if tape.gates.device.type == "cpu" else time
         self._steps = slice(time, time)
         self._accumulate = accumulate
@@ -143,13 +142,13 @@ class Backward(ABC):
 
     @abstractmethod
     def _derive(self, steps: slice) -> None:
-        """Derivatives of the state after each of these steps in its sums, to where the gradients will stand."""
+        """Writes the derivatives of each step's new state by its pre-activations to the gradient buffer."""
 
     @abstractmethod
     def _apply(self, t: int, place: int) -> None:
-        """Multiplies the derivatives of step `t`, the one at `place` in its chunk, with the gradients of its state.
+        """Multiplies the derivatives of step `t`, at `place` in its chunk, by the gradients of its state.
 
-        What of these gradients goes past all weights is left in them, with no gradient of inputs beside it.
+        The part of these gradients that bypasses all weights is left in them, without gradients of inputs.
         """
 
 
@@ -158,9 +157,9 @@ class Arithmetic(NamedTuple):
 
     Attributes:
         blocks: Blocks of `hidden` rows in the buffer of the gates.
-        inputs: The blocks that the inputs add to.
-        hidden: The blocks that the output of the step before adds to.
-        beside: Number of buffers beside gates and outputs.
+        inputs: The blocks that the inputs contribute to.
+        hidden: The blocks that the previous output contributes to.
+        beside: Number of buffers in addition to gates and outputs.
         fields: Number of fields of the state.
         forward: The steps.
         backward: The backward pass.

@@ -1,4 +1,4 @@
-"""The supported cells: those with a backward pass by hand."""
+"""The supported cells: those with a hand-written backward pass."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,14 @@ from recast.nn.recurrence.eager.steps import Arithmetic
 from recast.nn.recurrence.request import ClosedLoop, Kind, Layer, OpenLoop
 
 FEWEST_STEPS = 8
-"""With fewer steps the way around them, some .3 ms, outweighs what each step gains."""
+"""With fewer steps the overhead, about .3 ms, outweighs the gain of each step."""
 
 MOST_UNITS = 128
-"""With more units on a CPU, products take the time, and for 2 to 15 sequences MKL's are slower feature-major."""
+"""With more units on a CPU, products dominate, and for 2 to 15 sequences MKL's are slower feature-major."""
 
 
 def slower_than_torch(request: OpenLoop | ClosedLoop) -> str | None:
-    """Why torch's own calls compute this faster than steps in Python would; None: they do not.
+    """Why torch's own calls are faster here than steps in Python; None: they are not.
 
     Args:
         request: A loop over layers of one kind.
@@ -49,9 +49,9 @@ def common_kind(layers: Sequence[Layer]) -> Kind:
     """The kind of all layers.
 
     Raises:
-        ValueError: if they have none, or several; see `recast.nn.recurrence.refusals.common_refusal`.
+        ValueError: if they have none, or different ones; see `recast.nn.recurrence.refusals.common_refusal`.
     """
     kind = layers[0].kind
     if kind is None or any(layer.kind != kind for layer in layers):
-        raise ValueError("the layers are of no one kind with an arithmetic of its own")
+        raise ValueError("the layers do not share a supported kind")
     return kind

@@ -1,4 +1,4 @@
-"""The weights of a layer, and how its buffers need them."""
+"""The weights of a layer, and their layout for its buffers."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from recast.nn.recurrence.eager.steps import Arithmetic
 
 
 class Weights(NamedTuple):
-    """Weights of a layer, as torch has them."""
+    """Weights of a layer, in torch's layout."""
 
     input: Float[Tensor, "gates inputs"]
     hidden: Float[Tensor, "gates hidden"]
@@ -32,12 +32,12 @@ class PackedWeights:
         cell: The kind of the layer.
         hidden_size: Number of its outputs.
         fed: How many of its inputs are fed.
-        of_inputs: Rows that the inputs add to.
-        of_hidden: Rows that the outputs add to, the first ones.
-        of_steps: Rows that what a step reads adds to, the first ones.
+        of_inputs: Rows that the inputs contribute to.
+        of_hidden: Rows that the outputs contribute to, the first ones.
+        of_steps: Rows that the reads of a step contribute to, the first ones.
         bias: Both biases together, for all rows.
         given: The weights of given inputs, for the rows `of_inputs`.
-        product: The weights of what a step reads, its output before and fed inputs, for the rows `of_steps`.
+        product: The weights of what a step reads, the previous output and fed inputs, for the rows `of_steps`.
     """
 
     def __init__(self, cell: Arithmetic, weights: Weights, fed: int) -> None:

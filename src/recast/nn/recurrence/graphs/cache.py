@@ -12,23 +12,23 @@ class _Entry(NamedTuple):
 
 
 class RecordingCache:
-    """A few recordings; where there is no more room, the one that was used least recently goes.
+    """An LRU cache of recordings.
 
     Args:
-        room: Greatest number of recordings.
+        room: Largest number of recordings.
     """
 
     def __init__(self, room: int) -> None:
         self._room = room
-        # The one used last stands last.
+        # The most recently used one is last.
         self._entries: list[_Entry] = []
 
     def take(self, key: Hashable, record: Callable[[], Recording]) -> Recording | None:
-        """A free recording for this key, a new one if need be; None: none is free, and there is no room.
+        """A free recording for this key, captured if necessary; None: none is free and the cache is full.
 
         Args:
-            key: What distinguishes recordings.
-            record: Makes a new one.
+            key: Key of the recording.
+            record: Captures a new one.
         """
         free = [entry for entry in self._entries if entry.recording.is_free]
         chosen = next((entry for entry in reversed(free) if entry.key == key), None)

@@ -1,4 +1,4 @@
-"""Work that is recorded once, and then played again and again on the same tensors."""
+"""Captures work once, to be replayed on the same tensors."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 WARM_UPS = 3
-"""Runs before a recording, as torch's notes on CUDA graphs ask for: libraries set themselves up in the first ones."""
+"""Warm-up runs before capture, as torch's notes on CUDA graphs require: libraries initialise themselves lazily."""
 
 Work = Callable[[], Sequence[Tensor]]
 
@@ -16,8 +16,8 @@ class Replay(NamedTuple):
     """Recorded work.
 
     Attributes:
-        results: What it gives: always these tensors, written anew each time.
-        play: Runs it.
+        results: Its results: always the same tensors, overwritten by each replay.
+        play: Replays it.
     """
 
     results: Sequence[Tensor]
@@ -25,11 +25,11 @@ class Replay(NamedTuple):
 
 
 Capture = Callable[[Work, torch.device], Replay]
-"""Records work on tensors of a device."""
+"""Captures work on tensors of a device."""
 
 
 def cuda_graph(work: Work, device: torch.device) -> Replay:
-    """Records work as a CUDA graph, which is launched in one go."""
+    """Captures work as a CUDA graph."""
     with torch.cuda.device(device):
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
@@ -38,7 +38,7 @@ def cuda_graph(work: Work, device: torch.device) -> Replay:
                 work()
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        # thread_local: a thread that pins the memory of the next batch does not spoil the recording.
+        # thread_local: a thread that pins the memory of the next batch does not invalidate the capture.
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             results = work()
     return Replay(results, graph.replay)

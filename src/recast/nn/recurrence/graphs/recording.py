@@ -1,4 +1,4 @@
-"""A closed loop, forward and back, recorded with tensors of its own."""
+"""A captured closed loop, forward and backward, with static tensors."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,25 +11,25 @@ from recast.nn.recurrence.eager.closed_loop import Structure, backward, forward
 from recast.nn.recurrence.graphs.capture import Capture
 
 Row = Sequence[Any]
-"""Tensors that a closed loop takes, None where there is none; see
+"""Tensors that a closed loop takes, None for absent ones; see
 `recast.nn.recurrence.eager.closed_loop.LoopTensors`."""
 
 
 class Recording:
-    """Plays a closed loop for tensors of the same shapes as those that it was recorded with.
+    """Replays a closed loop for tensors of the shapes it was captured with.
 
-    It copies what it is given into its tensors, and gives copies. Between a forward and a backward pass its tensors
-    hold the saved activations, though: until then it is lent, and not free for another forward pass.
+    It copies inputs into its static tensors and returns copies of the results. Between forward and backward pass its
+    tensors hold the saved activations: until then it is lent out, and not free for another forward pass.
 
     Args:
-        structure: What the loop does.
-        row: Tensors such as those that it will be played with.
-        wanted: For each of them whether its gradient will be asked for.
-        capture: How to record.
+        structure: The structure of the loop.
+        row: Example tensors of the shapes it will be replayed with.
+        wanted: For each of them, whether its gradient is needed.
+        capture: How to capture a graph.
     """
 
     def __init__(self, structure: Structure, row: Row, wanted: Sequence[bool], capture: Capture) -> None:
-        # Tensors made in inference mode could not be written outside it.
+        # Tensors created in inference mode could not be written outside it.
         with torch.inference_mode(mode=False), torch.no_grad():
             self._row: Row = [None if tensor is None else _own(tensor) for tensor in row]
             tensors = structure.tensors(self._row)
@@ -42,7 +42,7 @@ class Recording:
             self._forward = capture(run_forward, device)
             self._values, *kept = self._forward.results
             self._gradient = torch.zeros_like(self._values)
-            # Which gradients there are depends on `wanted` alone.
+            # Which gradients exist depends only on `wanted`.
             self._present: list[bool] = []
 
             def run_backward() -> list[Tensor]:
@@ -56,15 +56,15 @@ class Recording:
 
     @property
     def is_free(self) -> bool:
-        """Whether nobody needs what its tensors hold."""
+        """Whether its tensors hold no activations still needed."""
         return self._lease is None or self._lease() is None
 
     def lend(self, lease: Tensor) -> None:
-        """Keeps it from being free until `lease` is no more."""
+        """Marks it as in use for as long as `lease` exists."""
         self._lease = TensorWeakRef(lease)
 
     def forward(self, row: Row) -> tuple[Tensor, int]:
-        """The values of all leads, and the number of this pass.
+        """The values of all leads, and the sequence number of this pass.
 
         Args:
             row: Tensors of these shapes.
@@ -77,14 +77,14 @@ class Recording:
         return self._values.clone(), self._plays
 
     def backward(self, gradient: Tensor, number: int) -> list[Tensor | None]:
-        """Gradients of the tensors that it was played with.
+        """Gradients of the tensors that it was replayed with.
 
         Args:
-            gradient: That of the values.
+            gradient: The upstream gradient of the values.
             number: The number of the pass.
 
         Raises:
-            RuntimeError: if there has been another pass since, or no gradient was to be asked for.
+            RuntimeError: if there has been another pass since, or no gradient was requested at capture.
         """
         if self._backward is None:
             raise RuntimeError("this closed loop was recorded without a backward pass")
@@ -101,5 +101,5 @@ class Recording:
 
 
 def _own(tensor: Tensor) -> Tensor:
-    """A copy with memory of its own for each entry."""
+    """A contiguous copy that shares no memory."""
     return tensor.detach().clone(memory_format=torch.contiguous_format)

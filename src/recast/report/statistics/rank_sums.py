@@ -24,12 +24,18 @@ def rank_sum_p(a: np.ndarray, b: np.ndarray) -> float:
     together = np.concatenate([a, b])
     tied = len(np.unique(together)) < len(together)
     if tied and math.comb(len(together), len(a)) <= MOST_LISTED:
-        return _exact_with_ties(stats.rankdata(together), len(a))
+        return exact_with_ties(stats.rankdata(together), len(a))
     exact = not tied and len(a) * len(b) <= MOST_EXACT
     return float(stats.mannwhitneyu(a, b, method="exact" if exact else "asymptotic").pvalue)
 
 
-def _exact_with_ties(ranks: np.ndarray, size: int) -> float:
+def exact_with_ties(ranks: np.ndarray, size: int) -> float:
+    """The exact two-sided p-value, by listing all ways to choose the first sample; ranks may be tied.
+
+    Args:
+        ranks: Ranks of both samples, the first sample's before the second's.
+        size: Size of the first sample.
+    """
     sums = np.array([sum(chosen) for chosen in combinations(ranks.tolist(), size)])
     found = ranks[:size].sum()
     return min(1.0, 2 * float(min((sums <= found + 1e-9).mean(), (sums >= found - 1e-9).mean())))

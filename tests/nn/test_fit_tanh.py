@@ -10,7 +10,7 @@ import pytest
 
 import recast
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "fit_tanh.py"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "fit_tanh.py"
 spec = importlib.util.spec_from_file_location("fit_tanh", SCRIPT)
 fit_tanh = importlib.util.module_from_spec(spec)
 sys.modules["fit_tanh"] = fit_tanh

@@ -15,7 +15,7 @@ import torch
 from commands import strict_json
 from torch import nn
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 SCRIPT = SCRIPTS / "benchmark_peers.py"
 TINY = ("--rows", "600", "--context", "20", "--horizon", "5", "--hidden", "4", "--batch", "8", "--every", "4")
 SHORT = ("--rounds", "1", "--seconds", "0.05", "--budget", "0.1")

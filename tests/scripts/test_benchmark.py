@@ -18,7 +18,7 @@ from commands import strict_json
 from rich.console import Console
 from torch import nn
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 SCRIPT = SCRIPTS / "benchmark.py"
 SECTIONS = ["training", "inference", "memory", "peak", "data", "overhead", "start-up", "long", "quality"]
 SMOKE = ["training", "quality"]

@@ -28,7 +28,7 @@ from recast.nn.recurrence.compiled.implementation import Numba  # noqa: E402
 from recast.nn.recurrence.compiled.jit import jit  # noqa: E402
 from recast.nn.recurrence.compiled.rows import blocks, gradient_groups  # noqa: E402
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1] / "helpers"
 NOWHERE = "/proc/none"
 """No folder can be made there, not even by root."""
 

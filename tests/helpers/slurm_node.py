@@ -25,7 +25,7 @@ from typing import TypeVar
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "scripts/slurm_node.sh"
+SCRIPT = Path(__file__).parents[2] / "scripts/slurm_node.sh"
 DAEMONS = ("slurmd", "slurmctld", "slurmdbd", "mariadbd", "munged")
 PORTS = 3
 

@@ -400,10 +400,10 @@ def test_rank_sum_p_is_that_of_r():
 @seldom
 @given(st.permutations(range(9)), st.integers(2, 7))
 def test_listing_agrees_with_scipy_without_ties(values, size):
-    from recast.report.statistics.rank_sums import _exact_with_ties
+    from recast.report.statistics.rank_sums import exact_with_ties
 
     a, b = np.array(values[:size], float), np.array(values[size:], float)
-    listed = _exact_with_ties(stats.rankdata(np.concatenate([a, b])), size)
+    listed = exact_with_ties(stats.rankdata(np.concatenate([a, b])), size)
     assert listed == pytest.approx(stats.mannwhitneyu(a, b, method="exact").pvalue)
     assert rank_sum_p(a, b) == pytest.approx(listed)
 

@@ -17,7 +17,7 @@ from recast.errors import CheckpointError, ConfigurationError
 from recast.runs.configure.targets import trusting
 from recast.testing import check_baseline, check_cell, check_head, check_metric, check_schedule, check_source
 
-PACKAGE = Path(__file__).parent / "their_package"
+PACKAGE = Path(__file__).parents[1] / "their_package"
 TRUST = "trust=[their_parts]"
 FOLDER = ("--config-dir", str(PACKAGE / "conf"))
 CHOICES = (

@@ -16,7 +16,7 @@ from torch import nn
 from recast.nn.cells.cell import Cell
 from recast.nn.cells.rnn import RNN
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "hand_computation.py"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "hand_computation.py"
 INPUTS = torch.tensor([[1.0] * 5, [2.0] * 5, [3.0] * 5])
 HIDDEN = torch.tensor([[-0.4701929, 0.5863904], [-0.88883156, 1.2364397], [-1.3074701, 1.8864892]])
 OUTPUT = torch.tensor([[-0.3519801, 0.52525216], [-0.68424344, 0.76074266], [-0.8649416, 0.90466356]])

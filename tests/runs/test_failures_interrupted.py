@@ -30,7 +30,7 @@ LONG = (
     "callbacks.last_checkpoint.every_n_steps=4",
 )
 CELLS = ("rnn", "gru", "lstm")
-SCHEDULES = tuple(path.stem for path in sorted((Path(__file__).parents[1] / "conf/model/schedule").glob("*.yaml")))
+SCHEDULES = tuple(path.stem for path in sorted((Path(__file__).parents[2] / "conf/model/schedule").glob("*.yaml")))
 QUICK_CHOICES = (
     ("model/cell=rnn", "model/schedule=linear", "learning_rate=plateau"),
     ("model/cell=lstm", "model/schedule=inverse_sigmoid", "model.layers=2", "model.dropout=0.3", "optimizer=sgd"),

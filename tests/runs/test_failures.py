@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from commands import QUICK, Done, run, scratch, shell, strict_json
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "bad_inputs.py"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "bad_inputs.py"
 spec = importlib.util.spec_from_file_location("bad_inputs", SCRIPT)
 bad_inputs = importlib.util.module_from_spec(spec)
 sys.modules["bad_inputs"] = bad_inputs

@@ -34,7 +34,7 @@ FLOORS = [
     ["nn.models"],
     ["data", "training"],
     ["runs.configure"],
-    ["runs"],
+    ["runs", "testing"],
     ["sweeps"],
     ["report"],
     ["cli"],

@@ -304,7 +304,8 @@ def test_a_classifier_does_not_forecast(command, moved, tmp_path):
     words = ["input=a.csv", "output=b.csv"] if command == "recast-forecast" else ["output=b"]
     (tmp_path / "a.csv").write_text("datetime,x\n")
     done = run(command, f"checkpoint={moved}", *words, cwd=tmp_path)
-    assert_refused(done, "it holds a model for classification, which does not forecast")
+    held = "a Classifier" if command == "recast-forecast" else "a model for classification"
+    assert_refused(done, f"it holds {held}, which does not forecast")
     assert done.err.count("\n") == 1
 
 

@@ -89,8 +89,8 @@ def test_a_forecast_beyond_the_end_reads_what_is_known_ahead(files, complete):
     done = forecast(complete, files, "known=later.csv", "output=f.csv")
     assert done.code == 0, done.err
     found = pd.read_csv(files / "f.csv")
-    assert list(found.columns) == ["datetime", "price"]
-    assert list(pd.to_datetime(found["datetime"])) == list(table(ROWS + HORIZON)["time"].tail(HORIZON))
+    assert list(found.columns) == ["time", "price"]
+    assert list(pd.to_datetime(found["time"])) == list(table(ROWS + HORIZON)["time"].tail(HORIZON))
     other = pd.read_csv(files / "later.csv").assign(load=lambda rows: rows["load"] + 3)
     other.to_csv(files / "more.csv", index=False)
     assert forecast(complete, files, "known=more.csv", "output=g.csv").code == 0
@@ -125,7 +125,7 @@ def test_gaps_are_read_as_masks_and_forecasts_come_with_a_band(files, masked):
     done = forecast(masked, files, "known=later.csv", "output=m.csv", name="gaps.csv")
     assert done.code == 0, done.err
     found = pd.read_csv(files / "m.csv")
-    assert list(found.columns) == ["datetime", "price", "price_lower_80", "price_upper_80"]
+    assert list(found.columns) == ["time", "price", "price_lower_80", "price_upper_80"]
     assert ((found["price_lower_80"] < found["price"]) & (found["price"] < found["price_upper_80"])).all()
 
 

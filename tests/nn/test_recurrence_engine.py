@@ -371,7 +371,7 @@ def test_the_cores_go_to_blocks_of_rows(lines):
 
 
 @needs_numba
-@pytest.mark.parametrize("command", ["train", "evaluate", "forecast", "gradients"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "gradients"])
 def test_the_cores_of_a_command_are_those_of_its_recurrences(command, lines):
     config = compose(command, ["threads=2"])
     before = engine(), torch.get_num_threads()

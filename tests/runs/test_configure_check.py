@@ -377,7 +377,9 @@ def test_real_parts():
             "It has: by, over, start, end"
         ),
     ]
-    with pytest.raises(ConfigurationError, match=r"^schedule\._target_=recast\.heads\.point\.Point: expected a Sched"):
+    with pytest.raises(
+        ConfigurationError, match=r"^schedule\._target_=recast\.nn\.heads\.point\.Point: expected a Sched"
+    ):
         check({"schedule": {"_target_": "recast.nn.heads.point.Point"}}, ModelOnly)
     with pytest.raises(ConfigurationError, match="is abstract"):
         check({"schedule": {"_target_": "recast.nn.schedules.Schedule"}}, ModelOnly)
@@ -604,11 +606,11 @@ def test_allowed_class_is_found(path, name):
     [
         (
             "recast.nn.schedules.Liner",
-            "recast.nn.schedules has no class Liner; did you mean Linear? It has: Linear",
+            "recast.nn.schedules has no class Liner; did you mean Linear? It has: Schedule",
         ),
-        ("recast.nn.schedules.liner.Linear", "recast.nn.schedules has no module liner; did you mean linear? It has: "),
-        ("recast.schedule.linear.Linear", "recast has no module schedule; did you mean schedules? It has: "),
-        ("recast.nn.schedules.Linear", "recast.nn.schedules has no class Linear; did you mean linear? It has: "),
+        ("recast.nn.cells.grru.GRU", "recast.nn.cells has no module grru; did you mean gru? It has: "),
+        ("recast.schedules.linear.Linear", "recast has no module schedules; it has: "),
+        ("recast.nn.cells.Gru", "recast.nn.cells has no class Gru; did you mean gru? It has: "),
         ("torch.optim.adam", "torch.optim has no class adam; did you mean Adam? It has: "),
         ("recast.errors.deep.Error", "recast.errors has no module deep; it has none"),
         ("os.system", "os.system may not be named in a configuration; allowed: recast.*, torch.optim.*, "),

@@ -165,14 +165,14 @@ def test_a_task_without_plug_is_refused():
         plug_of(config)
 
 
-@pytest.mark.parametrize("package", ["third_task", "", ".", "a..b.", "os;system."])
+@pytest.mark.parametrize("package", ["", ".", "a..b.", "os;system."])
 def test_trust_names_packages(package):
-    with pytest.raises(ConfigurationError, match="is no package to trust"), trusting(package):
+    with pytest.raises(ConfigurationError, match="is no package"), trusting(package):
         pass
 
 
 def test_trust_ends(trust):
-    with pytest.raises(RuntimeError, match="any"), trusting("tests."):
+    with pytest.raises(RuntimeError, match="any"), trusting("xml"):
         raise RuntimeError("any")
-    with pytest.raises(ConfigurationError, match=r"tests\.Anything may not be named"):
-        resolve("tests.Anything")
+    with pytest.raises(ConfigurationError, match=r"xml\.Anything may not be named"):
+        resolve("xml.Anything")

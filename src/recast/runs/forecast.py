@@ -47,7 +47,7 @@ def _draw(found: SeriesForecast, config: dict[str, Any]) -> None:
         level=level,
         title=f"forecast from {Path(config['input']).name}",
     )
-    save(figure, config["figure"])
+    save(figure, Path(config["figure"]))
 
 
 def _require_different(config: dict[str, Any]) -> None:

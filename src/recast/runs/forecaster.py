@@ -13,7 +13,7 @@ import torch
 from recast.data.panel import Panel
 from recast.data.prepare.describe import align
 from recast.data.prepare.future import beyond_end, future_times, until_last_observed
-from recast.data.prepare.grid import Grid
+from recast.data.prepare.grid import ErrorGrid, Grid
 from recast.data.prepare.storage import stored
 from recast.data.sources.frame import FrameTable
 from recast.data.sources.source import Source
@@ -274,7 +274,7 @@ def load(run_or_checkpoint: str | Path, trust: Sequence[str] = ()) -> Forecaster
             build_model=build_model,
             spec=spec,
             source=build(parts["source"], ALLOWED),
-            grid=build(parts["grid"], ALLOWED),
+            grid=build(parts["grid"], ALLOWED) if parts["grid"] else ErrorGrid(),
         )
         forecaster.model.load_state_dict(weights)
         forecaster.model.eval()

@@ -56,7 +56,7 @@ def read(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def described(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def described(path: str | Path) -> tuple[dict[str, Any], dict[Any, Any]]:
     """The content of a checkpoint file, and the configuration of its parts, which is not checked yet.
 
     Args:

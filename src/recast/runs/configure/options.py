@@ -32,10 +32,10 @@ class ForecasterParts:
     Args:
         model: The model, completed by the data's spec.
         source: Where the series came from, which says how tables of its kind are read.
-        grid: Policy for missing and off-grid stamps.
+        grid: Policy for missing and off-grid stamps; none: any irregular step is an error.
     """
 
-    def __init__(self, *, model: Callable[..., ForecastModel], source: Source, grid: Grid) -> None: ...
+    def __init__(self, *, model: Callable[..., ForecastModel], source: Source, grid: Grid | None) -> None: ...
 
 
 class ForecastOptions:

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Side-by-side processes with several threads each are slower than with one.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install demo test test-all format clean
+.PHONY: help install demo check test test-all format clean
 
 help:  ## Explain the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -21,6 +21,16 @@ $(VENV)/.installed: pyproject.toml
 
 demo: install  ## Train on the tide simulator, compare with baselines, draw (half a minute on two cores, once the environment is made)
 	$(BIN)/python scripts/demo.py
+
+# What breaks first where something is wrong: floors, configuration, contracts of parts, data.
+FIRST := tests/test_floors.py tests/test_testing.py tests/test_options.py tests/test_forecast.py tests/data \
+	tests/runs/test_configure_check.py tests/runs/test_conf.py tests/nn/test_cells.py tests/scoring/test_metrics.py
+
+check: install  ## Lint, check types, run the tests that break first (under 2 minutes on two cores)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/python -m pytest -n 2 -x -q $(FIRST)
 
 test: install  ## Lint, check types, run the tests (under 10 minutes on two cores)
 	$(BIN)/ruff check .

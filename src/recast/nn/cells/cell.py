@@ -1,7 +1,7 @@
 """The interface of recurrent cells: a step that defines the cell, and an equivalent, possibly faster, sequence pass."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
@@ -20,6 +20,11 @@ class CellState(Protocol):
 
 
 State = TypeVar("State", bound=CellState)
+
+
+def each_field(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """A state with each of its tensors changed alike."""
+    return type(state)(*map(change, state))
 
 
 class Cell(nn.Module, ABC, Generic[State]):

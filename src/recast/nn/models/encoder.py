@@ -6,6 +6,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from recast.nn.cells.cell import each_field
 from recast.nn.models.carry import Carry
 from recast.nn.models.stack import CellFactory, Stack, last_of
 from recast.types import Batch
@@ -60,7 +61,7 @@ class Encoder(nn.Module):
         outputs, states = self.stack.unroll(inputs, start, outputs_from=first, at=origins)
         if carries:
             self.carry.keep(batch, last_of(states))
-        return outputs, [type(state)(*(field.flatten(0, 1) for field in state)) for state in states]
+        return outputs, [each_field(state, lambda field: field.flatten(0, 1)) for state in states]
 
     def _initial_states(self, inputs: Float[Tensor, "batch context inputs"]) -> list[Any]:
         return [cell.initial_state(len(inputs), inputs) for cell in self.stack.layers]

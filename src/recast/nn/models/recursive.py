@@ -10,6 +10,7 @@ from torch import Tensor
 
 from recast.data.spec import Feature, SeriesSpec
 from recast.nn.anchors import LastAnchor
+from recast.nn.cells.cell import each_field
 from recast.nn.heads.head import Head
 from recast.nn.models.continued import continued
 from recast.nn.models.encoder import Encoder
@@ -106,7 +107,7 @@ class Recursive(ForecastModel):
     ) -> Float[Tensor, "samples batch horizon targets"]:
         """Draws in closed loop: each lead is drawn given the lead drawn before it."""
         outputs, states = self.encoder(batch, self.inputs.context(batch), last=1)
-        states = [type(state)(*(part.repeat(samples, 1) for part in state)) for state in states]
+        states = [each_field(state, lambda part: part.repeat(samples, 1)) for state in states]
         recent = held_history(batch)[:, -self.anchor.reach :]
         parts = (outputs[:, -1], recent, self.inputs.ahead(batch))
         output, recent, ahead = (part.repeat(samples, *(1,) * (part.dim() - 1)) for part in parts)

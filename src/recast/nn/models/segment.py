@@ -12,6 +12,7 @@ from torch.nn import functional
 from recast.data.spec import Feature, SeriesSpec
 from recast.errors import ConfigurationError
 from recast.nn.anchors import LastAnchor
+from recast.nn.cells.cell import each_field
 from recast.nn.heads.head import Head
 from recast.nn.models.continued import continued
 from recast.nn.models.model import AnchorFactory, ForecastModel
@@ -166,7 +167,7 @@ class Segment(ForecastModel):
         level = self._level(batch)
         batch = self._relative_to(level, batch)
         output, states = self._encode(batch)
-        states = [type(state)(*(part.repeat(samples, 1) for part in state)) for state in states]
+        states = [each_field(state, lambda part: part.repeat(samples, 1)) for state in states]
         output, ahead, base = (
             part.repeat(samples, *(1,) * (part.dim() - 1)) for part in (output, self._ahead(batch), self.base(batch))
         )
@@ -197,7 +198,7 @@ class Segment(ForecastModel):
         inputs = torch.cat([position, channel], dim=-1).expand(windows, -1, -1, -1)
         if self.ahead is not None:
             inputs = inputs + self.ahead(self._ahead(batch)).unsqueeze(1)
-        states = [type(state)(*(part.repeat_interleave(self.future, dim=0) for part in state)) for state in states]
+        states = [each_field(state, lambda part: part.repeat_interleave(self.future, dim=0)) for state in states]
         output, _ = self.stack.step(inputs.flatten(0, 2), states)
         raw = self._read(output).unflatten(0, (windows, targets, self.future))
         raw = raw.flatten(2, 3)[:, :, : self.spec.horizon].transpose(1, 2)

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recast.nn.cells.cell import Cell
+from recast.nn.cells.cell import Cell, each_field
 from recast.nn.recurrence.engine import engine
 from recast.nn.recurrence.request import OpenLoop, Unrolled
 
@@ -47,7 +47,7 @@ def run(
 
 def last_of(states: Sequence[Any]) -> list[Any]:
     """The last of the states that `run` gives for each cell."""
-    return [type(state)(*(field[:, -1] for field in state)) for state in states]
+    return [each_field(state, lambda field: field[:, -1]) for state in states]
 
 
 class Stack(nn.Module):

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recast.nn.attention import Memory
+from recast.nn.cells.cell import each_field
 from recast.nn.models.decoder import Decoder
 from recast.nn.models.history import held_truth
 from recast.nn.models.model import ForecastModel, TrainingForecast
@@ -94,7 +95,7 @@ class UnrollingModel(ForecastModel):
     ) -> Float[Tensor, "samples batch horizon targets"]:
         """Draws in closed loop: each lead is drawn given the lead drawn before it."""
         states, memory = self.start(batch)
-        states = [type(state)(*(part.repeat(samples, 1) for part in state)) for state in states]
+        states = [each_field(state, lambda part: part.repeat(samples, 1)) for state in states]
         parts = (self.last(batch), self.inputs.ahead(batch), self.base(batch))
         first, ahead, base = (part.repeat(samples, *(1,) * (part.dim() - 1)) for part in parts)
         values = self.decoder.closed_loop(states, first, ahead, base, memory, generator=generator).values

@@ -101,7 +101,7 @@ def measure(
     if not all(1 <= lead <= horizon for lead in leads):
         raise ConfigurationError(f"leads={list(leads)}: expected leads from 1 to the horizon, {horizon}")
     windows = len(batch.start)
-    chosen = _evenly(windows, jacobian_windows)
+    chosen = _with_ends(windows, jacobian_windows)
     layers: list[_Layer] = []
     # A stochastic head may sample its feedback; a trainer validates in inference mode.
     with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
@@ -176,7 +176,7 @@ class _Layer:
 
     def add_spectra(self, trace: Trace, windows: Sequence[int], steps: int) -> None:
         """One matrix at a time: those of a large state would not fit into memory together."""
-        self.places = _evenly(self.time, steps)
+        self.places = _with_ends(self.time, steps)
         for window in windows:
             found = []
             for place in self.places:
@@ -208,6 +208,6 @@ def _first_middle_last(horizon: int) -> list[int]:
     return sorted({1, (horizon + 1) // 2, horizon})
 
 
-def _evenly(count: int, wanted: int) -> list[int]:
+def _with_ends(count: int, wanted: int) -> list[int]:
     """At most `wanted` numbers spread evenly over range(count), both ends among them where there are two or more."""
     return sorted(set(np.linspace(0, count - 1, min(count, max(1, wanted))).round().astype(int).tolist()))

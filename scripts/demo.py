@@ -21,8 +21,10 @@ def main() -> None:
     gauge, forecast = folder / "gauge.csv", folder / "forecast.csv"
     # Ten days of another year, which the model has not seen.
     write_csv(TideSimulator(days=10, gaps=False, seed=1).read(), gauge)
-    recast("forecast", f"checkpoint={folder}/checkpoints/best.ckpt", f"input={gauge}", f"output={forecast}")
-    print(f"\nforecast:    {forecast}\npicture:     {forecast.with_suffix('.png')}")
+    picture = forecast.with_suffix(".png")
+    checkpoint = folder / "checkpoints" / "best.ckpt"
+    recast("forecast", f"checkpoint={checkpoint}", f"input={gauge}", f"output={forecast}", f"figure={picture}")
+    print(f"\nforecast:    {forecast}\npicture:     {picture}")
     print(f"figures:     {folder}/figures\ncheckpoint:  {folder}/checkpoints/best.ckpt")
     print(f"TensorBoard: {BIN}/tensorboard --logdir {folder}/tensorboard")
 

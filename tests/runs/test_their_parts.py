@@ -1,5 +1,8 @@
 """Parts in a package of somebody else: trusted by option, variable or in Python, they work wherever recast's own do."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -133,3 +136,20 @@ def test_a_package_on_the_path_in_a_shell(tmp_path):
 def test_what_is_no_package(package):
     with pytest.raises(ConfigurationError, match="is no package"), trusting(package):
         pass
+
+
+def test_an_installed_package_may_announce_its_parts(tmp_path):
+    installed = tmp_path / "their_parts-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: their-parts\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text("[recast.parts]\nparts = their_parts\n")
+    program = "from recast.runs.configure.targets import resolve, trusted; "
+    program += "print(trusted(), resolve('their_parts.cell.MGU'))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{PACKAGE}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "('their_parts.',) <class 'their_parts.cell.MGU'>\n", done.stderr

@@ -1,5 +1,6 @@
 """A checkpoint from a stranger: refused with one message, and nothing in it runs."""
 
+import contextlib
 import copy
 import os
 import pickle
@@ -19,6 +20,7 @@ from torch import nn
 
 from recast.errors import CheckpointError
 from recast.runs.checkpoints.restore import restore
+from recast.runs.forecaster import load as load_forecaster
 from recast.training.checkpoint_format import FORMAT
 
 
@@ -60,10 +62,14 @@ def assert_refused(path: Path, *says: str) -> None:
     assert len(message) < 2000
     for part in says:
         assert part in message
+    # Forecasting looks at fewer parts, and may find nothing wrong with those.
+    with contextlib.suppress(CheckpointError):
+        load_forecaster(path)
 
 
 def test_the_good_one_is_accepted(good):
     assert restore(good).spec.horizon == 10
+    assert load_forecaster(good).spec.horizon == 10
 
 
 @pytest.mark.parametrize("wrapped", [False, True], ids=["alone", "in a good checkpoint"])
@@ -268,7 +274,7 @@ def test_huge_sizes_cost_nothing(keys, value, content, tmp_path):
     before, started = peak_megabytes(), time.perf_counter()
     assert_refused(path)
     assert peak_megabytes() - before < 300
-    assert time.perf_counter() - started < 5
+    assert time.perf_counter() - started < 20
 
 
 def peak_megabytes() -> float:

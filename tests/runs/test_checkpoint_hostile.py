@@ -265,6 +265,7 @@ def test_parts_that_do_not_fit(keys, value, says, content, tmp_path):
         ("recast/config/model/layers", 10**30),
         ("recast/spec/columns", [COLUMN] * 10**5),
         ("recast/spec/periods", [1.0] * 10**6),
+        ("recast/spec/horizon", 10**9),
         ("recast/spec/horizon", 10**12),
     ],
 )

@@ -13,6 +13,9 @@ from recast.data.spec import PanelSpec, SeriesSpec
 from recast.errors import ConfigurationError
 from recast.options import NonNegativeFloat, PositiveFloat, PositiveInt, check_values
 
+LARGEST = 10**7
+"""Numbers in the forecast of a window: metrics keep some for each of them, whatever the size of the file."""
+
 COLUMN = {field.name for field in fields(Column)}
 PANEL: dict[str, Any] = {
     "columns": Annotated[list[Any], MinLen(1)],
@@ -40,6 +43,10 @@ def checked_series_spec(values: object) -> SeriesSpec:
         ConfigurationError: if a field is missing, unknown, of the wrong type or out of range, or the fields disagree.
     """
     spec = SeriesSpec(**_fields(values, SERIES))
+    if spec.horizon * spec.targets > LARGEST:
+        raise ConfigurationError(
+            f"spec: horizon={spec.horizon} of {spec.targets} targets; metrics would keep more than {LARGEST} numbers"
+        )
     parse_step(spec.step)
     _check_columns(spec)
     if not spec.targets or len(spec.naive_error) != spec.targets or any(c.is_category for c in spec.of("target")):

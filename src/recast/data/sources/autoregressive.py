@@ -3,7 +3,6 @@
 from typing import final
 
 import numpy as np
-from scipy.signal import lfilter
 
 from recast.data.panel import Panel, columns_of
 from recast.data.sources.frame import FrameSource
@@ -46,6 +45,9 @@ def stationary_path(rng: np.random.Generator, rows: int, phi1: float, phi2: floa
     before_last = std * (correlation * normal[0] + np.sqrt(1 - correlation**2) * normal[1])
     innovations = std / np.sqrt(variance_ratio(phi1, phi2)) * normal[2:]
     past = np.array([phi1 * last + phi2 * before_last, phi2 * last])
+    # Half a second to import, and not needed to forecast with a model of this source.
+    from scipy.signal import lfilter
+
     return lfilter([1.0], [1.0, -phi1, -phi2], innovations, zi=past)[0]
 
 

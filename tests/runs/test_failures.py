@@ -98,8 +98,8 @@ def test_a_wrong_option_in_a_shell():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1000)
+@pytest.mark.timeout(700)
 def test_the_script_agrees():
-    done = shell("python", str(SCRIPT), cwd=scratch() / "script", limit=900)
+    done = shell("python", str(SCRIPT), cwd=scratch() / "script", limit=600)
     assert done.code == 0, done.out
     assert done.out.count("\n") == 2 + len(bad_inputs.CASES)

@@ -101,7 +101,10 @@ def fit(
         table = FrameTable(frame, time)
         overrides = ["data=frame", *overrides]
     elif time is not None or targets:
-        raise ConfigurationError("fit: time and targets are of a frame; without one, give data.source.time=... or so")
+        raise ConfigurationError(
+            "fit: time and targets name columns of a frame; give the frame, or name them among the overrides: "
+            "data.source.time=..., data.source.targets=[...]"
+        )
     config = compose(overrides)
     if table is not None:
         config["data"]["source"] |= {"time": time, "targets": list(targets)}

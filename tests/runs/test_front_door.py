@@ -296,9 +296,7 @@ print(json.dumps([found, int(peak.split()[1]) / 1024]))
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, width=64).filter(lambda value: abs(value) < 1e12)
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(NUMBERS, min_size=3, max_size=12))
 def test_a_frame_is_read_as_the_file_of_it(values, tmp_path):
     times = pd.date_range("2020-01-01", periods=len(values), freq="h", tz="UTC")

@@ -15,8 +15,6 @@ from recast.runs.configure import folders
 from recast.runs.configure.compose import compose as compose_command
 from recast.runs.forecaster import Forecaster, load
 
-RESULTS = "metrics.json"
-
 
 @dataclass(frozen=True)
 class Run:
@@ -33,7 +31,7 @@ class Run:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """Its results, as metrics.json holds them: "test" by metric, "baselines", "skill" and more."""
-        return json.loads((self.folder / RESULTS).read_text(encoding="utf-8"))
+        return json.loads((self.folder / folders.RESULT).read_text(encoding="utf-8"))
 
     @cached_property
     def forecaster(self) -> Forecaster:
@@ -126,7 +124,7 @@ def _place(folder: str | Path | None, config: dict[str, Any], overrides: Sequenc
     if folder is None:
         return Path(folders.run_folder(config["paths"]["output_dir"], config["resume"], overrides))
     place = Path(folder)
-    if (place / RESULTS).exists():
+    if (place / folders.RESULT).exists():
         raise ConfigurationError(f"folder={place}: it holds a finished run, whose results would be lost; give another")
     place.mkdir(parents=True, exist_ok=True)
     return place

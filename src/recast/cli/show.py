@@ -58,7 +58,7 @@ def show_gradients(gradients: Gradients) -> None:
 
 
 def _decay(layer: LayerMemory, gradients: Gradients) -> Table:
-    """The gradient norm at the last step, its ratios halfway through the context and at its first step, time constant."""
+    """The gradient norm at the last step, its ratios halfway through the context and at its start, time constant."""
     half = len(layer.before) // 2
     table = Table(
         title=f"{layer_name(layer)} ({layer.cell}): {gradients.part}, {gradients.windows} windows", title_justify="left"

@@ -49,7 +49,6 @@ def _application(config_name: str, job: "Callable[[DictConfig], None]") -> None:
     from hydra.types import RunMode
 
     from recast.runs.configure import folders
-    from recast.runs.configure.folders import conf_folder
 
     def one(config: "DictConfig") -> None:
         # Hydra precedes what a job raises with a line of its own: of use in a multirun, to find the job.
@@ -68,7 +67,7 @@ def _application(config_name: str, job: "Callable[[DictConfig], None]") -> None:
     copyreg.pickle(ConfigStore, lambda _: (ConfigStore.instance, ()))
     # Hydra then raises what it would print in its own words, with an exit code of its own.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    command = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=config_name)(one)
+    command = hydra.main(version_base="1.3", config_path=str(folders.conf_folder()), config_name=config_name)(one)
     guarded(command, config_name)
 
 

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from recast.errors import ConfigurationError
 from recast.runs.configure.compose import plain
@@ -41,8 +42,11 @@ def compose_flat(name: str, overrides: Sequence[str]) -> dict[str, Any]:
             choices = [path.stem for path in (folder / group).glob("*.yaml")]
             raise ConfigurationError(f"{group}={choice}: no such choice{suggestion(str(choice), choices)}")
         config[group] = OmegaConf.load(file)
-    try:
-        config = OmegaConf.merge(config, main, *(OmegaConf.from_dotlist([option]) for option in options))
-    except (OmegaConfBaseException, ValueError) as error:
-        raise ConfigurationError(f"{' '.join(options)}: {error}") from error
+    config = OmegaConf.merge(config, main)
+    for option in options:
+        try:
+            config = OmegaConf.merge(config, OmegaConf.from_dotlist([option]))
+        except (OmegaConfBaseException, YAMLError, ValueError) as error:
+            said = str(error).partition("\n")[0]
+            raise ConfigurationError(f"{option}: cannot be read ({said}); expected option=value") from error
     return plain(cast("DictConfig", config))

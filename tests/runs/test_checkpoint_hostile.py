@@ -259,6 +259,15 @@ def test_parts_that_do_not_fit(keys, value, says, content, tmp_path):
     assert_opened_or_refused(path)
 
 
+@pytest.fixture(params=[False, True], ids=["", "deterministic"])
+def deterministic(request):
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(request.param)
+    yield
+    torch.use_deterministic_algorithms(before)
+
+
+@pytest.mark.usefixtures("deterministic")
 @pytest.mark.parametrize(
     ("keys", "value"),
     [

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from recast.errors import ConfigurationError
@@ -30,7 +31,11 @@ def no_larger_than(limit: int) -> Iterator[None]:
             raise ConfigurationError(f"its sizes describe a model of more than {limit} bytes")
 
     hook = register_module_parameter_registration_hook(count)
+    # Deterministic algorithms fill empty tensors, and so would take the memory before the hook sees the weight.
+    fills = torch.utils.deterministic.fill_uninitialized_memory
+    torch.utils.deterministic.fill_uninitialized_memory = False
     try:
         yield
     finally:
+        torch.utils.deterministic.fill_uninitialized_memory = fills
         hook.remove()

@@ -32,7 +32,7 @@ def notebook(epochs: int) -> list[str]:
     return [
         "data/scaler=none",
         "model/anchor=none",
-        "model.cell.update_bias=0.0",
+        "model.cell.gate_init.bias=0.0",
         "learning_rate=constant",
         "optimizer.lr=0.001",
         "trainer.gradient_clip_val=null",

@@ -137,8 +137,8 @@ class Batch(NamedTuple):
         def taken(part: Tensor | None) -> Tensor | None:
             return None if part is None else part[which]
 
-        def group(parts: tuple[Tensor, ...] | None) -> Any:
-            return None if parts is None else type(parts)(*(part[which] for part in parts))
+        def group(parts: Any) -> Any:
+            return None if parts is None else parts._make(part[which] for part in parts)
 
         singles = ("history", "past", "known", "static", "target", "start", "item", "lengths", "label")
         return Batch(

@@ -35,7 +35,7 @@ def test_value_type_default_unit_and_meaning():
 @pytest.mark.parametrize(
     ("overrides", "key", "word"),
     [
-        (("model/cell=lstm",), "model.cell.forget_bias", "3.0"),
+        (("model/cell=lstm",), "model.cell.gate_init.bias", "3.0"),
         (("data=ssh",), "data.source.path", "santos_ssh.csv"),
         (("model/head=gaussian",), "model.head.min_std", "0.001"),
         (("model/schedule=inverse_sigmoid",), "model.schedule.half", "null"),

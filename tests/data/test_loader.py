@@ -14,13 +14,14 @@ from synthetic import storage_of
 from torch.utils.data import DataLoader, Dataset
 
 from recast.data.prepare.loader import WindowLoader
+from recast.data.prepare.order import Order
 
 
 def loader_of(windows: int, batch_size: int, **options) -> WindowLoader:
     """Windows of four rows, the starts two rows apart; row r holds the value r."""
     storage = storage_of(torch.arange(2.0 * windows + 4).unsqueeze(1))
     starts = 2 * torch.arange(windows)
-    return WindowLoader(storage=storage, starts=starts, context=3, horizon=1, batch_size=batch_size, **options)
+    return WindowLoader(storage=storage, order=Order(starts, batch_size, **options), context=3, horizon=1)
 
 
 def starts_of(batches) -> list[int]:
@@ -45,7 +46,7 @@ def test_gathered_windows_are_slices_of_the_storage(context, horizon, channels, 
     rows = torch.randn(context + horizon + 10, channels + 2 * periods)
     storage = storage_of(rows, targets=targets, past=channels - targets, periods=periods)
     starts = torch.tensor(data.draw(st.lists(st.integers(0, 10), min_size=1, max_size=8)))
-    loader = WindowLoader(storage=storage, starts=starts, context=context, horizon=horizon, batch_size=3)
+    loader = WindowLoader(storage=storage, order=Order(starts, 3), context=context, horizon=horizon)
     batch = loader.storage.windows(starts, loader.context, loader.horizon)
     assert batch.start.equal(starts)
     assert batch.context == context
@@ -79,7 +80,7 @@ def test_each_epoch_has_every_window_once(windows, batch_size, shuffle, seed):
         assert len(batches) == len(loader)
         assert all(len(batch.start) == batch_size for batch in batches[:-1])
         assert 1 <= len(batches[-1].start) <= batch_size
-        assert sorted(starts_of(batches)) == loader.starts.tolist()
+        assert sorted(starts_of(batches)) == loader.order.items.tolist()
 
 
 def test_without_shuffling_windows_come_in_order():
@@ -136,6 +137,7 @@ MEMORY = """
     import torch
     from recast.data.panel import Panel, columns_of
     from recast.data.prepare.loader import WindowLoader
+    from recast.data.prepare.order import Order
     from recast.data.prepare.storage import stored
     from recast.data.spec import SeriesSpec
 
@@ -148,8 +150,7 @@ MEMORY = """
     torch.randn(8, 8) @ torch.randn(8, 8)
     peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     before = peak()
-    loader = WindowLoader(storage=storage, starts=starts, context=800, horizon=100, batch_size=32,
-                          shuffle=True)
+    loader = WindowLoader(storage=storage, order=Order(starts, 32, shuffle=True), context=800, horizon=100)
     total = 0.0
     for number, batch in enumerate(loader):
         total += batch.target.sum().item()
@@ -186,7 +187,7 @@ class OneByOne(Dataset):
 
 def test_batches_come_faster_than_sample_by_sample():
     rows, starts = torch.randn(8000, 3), torch.arange(6400)
-    fast = WindowLoader(storage=storage_of(rows, periods=1), starts=starts, context=100, horizon=10, batch_size=64)
+    fast = WindowLoader(storage=storage_of(rows, periods=1), order=Order(starts, 64), context=100, horizon=10)
     slow = DataLoader(OneByOne(rows, starts), batch_size=64)
     seconds = []
     for loader, parts in ((fast, attrgetter("history", "known", "target", "start")), (slow, tuple)):

@@ -328,7 +328,7 @@ def test_new_sequences_are_scaled_as_in_training(files):
     data = SequenceDataModule(source=source_of(*files))
     unseen = data.source.read_file(str(files[1]), data.spec.classes)
     prepared = prepare_unseen(unseen, data.spec)
-    ours = SequenceLoader(prepared.storage, Order(prepared.parts.test, 100))
+    ours = SequenceLoader(storage=prepared.storage, order=Order(prepared.parts.test, 100))
     (theirs,) = list(data.test_dataloader())
     assert all(part.equal(other) for part, other in zip(values_of(next(iter(ours))), values_of(theirs), strict=True))
     with pytest.raises(DataError, match=r"2 dimension\(s\), but the model was trained on 3"):
@@ -402,7 +402,7 @@ def test_the_spec_survives_a_checkpoint(files):
 def test_gathered_batches_are_the_sequences_and_zeros(lengths, data):
     sequences = sequences_of(lengths)
     prepared = prepare_unseen(sequences, spec_of(2, offset=-1.0))
-    loader = SequenceLoader(prepared.storage, Order(prepared.parts.test, 4))
+    loader = SequenceLoader(storage=prepared.storage, order=Order(prepared.parts.test, 4))
     which = torch.tensor(data.draw(st.lists(st.integers(0, len(lengths) - 1), min_size=1, max_size=6)))
     batch = loader.gather(which)
     assert batch.past.shape == (len(which), max(lengths[index] for index in which), 2)
@@ -420,7 +420,7 @@ def test_each_epoch_has_every_sequence_once(count, batch_size, world, seed):
     seen = []
     for rank in range(world):
         order = Order(prepared.parts.test, batch_size, seed=seed, rank=rank, world=world)
-        loader = SequenceLoader(prepared.storage, order)
+        loader = SequenceLoader(storage=prepared.storage, order=order)
         batches = list(loader)
         assert len(batches) == len(loader)
         seen += [row for batch in batches if len(batch.label) for row in batch.past[:, 0, 0].tolist()]

@@ -25,12 +25,12 @@ from recast.figures.agreement import (
     targets_over_time,
 )
 from recast.figures.leads import by_last_error, lead_errors, spread, step_seconds
-from recast.figures.paint import ACCENT, cut, digits, fold
 from recast.figures.panels import MOST_TARGETS, TargetPanels, forecast_panels, target_panels
 from recast.figures.plot import Plot
 from recast.figures.png import save
-from recast.figures.sheet import Sheet, numbers
+from recast.figures.style import ACCENT, cut, digits, fold
 from recast.figures.terminal import terminal_forecast, terminal_lead_errors
+from recast.figures.text_canvas import TextCanvas, numbers
 
 START = np.datetime64("2020-06-10T09:50", "ns")
 
@@ -564,10 +564,10 @@ def test_text_plot_without_room_is_refused(width, height):
 
 
 def test_sheets_do_not_share_what_is_drawn():
-    def sheet():
-        return Sheet(width=60, height=12, colour=False, x=(0.0, 1.0), y=[np.array([0.0, 1.0])])
+    def canvas():
+        return TextCanvas(width=60, height=12, colour=False, x=(0.0, 1.0), y=[np.array([0.0, 1.0])])
 
-    first, second = sheet(), sheet()
+    first, second = canvas(), canvas()
     first.curve(np.array([0.5]), np.array([0.5]), marker="●", colour=None, joined=False)
     assert "●" in first.text()
     assert "●" not in second.text()

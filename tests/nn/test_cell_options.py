@@ -12,8 +12,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from recast.errors import ConfigurationError
 from recast.nn.cells.cell import Cell
+from recast.nn.cells.gate_init import ChronoBias, ConstantBias
 from recast.nn.cells.gru import GRU
-from recast.nn.cells.initialise import chrono_bias
 from recast.nn.cells.layer_norm_gru import LayerNormGRU
 from recast.nn.cells.layer_norm_lstm import LayerNormLSTM
 from recast.nn.cells.layer_norm_rnn import LayerNormRNN
@@ -27,10 +27,11 @@ from recast.runs.configure.training_options import TrainOptions
 
 TORCH_CELLS = [RNN, GRU, LSTM]
 LAYER_NORM_CELLS = [LayerNormRNN, LayerNormGRU, LayerNormLSTM]
-GATED = [(GRU, "update_bias"), (LSTM, "forget_bias"), (LayerNormGRU, "update_bias"), (LayerNormLSTM, "forget_bias")]
+GATED = [GRU, LSTM, LayerNormGRU, LayerNormLSTM]
 every_cell = pytest.mark.parametrize("cell_class", TORCH_CELLS + LAYER_NORM_CELLS)
 every_torch_cell = pytest.mark.parametrize("cell_class", TORCH_CELLS)
-every_gated_cell = pytest.mark.parametrize(("cell_class", "option"), GATED)
+every_gated_cell = pytest.mark.parametrize("cell_class", GATED)
+NO_BIAS = ConstantBias(bias=0.0)
 H = 5
 
 
@@ -126,6 +127,12 @@ def test_orthogonal_weights_keep_the_length_of_a_small_state():
     assert lengths["uniform"] < 1e-10
 
 
+def chrono_bias(units: int, longest: int) -> Tensor:
+    bias = torch.full((units,), 7.0)
+    ChronoBias(longest=longest).initialise([bias])
+    return bias
+
+
 def test_chrono_spreads_the_memories_evenly_up_to_the_longest():
     torch.manual_seed(0)
     bias = chrono_bias(5000, 100).double().numpy()
@@ -136,35 +143,32 @@ def test_chrono_spreads_the_memories_evenly_up_to_the_longest():
 
 
 @every_gated_cell
-def test_chrono_sets_the_gates_that_keep_and_write(cell_class, option):
+def test_chrono_sets_the_gates_that_keep_and_write(cell_class):
     torch.manual_seed(0)
-    cell = cell_class(input_size=2, hidden_size=64, chrono=50, **{option: 0.0})
+    cell = cell_class(input_size=2, hidden_size=64, gate_init=ChronoBias(longest=50))
     kept = gate_bias(cell, 1)
     assert kept.min() >= 0
     assert 3 < kept.max() <= np.log(49) + 1e-6
     assert len(np.unique(kept)) > 50
-    if option == "forget_bias":
+    if cell_class in (LSTM, LayerNormLSTM):
         np.testing.assert_array_equal(gate_bias(cell, 0), -kept)
 
 
-@pytest.mark.parametrize(
-    ("cell_class", "option", "touched"),
-    [(GRU, "update_bias", slice(64, 128)), (LSTM, "forget_bias", slice(128))],
-)
-def test_chrono_leaves_the_other_biases_alone(cell_class, option, touched):
+@pytest.mark.parametrize(("cell_class", "touched"), [(GRU, slice(64, 128)), (LSTM, slice(128))])
+def test_chrono_leaves_the_other_biases_alone(cell_class, touched):
     torch.manual_seed(0)
-    plain = named(cell_class(input_size=2, hidden_size=64, **{option: 0.0}))
+    plain = named(cell_class(input_size=2, hidden_size=64, gate_init=NO_BIAS))
     torch.manual_seed(0)
-    for name, value in named(cell_class(input_size=2, hidden_size=64, chrono=50, **{option: 0.0})).items():
+    for name, value in named(cell_class(input_size=2, hidden_size=64, gate_init=ChronoBias(longest=50))).items():
         if name.startswith("bias"):
             value[touched] = plain[name][touched]
         assert np.array_equal(value, plain[name])
 
 
 @every_gated_cell
-def test_chrono_alone_makes_states_decay_over_its_spans(cell_class, option):
+def test_chrono_alone_makes_states_decay_over_its_spans(cell_class):
     torch.manual_seed(0)
-    cell = cell_class(input_size=1, hidden_size=40, chrono=30, **{option: 0.0}).double()
+    cell = cell_class(input_size=1, hidden_size=40, gate_init=ChronoBias(longest=30)).double()
     kept = expit(gate_bias(cell, 1))
     with torch.no_grad():
         for name, value in cell.named_parameters():
@@ -192,65 +196,50 @@ def half_life(cell: Cell) -> int:
     raise AssertionError("it does not decay")
 
 
-@pytest.mark.parametrize(("cell_class", "option"), [(GRU, "update_bias"), (LSTM, "forget_bias")])
+@pytest.mark.parametrize("cell_class", [GRU, LSTM])
 @torch.no_grad()
-def test_memory_grows_with_the_longest_dependency(cell_class, option):
+def test_memory_grows_with_the_longest_dependency(cell_class):
     torch.manual_seed(0)
-    build = partial(cell_class, input_size=1, hidden_size=64, **{option: 0.0})
-    found = [half_life(build(chrono=longest)) for longest in (10, 100, 1000)]
-    assert half_life(build()) < found[0]
+    build = partial(cell_class, input_size=1, hidden_size=64)
+    found = [half_life(build(gate_init=ChronoBias(longest=longest))) for longest in (10, 100, 1000)]
+    assert half_life(build(gate_init=NO_BIAS)) < found[0]
     for half, longest in zip(found, (10, 100, 1000), strict=True):
         assert longest / 5 < half < longest / 2
 
 
-@every_gated_cell
-def test_chrono_and_a_bias_are_refused_together(cell_class, option):
-    name = cell_class.__name__
-    with pytest.raises(ConfigurationError) as raised:
-        cell_class(input_size=1, chrono=800, **{option: 3.0})
-    assert str(raised.value) == (
-        f"{name}: chrono=800 draws the very bias that {option}=3.0 would set; give {option}=0 with it "
-        f"(model.cell.{option}=0 on the command line), or chrono=null"
-    )
-    cell_class(input_size=1, chrono=800, **{option: 0.0})
-
-
-@every_gated_cell
 @pytest.mark.parametrize("longest", [2, 0, -5, 10.0, "10", True])
-def test_chrono_is_checked(cell_class, option, longest):
-    with pytest.raises(ConfigurationError, match=f"^{cell_class.__name__}: chrono="):
-        cell_class(input_size=1, chrono=longest)
+def test_chrono_is_checked(longest):
+    with pytest.raises(ConfigurationError, match=r"^ChronoBias: longest="):
+        ChronoBias(longest=longest)
+
+
+@pytest.mark.parametrize("bias", ["3", None, float("nan"), float("inf")])
+def test_a_constant_bias_is_checked(bias):
+    with pytest.raises(ConfigurationError, match=r"^ConstantBias: bias="):
+        ConstantBias(bias=bias)
 
 
 def test_the_shortest_chrono():
     assert 0 <= chrono_bias(1000, 3).min() < chrono_bias(1000, 3).max() <= np.log(2) + 1e-6
 
 
-@pytest.mark.parametrize(
-    ("cell", "option"),
-    [
-        ("gru", "update_bias"),
-        ("lstm", "forget_bias"),
-        ("layer_norm_gru", "update_bias"),
-        ("layer_norm_lstm", "forget_bias"),
-    ],
-)
-def test_chrono_from_the_command_line(cell, option):
+@pytest.mark.parametrize("cell", ["gru", "lstm", "layer_norm_gru", "layer_norm_lstm"])
+def test_chrono_from_the_command_line(cell):
     folders.register()
-    chosen = [f"model/cell={cell}", "model.cell.chrono=800"]
-    with pytest.raises(ConfigurationError, match=rf"model\.cell\.{option}=0 on the command line"):
-        build(compose("train", chosen)["model"]["cell"])(input_size=1)
-    config = compose("train", [*chosen, f"model.cell.{option}=0"])
+    chosen = [f"model/cell={cell}", "model/cell/gate_init=chrono"]
+    with pytest.raises(ConfigurationError, match=r"model\.cell\.gate_init\.longest"):
+        check(compose("train", chosen), TrainOptions)
+    config = compose("train", [*chosen, "model.cell.gate_init.longest=800"])
     check(config, TrainOptions)
     assert gate_bias(build(config["model"]["cell"])(input_size=1), 1).max() > np.log(400)
 
 
-@pytest.mark.parametrize(("cell_class", "option"), GATED[2:])
-def test_the_bias_option_of_a_layer_normalised_cell_moves_its_gate_and_nothing_else(cell_class, option):
+@pytest.mark.parametrize("cell_class", GATED[2:])
+def test_the_bias_of_a_layer_normalised_cell_moves_its_gate_and_nothing_else(cell_class):
     torch.manual_seed(0)
     plain = cell_class(input_size=2, hidden_size=3)
     torch.manual_seed(0)
-    moved = cell_class(input_size=2, hidden_size=3, **{option: 2.5})
+    moved = cell_class(input_size=2, hidden_size=3, gate_init=ConstantBias(bias=2.5))
     assert np.array_equal(gate_bias(moved, 1), np.full(3, 2.5, dtype=np.float32))
     changed = {name for name, value in named(moved).items() if not np.array_equal(value, named(plain)[name])}
     assert changed == {"norm_input_gates.bias" if cell_class is LayerNormGRU else "norm_input.bias"}

@@ -13,6 +13,7 @@ from torch import nn
 from recast.errors import ConfigurationError
 from recast.nn.cells.cell import Cell
 from recast.nn.cells.dilated import Dilated, DilatedState
+from recast.nn.cells.gate_init import ChronoBias, ConstantBias
 from recast.nn.cells.gru import GRU
 from recast.nn.cells.linear_cell import scan
 from recast.nn.cells.lstm import LSTM
@@ -85,9 +86,9 @@ PLAIN = [
         partial(output_to_output, g="relu"),
         id="OutputToOutput tanh relu",
     ),
-    pytest.param(MinGRU, {"update_bias": 0.7}, min_gru, id="MinGRU"),
+    pytest.param(MinGRU, {"gate_init": ConstantBias(bias=0.7)}, min_gru, id="MinGRU"),
     pytest.param(MinGRU, {"activation": "positive"}, partial(min_gru, activation="positive"), id="MinGRU positive"),
-    pytest.param(MinLSTM, {"forget_bias": 0.7}, min_lstm, id="MinLSTM"),
+    pytest.param(MinLSTM, {"gate_init": ConstantBias(bias=0.7)}, min_lstm, id="MinLSTM"),
     pytest.param(MinLSTM, {"activation": "positive"}, partial(min_lstm, activation="positive"), id="MinLSTM positive"),
 ]
 INNER = [RNN, GRU, LSTM, OutputToHidden, MinGRU]
@@ -433,12 +434,13 @@ def test_a_scan_has_gradients_of_gradients():
     assert torch.autograd.gradgradcheck(scan, leaves)
 
 
-@pytest.mark.parametrize(("cell_class", "option"), [(MinGRU, "update_bias"), (MinLSTM, "forget_bias")])
+@pytest.mark.parametrize(("cell_class", "gate"), [(MinGRU, "update"), (MinLSTM, "forget")])
 @pytest.mark.parametrize("bias", [-69.0, -3.0, 0.0, 3.0, 40.0])
-def test_the_bias_sets_how_fast_the_memory_decays(cell_class, option, bias):
-    cell = built(cell_class, **{option: bias})
+def test_the_bias_sets_how_fast_the_memory_decays(cell_class, gate, bias):
+    cell = built(cell_class, gate_init=ConstantBias(bias=bias))
+    plain = built(cell_class, gate_init=ConstantBias(bias=0.0))
     with torch.no_grad():
-        for value, drawn in zip(cell.parameters(), built(cell_class, **{option: 0.0}).parameters(), strict=True):
+        for value, drawn in zip(cell.parameters(), plain.parameters(), strict=True):
             value.sub_(drawn)  # the option alone is left
         cell.product.bias[-3:] += 1  # the candidate
     inputs = torch.randn(1, 2000, 2, dtype=torch.float64)
@@ -446,7 +448,18 @@ def test_the_bias_sets_how_fast_the_memory_decays(cell_class, option, bias):
     expected = -np.expm1(-np.arange(1, 2001) * np.log1p(np.exp(-bias)))
     np.testing.assert_allclose(cell(inputs)[0][0, :, 0].detach(), expected, rtol=2e-6)
     gates = cell.gates(inputs[:, 0], cell.initial_state(1, inputs))
-    np.testing.assert_allclose(gates[option.removesuffix("_bias")][0].detach(), expit(bias), rtol=1e-4)
+    np.testing.assert_allclose(gates[gate][0].detach(), expit(bias), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("cell_class", "gate"), [(MinGRU, "update"), (MinLSTM, "forget")])
+def test_chrono_spreads_the_memories_of_a_linear_recurrence(cell_class, gate):
+    cell = built(cell_class, hidden_size=64, gate_init=ChronoBias(longest=50))
+    with torch.no_grad():
+        cell.product.weight.zero_()
+    kept = cell.gates(torch.zeros(1, 2, dtype=torch.float64), None)[gate][0].detach().numpy()
+    spans = 1 / (1 - kept)
+    assert 2 - 1e-5 <= spans.min() < 6
+    assert 40 < spans.max() <= 50 + 1e-3
 
 
 @pytest.mark.parametrize("cell_class", [MinGRU, MinLSTM])
@@ -496,9 +509,9 @@ def test_under_autocast_the_state_keeps_its_precision(cell_class):
         (OutputToOutput, "inner_size", 2.5),
         (OutputToOutput, "output_nonlinearity", "linear"),
         (MinGRU, "activation", "tanh"),
-        (MinGRU, "update_bias", "3"),
+        (MinGRU, "gate_init", "3"),
         (MinLSTM, "activation", None),
-        (MinLSTM, "forget_bias", float("nan")),
+        (MinLSTM, "gate_init", 3.0),
         (MinLSTM, "learn_initial_state", 1),
         (Dilated, "stride", 1.5),
     ],

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 import recast.nn.cells
 from recast.errors import ConfigurationError
 from recast.nn.cells.cell import Cell, CellState
+from recast.nn.cells.gate_init import ConstantBias
 from recast.nn.cells.gru import GRU
 from recast.nn.cells.lstm import LSTM
 from recast.nn.cells.rnn import RNN
@@ -199,8 +200,8 @@ def test_a_cell_survives_pickle_and_state_dict(cell_class):
 TORCH_TWINS = [
     pytest.param(RNN, {}, nn.RNN, {}, id="RNN tanh"),
     pytest.param(RNN, {"nonlinearity": "relu"}, nn.RNN, {"nonlinearity": "relu"}, id="RNN relu"),
-    pytest.param(GRU, {"update_bias": 0.0}, nn.GRU, {}, id="GRU"),
-    pytest.param(LSTM, {"forget_bias": 0.0}, nn.LSTM, {}, id="LSTM"),
+    pytest.param(GRU, {"gate_init": ConstantBias(bias=0.0)}, nn.GRU, {}, id="GRU"),
+    pytest.param(LSTM, {"gate_init": ConstantBias(bias=0.0)}, nn.LSTM, {}, id="LSTM"),
 ]
 
 
@@ -269,8 +270,8 @@ def lstm_formula(x, state, weights):
         pytest.param(
             RNN, {"nonlinearity": "relu"}, lambda *args: rnn_formula(*args, lambda v: np.maximum(v, 0)), id="RNN relu"
         ),
-        pytest.param(GRU, {"update_bias": 0.7}, gru_formula, id="GRU"),
-        pytest.param(LSTM, {"forget_bias": 0.7}, lstm_formula, id="LSTM"),
+        pytest.param(GRU, {"gate_init": ConstantBias(bias=0.7)}, gru_formula, id="GRU"),
+        pytest.param(LSTM, {"gate_init": ConstantBias(bias=0.7)}, lstm_formula, id="LSTM"),
     ],
 )
 def test_equal_to_the_formulas_in_numpy(cell_class, options, formula):
@@ -293,12 +294,12 @@ def test_equal_to_the_formulas_in_numpy(cell_class, options, formula):
                 np.testing.assert_allclose(part[row].numpy(), other, rtol=1e-12, atol=1e-13)
 
 
-@pytest.mark.parametrize(("cell_class", "option"), [(GRU, "update_bias"), (LSTM, "forget_bias")])
-def test_the_bias_option_moves_its_gate_and_nothing_else(cell_class, option):
+@pytest.mark.parametrize("cell_class", [GRU, LSTM])
+def test_a_constant_bias_moves_its_gate_and_nothing_else(cell_class):
     torch.manual_seed(0)
-    plain = dict(cell_class(input_size=2, hidden_size=3, **{option: 0.0}).named_parameters())
+    plain = dict(cell_class(input_size=2, hidden_size=3, gate_init=ConstantBias(bias=0.0)).named_parameters())
     torch.manual_seed(0)
-    moved = dict(cell_class(input_size=2, hidden_size=3, **{option: 2.5}).named_parameters())
+    moved = dict(cell_class(input_size=2, hidden_size=3, gate_init=ConstantBias(bias=2.5)).named_parameters())
     assert moved.keys() == plain.keys()
     for name, value in moved.items():
         expected = plain[name].detach().clone()
@@ -307,14 +308,12 @@ def test_the_bias_option_moves_its_gate_and_nothing_else(cell_class, option):
         assert torch.equal(value, expected)
 
 
-@pytest.mark.parametrize(
-    ("cell_class", "option", "part"), [(GRU, "update_bias", "hidden"), (LSTM, "forget_bias", "cell")]
-)
-def test_the_bias_option_sets_how_fast_the_memory_decays(cell_class, option, part):
+@pytest.mark.parametrize(("cell_class", "part"), [(GRU, "hidden"), (LSTM, "cell")])
+def test_a_constant_bias_sets_how_fast_the_memory_decays(cell_class, part):
     torch.manual_seed(0)
-    plain = cell_class(input_size=2, hidden_size=3, **{option: 0.0}).double()
+    plain = cell_class(input_size=2, hidden_size=3, gate_init=ConstantBias(bias=0.0)).double()
     torch.manual_seed(0)
-    cell = cell_class(input_size=2, hidden_size=3, **{option: 3.0}).double()
+    cell = cell_class(input_size=2, hidden_size=3).double()
     with torch.no_grad():
         for value, drawn in zip(cell.parameters(), plain.parameters(), strict=True):
             value.sub_(drawn)  # the option alone is left
@@ -336,7 +335,7 @@ def test_sizes_are_checked(cell_class, option, value):
 
 @pytest.mark.parametrize(
     ("cell_class", "option", "value"),
-    [(RNN, "nonlinearity", "elu"), (GRU, "update_bias", "1"), (LSTM, "forget_bias", None)],
+    [(RNN, "nonlinearity", "elu"), (GRU, "gate_init", 3.0), (LSTM, "gate_init", "chrono")],
 )
 def test_own_options_are_checked(cell_class, option, value):
     with pytest.raises(ConfigurationError, match=f"^{cell_class.__name__}: {option}="):

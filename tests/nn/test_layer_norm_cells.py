@@ -13,6 +13,7 @@ from torch import nn
 
 from recast.errors import ConfigurationError
 from recast.nn.cells.cell import Cell
+from recast.nn.cells.gate_init import ConstantBias
 from recast.nn.cells.layer_norm_gru import LayerNormGRU
 from recast.nn.cells.layer_norm_lstm import LayerNormLSTM
 from recast.nn.cells.layer_norm_rnn import LayerNormRNN
@@ -76,8 +77,8 @@ LOOPS = [
         partial(layer_norm_rnn, function=lambda v: np.maximum(v, 0)),
         id="RNN relu",
     ),
-    pytest.param(LayerNormGRU, {"update_bias": 0.7}, layer_norm_gru, id="GRU"),
-    pytest.param(LayerNormLSTM, {"forget_bias": 0.7}, layer_norm_lstm, id="LSTM"),
+    pytest.param(LayerNormGRU, {"gate_init": ConstantBias(bias=0.7)}, layer_norm_gru, id="GRU"),
+    pytest.param(LayerNormLSTM, {"gate_init": ConstantBias(bias=0.7)}, layer_norm_lstm, id="LSTM"),
 ]
 
 
@@ -192,7 +193,7 @@ def test_the_size_of_a_single_input_is_seen_at_the_first_step(cell_class):
 @every_cell
 def test_layer_normalised_cells_start_as_said(cell_class):
     torch.manual_seed(0)
-    options = {name: 0.0 for name in ("update_bias", "forget_bias") if name in signature(cell_class).parameters}
+    options = {"gate_init": ConstantBias(bias=0.0)} if "gate_init" in signature(cell_class).parameters else {}
     cell = cell_class(input_size=3, hidden_size=16, **options)
     for name, value in named(cell).items():
         if name.startswith("norm"):

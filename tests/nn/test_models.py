@@ -23,6 +23,7 @@ from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError
 from recast.nn.anchors import LastAnchor, NoAnchor
 from recast.nn.attention import Luong
+from recast.nn.cells.gate_init import ConstantBias
 from recast.nn.cells.gru import GRU
 from recast.nn.cells.rnn import RNN
 from recast.nn.heads.gaussian import Gaussian
@@ -591,7 +592,9 @@ def test_the_same_seed_gives_the_same_trajectories():
 
 
 @pytest.mark.parametrize(
-    "cell", [pytest.param(RNN, marks=pytest.mark.slow), partial(GRU, update_bias=0.0)], ids=["RNN", "GRU"]
+    "cell",
+    [pytest.param(RNN, marks=pytest.mark.slow), partial(GRU, gate_init=ConstantBias(bias=0.0))],
+    ids=["RNN", "GRU"],
 )
 def test_a_small_model_learns_the_best_forecast_of_an_autoregression(cell):
     """The best forecast is known; nothing forecasts better but by chance.

@@ -12,6 +12,7 @@ from synthetic import context_inputs, spec_of, storage_of
 from test_stateful import fit_briefly
 from torch import Tensor
 
+from recast.data.prepare.order import Order
 from recast.data.prepare.regime import MultiOrigin, StatefulStreams
 from recast.data.prepare.streams import SegmentLoader, StreamLoader
 from recast.data.prepare.windows import Windows
@@ -54,11 +55,13 @@ def rows_of(count: int) -> Tensor:
     return torch.randn(count, TARGETS + 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
 
-def loader_of(origins: tuple[int, ...], *, rows: int = 80, **options: Any) -> SegmentLoader:
+def loader_of(
+    origins: tuple[int, ...], *, rows: int = 80, segments: int = 12, batch_size: int = 5, **options: Any
+) -> SegmentLoader:
     storage = storage_of(rows_of(rows), targets=TARGETS, periods=1)
     starts = torch.arange(rows - origins[-1] - HORIZON + 1)
-    defaults = {"segments": 12, "batch_size": 5}
-    return SegmentLoader(storage=storage, starts=starts, horizon=HORIZON, origins=origins, **(defaults | options))
+    order = Order(starts, batch_size, shuffle=True, **options)
+    return SegmentLoader(storage=storage, order=order, horizon=HORIZON, origins=origins, segments=segments)
 
 
 def prefix(loader: SegmentLoader, batch: Batch, origin: int) -> Batch:

@@ -33,7 +33,7 @@ from recast.nn.cells.cell import Cell
 from recast.nn.cells.gru import GRU
 from recast.nn.cells.lstm import LSTM
 from recast.nn.heads.point import Point
-from recast.nn.models.carry import Carry
+from recast.nn.models.carried_states import CarriedStates
 from recast.nn.models.direct import Direct
 from recast.nn.models.encoder import Encoder
 from recast.nn.models.encoder_decoder import EncoderDecoder
@@ -468,7 +468,7 @@ def test_states_of_another_number_of_streams_are_left_alone():
 @pytest.mark.parametrize("state", [None, {"a": 1}, torch.zeros(3), torch.zeros(2, 0)])
 def test_a_damaged_state_is_refused(state):
     with pytest.raises(ValueError, match="no table of numbers"):
-        Carry().set_extra_state(state)
+        CarriedStates().set_extra_state(state)
 
 
 # Models
@@ -615,7 +615,7 @@ def test_a_stateful_run_killed_at_any_hook_resumes(setting, tmp_path):
 
 
 def test_the_comparison_sees_lost_states(tmp_path, monkeypatch):
-    monkeypatch.setattr(Carry, "set_extra_state", lambda self, state: None)
+    monkeypatch.setattr(CarriedStates, "set_extra_state", lambda self, state: None)
     with pytest.raises(AssertionError):
         assert_resumes(RUNS["GRU"], tmp_path, KILLS[:1])  # dies in the fourth batch, goes on from the third
 

@@ -28,6 +28,7 @@ from recast.data.prepare.split import Split
 from recast.nn.anchors import Anchor
 from recast.nn.attention import Attention
 from recast.nn.cells.cell import Cell
+from recast.nn.cells.gate_init import GateInit
 from recast.nn.heads.head import Head
 from recast.nn.schedules import Schedule
 from recast.runs.configure import folders
@@ -52,6 +53,7 @@ COMMANDS = {
     "gradients": GradientOptions,
 }
 NEEDED = {
+    "chrono": ["model.cell.gate_init.longest=100"],
     "csv": ["data.source.path=file.csv", "data.source.time=t", "data.source.targets=[v]"],
     "frame": ["data.source.time=t", "data.source.targets=[v]"],
     "time": ["data.split.test=2020-06-01"],
@@ -79,6 +81,7 @@ PARTS = {
     "model/anchor": (recast.nn.anchors, Anchor),
     "model/attention": (recast.nn.attention, Attention),
     "model/cell": (recast.nn.cells, Cell),
+    "model/cell/gate_init": (recast.nn.cells, GateInit),
     "model/head": (recast.nn.heads, Head),
     "model/schedule": (recast.nn.schedules, Schedule),
 }
@@ -211,7 +214,6 @@ OF_ONE_CLASS = [
 
 @pytest.mark.parametrize("path", OF_ONE_CLASS)
 def test_values_in_yaml_are_the_defaults_of_the_class(path):
-    """But for biases that start a cell with a long memory: in a notebook it is that of torch."""
     node = yaml.safe_load(path.read_text())
     defaults = {name: option.default for name, option in options_of(resolve(node["_target_"])).items()}
     # What is interpolated is a value of the composed configuration, not one of its own.
@@ -220,7 +222,7 @@ def test_values_in_yaml_are_the_defaults_of_the_class(path):
         for name, value in node.items()
         if "${" not in str(value) and defaults.get(name, REQUIRED) not in (REQUIRED, value)
     }
-    assert differing <= {"update_bias", "forget_bias"}
+    assert not differing
 
 
 PLUGINS = [path for kind in ("launcher", "sweeper") for path in sorted((CONF / "hydra" / kind).glob("*.yaml"))]

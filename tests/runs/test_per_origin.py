@@ -159,7 +159,7 @@ def test_each_row_holds_the_error_from_its_own_origin(batch_size):
     series, spec = data.prepared.panel, data.spec
     values, loader = series.values[:, 0], data.loader("test")
     assert len(table) == 15
-    for (_, row), start in zip(table.iterrows(), loader.starts.tolist(), strict=True):
+    for (_, row), start in zip(table.iterrows(), loader.order.items.tolist(), strict=True):
         origin = start + spec.context - 1
         assert row["row"] == origin
         assert np.datetime64(row["origin"]) == series.times[origin]
@@ -287,7 +287,7 @@ def test_bands_are_quantiles_of_the_samples():
     loader = data.loader("test")
     samples = (
         task.eval()
-        .forecast(loader.storage.windows(loader.starts[chosen], loader.context, loader.horizon))
+        .forecast(loader.storage.windows(loader.order.items[chosen], loader.context, loader.horizon))
         .samples.numpy()[..., 0]
     )
     ahead = ranked[ranked["lead"] > 0]

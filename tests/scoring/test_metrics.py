@@ -282,15 +282,15 @@ def test_coverage_says_what_it_lacks() -> None:
     ],
 )
 def test_a_metric_says_which_forecasts_it_suits(parts, levels, left_out) -> None:
-    assert {kind for kind in ALL if not kind(spec=SPEC).suits(parts, levels)} == left_out
+    assert {kind for kind in ALL if not kind(spec=SPEC).computable_from(parts, levels)} == left_out
 
 
 def test_all_but_coverage_have_a_value_for_a_point() -> None:
     forecast, truth = example()
     for kind in ALL:
         metric = kind(spec=SPEC)
-        assert metric.describes({"mean"}) is (kind is not Coverage)
-        if metric.describes({"mean"}):
+        assert metric.defined_for({"mean"}) is (kind is not Coverage)
+        if metric.defined_for({"mean"}):
             metric.update(Forecast(forecast.mean), truth)
             assert metric.compute().isfinite()
 

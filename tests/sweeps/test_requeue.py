@@ -142,9 +142,9 @@ def test_signals_to_all_processes_of_the_job_do_not_break_the_requeue(cluster):
     # As slurmstepd does it: to us and to our child.
     cluster.answers(scontrol=["kill -TERM $PPID $$; kill -USR2 $PPID $$; sleep 0.1; echo done"])
     program = (
-        "from recast.system.signals import leaving_on\nfrom recast.errors import StoppedBySignalError\n"
+        "from recast.system.signals import stop_on_signals\nfrom recast.errors import StoppedBySignalError\n"
         "from recast.sweeps.requeue import requeue\nimport signal\n"
-        "try:\n    with leaving_on(): signal.raise_signal(signal.SIGUSR1)\n"
+        "try:\n    with stop_on_signals(): signal.raise_signal(signal.SIGUSR1)\n"
         "except StoppedBySignalError: print(requeue(3), flush=True)\n"
     )
     done = subprocess.run(

@@ -36,7 +36,8 @@ class Program:
     """A small program in a process of its own, which says "ready" when it is to be disturbed."""
 
     def __init__(self, text: str, **environment: str) -> None:
-        prelude = "import os, sys, time, signal\nfrom recast.system.signals import Deferral, hold, leaving_on\n"
+        prelude = "import os, sys, time, signal\n"
+        prelude += "from recast.system.signals import DeferredSignals, hold, stop_on_signals\n"
         prelude += "from recast.errors import StoppedBySignalError\nready = lambda: print('ready', flush=True)\n"
         self.process = subprocess.Popen(
             [sys.executable, "-c", prelude + text],
@@ -58,7 +59,7 @@ class Program:
 
 STOPPED = """
 try:
-    with leaving_on("; a remedy"):
+    with stop_on_signals("; a remedy"):
         {}
 except StoppedBySignalError as error:
     print(error)
@@ -158,7 +159,7 @@ def test_a_user_may_still_interrupt_under_slurm():
 @pytest.mark.parametrize("place", ["time.sleep(1)", "import atexit; atexit.register(time.sleep, 1)", "late = Late()"])
 def test_a_signal_after_the_work_is_done_changes_nothing(place, number):
     late = "class Late:\n    def __del__(self): self.sleep(1)\n    sleep = staticmethod(time.sleep)\n"
-    program = Program(f"{late}with leaving_on():\n    pass\nready()\n{place}")
+    program = Program(f"{late}with stop_on_signals():\n    pass\nready()\n{place}")
     time.sleep(0.3)
     program.signal(number)
     assert program.wait() == (0, "", "")
@@ -166,7 +167,7 @@ def test_a_signal_after_the_work_is_done_changes_nothing(place, number):
 
 def test_held_signals_wait_for_the_program_that_follows():
     follows = "import sys\nfrom recast.errors import StoppedBySignalError\nimport time\ntime.sleep(0.5)\n"
-    follows += f"from recast.system.signals import leaving_on\n{stopped('pass; time.sleep(60)')}"
+    follows += f"from recast.system.signals import stop_on_signals\n{stopped('pass; time.sleep(60)')}"
     program = Program(
         f"hold(); ready(); time.sleep(0.5)\nos.execv(sys.executable, [sys.executable, '-c', {follows!r}])"
     )
@@ -175,7 +176,7 @@ def test_held_signals_wait_for_the_program_that_follows():
 
 
 DEFERRED = """
-deferral = Deferral()
+deferral = DeferredSignals()
 deferral.begin()
 ready()
 while deferral.signal is None:
@@ -193,7 +194,7 @@ def test_deferred_signals_are_noted(program):
     done = running.wait()
     assert done.out.startswith("noted SIGTERM\n")
     assert done.err == ""
-    assert done.code == (143 if "leaving_on" in program else 0)
+    assert done.code == (143 if "stop_on_signals" in program else 0)
 
 
 def test_a_signal_that_nobody_asked_for_is_acted_upon_when_deferral_ends():
@@ -203,7 +204,7 @@ def test_a_signal_that_nobody_asked_for_is_acted_upon_when_deferral_ends():
 
 
 def test_a_deferral_of_its_own_gives_the_signals_back():
-    running = Program("deferral = Deferral(); deferral.begin(); deferral.end()\nready(); time.sleep(60)")
+    running = Program("deferral = DeferredSignals(); deferral.begin(); deferral.end()\nready(); time.sleep(60)")
     running.signal(signal.SIGTERM)
     assert running.wait().code == -signal.SIGTERM
 

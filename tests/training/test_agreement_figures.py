@@ -56,7 +56,7 @@ def test_forecast_and_truth_of_every_window_meet(tmp_path, monkeypatch):
     assert [title for _, _, title in drawn] == ["train, 2 steps ahead", "test, 2 steps ahead"]
     for (truth, forecast, _), part in zip(drawn, ("train", "test"), strict=True):
         loader = data.loader(part)
-        batch = loader.storage.windows(loader.starts, loader.context, loader.horizon)
+        batch = loader.storage.windows(loader.order.items, loader.context, loader.horizon)
         np.testing.assert_allclose(truth, task.in_unit(batch.target)[:, 1, 0].numpy(), rtol=1e-5)
         np.testing.assert_allclose(forecast, task.forecast(batch).mean[:, 1, 0].numpy(), rtol=1e-5)
     assert len(list((tmp_path / "figures").glob("*.png"))) == 4

@@ -127,7 +127,8 @@ def test_sequences_are_shared_as_windows_are(count, world, batch_size, shuffle):
 
     def loader(size: int, rank: int = 0, world: int = 1) -> SequenceLoader:
         return SequenceLoader(
-            prepared.storage, Order(prepared.parts.test, size, shuffle=shuffle, rank=rank, world=world)
+            storage=prepared.storage,
+            order=Order(prepared.parts.test, size, shuffle=shuffle, rank=rank, world=world),
         )
 
     parts = [batch for rank in range(world) for batch in loader(batch_size, rank, world)]

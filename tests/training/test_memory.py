@@ -644,7 +644,7 @@ def test_curves_are_logged_every_few_epochs_and_after_the_last(watched):
     loader = measured.loader("validation")
     expected = measure(
         task.model,
-        loader.storage.windows(loader.starts, loader.context, loader.horizon),
+        loader.storage.windows(loader.order.items, loader.context, loader.horizon),
         jacobian_windows=1,
         jacobian_steps=3,
     )

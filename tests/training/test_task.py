@@ -17,6 +17,7 @@ from recast.data.prepare.split import FractionSplit
 from recast.data.prepare.windows import Windows
 from recast.data.sources.autoregressive import AR2
 from recast.errors import ConfigurationError, NonFiniteLossError
+from recast.nn.cells.gate_init import ConstantBias
 from recast.nn.cells.gru import GRU
 from recast.nn.heads.gaussian import Gaussian
 from recast.nn.heads.point import Point
@@ -49,7 +50,7 @@ def trainer_of(**options: Any) -> pl.Trainer:
 def task_of(data: ForecastDataModule, *, head: Any = None, **options: Any) -> ForecastTask:
     model = EncoderDecoder(
         spec=data.spec,
-        cell=partial(GRU, hidden_size=5, update_bias=0.0),
+        cell=partial(GRU, hidden_size=5, gate_init=ConstantBias(bias=0.0)),
         head=head or Point(),
         schedule=Linear(start=0.8),
     )
@@ -67,9 +68,10 @@ def trained(seed: int = 0, **options: Any) -> tuple[ForecastTask, ForecastDataMo
 def truth_and_forecast(task: ForecastTask, data: ForecastDataModule, part: str) -> tuple[np.ndarray, np.ndarray]:
     """Straight from the series, window by window, and the free-running forecast of all windows at once."""
     loader = data.loader(part)
-    forecast = task.eval().forecast(loader.storage.windows(loader.starts, loader.context, loader.horizon)).mean.numpy()
+    windows = loader.storage.windows(loader.order.items, loader.context, loader.horizon)
+    forecast = task.eval().forecast(windows).mean.numpy()
     series, context, horizon = data.prepared.panel.values, data.spec.context, data.spec.horizon
-    truth = np.stack([series[start + context : start + context + horizon, :1] for start in loader.starts.tolist()])
+    truth = np.stack([series[start + context : start + context + horizon, :1] for start in loader.order.items.tolist()])
     return truth, forecast
 
 
@@ -98,7 +100,7 @@ def test_validation_runs_free_and_the_exposure_bias_is_logged():
     logged = {name: value.item() for name, value in trainer.callback_metrics.items()}
     truth, free = truth_and_forecast(task, data, "validation")
     loader = data.loader("validation")
-    parameters = task.model.teacher_forced(loader.storage.windows(loader.starts, loader.context, loader.horizon))
+    parameters = task.model.teacher_forced(loader.storage.windows(loader.order.items, loader.context, loader.horizon))
     forced = task.in_unit(task.model.head.mean(parameters)).detach().numpy()
     free_error, forced_error = np.mean((free - truth) ** 2), np.mean((forced - truth) ** 2)
     assert free_error != pytest.approx(forced_error, rel=1e-3)
@@ -268,9 +270,9 @@ def test_the_series_is_read_once():
 def test_defaults_of_the_data_module(tiny_data):
     assert (tiny_data.prepared.parts.train, tiny_data.prepared.parts.test) == ((0, 84), (96, 120))
     assert tiny_data.spec.scale[0] != 1
-    assert tiny_data.train_dataloader().shuffle
-    assert not tiny_data.val_dataloader().shuffle
-    assert tiny_data.test_dataloader().batch_size == 4
+    assert tiny_data.train_dataloader().order.shuffle
+    assert not tiny_data.val_dataloader().order.shuffle
+    assert tiny_data.test_dataloader().order.batch_size == 4
 
 
 @pytest.mark.parametrize(

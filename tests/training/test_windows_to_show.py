@@ -17,15 +17,25 @@ from recast.nn.heads.point import Point
 from recast.nn.heads.quantile import Quantile
 from recast.nn.models.encoder_decoder import EncoderDecoder
 from recast.nn.schedules import Never
-from recast.training.callbacks.windows_to_show import evenly, forecast_windows
+from recast.training.callbacks.windows_to_show import forecast_windows
+from recast.training.evenly import evenly_spaced
 from recast.training.task import ForecastTask
 
 
 @pytest.mark.parametrize(("count", "wanted"), [(10, 4), (3, 4), (1, 1), (1000, 6)])
 def test_evenly_spread_without_repetition(count, wanted):
-    chosen = evenly(count, wanted)
+    chosen = evenly_spaced(count, wanted)
     assert len(set(chosen)) == len(chosen) == min(count, wanted)
     assert all(0 <= number < count for number in chosen)
+
+
+@pytest.mark.parametrize(("count", "wanted"), [(10, 4), (3, 4), (1, 1), (1000, 6), (5, 1)])
+def test_evenly_spread_from_end_to_end(count, wanted):
+    chosen = evenly_spaced(count, wanted, ends=True)
+    assert chosen[0] == 0
+    assert chosen[-1] == (count - 1 if wanted > 1 else 0)
+    assert len(set(chosen)) == len(chosen) == min(count, wanted)
+    assert max(np.diff(chosen), default=1) - min(np.diff(chosen), default=1) <= 1
 
 
 def shown(source, head=None):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from recast.errors import RecastError, StoppedBySignalError
 from recast.system.processes import is_told_by_the_first
-from recast.system.signals import leaving_on
+from recast.system.signals import stop_on_signals
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -36,7 +36,7 @@ def stoppable(command: Callable[[], None], remedy: str = "") -> None:
         remedy: Added to the message.
     """
     try:
-        with leaving_on(remedy):
+        with stop_on_signals(remedy):
             command()
     except StoppedBySignalError as error:
         _leave_with(error)
@@ -75,7 +75,7 @@ def guarded(command: Callable[[], None], config_name: str) -> None:
     """Runs a command; what it raises on purpose becomes a message and an exit code.
 
     Wrong input ends with 2, a stop by signal with 143, a refusing disk with 1, an
-    interrupt outside of `leaving_on` with 130; all without traceback. Anything that
+    interrupt outside of `stop_on_signals` with 130; all without traceback. Anything that
     recast did not expect shows its traceback and ends with 1.
 
     Args:

@@ -1,29 +1,27 @@
 """The LightningDataModule: a source, prepared once, served as batches."""
 
 from dataclasses import replace
-from functools import cached_property
 
-import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from recast.data.prepare.grid import ErrorGrid, Grid
-from recast.data.prepare.loader import BatchLoader, WindowLoader
+from recast.data.prepare.loader import WindowLoader
+from recast.data.prepare.order import EpochLoader
 from recast.data.prepare.prepare import Prepared, prepare
 from recast.data.prepare.regime import Regime, ShuffledWindows
 from recast.data.prepare.scale import Scaler, Standard
 from recast.data.prepare.split import FractionSplit, Split
-from recast.data.prepare.storage import Storage
 from recast.data.prepare.windows import Windows
 from recast.data.sources.source import Source
 from recast.data.sources.table import Table
 from recast.data.spec import SeriesSpec
-from recast.data.training_data import TrainingData
+from recast.data.stored_data import StoredData
 from recast.options import PositiveFloat, PositiveInt, Seed, checked
 from recast.types import Batch
 
 
-class ForecastDataModule(TrainingData):
+class ForecastDataModule(StoredData[Prepared]):
     """Windows of one source, in batches, for training, validation and test.
 
     The series is read and prepared on first use; the whole storage is moved to the training device.
@@ -59,7 +57,7 @@ class ForecastDataModule(TrainingData):
         evaluation_batch_size: PositiveInt = 512,
         seed: Seed = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(batch_size=batch_size, evaluation_batch_size=evaluation_batch_size, seed=seed)
         self.source = source
         self.windows = windows
         self.grid = grid or ErrorGrid()
@@ -68,18 +66,10 @@ class ForecastDataModule(TrainingData):
         self.regime = regime or ShuffledWindows()
         self.periods = tuple(periods or ())
         self.season = season
-        self.batch_size = batch_size
-        self.evaluation_batch_size = evaluation_batch_size
-        self.seed = seed
         self._trained: SeriesSpec | None = None
 
-    @cached_property
-    def prepared(self) -> Prepared:
-        """The series on its grid, split, scaled, with its windows; read on first access.
-
-        Raises:
-            DataError: if the source or the preparation rejects the data.
-        """
+    def prepare(self) -> Prepared:
+        """The series on its grid, split, scaled, with its windows; see the base class."""
         return prepare(
             self.source.read(),
             grid=self.grid,
@@ -101,8 +91,7 @@ class ForecastDataModule(TrainingData):
         self._trained = spec
         if path is not None:
             self.source = self.source.for_file(path)
-        for read in ("prepared", "_storage"):
-            vars(self).pop(read, None)
+        self.read_again()
 
     def read_from(self, table: Table) -> None:
         """See the base class."""
@@ -113,14 +102,9 @@ class ForecastDataModule(TrainingData):
         """What a model must know about the data."""
         return self.prepared.spec
 
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the prepared data."""
-        return self.prepared.fingerprint
-
-    def setup(self, stage: str) -> None:
-        """Reads the series; called by Lightning."""
-        _ = self.prepared
+    def items(self, part: str) -> Int[Tensor, " windows"]:
+        """First row of each window of a part."""
+        return getattr(self.prepared.starts, part)
 
     def loader(self, part: str) -> WindowLoader:
         """Windows of a part in chronological order, in evaluation batches.
@@ -129,33 +113,14 @@ class ForecastDataModule(TrainingData):
             part: "train", "validation" or "test".
         """
         return WindowLoader(
-            storage=self._storage,
-            starts=getattr(self.prepared.starts, part).to(self._storage.device),
-            context=self.spec.context,
-            horizon=self.spec.horizon,
-            batch_size=self.evaluation_batch_size,
-            rank=self._rank,
-            world=self._world,
+            storage=self._storage, order=self.order(part), context=self.spec.context, horizon=self.spec.horizon
         )
 
     def windows_at(self, starts: Int[Tensor, " windows"]) -> Batch:
         """The windows that begin at the rows `starts`, in any part, on the device of the storage."""
         return self._storage.windows(starts.to(self._storage.device), self.spec.context, self.spec.horizon)
 
-    @property
-    def _rank(self) -> int:
-        return self.trainer.global_rank if self.trainer else 0
-
-    @property
-    def _world(self) -> int:
-        return self.trainer.world_size if self.trainer else 1
-
-    @cached_property
-    def _storage(self) -> Storage:
-        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
-        return self.prepared.storage.to(device)
-
-    def train_dataloader(self) -> BatchLoader:
+    def train_dataloader(self) -> EpochLoader[Batch]:
         """Training batches of the regime.
 
         Raises:
@@ -168,11 +133,3 @@ class ForecastDataModule(TrainingData):
             rank=self._rank,
             world=self._world,
         )
-
-    def val_dataloader(self) -> WindowLoader | list[WindowLoader]:
-        """Validation batches in chronological order; none if the split has no validation part."""
-        return self.loader("validation") if len(self.prepared.starts.validation) else []
-
-    def test_dataloader(self) -> WindowLoader:
-        """Test batches in chronological order."""
-        return self.loader("test")

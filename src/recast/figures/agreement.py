@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
 from recast.errors import DataError
-from recast.figures.paint import (
+from recast.figures.panels import heading, shown_targets
+from recast.figures.style import (
     BLUE,
     DARK_GREY,
     DPI,
@@ -28,7 +29,6 @@ from recast.figures.paint import (
     tidy,
     time_axis,
 )
-from recast.figures.panels import heading, shown_targets
 
 MANY = 2000  # points beyond which marks would only cover each other
 SQUARE = 3.6  # inches: a panel of truth and forecast

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 from matplotlib.figure import Figure
 
-from recast.figures.paint import BLUE, DARK_GREY, GREY, LABEL_SIZE, TICK_SIZE, TITLE_SIZE, blank, fold
+from recast.figures.style import BLUE, DARK_GREY, GREY, LABEL_SIZE, TICK_SIZE, TITLE_SIZE, blank, fold
 
 COLOURS = LinearSegmentedColormap.from_list("share", ["#FFFFFF", BLUE])
 # The square root of the share: one error among a hundred is visible.

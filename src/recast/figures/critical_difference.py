@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from recast.errors import DataError
-from recast.figures.paint import ACCENT, BLACK, DARK_GREY, GREY, TICK_SIZE, TITLE_SIZE, blank, fold
+from recast.figures.style import ACCENT, BLACK, DARK_GREY, GREY, TICK_SIZE, TITLE_SIZE, blank, fold
 
 # All lengths in inches: the axes' coordinates are inches from the upper left corner.
 AXIS = 4.6  # length of the rank axis

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from recast.errors import DataError
-from recast.figures.paint import (
+from recast.figures.style import (
     ACCENT,
     DARK_GREY,
     GREY,

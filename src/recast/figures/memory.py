@@ -10,7 +10,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from recast.errors import DataError
 from recast.figures.leads import spread
-from recast.figures.paint import (
+from recast.figures.style import (
     ACCENT,
     BLUE,
     DARK_GREY,

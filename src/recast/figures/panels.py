@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from recast.errors import DataError
-from recast.figures.paint import (
+from recast.figures.plot import Plot
+from recast.figures.style import (
     ACCENT,
     FORECAST_STYLE,
     GREY,
@@ -26,7 +27,6 @@ from recast.figures.paint import (
     tidy,
     time_axis,
 )
-from recast.figures.plot import Plot
 
 MOST_TARGETS = 8  # rows of panels; more would be too small to read, or the figure too tall
 

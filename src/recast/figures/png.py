@@ -4,7 +4,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from recast.figures.paint import DPI
+from recast.figures.style import DPI
 from recast.system.files import write_whole
 
 

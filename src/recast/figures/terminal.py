@@ -9,9 +9,9 @@ from matplotlib.dates import ConciseDateFormatter, date2num, num2date
 from matplotlib.ticker import MaxNLocator
 
 from recast.figures.leads import by_last_error, check_curves
-from recast.figures.paint import cut, date_locator, digits, quantity
 from recast.figures.plot import Plot
-from recast.figures.sheet import DOTS, Sheet
+from recast.figures.style import cut, date_locator, digits, quantity
+from recast.figures.text_canvas import DOTS, TextCanvas
 
 # Numbers of the 256 terminal colours nearest to those of the pictures; all are visible on dark and light backgrounds.
 GREY, ACCENT, BAND = 245, 202, 214
@@ -38,22 +38,24 @@ def terminal_forecast(
     band = panel.band or ()
     truth = () if panel.truth is None else (panel.truth,)
     limits = float(context_x[0]), float(future_x[-1])
-    sheet = Sheet(width=width, height=height - 3, colour=colour, x=limits, y=[panel.context, panel.mean, *truth, *band])
+    canvas = TextCanvas(
+        width=width, height=height - 3, colour=colour, x=limits, y=[panel.context, panel.mean, *truth, *band]
+    )
     places, labels, remark = _time_ticks(limits, dated=panel.dated, most=width // 14, timezone=timezone)
-    sheet.ticks(places, labels)
+    canvas.ticks(places, labels)
     for end in band:
-        sheet.curve(future_x, end, marker="·", colour=BAND, joined=True)
-    sheet.curve(context_x, panel.context, marker=DOTS, colour=GREY, joined=True)
+        canvas.curve(future_x, end, marker="·", colour=BAND, joined=True)
+    canvas.curve(context_x, panel.context, marker=DOTS, colour=GREY, joined=True)
     for values in truth:
-        sheet.curve(future_x, values, marker="o", colour=None, joined=False)
-    sheet.curve(future_x, panel.mean, marker="●", colour=ACCENT, joined=False)
+        canvas.curve(future_x, values, marker="o", colour=None, joined=False)
+    canvas.curve(future_x, panel.mean, marker="●", colour=ACCENT, joined=False)
     legend: list[tuple[str, int | None, str]] = [("⣀⡠", GREY, "input"), ("●", ACCENT, "forecast")]
     if truth:
         legend.insert(1, ("o", None, "truth"))
     if band:
         legend.append(("·", BAND, panel.band_name))
     heading = cut(quantity(panel.title, unit), width)
-    return "\n".join([heading, *_keys(legend, width, colour=colour), sheet.text(), remark.rjust(width)])
+    return "\n".join([heading, *_keys(legend, width, colour=colour), canvas.text(), remark.rjust(width)])
 
 
 def terminal_lead_errors(
@@ -89,19 +91,19 @@ def terminal_lead_errors(
     keys = [(*signs[name], f"{name} {digits(float(curves[name][-1]))}") for name in ranked]
     legend = _keys(keys, width, colour=colour)
     horizon = max(map(len, curves.values()))
-    sheet = Sheet(
+    canvas = TextCanvas(
         width=width,
         height=height - 2 - len(legend),
         colour=colour,
         x=(1.0, float(max(horizon, 2))),
         y=[np.zeros(1), *curves.values()],
     )
-    sheet.ticks(*_step_ticks((1.0, float(max(horizon, 2))), width // 10))
+    canvas.ticks(*_step_ticks((1.0, float(max(horizon, 2))), width // 10))
     for name in [*reversed(others), highlight]:
         sign, shade = signs[name]
-        sheet.curve(np.arange(1.0, len(curves[name]) + 1), curves[name], marker=sign, colour=shade, joined=True)
+        canvas.curve(np.arange(1.0, len(curves[name]) + 1), curves[name], marker=sign, colour=shade, joined=True)
     heading = cut(quantity(metric, unit), width)
-    return "\n".join([heading, *legend, sheet.text(), "lead [steps]".rjust(width)])
+    return "\n".join([heading, *legend, canvas.text(), "lead [steps]".rjust(width)])
 
 
 def _positions(times: np.ndarray) -> np.ndarray:

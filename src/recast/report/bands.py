@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from recast.figures.paint import BLACK, FEW, GREY, OTHERS, TICK_SIZE, VERMILLION, blank, cut, name_axes, tidy
+from recast.figures.style import BLACK, FEW, GREY, OTHERS, TICK_SIZE, VERMILLION, blank, cut, name_axes, tidy
 
 WIDTH, HEIGHT = 5.6, 3.7  # inches: on a 360-pixel phone screen, letters are still 8 pixels high
 LONGEST = 44  # characters of a name in the legend

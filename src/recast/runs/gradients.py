@@ -15,7 +15,7 @@ from recast.runs.machine import set_up
 from recast.runs.record import window_counts
 from recast.runs.restored_forecast import data_of, restore_forecaster
 from recast.system.files import write_json, write_text
-from recast.training.callbacks.windows_to_show import evenly
+from recast.training.evenly import evenly_spaced
 from recast.training.memory.memory import LayerMemory, measure
 from recast.training.memory.picture import layer_name, picture
 
@@ -106,10 +106,10 @@ def measure_gradients(config: dict[str, Any]) -> Gradients:
     data = data_of(restored, config["path"])
     part = config["split"]
     loader = data.loader(part)
-    if not len(loader.starts):
+    if not len(loader.order.items):
         counts = ", ".join(f"{name} {count}" for name, count in window_counts(data.prepared).items())
         raise ConfigurationError(f"split={part}: this part has no windows; windows by part: {counts}")
-    chosen = loader.starts[evenly(len(loader.starts), config["windows"])]
+    chosen = loader.order.items[evenly_spaced(len(loader.order.items), config["windows"])]
     layers = measure(
         restored.task.model,
         data.windows_at(chosen),

@@ -136,7 +136,7 @@ def score_baselines(
         part: "train", "validation" or "test".
         metrics: What is measured; those that have no value for a point are passed over. They are left as they are.
     """
-    usable = local_metrics({name: metric for name, metric in metrics.items() if metric.describes({"mean"})})
+    usable = local_metrics({name: metric for name, metric in metrics.items() if metric.defined_for({"mean"})})
     starts = getattr(prepared.starts, part)
     scores = {}
     for name, baseline in baselines.items():

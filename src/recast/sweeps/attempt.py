@@ -13,7 +13,7 @@ from recast.errors import ConfigurationError, RecastError, StoppedBySignalError
 from recast.sweeps.job_folder import SAYS, JobFolder, JobRunningError
 from recast.sweeps.requeue import requeue
 from recast.system.processes import is_told_by_the_first, rank
-from recast.system.signals import leaving_on
+from recast.system.signals import stop_on_signals
 
 UNEXPECTED = 1
 MAX_REQUEUES = "RECAST_MAX_REQUEUES"
@@ -29,7 +29,7 @@ def attempt(path: Path, show: Callable[[Any], None]) -> int:
     """
     folder = JobFolder(path)
     try:
-        with leaving_on():
+        with stop_on_signals():
             _hold_and_run(folder, show)
     except RecastError as error:
         if is_told_by_the_first(error):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from recast.system.signals import leaving_signals
+from recast.system.signals import stopping_signals
 
 ANSWER = 30.0  # timeout of a SLURM command, in seconds
 PATIENCE = 300.0  # seconds for which an unresponsive controller is retried
@@ -87,7 +87,7 @@ def _trouble(answer: str) -> _Trouble:
 
 def _command(*command: str) -> tuple[int, str]:
     """Exit code and output of a command, shielded from signals that the cluster sends to all processes of the job."""
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, leaving_signals())
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, stopping_signals())
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER, check=False)  # noqa: S603
     except subprocess.TimeoutExpired:

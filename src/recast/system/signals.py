@@ -26,7 +26,7 @@ def under_slurm() -> bool:
     return "SLURM_JOB_ID" in os.environ
 
 
-def leaving_signals() -> tuple[signal.Signals, ...]:
+def stopping_signals() -> tuple[signal.Signals, ...]:
     """The signals that end a run gracefully: SIGTERM and SIGINT, under SLURM also SIGUSR1 and SIGUSR2.
 
     The latter are commonly sent by `sbatch --signal` before the time limit, and with `preempt_send_user_signal` before
@@ -37,8 +37,8 @@ def leaving_signals() -> tuple[signal.Signals, ...]:
 
 
 @contextmanager
-def leaving_on(remedy: str = "") -> Iterator[None]:
-    """Context in which a signal of `leaving_signals` raises StoppedBySignalError; for the main function.
+def stop_on_signals(remedy: str = "") -> Iterator[None]:
+    """Context in which a signal of `stopping_signals` raises StoppedBySignalError; for the main function.
 
     A second one ends the process immediately. Under SLURM, which sends several (SIGTERM after SIGUSR2, one more at the
     time limit), only a second SIGINT does; the others are ignored, so that saving and requeueing can complete. A first
@@ -71,14 +71,14 @@ def leaving_on(remedy: str = "") -> Iterator[None]:
 
 
 def hold() -> None:
-    """Blocks the signals until `leaving_on` handles them, across `exec`; for a process that becomes a job."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, leaving_signals())
+    """Blocks the signals until `stop_on_signals` handles them, across `exec`; for a process that becomes a job."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, stopping_signals())
 
 
-class Deferral:
+class DeferredSignals:
     """Defers signals while active; for work that stops at points of its own choice.
 
-    Within `leaving_on` it uses its handlers; otherwise it installs them for the duration of the deferral.
+    Within `stop_on_signals` it uses its handlers; otherwise it installs them for the duration of the deferral.
     """
 
     def __init__(self) -> None:
@@ -138,7 +138,7 @@ class _Stop(BaseException):
         super().__init__(name)
 
     def __del__(self) -> None:
-        # Destroyed without being caught by `leaving_on`: it was swallowed.
+        # Destroyed without being caught by `stop_on_signals`: it was swallowed.
         if not _signals.leaving:
             _signals.again()
 
@@ -157,10 +157,10 @@ class _Signals:
     def install(self) -> None:
         """Installs the handlers, with no signal pending."""
         self.came, self.leaving, self._repeated = None, False, False
-        self._before = {number: signal.getsignal(number) for number in leaving_signals()}
+        self._before = {number: signal.getsignal(number) for number in stopping_signals()}
         self.installed = True
         self.take()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, leaving_signals())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, stopping_signals())
 
     def take(self) -> None:
         """Installs the handlers, replacing any installed meanwhile."""

@@ -3,7 +3,7 @@
 What must be restored, and who stores it:
 
 - weights, random generators of models (`recast.nn.models.teacher_forcing`) and states carried from batch to batch
-  (`recast.nn.models.carry`): the state dict;
+  (`recast.nn.models.carried_states`): the state dict;
 - optimiser, learning rate, progress of each loop: Lightning; - torch's generators and the carried states of every
 process, the position of the training loader
   (`recast.data.prepare.order`), the latest values of validation curves: `Resuming`, below.
@@ -18,7 +18,7 @@ import lightning.pytorch as pl
 import torch
 
 from recast.errors import ConfigurationError
-from recast.nn.models.carry import Carry
+from recast.nn.models.carried_states import CarriedStates
 
 
 class Resuming(pl.LightningModule):
@@ -36,7 +36,9 @@ class Resuming(pl.LightningModule):
         cuda = [torch.cuda.get_rng_state(self.device)] if self.device.type == "cuda" else []
         checkpoint["generators"] = {"cpu": torch.get_rng_state(), "cuda": cuda}
         if self.trainer.world_size > 1:
-            carried = {name: part.get_extra_state() for name, part in self.named_modules() if isinstance(part, Carry)}
+            carried = {
+                name: part.get_extra_state() for name, part in self.named_modules() if isinstance(part, CarriedStates)
+            }
             own = {"generators": checkpoint["generators"], "carried": carried}
             checkpoint["processes"] = [None] * self.trainer.world_size
             torch.distributed.all_gather_object(checkpoint["processes"], own)

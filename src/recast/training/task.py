@@ -68,7 +68,9 @@ class ForecastTask(TrainingTask):
         self.register_buffer("offset", torch.tensor(spec.target_offset, dtype=torch.float64))
         self.register_buffer("scale", torch.tensor(spec.target_scale, dtype=torch.float64))
         self.scores = nn.ModuleDict({part: self._metrics(factories) for part in ("validation", "test")})
-        means = {name: metric for name, metric in self.metrics_of("validation").items() if metric.suits({"mean"})}
+        means = {
+            name: metric for name, metric in self.metrics_of("validation").items() if metric.computable_from({"mean"})
+        }
         # The exposure bias is computed in the metric used for ranking, among those that need no samples.
         self.exposed = ranking({name: metric.description for name, metric in means.items()})
         self.forced_score = None if self.exposed is None else factories[self.exposed](spec=spec)
@@ -78,7 +80,9 @@ class ForecastTask(TrainingTask):
     def _metrics(self, factories: dict[str, MetricFactory]) -> nn.ModuleDict:
         built = {name: factory(spec=self.model.spec) for name, factory in factories.items()}
         head = self.model.head
-        return nn.ModuleDict({name: metric for name, metric in built.items() if metric.suits(head.parts, head.levels)})
+        return nn.ModuleDict(
+            {name: metric for name, metric in built.items() if metric.computable_from(head.parts, head.levels)}
+        )
 
     @property
     def validation_curves(self) -> list[str]:

@@ -4,11 +4,13 @@ import logging
 from abc import ABC, abstractmethod
 from typing import final
 
-from recast.data.prepare.loader import BatchLoader, WindowLoader
+from recast.data.prepare.loader import WindowLoader
+from recast.data.prepare.order import EpochLoader, Order
 from recast.data.prepare.prepare import Prepared
 from recast.data.prepare.streams import SegmentLoader, StreamLoader, contiguous_ranges
 from recast.errors import ConfigurationError
 from recast.options import PositiveInt, checked
+from recast.types import Batch
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +19,9 @@ class Regime(ABC):
     """Makes the training batches of a prepared series. It does not affect validation and test."""
 
     @abstractmethod
-    def loader(self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> BatchLoader:
+    def loader(
+        self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1
+    ) -> EpochLoader[Batch]:
         """Batches of the training part, on the device of the prepared storage.
 
         Args:
@@ -38,16 +42,12 @@ class ShuffledWindows(Regime):
 
     def loader(self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> WindowLoader:
         """See `Regime.loader`."""
+        starts = prepared.starts.train.to(prepared.storage.device)
         return WindowLoader(
             storage=prepared.storage,
-            starts=prepared.starts.train.to(prepared.storage.device),
+            order=Order(starts, batch_size, shuffle=True, seed=seed, rank=rank, world=world),
             context=prepared.spec.context,
             horizon=prepared.spec.horizon,
-            batch_size=batch_size,
-            shuffle=True,
-            seed=seed,
-            rank=rank,
-            world=world,
         )
 
 
@@ -93,14 +93,12 @@ class MultiOrigin(Regime):
             )
         return SegmentLoader(
             storage=prepared.storage,
-            starts=starts.to(prepared.storage.device),
+            order=Order(
+                starts.to(prepared.storage.device), batch_size, shuffle=True, seed=seed, rank=rank, world=world
+            ),
             horizon=prepared.spec.horizon,
             origins=origins,
             segments=max(len(prepared.starts.train) // self.origins, 1),
-            batch_size=batch_size,
-            seed=seed,
-            rank=rank,
-            world=world,
         )
 
 

@@ -6,14 +6,14 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from recast.data.prepare.loader import BatchLoader
-from recast.data.prepare.order import Order, epoch_generator
+from recast.data.prepare.loader import WindowLoader
+from recast.data.prepare.order import EpochLoader, Order, epoch_generator
 from recast.data.prepare.storage import Storage
 from recast.errors import ConfigurationError
 from recast.types import Batch, Share
 
 
-class StreamLoader(BatchLoader):
+class StreamLoader(EpochLoader[Batch]):
     """Parallel streams, each a run of consecutive chunks; batch k holds the k-th chunk of each stream.
 
     Chunks never overlap. Those of a range begin at its phase: in every `chunk` consecutive epochs each phase occurs
@@ -53,6 +53,10 @@ class StreamLoader(BatchLoader):
         rank: int = 0,
         world: int = 1,
     ) -> None:
+        super().__init__()
+        self.storage = storage
+        self.context = chunk
+        self.horizon = horizon
         self.streams = streams
         self.origins = origins
         self.seed = seed
@@ -66,7 +70,6 @@ class StreamLoader(BatchLoader):
         self._batches = int(((self._rows - self._phases + 1) // chunk).sum()) // (streams * world)
         if self._batches < 2:
             raise ConfigurationError(_too_few(ranges, horizon, chunk, streams, world))
-        super().__init__(storage=storage, context=chunk, horizon=horizon)
 
     def __len__(self) -> int:
         """Batches in an epoch: chunks in a stream."""
@@ -100,7 +103,8 @@ class StreamLoader(BatchLoader):
         share = None
         if self.world > 1:
             share = Share(self.streams * self.world, first=self.streams * self.rank, weight=1.0)
-        return self._windows(plan[number])._replace(carried=carried, share=share, origins=self.origins)
+        batch = self.storage.windows(plan[number], self.context, self.horizon)
+        return batch._replace(carried=carried, share=share, origins=self.origins)
 
     def _phase(self, epoch: int) -> int:
         turn, place = divmod(epoch, self.context)
@@ -127,38 +131,23 @@ def _too_few(ranges: list[tuple[int, int]], horizon: int, chunk: int, streams: i
     )
 
 
-class SegmentLoader(BatchLoader):
+class SegmentLoader(WindowLoader):
     """Random segments, redrawn each epoch; epoch k depends only on (seed, k).
 
     Args:
         storage: All rows.
-        starts: Possible first rows of a segment, shape (starts,).
+        order: The possible first rows of a segment, shuffled, and their division into batches.
         horizon: Rows of a segment after its last origin. [steps]
         origins: Steps of a segment after which forecasts are made, ascending. [steps]
-        segments: Segments of all processes in an epoch, at most the number of starts.
-        batch_size: Segments in a batch of one process; the last batch of an epoch may have fewer. [segments]
-        seed: Seed of their choice.
-        rank: Rank of this process, 0 <= rank < world.
-        world: Number of processes that share the segments; see `Order`.
+        segments: Segments of all processes in an epoch, at most the number of possible first rows.
     """
 
     def __init__(
-        self,
-        *,
-        storage: Storage,
-        starts: Int[Tensor, " starts"],
-        horizon: int,
-        origins: tuple[int, ...],
-        segments: int,
-        batch_size: int,
-        seed: int = 0,
-        rank: int = 0,
-        world: int = 1,
+        self, *, storage: Storage, order: Order, horizon: int, origins: tuple[int, ...], segments: int
     ) -> None:
-        super().__init__(storage=storage, context=origins[-1], horizon=horizon)
-        self.order = Order(starts, batch_size, shuffle=True, seed=seed, rank=rank, world=world)
+        super().__init__(storage=storage, order=order, context=origins[-1], horizon=horizon)
         self.origins = origins
-        self.segments = min(segments, len(starts))
+        self.segments = min(segments, len(order.items))
 
     def __len__(self) -> int:
         """Batches of this process in an epoch."""
@@ -166,9 +155,8 @@ class SegmentLoader(BatchLoader):
 
     def plan(self, epoch: int) -> Int[Tensor, " segments"]:
         """First row of each segment of all processes, in the epoch's order."""
-        return self.order.of(epoch)[: self.segments]
+        return super().plan(epoch)[: self.segments]
 
-    def batch(self, plan: Int[Tensor, " segments"], number: int) -> Batch:
-        """The segments of one batch of this process."""
-        starts, share = self.order.cut(plan, number)
-        return self._windows(starts)._replace(share=share, origins=self.origins)
+    def gather(self, items: Int[Tensor, " batch"]) -> Batch:
+        """The segments that begin at the rows `items`."""
+        return super().gather(items)._replace(origins=self.origins)

@@ -22,9 +22,9 @@ class CellState(Protocol):
 State = TypeVar("State", bound=CellState)
 
 
-def each_field(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """A state with each of its tensors changed alike."""
-    return type(state)(*map(change, state))
+def each_field(change: Callable[..., Tensor], *states: Any) -> Any:
+    """The state each of whose tensors is `change` of that tensor of all `states`, which are of one type."""
+    return states[0]._make(map(change, *states))
 
 
 class Cell(nn.Module, ABC, Generic[State]):

@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recast.nn.cells.initialise import ChronoSteps, RecurrentInit, chrono_bias, refuse_two_biases
+from recast.nn.cells.gate_init import ConstantBias, GateInit
+from recast.nn.cells.initialise import RecurrentInit
 from recast.nn.cells.torch_cell import TorchCell
 from recast.options import PositiveInt, checked
 
@@ -31,19 +32,12 @@ class GRU(TorchCell[GRUState]):
     Args:
         input_size: Number of inputs at each step.
         hidden_size: Number of hidden units.
-        update_bias: Added to b_iz at initialisation. A state then decays over about 1 + exp(update_bias) steps, so that
-            a positive value starts the cell with a long memory: 3 gives about 21 steps.
-        chrono: The longest dependency expected in the data, T_max, at least 3; none: no chrono initialisation. It
-            spreads out the memories of the units: b_iz = log(u) with u uniform on [1, T_max - 1], b_hz = 0, so that
-            states decay over 2 to T_max steps (Tallec & Ollivier 2018, arXiv 1804.11188, section 2; the paper's z is
-            1 - z here, hence the sign). It excludes an `update_bias` other than 0. [steps]
-        recurrent_init: How W_hr, W_hz and W_hn start: "uniform" as in torch; each "orthogonal" (Saxe et al. 2014, arXiv
-            1312.6120, section 3); or each the "identity".
+        gate_init: How the bias of the update gate starts; none: `ConstantBias`, a memory of about 21 steps.
+        recurrent_init: How the recurrent weights start; see `recast.nn.cells.initialise.initialise_recurrent`.
         learn_initial_state: Whether the initial state is learnt, starting from zeros; otherwise it is zero.
 
     Raises:
-        ConfigurationError: if an option has the wrong type or lies out of range, or if both `chrono` and `update_bias`
-            are given.
+        ConfigurationError: if an option has the wrong type or lies out of range.
     """
 
     state_type = GRUState
@@ -55,12 +49,10 @@ class GRU(TorchCell[GRUState]):
         *,
         input_size: PositiveInt,
         hidden_size: PositiveInt = 64,
-        update_bias: float = 3.0,
-        chrono: ChronoSteps | None = None,
+        gate_init: GateInit | None = None,
         recurrent_init: RecurrentInit = "uniform",
         learn_initial_state: bool = False,
     ) -> None:
-        refuse_two_biases("GRU", chrono, "update_bias", update_bias)
         super().__init__(
             rnn=nn.GRU(input_size, hidden_size, batch_first=True),
             recurrent_init=recurrent_init,
@@ -69,11 +61,7 @@ class GRU(TorchCell[GRUState]):
         _, _, bias_ih, bias_hh = self.weights
         update = slice(hidden_size, 2 * hidden_size)
         with torch.no_grad():
-            if chrono is None:
-                bias_ih[update] += update_bias
-            else:
-                bias_ih[update] = chrono_bias(hidden_size, chrono)
-                bias_hh[update] = 0
+            (gate_init or ConstantBias()).initialise([bias_ih[update], bias_hh[update]])
 
     def step(self, x: Float[Tensor, "batch input"], state: GRUState) -> GRUState:
         """The state after one more input."""

@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recast.nn.cells.initialise import ChronoSteps, RecurrentInit, chrono_bias, refuse_two_biases
+from recast.nn.cells.gate_init import ConstantBias, GateInit
+from recast.nn.cells.initialise import RecurrentInit
 from recast.nn.cells.layer_norm_cell import LayerNormCell, SeveralUnits
 from recast.options import PositiveInt, checked
 
@@ -33,19 +34,13 @@ class LayerNormGRU(LayerNormCell[LayerNormGRUState]):
     Args:
         input_size: Number of inputs at each step.
         hidden_size: Number of hidden units, at least 2.
-        update_bias: Initial value of the part of b1 for z. Where the normalised sums are small, a state then decays
-            over about 1 + exp(update_bias) steps, so that a positive value starts the cell with a long memory.
-        chrono: The longest dependency expected in the data, T_max, at least 3; none: no chrono initialisation. The part
-            of b1 for z then starts at log(u) with u uniform on [1, T_max - 1] (Tallec & Ollivier 2018, arXiv
-            1804.11188, section 2). It excludes an `update_bias` other than 0. [steps]
-        recurrent_init: How the recurrent weights of each gate and of the candidate start: "uniform" as in torch; each
-            "orthogonal" (Saxe et al. 2014, arXiv 1312.6120, section 3); or each the "identity".
+        gate_init: How the bias of the update gate starts; none: `ConstantBias`, a memory of about 21 steps.
+        recurrent_init: How the recurrent weights start; see `recast.nn.cells.initialise.initialise_recurrent`.
         learn_initial_state: Whether the initial state is learnt, starting from zeros; otherwise it is zero. LN
             amplifies a state near zero, so that its gradient is large in the first steps of training.
 
     Raises:
-        ConfigurationError: if an option has the wrong type or lies out of range, or if both `chrono` and `update_bias`
-            are given.
+        ConfigurationError: if an option has the wrong type or lies out of range.
     """
 
     state_type = LayerNormGRUState
@@ -56,12 +51,10 @@ class LayerNormGRU(LayerNormCell[LayerNormGRUState]):
         *,
         input_size: PositiveInt,
         hidden_size: SeveralUnits = 64,
-        update_bias: float = 3.0,
-        chrono: ChronoSteps | None = None,
+        gate_init: GateInit | None = None,
         recurrent_init: RecurrentInit = "uniform",
         learn_initial_state: bool = False,
     ) -> None:
-        refuse_two_biases("LayerNormGRU", chrono, "update_bias", update_bias)
         super().__init__(
             input_size=input_size,
             hidden_size=hidden_size,
@@ -74,9 +67,7 @@ class LayerNormGRU(LayerNormCell[LayerNormGRUState]):
         self.norm_input_candidate = nn.LayerNorm(hidden_size)
         self.norm_hidden_candidate = nn.LayerNorm(hidden_size)
         with torch.no_grad():
-            self.norm_input_gates.bias[hidden_size:] = (
-                update_bias if chrono is None else chrono_bias(hidden_size, chrono)
-            )
+            (gate_init or ConstantBias()).initialise([self.norm_input_gates.bias[hidden_size:]])
 
     def read(self, x: Float[Tensor, "*steps input"]) -> Float[Tensor, "*steps units"]:
         """The normalised sums from the input: those of r, z and n."""

@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recast.nn.cells.initialise import ChronoSteps, RecurrentInit, chrono_bias, refuse_two_biases
+from recast.nn.cells.gate_init import ConstantBias, GateInit
+from recast.nn.cells.initialise import RecurrentInit
 from recast.nn.cells.layer_norm_cell import LayerNormCell, SeveralUnits
 from recast.options import PositiveInt, checked
 
@@ -34,19 +35,14 @@ class LayerNormLSTM(LayerNormCell[LayerNormLSTMState]):
     Args:
         input_size: Number of inputs at each step.
         hidden_size: Number of hidden units, at least 2.
-        forget_bias: Initial value of the part of b1 for f. Where the normalised sums are small, the cell state then
-            decays over about 1 + exp(forget_bias) steps, so that a positive value starts the cell with a long memory.
-        chrono: The longest dependency expected in the data, T_max, at least 3; none: no chrono initialisation. The part
-            of b1 for f then starts at log(u) with u uniform on [1, T_max - 1], that for i at -log(u) (Tallec & Ollivier
-            2018, arXiv 1804.11188, section 2). It excludes a `forget_bias` other than 0. [steps]
-        recurrent_init: How the recurrent weights of each gate and of the candidate start: "uniform" as in torch; each
-            "orthogonal" (Saxe et al. 2014, arXiv 1312.6120, section 3); or each the "identity".
+        gate_init: How the biases of the forget gate and of the input gate start; none: `ConstantBias`, a memory of
+            about 21 steps.
+        recurrent_init: How the recurrent weights start; see `recast.nn.cells.initialise.initialise_recurrent`.
         learn_initial_state: Whether the initial state is learnt, starting from zeros; otherwise it is zero. LN
             amplifies a state near zero, so that its gradient is large in the first steps of training.
 
     Raises:
-        ConfigurationError: if an option has the wrong type or lies out of range, or if both `chrono` and `forget_bias`
-            are given.
+        ConfigurationError: if an option has the wrong type or lies out of range.
     """
 
     state_type = LayerNormLSTMState
@@ -57,12 +53,10 @@ class LayerNormLSTM(LayerNormCell[LayerNormLSTMState]):
         *,
         input_size: PositiveInt,
         hidden_size: SeveralUnits = 64,
-        forget_bias: float = 3.0,
-        chrono: ChronoSteps | None = None,
+        gate_init: GateInit | None = None,
         recurrent_init: RecurrentInit = "uniform",
         learn_initial_state: bool = False,
     ) -> None:
-        refuse_two_biases("LayerNormLSTM", chrono, "forget_bias", forget_bias)
         super().__init__(
             input_size=input_size,
             hidden_size=hidden_size,
@@ -75,11 +69,7 @@ class LayerNormLSTM(LayerNormCell[LayerNormLSTMState]):
         self.norm_cell = nn.LayerNorm(hidden_size)
         with torch.no_grad():
             i, f, _, _ = self.norm_input.bias.chunk(4)
-            if chrono is None:
-                f.fill_(forget_bias)
-            else:
-                f.copy_(chrono_bias(hidden_size, chrono))
-                i.copy_(-f)
+            (gate_init or ConstantBias()).initialise([f], [i])
 
     def read(self, x: Float[Tensor, "*steps input"]) -> Float[Tensor, "*steps units"]:
         """LN(W_ih x + b_ih)."""

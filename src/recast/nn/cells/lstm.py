@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recast.nn.cells.initialise import ChronoSteps, RecurrentInit, chrono_bias, refuse_two_biases
+from recast.nn.cells.gate_init import ConstantBias, GateInit
+from recast.nn.cells.initialise import RecurrentInit
 from recast.nn.cells.torch_cell import TorchCell
 from recast.options import PositiveInt, checked
 
@@ -34,20 +35,13 @@ class LSTM(TorchCell[LSTMState]):
     Args:
         input_size: Number of inputs at each step.
         hidden_size: Number of hidden units.
-        forget_bias: Added to b_if at initialisation. The cell state then decays over about 1 + exp(forget_bias) steps,
-            so that a positive value starts the cell with a long memory. Jozefowicz et al. 2015, "An empirical
-            exploration of recurrent network architectures", recommend 1.
-        chrono: The longest dependency expected in the data, T_max, at least 3; none: no chrono initialisation. It
-            spreads out the memories of the units: b_if = log(u) with u uniform on [1, T_max - 1], b_ii = -b_if,
-            b_hf = b_hi = 0, so that cell states decay over 2 to T_max steps (Tallec & Ollivier 2018, arXiv 1804.11188,
-            section 2). It excludes a `forget_bias` other than 0. [steps]
-        recurrent_init: How W_hi, W_hf, W_hg and W_ho start: "uniform" as in torch; each "orthogonal" (Saxe et al. 2014,
-            arXiv 1312.6120, section 3); or each the "identity".
+        gate_init: How the biases of the forget gate and of the input gate start; none: `ConstantBias`, a memory of
+            about 21 steps.
+        recurrent_init: How the recurrent weights start; see `recast.nn.cells.initialise.initialise_recurrent`.
         learn_initial_state: Whether the initial state is learnt, starting from zeros; otherwise it is zero.
 
     Raises:
-        ConfigurationError: if an option has the wrong type or lies out of range, or if both `chrono` and `forget_bias`
-            are given.
+        ConfigurationError: if an option has the wrong type or lies out of range.
     """
 
     state_type = LSTMState
@@ -59,12 +53,10 @@ class LSTM(TorchCell[LSTMState]):
         *,
         input_size: PositiveInt,
         hidden_size: PositiveInt = 64,
-        forget_bias: float = 3.0,
-        chrono: ChronoSteps | None = None,
+        gate_init: GateInit | None = None,
         recurrent_init: RecurrentInit = "uniform",
         learn_initial_state: bool = False,
     ) -> None:
-        refuse_two_biases("LSTM", chrono, "forget_bias", forget_bias)
         super().__init__(
             rnn=nn.LSTM(input_size, hidden_size, batch_first=True),
             recurrent_init=recurrent_init,
@@ -72,12 +64,10 @@ class LSTM(TorchCell[LSTMState]):
         )
         _, _, bias_ih, bias_hh = self.weights
         with torch.no_grad():
-            if chrono is None:
-                bias_ih[hidden_size : 2 * hidden_size] += forget_bias
-            else:
-                forget = chrono_bias(hidden_size, chrono)
-                bias_ih[: 2 * hidden_size] = torch.cat([-forget, forget])
-                bias_hh[: 2 * hidden_size] = 0
+            input_gate, forget_gate = slice(hidden_size), slice(hidden_size, 2 * hidden_size)
+            (gate_init or ConstantBias()).initialise(
+                [bias_ih[forget_gate], bias_hh[forget_gate]], [bias_ih[input_gate], bias_hh[input_gate]]
+            )
 
     def step(self, x: Float[Tensor, "batch input"], state: LSTMState) -> LSTMState:
         """The state after one more input."""

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from recast.nn.cells.gate_init import ConstantBias, GateInit
 from recast.nn.cells.linear_cell import LinearCell, positive
 from recast.options import PositiveInt, checked
 
@@ -34,8 +35,7 @@ class MinGRU(LinearCell[MinGRUState]):
         hidden_size: Number of hidden units.
         activation: The function g: "linear" (the paper's section 3.1 and appendix A), or "positive", x + 0.5 for
             x >= 0, else sigmoid(x) (appendix B.3, where the logarithm of the state is needed).
-        update_bias: Added to b_z at initialisation. A state then decays over about 1 + exp(update_bias) steps, so that
-            a positive value starts the cell with a long memory: 3 gives about 21 steps.
+        gate_init: How the bias of the update gate starts; none: `ConstantBias`, a memory of about 21 steps.
         learn_initial_state: Whether the initial state is learnt, starting from zeros; otherwise it is zero.
 
     Raises:
@@ -51,14 +51,14 @@ class MinGRU(LinearCell[MinGRUState]):
         input_size: PositiveInt,
         hidden_size: PositiveInt = 64,
         activation: Literal["linear", "positive"] = "linear",
-        update_bias: float = 3.0,
+        gate_init: GateInit | None = None,
         learn_initial_state: bool = False,
     ) -> None:
         super().__init__(input_size=input_size, hidden_size=hidden_size, learn_initial_state=learn_initial_state)
         self.product = nn.Linear(input_size, 2 * hidden_size)
         self.activation = activation
         with torch.no_grad():
-            self.product.bias[:hidden_size] += update_bias
+            (gate_init or ConstantBias()).initialise([self.product.bias[:hidden_size]])
 
     def coefficients(
         self, inputs: Float[Tensor, "*steps input"]

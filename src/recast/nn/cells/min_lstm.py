@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from recast.nn.cells.gate_init import ConstantBias, GateInit
 from recast.nn.cells.linear_cell import LinearCell, positive
 from recast.options import PositiveInt, checked
 
@@ -36,9 +37,8 @@ class MinLSTM(LinearCell[MinLSTMState]):
         hidden_size: Number of hidden units.
         activation: The function g: "linear" (the paper's section 3.2 and appendix A), or "positive", x + 0.5 for
             x >= 0, else sigmoid(x) (appendix B.3, where the logarithm of the state is needed).
-        forget_bias: Added to b_f and subtracted from b_i at initialisation. A state then decays over about
-            1 + exp(forget_bias) steps, so that a positive value starts the cell with a long memory: 3 gives about 21
-            steps. b_f alone would not suffice: f / (f + i) stays below 2/3 while i is 1/2, however large b_f is.
+        gate_init: How the biases of the forget gate and of the input gate start; none: `ConstantBias`, a memory of
+            about 21 steps.
         learn_initial_state: Whether the initial state is learnt, starting from zeros; otherwise it is zero.
 
     Raises:
@@ -54,7 +54,7 @@ class MinLSTM(LinearCell[MinLSTMState]):
         input_size: PositiveInt,
         hidden_size: PositiveInt = 64,
         activation: Literal["linear", "positive"] = "linear",
-        forget_bias: float = 3.0,
+        gate_init: GateInit | None = None,
         learn_initial_state: bool = False,
     ) -> None:
         super().__init__(input_size=input_size, hidden_size=hidden_size, learn_initial_state=learn_initial_state)
@@ -62,8 +62,11 @@ class MinLSTM(LinearCell[MinLSTMState]):
         self.activation = activation
         with torch.no_grad():
             forget, given, _ = self.product.bias.chunk(3)
-            forget += forget_bias
-            given -= forget_bias
+            # f alone would not suffice: f / (f + i) stays below 2/3 while i is 1/2, however large b_f is.
+            odds = torch.zeros(hidden_size)
+            (gate_init or ConstantBias()).initialise([odds, forget, given])
+            forget += odds
+            given -= odds
 
     def coefficients(
         self, inputs: Float[Tensor, "*steps input"]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recast.errors import ConfigurationError
-from recast.nn.cells.cell import Cell
+from recast.nn.cells.cell import Cell, each_field
 from recast.nn.models.stack import CellFactory, last_of, run
 from recast.types import Batch
 
@@ -100,9 +100,8 @@ class BidirectionalEncoder(nn.Module):
         return outputs, *last_of(ahead.states), *last_of(back.states)
 
     def _join(self, layer: int, ahead: Any, back: Any) -> Any:
-        bridges = cast("nn.ModuleList", self.bridges[layer])
-        pairs = zip(bridges, ahead, back, strict=True)
-        return type(ahead)(*(bridge(torch.cat(pair, dim=-1)) for bridge, *pair in pairs))
+        bridges = iter(cast("nn.ModuleList", self.bridges[layer]))
+        return each_field(lambda *pair: next(bridges)(torch.cat(pair, dim=-1)), ahead, back)
 
 
 def _bridge(input_size: int, output_size: int) -> nn.Linear:

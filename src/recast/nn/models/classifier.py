@@ -12,7 +12,7 @@ from recast.data.spec import Feature, PanelSpec
 from recast.errors import ConfigurationError
 from recast.nn.cells.torch_cell import TorchCell
 from recast.nn.models.inputs import Inputs
-from recast.nn.models.reads import EVERYTHING, require
+from recast.nn.models.reads import EVERYTHING, reject_unread
 from recast.nn.models.stack import CellFactory, Stack
 from recast.options import Fraction, NonNegativeFloat, PositiveInt, checked
 from recast.types import Batch
@@ -63,7 +63,7 @@ class Classifier(nn.Module):
         route: Route = "padded",
     ) -> None:
         super().__init__()
-        require("Classifier", spec, self.reads)
+        reject_unread("Classifier", spec, self.reads)
         self.spec = spec
         self.inputs = Inputs(spec)
         self.stack = Stack(cell=cell, input_size=self.inputs.context_size, layers=layers, dropout=dropout)

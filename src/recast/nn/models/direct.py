@@ -65,7 +65,7 @@ class Direct(ForecastModel):
         anchor: AnchorFactory = LastAnchor,
     ) -> None:
         super().__init__(
-            spec=spec, head=head, anchor=anchor, but={"known": READS_CONTEXT} if readout == "recurrent" else None
+            spec=spec, head=head, anchor=anchor, exceptions={"known": READS_CONTEXT} if readout == "recurrent" else None
         )
         shape = (spec.horizon, spec.targets, head.size)
         self.shape = shape

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from recast.nn.cells.cell import each_field
-from recast.nn.models.carry import Carry
+from recast.nn.models.carried_states import CarriedStates
 from recast.nn.models.stack import CellFactory, Stack, last_of
 from recast.types import Batch
 
@@ -15,7 +15,7 @@ from recast.types import Batch
 class Encoder(nn.Module):
     """Layers of cells over the context.
 
-    In training it continues from the states of the previous batch where the batch says so; see `Carry`.
+    In training it continues from the states of the previous batch where the batch says so; see `CarriedStates`.
 
     Args:
         cell: Builds one layer from `input_size`.
@@ -30,7 +30,7 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         self.stack = Stack(cell=cell, input_size=input_size, layers=layers, dropout=dropout, top=top)
-        self.carry = Carry()
+        self.carry = CarriedStates()
 
     @property
     def hidden_size(self) -> int:
@@ -61,7 +61,7 @@ class Encoder(nn.Module):
         outputs, states = self.stack.unroll(inputs, start, outputs_from=first, at=origins)
         if carries:
             self.carry.keep(batch, last_of(states))
-        return outputs, [each_field(state, lambda field: field.flatten(0, 1)) for state in states]
+        return outputs, [each_field(lambda field: field.flatten(0, 1), state) for state in states]
 
     def _initial_states(self, inputs: Float[Tensor, "batch context inputs"]) -> list[Any]:
         return [cell.initial_state(len(inputs), inputs) for cell in self.stack.layers]

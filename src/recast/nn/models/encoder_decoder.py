@@ -10,12 +10,12 @@ from recast.nn.anchors import LastAnchor
 from recast.nn.attention import Attention, Memory, NoAttention
 from recast.nn.heads.head import Head
 from recast.nn.models.bidirectional_encoder import BidirectionalEncoder
-from recast.nn.models.decoder import Decoder, Feedback
+from recast.nn.models.decoder import Feedback
 from recast.nn.models.encoder import Encoder
 from recast.nn.models.model import AnchorFactory
 from recast.nn.models.reads import EVERYTHING
 from recast.nn.models.stack import CellFactory, Stack
-from recast.nn.models.teacher_forcing import MaskUnit, TeacherForcingMask
+from recast.nn.models.teacher_forcing import MaskUnit
 from recast.nn.models.unrolling import UnrollingModel
 from recast.nn.schedules import Schedule
 from recast.options import Fraction, PositiveInt, checked
@@ -82,13 +82,12 @@ class EncoderDecoder(UnrollingModel):
         detach_feedback: bool = False,
         mask_unit: MaskUnit = "step",
     ) -> None:
-        super().__init__(spec=spec, head=head, anchor=anchor, but=SHARED if tied else None)
+        super().__init__(spec=spec, head=head, anchor=anchor, exceptions=SHARED if tied else None)
         if tied and bidirectional:
             raise ConfigurationError(
                 "EncoderDecoder: tied=True shares one stack of cells, but with bidirectional=True the encoder has two, "
                 "one for each direction; use tied=False or bidirectional=False"
             )
-        self.schedule = schedule
         decoder_stack = partial(
             Stack,
             cell=cell,
@@ -110,15 +109,14 @@ class EncoderDecoder(UnrollingModel):
             encoder = Encoder(cell=cell, input_size=self.inputs.context_size, layers=layers, dropout=dropout)
             stack = encoder.stack if tied else decoder_stack()
             self.encoder = encoder
-        self.decoder = Decoder(
-            stack=stack,
-            attention=attention(query_size=stack.hidden_size, memory_size=self.encoder.hidden_size),
-            head=head,
-            targets=spec.targets,
+        self.unroll_with(
+            stack,
+            attention(query_size=stack.hidden_size, memory_size=self.encoder.hidden_size),
+            schedule=schedule,
             feedback=feedback,
             detach_feedback=detach_feedback,
+            mask_unit=mask_unit,
         )
-        self.teacher_forcing_mask = TeacherForcingMask(mask_unit)
         if isinstance(self.decoder.attention, NoAttention) and not tied:
             # With several processes, DDP would wait for their gradients.
             for weight in self.encoder.output_weights():

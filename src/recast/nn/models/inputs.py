@@ -25,7 +25,7 @@ class Inputs(nn.Module):
         spec: The data's description.
 
     Attributes:
-        beside_size: Inputs at each step of the context that are neither targets nor known ahead.
+        past_size: Inputs at each step of the context that are neither targets nor known ahead.
         ahead_size: Inputs at each step that are known ahead.
         context_size: All inputs at each step of the context.
     """
@@ -38,19 +38,19 @@ class Inputs(nn.Module):
         )
         masks = int(spec.masked)
         statics = len([column for column in spec.static_inputs if not column.is_category])
-        self.beside_size = past + masks * (targets + past) + self._width("past")
+        self.past_size = past + masks * (targets + past) + self._width("past")
         self.ahead_size = known * (1 + masks) + statics + self._width("known") + self._width("static")
-        self.context_size = targets + self.beside_size + self.ahead_size
+        self.context_size = targets + self.past_size + self.ahead_size
 
     def context(self, batch: Batch) -> Float[Tensor, "batch context inputs"]:
         """What is read at each step of the context."""
-        return side_by_side([self.history(batch), self.beside(batch), self.known(batch, slice(0, batch.context))])
+        return side_by_side([self.history(batch), self.past(batch), self.known(batch, slice(0, batch.context))])
 
     def history(self, batch: Batch) -> Float[Tensor, "batch context targets"]:
         """The targets at each step of the context."""
         return batch.history if batch.observed is None else batch.history.where(batch.observed.history, 0.0)
 
-    def beside(self, batch: Batch) -> Float[Tensor, "batch context inputs"]:
+    def past(self, batch: Batch) -> Float[Tensor, "batch context inputs"]:
         """What is neither a target nor known ahead, at each step of the context."""
         parts = [batch.past]
         if batch.observed is not None:

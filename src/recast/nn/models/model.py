@@ -12,10 +12,10 @@ from recast.data.spec import Feature, SeriesSpec
 from recast.errors import ConfigurationError
 from recast.nn.anchors import Anchor, LastAnchor
 from recast.nn.heads.head import Head
-from recast.nn.models.carry import Carry
+from recast.nn.models.carried_states import CarriedStates
 from recast.nn.models.history import held_history
 from recast.nn.models.inputs import Inputs
-from recast.nn.models.reads import require
+from recast.nn.models.reads import reject_unread
 from recast.types import Batch, Forecast, Progress
 
 AnchorFactory = Callable[..., Anchor]
@@ -40,7 +40,7 @@ class ForecastModel(nn.Module, ABC):
         head: What is forecast (a point, a distribution) and how it is scored in training.
         anchor: Builds the base forecast that the network's output is added to.
         leads: Leads of that base forecast; none: the horizon. [steps]
-        but: What it does not read with its current options: why, and the remedy.
+        exceptions: What it does not read with its current options: why, and the remedy.
 
     Attributes:
         reads: What it can read of the data in addition to real-valued targets without gaps.
@@ -59,10 +59,10 @@ class ForecastModel(nn.Module, ABC):
         head: Head,
         anchor: AnchorFactory = LastAnchor,
         leads: int | None = None,
-        but: Mapping[Feature, tuple[str, str]] | None = None,
+        exceptions: Mapping[Feature, tuple[str, str]] | None = None,
     ) -> None:
         super().__init__()
-        require(type(self).__name__, spec, self.reads, but)
+        reject_unread(type(self).__name__, spec, self.reads, exceptions)
         self.spec = spec
         self.inputs = Inputs(spec)
         self.head = head
@@ -93,7 +93,7 @@ class ForecastModel(nn.Module, ABC):
     @property
     def carries_states(self) -> bool:
         """Whether it can continue from the states of the previous batch."""
-        return any(isinstance(part, Carry) for part in self.modules())
+        return any(isinstance(part, CarriedStates) for part in self.modules())
 
     @property
     def forecasts_from_origins(self) -> bool:

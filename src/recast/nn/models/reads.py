@@ -24,8 +24,8 @@ REMEDIES: dict[Feature, str] = {
 }
 
 
-def require(
-    model: str, spec: PanelSpec, reads: frozenset[Feature], but: Mapping[Feature, tuple[str, str]] | None = None
+def reject_unread(
+    model: str, spec: PanelSpec, reads: frozenset[Feature], exceptions: Mapping[Feature, tuple[str, str]] | None = None
 ) -> None:
     """Rejects data with features that a model does not read.
 
@@ -33,15 +33,15 @@ def require(
         model: The model's name.
         spec: The data's description.
         reads: What the model can read.
-        but: What it does not read with its current options: why, and the remedy.
+        exceptions: What it does not read with its current options: why, and the remedy.
 
     Raises:
         ConfigurationError: for the first feature of the data that it does not read.
     """
-    but = but or {}
+    exceptions = exceptions or {}
     for feature, names in spec.features.items():
-        if feature in but:
-            why, remedy = but[feature]
+        if feature in exceptions:
+            why, remedy = exceptions[feature]
             raise ConfigurationError(f"{model}: {why}, but the data have {WORDS[feature]} ({names}); {remedy}")
         if feature not in reads:
             raise ConfigurationError(f"{model} does not read {WORDS[feature]} ({names}); {REMEDIES[feature]}")

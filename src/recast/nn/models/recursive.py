@@ -12,7 +12,7 @@ from recast.data.spec import Feature, SeriesSpec
 from recast.nn.anchors import LastAnchor
 from recast.nn.cells.cell import each_field
 from recast.nn.heads.head import Head
-from recast.nn.models.continued import continued
+from recast.nn.models.continuation import continue_from_context
 from recast.nn.models.encoder import Encoder
 from recast.nn.models.history import held_history, held_truth, observed_truth
 from recast.nn.models.horizon_readout import HorizonReadout
@@ -67,7 +67,7 @@ class Recursive(ForecastModel):
         origins: Literal["all", "last"] = "all",
         anchor: AnchorFactory = LastAnchor,
     ) -> None:
-        super().__init__(spec=spec, head=head, anchor=anchor, leads=1, but={"past": FED_BACK})
+        super().__init__(spec=spec, head=head, anchor=anchor, leads=1, exceptions={"past": FED_BACK})
         self.origins = origins
         self.encoder = Encoder(cell=cell, input_size=self.inputs.context_size, layers=layers, dropout=dropout)
         self.readout = HorizonReadout(
@@ -107,7 +107,7 @@ class Recursive(ForecastModel):
     ) -> Float[Tensor, "samples batch horizon targets"]:
         """Draws in closed loop: each lead is drawn given the lead drawn before it."""
         outputs, states = self.encoder(batch, self.inputs.context(batch), last=1)
-        states = [each_field(state, lambda part: part.repeat(samples, 1)) for state in states]
+        states = [each_field(lambda part: part.repeat(samples, 1), state) for state in states]
         recent = held_history(batch)[:, -self.anchor.reach :]
         parts = (outputs[:, -1], recent, self.inputs.ahead(batch))
         output, recent, ahead = (part.repeat(samples, *(1,) * (part.dim() - 1)) for part in parts)
@@ -149,7 +149,7 @@ class Recursive(ForecastModel):
             ahead: What is known ahead, at each lead.
             generator: Source of random numbers of a stochastic head.
         """
-        return continued(
+        return continue_from_context(
             self.encoder.stack,
             output,
             states,

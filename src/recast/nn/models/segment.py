@@ -14,7 +14,7 @@ from recast.errors import ConfigurationError
 from recast.nn.anchors import LastAnchor
 from recast.nn.cells.cell import each_field
 from recast.nn.heads.head import Head
-from recast.nn.models.continued import continued
+from recast.nn.models.continuation import continue_from_context
 from recast.nn.models.model import AnchorFactory, ForecastModel
 from recast.nn.models.reads import EVERYTHING
 from recast.nn.models.stack import CellFactory, Stack
@@ -124,8 +124,8 @@ class Segment(ForecastModel):
         subtract_last: bool = True,
         embedding: PositiveInt | None = None,
     ) -> None:
-        but = READ_ALIKE if decoding == "recurrent" else None
-        super().__init__(spec=spec, head=head, anchor=anchor, but=but)
+        exceptions = READ_ALIKE if decoding == "recurrent" else None
+        super().__init__(spec=spec, head=head, anchor=anchor, exceptions=exceptions)
         _require_whole_segments(spec.context, segment)
         self.segment = segment
         self.decoding: Decoding = decoding
@@ -134,7 +134,7 @@ class Segment(ForecastModel):
         self.future = -(-spec.horizon // segment)
         # The size of a cell's output is known only once it is built.
         size = embedding or cell(input_size=1).hidden_size
-        beside, ahead = self.inputs.beside_size, self.inputs.ahead_size
+        beside, ahead = self.inputs.past_size, self.inputs.ahead_size
         self.embedding = SegmentEmbedding(segment=segment, size=size, covariates=segment * (beside + ahead))
         self.stack = Stack(cell=cell, input_size=size, layers=layers, dropout=dropout)
         self.readout = nn.Linear(self.stack.hidden_size, segment * head.size)
@@ -167,7 +167,7 @@ class Segment(ForecastModel):
         level = self._level(batch)
         batch = self._relative_to(level, batch)
         output, states = self._encode(batch)
-        states = [each_field(state, lambda part: part.repeat(samples, 1)) for state in states]
+        states = [each_field(lambda part: part.repeat(samples, 1), state) for state in states]
         output, ahead, base = (
             part.repeat(samples, *(1,) * (part.dim() - 1)) for part in (output, self._ahead(batch), self.base(batch))
         )
@@ -185,7 +185,7 @@ class Segment(ForecastModel):
 
     def _encode(self, batch: Batch) -> tuple[Float[Tensor, "series hidden"], list[Any]]:
         """Output of the top layer after the context, and the state of each layer; a series is a target of a window."""
-        beside = cut(self.inputs.beside(batch), self.segment)
+        beside = cut(self.inputs.past(batch), self.segment)
         known = self._known(batch)[:, 1 : beside.shape[1] + 1]
         embedded = self.embedding(self.inputs.history(batch), torch.cat([beside, known], dim=-1))
         outputs, states = self.stack(embedded.flatten(0, 1), outputs_from=embedded.shape[2] - 1)
@@ -198,7 +198,7 @@ class Segment(ForecastModel):
         inputs = torch.cat([position, channel], dim=-1).expand(windows, -1, -1, -1)
         if self.ahead is not None:
             inputs = inputs + self.ahead(self._ahead(batch)).unsqueeze(1)
-        states = [each_field(state, lambda part: part.repeat_interleave(self.future, dim=0)) for state in states]
+        states = [each_field(lambda part: part.repeat_interleave(self.future, dim=0), state) for state in states]
         output, _ = self.stack.step(inputs.flatten(0, 2), states)
         raw = self._read(output).unflatten(0, (windows, targets, self.future))
         raw = raw.flatten(2, 3)[:, :, : self.spec.horizon].transpose(1, 2)
@@ -233,7 +233,7 @@ class Segment(ForecastModel):
         def embed(segment: Tensor, known: Tensor) -> Tensor:
             return self.embedding(segment, known.unsqueeze(1)).flatten(0, 2)
 
-        rollout = continued(
+        rollout = continue_from_context(
             self.stack,
             output,
             states,

@@ -47,7 +47,7 @@ def run(
 
 def last_of(states: Sequence[Any]) -> list[Any]:
     """The last of the states that `run` gives for each cell."""
-    return [each_field(state, lambda field: field[:, -1]) for state in states]
+    return [each_field(lambda field: field[:, -1], state) for state in states]
 
 
 class Stack(nn.Module):

@@ -7,13 +7,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recast.nn.attention import Memory
+from recast.nn.attention import Attention, Memory
 from recast.nn.cells.cell import each_field
-from recast.nn.models.decoder import Decoder
+from recast.nn.models.decoder import Decoder, Feedback
 from recast.nn.models.history import held_truth
 from recast.nn.models.model import ForecastModel, TrainingForecast
 from recast.nn.models.origins import seen_from_origins
-from recast.nn.models.teacher_forcing import TeacherForcingMask
+from recast.nn.models.stack import Stack
+from recast.nn.models.teacher_forcing import MaskUnit, TeacherForcingMask
 from recast.nn.schedules import Schedule
 from recast.types import Batch, Progress
 
@@ -26,7 +27,7 @@ class UnrollingModel(ForecastModel):
     Zipser 1989), otherwise the model's own output (scheduled sampling; Bengio et al. 2015, arXiv 1506.03099). Forecasts
     are always free-running.
 
-    A model of this kind subclasses this, sets the attributes below and implements `start`.
+    A model of this kind subclasses this, calls `unroll_with` and implements `start`.
 
     Attributes:
         decoder: Unrolls the horizon.
@@ -38,6 +39,37 @@ class UnrollingModel(ForecastModel):
     decoder: Decoder
     schedule: Schedule
     teacher_forcing_mask: TeacherForcingMask
+
+    def unroll_with(
+        self,
+        stack: Stack,
+        attention: Attention,
+        *,
+        schedule: Schedule,
+        feedback: Feedback,
+        detach_feedback: bool,
+        mask_unit: MaskUnit,
+    ) -> None:
+        """Builds the decoder, and how it is taught.
+
+        Args:
+            stack: Its layers.
+            attention: How their outputs attend to the context.
+            schedule: Teacher-forcing probability over training.
+            feedback: What the free-running decoder reads; see `Decoder`.
+            detach_feedback: Whether the gradient stops at values fed back.
+            mask_unit: What the choice between truth and output is made for; see `TeacherForcingMask`.
+        """
+        self.decoder = Decoder(
+            stack=stack,
+            attention=attention,
+            head=self.head,
+            targets=self.spec.targets,
+            feedback=feedback,
+            detach_feedback=detach_feedback,
+        )
+        self.schedule = schedule
+        self.teacher_forcing_mask = TeacherForcingMask(mask_unit)
 
     @abstractmethod
     def start(self, batch: Batch) -> tuple[list[Any], Memory]:
@@ -95,7 +127,7 @@ class UnrollingModel(ForecastModel):
     ) -> Float[Tensor, "samples batch horizon targets"]:
         """Draws in closed loop: each lead is drawn given the lead drawn before it."""
         states, memory = self.start(batch)
-        states = [each_field(state, lambda part: part.repeat(samples, 1)) for state in states]
+        states = [each_field(lambda part: part.repeat(samples, 1), state) for state in states]
         parts = (self.last(batch), self.inputs.ahead(batch), self.base(batch))
         first, ahead, base = (part.repeat(samples, *(1,) * (part.dim() - 1)) for part in parts)
         values = self.decoder.closed_loop(states, first, ahead, base, memory, generator=generator).values

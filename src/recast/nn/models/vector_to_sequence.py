@@ -12,11 +12,11 @@ from recast.nn.anchors import LastAnchor
 from recast.nn.attention import Memory, NoAttention
 from recast.nn.cells.cell import Cell
 from recast.nn.heads.head import Head
-from recast.nn.models.decoder import Decoder, Feedback
+from recast.nn.models.decoder import Feedback
 from recast.nn.models.model import AnchorFactory
 from recast.nn.models.reads import EVERYTHING
 from recast.nn.models.stack import CellFactory, Stack
-from recast.nn.models.teacher_forcing import MaskUnit, TeacherForcingMask
+from recast.nn.models.teacher_forcing import MaskUnit
 from recast.nn.models.unrolling import UnrollingModel
 from recast.nn.schedules import Schedule
 from recast.options import Fraction, PositiveInt, checked
@@ -103,16 +103,14 @@ class VectorToSequence(UnrollingModel):
         self.encoder = VectorEncoder(
             cells=list(stack.cells), input_size=spec.context * self.inputs.context_size, bound=bound
         )
-        self.decoder = Decoder(
-            stack=stack,
-            attention=NoAttention(query_size=stack.hidden_size, memory_size=self.inputs.context_size),
-            head=head,
-            targets=spec.targets,
+        self.unroll_with(
+            stack,
+            NoAttention(query_size=stack.hidden_size, memory_size=self.inputs.context_size),
+            schedule=schedule,
             feedback=feedback,
             detach_feedback=detach_feedback,
+            mask_unit=mask_unit,
         )
-        self.schedule = schedule
-        self.teacher_forcing_mask = TeacherForcingMask(mask_unit)
 
     def start(self, batch: Batch) -> tuple[list[Any], Memory]:
         """The states that the context is mapped to; there is no memory to attend to."""

@@ -5,9 +5,9 @@ from typing import Any, ClassVar, final
 from torch import Tensor
 from torch.autograd.function import Function, once_differentiable
 
-from recast.nn.recurrence.eager.closed_loop import Structure, backward, forward, structured
+from recast.nn.recurrence.eager.closed_loop import LoopStructure, backward, forward, structure_and_tensors
 from recast.nn.recurrence.eager.open_loop import OpenPass, OpenPassOptions
-from recast.nn.recurrence.eager.supported import ARITHMETIC, common_kind, slower_than_torch
+from recast.nn.recurrence.eager.supported import CELL_STEPS, common_kind, slower_than_torch
 from recast.nn.recurrence.implementation import Implementation
 from recast.nn.recurrence.refusals import common_refusal
 from recast.nn.recurrence.request import ClosedLoop, OpenLoop, Rollout, Unrolled
@@ -31,7 +31,7 @@ class Autograd(Implementation):
     def sequence(self, request: OpenLoop) -> Unrolled:
         """Runs an open loop."""
         given = request.inputs.permute(1, 2, 0)
-        cell = ARITHMETIC[common_kind(request.layers)]
+        cell = CELL_STEPS[common_kind(request.layers)]
         found = []
         last = len(request.layers) - 1
         for number, (layer, start) in enumerate(zip(request.layers, request.states, strict=True)):
@@ -40,12 +40,12 @@ class Autograd(Implementation):
             state = layer.initial_state(len(request.inputs), request.inputs) if start is None else start
             options = OpenPassOptions(cell, request.at, request.outputs_from if number == last else 0)
             given, *fields = OpenPass.apply(options, given, *state, *layer.weights)
-            found.append(type(state)(*(field.permute(2, 0, 1) for field in fields)))
+            found.append(state._make(field.permute(2, 0, 1) for field in fields))
         return Unrolled(given.permute(2, 0, 1), found)
 
     def decode(self, request: ClosedLoop) -> Rollout:
         """Runs a closed loop."""
-        structure, tensors = structured(request)
+        structure, tensors = structure_and_tensors(request)
         values = _ClosedPass.apply(structure, *tensors.flat)
         return Rollout(values.unsqueeze(-1), values)
 
@@ -54,7 +54,7 @@ class _ClosedPass(Function):
     """`(structure, *tensors)` to the values of all leads; see `recast.nn.recurrence.eager.closed_loop`."""
 
     @staticmethod
-    def forward(ctx: Any, structure: Structure, *row: Any) -> Tensor:
+    def forward(ctx: Any, structure: LoopStructure, *row: Any) -> Tensor:
         values, kept = forward(structure, structure.tensors(row))
         ctx.structure, ctx.tensors = structure, len(row)
         ctx.save_for_backward(*row, *kept)
@@ -66,7 +66,7 @@ class _ClosedPass(Function):
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *grad_outputs: Tensor
     ) -> tuple[Tensor | None, ...]:
-        structure: Structure = ctx.structure
+        structure: LoopStructure = ctx.structure
         (gradient,) = grad_outputs
         _, *wanted = ctx.needs_input_grad
         saved = ctx.saved_tensors

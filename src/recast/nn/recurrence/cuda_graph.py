@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import Function, once_differentiable
 
 from recast.nn.recurrence.autograd import Autograd
-from recast.nn.recurrence.eager.closed_loop import LoopTensors, Structure, structured
+from recast.nn.recurrence.eager.closed_loop import LoopStructure, LoopTensors, structure_and_tensors
 from recast.nn.recurrence.graphs.cache import RecordingCache
 from recast.nn.recurrence.graphs.capture import Capture, cuda_graph
 from recast.nn.recurrence.graphs.recording import Recording, Row
@@ -60,7 +60,7 @@ class CudaGraph(Implementation):
 
     def decode(self, request: ClosedLoop) -> Rollout:
         """Runs a closed loop."""
-        structure, tensors = structured(request)
+        structure, tensors = structure_and_tensors(request)
         row, wanted = tensors.flat, _wanted(tensors)
         recording = self._cache.take(
             _key(structure, row, wanted), lambda: Recording(structure, row, wanted, self._capture)
@@ -77,7 +77,7 @@ def _wanted(tensors: LoopTensors[Tensor]) -> tuple[bool, ...]:
     return tuple(torch.is_grad_enabled() and tensor is not None and tensor.requires_grad for tensor in without.flat)
 
 
-def _key(structure: Structure, row: Row, wanted: tuple[bool, ...]) -> Hashable:
+def _key(structure: LoopStructure, row: Row, wanted: tuple[bool, ...]) -> Hashable:
     """Everything a recording depends on except the values of its tensors."""
     shapes = tuple(None if tensor is None else (tensor.shape, tensor.dtype, tensor.device) for tensor in row)
     return structure, shapes, wanted, torch.get_float32_matmul_precision()

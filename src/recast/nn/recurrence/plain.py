@@ -75,4 +75,4 @@ def _run(layer: Layer, inputs: Tensor, state: Any, at: tuple[int, ...]) -> tuple
         if stop in at:
             kept.append(state)
     whole = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
-    return whole, type(state)(*(torch.stack(fields, dim=1) for fields in zip(*kept, strict=True)))
+    return whole, state._make(torch.stack(fields, dim=1) for fields in zip(*kept, strict=True))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
+import torch.utils.deterministic
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from recast.errors import ConfigurationError
@@ -32,10 +32,11 @@ def no_larger_than(limit: int) -> Iterator[None]:
 
     hook = register_module_parameter_registration_hook(count)
     # Deterministic algorithms fill empty tensors, and so would take the memory before the hook sees the weight.
-    fills = torch.utils.deterministic.fill_uninitialized_memory
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    deterministic: Any = torch.utils.deterministic
+    fills = deterministic.fill_uninitialized_memory
+    deterministic.fill_uninitialized_memory = False
     try:
         yield
     finally:
-        torch.utils.deterministic.fill_uninitialized_memory = fills
+        deterministic.fill_uninitialized_memory = fills
         hook.remove()

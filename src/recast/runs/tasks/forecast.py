@@ -22,7 +22,7 @@ from recast.runs.tasks.task_plug import TaskPlug
 from recast.scoring.baselines.baseline import Baseline
 from recast.scoring.metrics.description import of_pictures
 from recast.scoring.metrics.lead_metric import LeadMetric
-from recast.training.callbacks.windows_to_show import evenly
+from recast.training.evenly import evenly_spaced
 from recast.training.task import ForecastTask
 
 REFERENCE_WINDOWS = 4096
@@ -72,7 +72,7 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
         """
         starts = data.prepared.starts
         if len(starts.validation):
-            chosen = starts.validation[evenly(len(starts.validation), REFERENCE_WINDOWS)]
+            chosen = starts.validation[evenly_spaced(len(starts.validation), REFERENCE_WINDOWS)]
             prepared = replace(data.prepared, starts=starts._replace(validation=chosen))
             metrics = task.metrics_of("test")
             found = scores.score_baselines(baselines, prepared, "validation", metrics)

@@ -73,7 +73,7 @@ class LeadMetric(Described, Metric, ABC):
         """
         return mean
 
-    def suits(self, parts: Collection[str], levels: Sequence[float] = ()) -> bool:
+    def computable_from(self, parts: Collection[str], levels: Sequence[float] = ()) -> bool:
         """Whether it is meaningful for forecasts with these parts.
 
         Args:
@@ -85,9 +85,9 @@ class LeadMetric(Described, Metric, ABC):
             return bool(found)
         return all(levels[0] - SAME_LEVEL < level < levels[-1] + SAME_LEVEL for level in self.levels)
 
-    def describes(self, parts: Collection[str]) -> bool:
+    def defined_for(self, parts: Collection[str]) -> bool:
         """Whether it is defined for forecasts with these parts, possibly as distributions without spread."""
-        return self.suits(parts) or (self.of_points and set(parts) == {"mean"})
+        return self.computable_from(parts) or (self.of_points and set(parts) == {"mean"})
 
     @property
     def description(self) -> Description:

@@ -79,5 +79,5 @@ class AgreementFigures(pl.Callback):
         """The forecast of all targets at the lead from every origin of a part, shape (origins, targets)."""
         loader = data.loader(part)
         # Every window once, only in this process.
-        batches = (data.windows_at(starts) for starts in loader.starts.split(loader.batch_size))
+        batches = (data.windows_at(starts) for starts in loader.order.items.split(loader.order.batch_size))
         return np.concatenate([task.forecast(batch).mean[:, self.lead - 1].cpu().numpy() for batch in batches])

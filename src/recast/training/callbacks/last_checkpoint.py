@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from recast.options import PositiveInt, checked
-from recast.system.signals import Deferral
+from recast.system.signals import DeferredSignals
 from recast.training.checkpoint_format import last_checkpoint_path
 from recast.training.resuming import begin_next_epoch, may_save_after, saves_between_epochs
 
@@ -38,7 +38,7 @@ class LastCheckpoint(Checkpoint):
         self.every_n_steps = every_n_steps
         self._saved_step = 0
         self._saved_at = 0.0
-        self._signals = Deferral()
+        self._signals = DeferredSignals()
         self._finished = False
         self._between_epochs = False
         self._common_batches = 0

@@ -7,8 +7,9 @@ import lightning.pytorch as pl
 
 from recast.options import PositiveInt, checked
 from recast.training.callbacks.forecast_figures import log_figure
-from recast.training.callbacks.windows_to_show import evenly, shown_part
+from recast.training.callbacks.windows_to_show import shown_part
 from recast.training.curves import log_curves
+from recast.training.evenly import evenly_spaced
 from recast.training.memory.memory import LayerMemory, measure
 from recast.training.memory.picture import layer_name, picture
 
@@ -68,7 +69,7 @@ class MemoryCurves(pl.Callback):
         starts = data.prepared.starts.validation
         layers = measure(
             task.model,
-            data.windows_at(starts[evenly(len(starts), self.windows)]),
+            data.windows_at(starts[evenly_spaced(len(starts), self.windows)]),
             jacobian_windows=self.jacobian_windows,
             jacobian_steps=self.jacobian_steps,
         )

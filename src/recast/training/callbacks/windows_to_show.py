@@ -10,16 +10,10 @@ from recast.data.datamodule import ForecastDataModule
 from recast.data.panel import Panel
 from recast.figures.panels import TargetPanels
 from recast.figures.plot import Plot
+from recast.training.evenly import evenly_spaced
 from recast.training.task import ForecastTask
 
 LEVEL = 0.9  # of the band, or the widest that the forecast has
-
-
-def evenly(count: int, wanted: int) -> list[int]:
-    """At most `wanted` numbers spread evenly over range(count), the same ones each time."""
-    if wanted >= count:
-        return list(range(count))
-    return np.linspace(0, count - 1, wanted + 2)[1:-1].round().astype(int).tolist()
 
 
 def forecast_windows(task: ForecastTask, data: ForecastDataModule, part: str, wanted: int) -> list[TargetPanels]:
@@ -32,7 +26,7 @@ def forecast_windows(task: ForecastTask, data: ForecastDataModule, part: str, wa
         wanted: Number of windows. [windows]
     """
     starts = getattr(data.prepared.starts, part)
-    return panels_of(task, data, starts[evenly(len(starts), wanted)], tail=max(3 * data.spec.horizon, 20))
+    return panels_of(task, data, starts[evenly_spaced(len(starts), wanted)], tail=max(3 * data.spec.horizon, 20))
 
 
 def panels_of(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from recast.errors import ConfigurationError
 from recast.nn.models.model import ForecastModel
+from recast.training.evenly import evenly_spaced
 from recast.training.memory.decay import decay_rate, time_constant
 from recast.training.memory.gates import Saturation, gate_saturation
 from recast.training.memory.gradients import STATE, gradient_norms
@@ -101,7 +102,7 @@ def measure(
     if not all(1 <= lead <= horizon for lead in leads):
         raise ConfigurationError(f"leads={list(leads)}: expected leads from 1 to the horizon, {horizon}")
     windows = len(batch.start)
-    chosen = _with_ends(windows, jacobian_windows)
+    chosen = evenly_spaced(windows, max(1, jacobian_windows), ends=True)
     layers: list[_Layer] = []
     # A stochastic head may sample its feedback; a trainer validates in inference mode.
     with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
@@ -176,7 +177,7 @@ class _Layer:
 
     def add_spectra(self, trace: Trace, windows: Sequence[int], steps: int) -> None:
         """One matrix at a time: those of a large state would not fit into memory together."""
-        self.places = _with_ends(self.time, steps)
+        self.places = evenly_spaced(self.time, max(1, steps), ends=True)
         for window in windows:
             found = []
             for place in self.places:
@@ -206,8 +207,3 @@ class _Layer:
 
 def _first_middle_last(horizon: int) -> list[int]:
     return sorted({1, (horizon + 1) // 2, horizon})
-
-
-def _with_ends(count: int, wanted: int) -> list[int]:
-    """At most `wanted` numbers spread evenly over range(count), both ends among them where there are two or more."""
-    return sorted(set(np.linspace(0, count - 1, min(count, max(1, wanted))).round().astype(int).tolist()))

@@ -13,7 +13,7 @@ from recast.nn.recurrence.compiled.packing import Packing
 from recast.nn.recurrence.compiled.passes import run_backward, run_forward
 
 
-class Call(NamedTuple):
+class LoopCall(NamedTuple):
     """The arguments of a loop other than the tensors with gradients.
 
     Attributes:
@@ -42,14 +42,14 @@ class Call(NamedTuple):
 class CompiledLoop(torch.autograd.Function):
     """Runs a loop.
 
-    Takes a `Call`, the inputs (batch, time, inputs), the base forecast and the truth (batch, time, targets) or None,
-    the initial states, one tensor for each layer and field, and the weights, layer by layer, the readout's last. Gives
+    Takes a `LoopCall`, the inputs (batch, time, inputs), base forecast and truth (batch, time, targets) or None, the
+    initial states, one tensor for each layer and field, and the weights, layer by layer, the readout's last. Gives
     the outputs of the top layer, or the values of a closed loop; then for each layer and field the requested states.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, call: Call, inputs: Tensor, base: Tensor | None, truth: Tensor | None, *rest: Tensor
+        ctx: Any, call: LoopCall, inputs: Tensor, base: Tensor | None, truth: Tensor | None, *rest: Tensor
     ) -> tuple[Tensor, ...]:
         """The forward pass."""
         packing = call.packing

@@ -98,7 +98,7 @@ class Vector:
         return self.with_value(self.builder.bitcast(bits, self.value.type))
 
 
-class Code:
+class CodeEmitter:
     """Emits code for addresses, loads, stores and accumulation loops.
 
     Args:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from recast.nn.recurrence.compiled.autograd_function import Call, CompiledLoop
+from recast.nn.recurrence.compiled.autograd_function import CompiledLoop, LoopCall
 from recast.nn.recurrence.compiled.kernels import compiled
 from recast.nn.recurrence.compiled.loop import Selection
 from recast.nn.recurrence.compiled.packing import Packing
@@ -67,7 +67,7 @@ class Numba(Implementation):
             for layer, state in zip(request.layers, request.states, strict=True)
         ]
         packing = _packing(request.layers, inputs.shape[2], 0)
-        call = Call(
+        call = LoopCall(
             packing,
             compiled(_dtype(inputs), self.cache_dir),
             torch.is_grad_enabled(),
@@ -77,13 +77,13 @@ class Numba(Implementation):
         )
         outputs, *fields = CompiledLoop.apply(call, inputs, None, None, *_flat(states), *_weights(request.layers))
         pairs = zip(states, packing.by_layer(fields), strict=True)
-        return Unrolled(outputs, [type(state)(*parts) for state, parts in pairs])
+        return Unrolled(outputs, [state._make(parts) for state, parts in pairs])
 
     def decode(self, request: ClosedLoop) -> Rollout:
         """Runs a closed loop."""
         first = functional.pad(request.first.unsqueeze(1), (0, 0, 0, request.known.shape[1] - 1))
         inputs = torch.cat([first, request.known], dim=-1) if request.known.shape[2] else first
-        call = Call(
+        call = LoopCall(
             _packing(request.layers, inputs.shape[2], request.first.shape[1]),
             compiled(_dtype(inputs), self.cache_dir),
             torch.is_grad_enabled(),

@@ -9,20 +9,20 @@ from numba import types
 from numba.core.extending import intrinsic, overload
 from numba.np.arrayobj import make_array
 
-from recast.nn.recurrence.compiled.code import Code
+from recast.nn.recurrence.compiled.code import CodeEmitter
 from recast.nn.recurrence.compiled.jit import JIT_OPTIONS
 from recast.nn.recurrence.compiled.layout import TILE_ROWS, accumulators
 from recast.nn.recurrence.compiled.vectors import vector_bytes
 
 
 def lowered(context, builder, signature, args):
-    """A `Code` for the number type of the first array, and the arguments, arrays as addresses."""
+    """A `CodeEmitter` for the number type of the first array, and the arguments, arrays as addresses."""
     values = [
         make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
         for kind, value in zip(signature.args, args, strict=True)
     ]
     dtype = signature.args[0].dtype
-    return Code(builder, context.get_data_type(dtype), dtype.bitwidth // 8), values
+    return CodeEmitter(builder, context.get_data_type(dtype), dtype.bitwidth // 8), values
 
 
 def _make_tile(rows, vectors):

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from recast.nn.recurrence.eager.accumulation import Wanted, side_by_side
 from recast.nn.recurrence.eager.layer import backward_steps, forward_steps
-from recast.nn.recurrence.eager.steps import Arithmetic, Tape
-from recast.nn.recurrence.eager.supported import ARITHMETIC, common_kind
+from recast.nn.recurrence.eager.steps import CellSteps, Tape
+from recast.nn.recurrence.eager.supported import CELL_STEPS, common_kind
 from recast.nn.recurrence.eager.weights import PackedWeights, Weights
 from recast.nn.recurrence.request import ClosedLoop, Kind
 
@@ -53,12 +53,12 @@ class LoopTensors(Generic[Part]):
 
     @property
     def flat(self) -> list[Part | None]:
-        """All of them as a flat list, as `Structure.tensors` takes them."""
+        """All of them as a flat list, as `LoopStructure.tensors` takes them."""
         single = (self.first, self.known, self.base, self.weight, self.bias, self.truth, self.mask)
         return [*single, *self.dropout, *chain.from_iterable(self.states), *chain.from_iterable(self.weights)]
 
 
-class Structure(NamedTuple):
+class LoopStructure(NamedTuple):
     """The structure of a closed loop, apart from the sizes of its tensors.
 
     Attributes:
@@ -76,9 +76,9 @@ class Structure(NamedTuple):
     residual: bool
 
     @property
-    def cell(self) -> Arithmetic:
+    def cell(self) -> CellSteps:
         """How its layers use their buffers."""
-        return ARITHMETIC[self.kind]
+        return CELL_STEPS[self.kind]
 
     def tensors(self, row: Sequence[Part]) -> LoopTensors[Part]:
         """The tensors, from a flat list of all of them."""
@@ -95,7 +95,7 @@ class Structure(NamedTuple):
         )
 
 
-def structured(request: ClosedLoop) -> tuple[Structure, LoopTensors[Tensor]]:
+def structure_and_tensors(request: ClosedLoop) -> tuple[LoopStructure, LoopTensors[Tensor]]:
     """The structure and the tensors of a closed loop.
 
     Args:
@@ -113,7 +113,7 @@ def structured(request: ClosedLoop) -> tuple[Structure, LoopTensors[Tensor]]:
         states=[list(state) for state in request.states],
         weights=[layer.weights for layer in request.layers],
     )
-    structure = Structure(
+    structure = LoopStructure(
         kind=common_kind(request.layers),
         layers=len(request.layers),
         dropped=bool(request.dropout),
@@ -124,7 +124,7 @@ def structured(request: ClosedLoop) -> tuple[Structure, LoopTensors[Tensor]]:
 
 
 def forward(
-    structure: Structure, tensors: LoopTensors[Tensor]
+    structure: LoopStructure, tensors: LoopTensors[Tensor]
 ) -> tuple[Float[Tensor, "batch horizon targets"], list[Tensor]]:
     """The values that are fed back, and the activations saved for the backward pass in addition to these tensors.
 
@@ -160,7 +160,7 @@ def forward(
 
 
 def backward(
-    structure: Structure,
+    structure: LoopStructure,
     tensors: LoopTensors[Tensor],
     kept: Sequence[Tensor],
     gradient: Float[Tensor, "batch horizon targets"],
@@ -218,7 +218,7 @@ def backward(
     )
 
 
-def _weights(structure: Structure, tensors: LoopTensors[Tensor]) -> Iterator[PackedWeights]:
+def _weights(structure: LoopStructure, tensors: LoopTensors[Tensor]) -> Iterator[PackedWeights]:
     fed = tensors.first.shape[1]
     for row in tensors.weights:
         packed = PackedWeights(structure.cell, Weights(*row), fed)
@@ -253,7 +253,11 @@ class _FeedbackGradient:
     """
 
     def __init__(
-        self, structure: Structure, tensors: LoopTensors[Tensor], of_value: Sequence[Tensor], of_truths: Tensor | None
+        self,
+        structure: LoopStructure,
+        tensors: LoopTensors[Tensor],
+        of_value: Sequence[Tensor],
+        of_truths: Tensor | None,
     ) -> None:
         _, masks = _taught(tensors)
         self._of_value = () if structure.detach else of_value

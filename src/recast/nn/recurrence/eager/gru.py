@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from recast.nn.recurrence.eager.gate_rows import GateRows
-from recast.nn.recurrence.eager.steps import Accumulate, Arithmetic, Backward, Forward, Tape
+from recast.nn.recurrence.eager.steps import Accumulate, Backward, CellSteps, Forward, Tape
 
 BLOCKS = 4
 
@@ -59,7 +59,7 @@ class _Backward(Backward):
         self.fed.zero_()
 
 
-GRU = Arithmetic(
+GRU = CellSteps(
     blocks=BLOCKS,
     inputs=GateRows(1, (0, 1, 2)),
     hidden=GateRows(0, (2, 0, 1)),

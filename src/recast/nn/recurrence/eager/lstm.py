@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from recast.nn.recurrence.eager.gate_rows import GateRows
-from recast.nn.recurrence.eager.steps import Accumulate, Arithmetic, Backward, Forward, Tape
+from recast.nn.recurrence.eager.steps import Accumulate, Backward, CellSteps, Forward, Tape
 
 BLOCKS = 4
 
@@ -71,7 +71,7 @@ class _Backward(Backward):
         cell.mul_(self._forget[t])
 
 
-LSTM = Arithmetic(
+LSTM = CellSteps(
     blocks=BLOCKS,
     inputs=GateRows(0, (3, 0, 1, 2)),
     hidden=GateRows(0, (3, 0, 1, 2)),

@@ -8,7 +8,7 @@ from torch.autograd.function import Function, once_differentiable
 
 from recast.nn.recurrence.eager.accumulation import Wanted
 from recast.nn.recurrence.eager.layer import backward_steps, forward_steps
-from recast.nn.recurrence.eager.steps import Arithmetic, Tape
+from recast.nn.recurrence.eager.steps import CellSteps, Tape
 from recast.nn.recurrence.eager.weights import PackedWeights, Weights
 
 
@@ -21,7 +21,7 @@ class OpenPassOptions(NamedTuple):
         outputs_from: First step whose output is requested.
     """
 
-    cell: Arithmetic
+    cell: CellSteps
     at: tuple[int, ...]
     outputs_from: int
 

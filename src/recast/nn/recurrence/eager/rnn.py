@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from recast.nn.recurrence.eager.gate_rows import GateRows
-from recast.nn.recurrence.eager.steps import Accumulate, Arithmetic, Backward, Forward, Tape
+from recast.nn.recurrence.eager.steps import Accumulate, Backward, CellSteps, Forward, Tape
 
 
 @final
@@ -36,7 +36,7 @@ class _Backward(Backward):
         self._gradient[place].mul_(self.state[0])
 
 
-RNN = Arithmetic(
+RNN = CellSteps(
     blocks=1,
     inputs=GateRows(0, (0,)),
     hidden=GateRows(0, (0,)),

@@ -40,7 +40,7 @@ class Tape:
     hidden_size: int
 
     @classmethod
-    def blank(cls, like: Tensor, *, cell: "Arithmetic", time: int, batch: int, hidden: int, fed: int) -> "Tape":
+    def blank(cls, like: Tensor, *, cell: "CellSteps", time: int, batch: int, hidden: int, fed: int) -> "Tape":
         """An uninitialised tape with the dtype and device of `like`."""
         return cls(
             gates=like.new_empty(time, cell.blocks * hidden, batch),
@@ -152,7 +152,7 @@ class Backward(ABC):
         """
 
 
-class Arithmetic(NamedTuple):
+class CellSteps(NamedTuple):
     """How a kind of cell uses its buffers.
 
     Attributes:

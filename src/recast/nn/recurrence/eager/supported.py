@@ -7,7 +7,7 @@ import torch
 from recast.nn.recurrence.eager.gru import GRU
 from recast.nn.recurrence.eager.lstm import LSTM
 from recast.nn.recurrence.eager.rnn import RNN
-from recast.nn.recurrence.eager.steps import Arithmetic
+from recast.nn.recurrence.eager.steps import CellSteps
 from recast.nn.recurrence.request import ClosedLoop, Kind, Layer, OpenLoop
 
 FEWEST_STEPS = 8
@@ -42,7 +42,7 @@ def _slower_open_loop(request: OpenLoop, on_cpu: bool) -> str | None:
     return None
 
 
-ARITHMETIC: dict[Kind, Arithmetic] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+CELL_STEPS: dict[Kind, CellSteps] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 
 
 def common_kind(layers: Sequence[Layer]) -> Kind:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
-from recast.nn.recurrence.eager.steps import Arithmetic
+from recast.nn.recurrence.eager.steps import CellSteps
 
 
 class Weights(NamedTuple):
@@ -40,7 +40,7 @@ class PackedWeights:
         product: The weights of what a step reads, the previous output and fed inputs, for the rows `of_steps`.
     """
 
-    def __init__(self, cell: Arithmetic, weights: Weights, fed: int) -> None:
+    def __init__(self, cell: CellSteps, weights: Weights, fed: int) -> None:
         self.cell = cell
         self.hidden_size = weights.hidden.shape[1]
         self.fed = fed

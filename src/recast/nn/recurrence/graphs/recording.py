@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.weak import TensorWeakRef
 
-from recast.nn.recurrence.eager.closed_loop import Structure, backward, forward
+from recast.nn.recurrence.eager.closed_loop import LoopStructure, backward, forward
 from recast.nn.recurrence.graphs.capture import Capture
 
 Row = Sequence[Any]
@@ -28,7 +28,7 @@ class Recording:
         capture: How to capture a graph.
     """
 
-    def __init__(self, structure: Structure, row: Row, wanted: Sequence[bool], capture: Capture) -> None:
+    def __init__(self, structure: LoopStructure, row: Row, wanted: Sequence[bool], capture: Capture) -> None:
         # Tensors created in inference mode could not be written outside it.
         with torch.inference_mode(mode=False), torch.no_grad():
             self._row: Row = [None if tensor is None else _own(tensor) for tensor in row]

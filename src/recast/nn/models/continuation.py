@@ -12,7 +12,7 @@ from recast.nn.recurrence.engine import engine
 from recast.nn.recurrence.request import ClosedLoop, Readout, Rollout
 
 
-def continued(
+def continue_from_context(
     stack: Stack,
     output: Float[Tensor, "rows hidden"],
     states: list[Any],

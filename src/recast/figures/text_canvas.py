@@ -13,7 +13,7 @@ SMALLEST = (50, 9)
 DOTS = "braille"  # a line of eight dots to the character
 
 
-class Sheet:
+class TextCanvas:
     """A plot made of characters: curves are drawn on it, then it is read as text.
 
     Args:
@@ -24,7 +24,7 @@ class Sheet:
         y: Values that the vertical axis must hold; NaN is ignored.
 
     Raises:
-        ConfigurationError: if the sheet is too small to draw on.
+        ConfigurationError: if the canvas is too small to draw on.
     """
 
     def __init__(

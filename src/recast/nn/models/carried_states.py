@@ -6,10 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from recast.nn.cells.cell import each_field
 from recast.types import Batch
 
 
-class Carry(nn.Module):
+class CarriedStates(nn.Module):
     """Keeps the states at the end of a training batch for the start of the next one.
 
     A state is used where the batch marks it as carried and the row that follows it is the first of the window; other
@@ -44,8 +45,7 @@ class Carry(nn.Module):
         belongs = (batch.carried & (rows == batch.start)).unsqueeze(-1)
         parts = iter(kept.split(sizes, dim=-1))
         return [
-            type(state)(*(torch.where(belongs, next(parts).to(part.dtype), part) for part in state))
-            for state in initial
+            each_field(lambda part: torch.where(belongs, next(parts).to(part.dtype), part), state) for state in initial
         ]
 
     def keep(self, batch: Batch, states: list[Any]) -> None:

@@ -29,7 +29,7 @@ def application(config_name: str, job: "Callable[[DictConfig], None]") -> None:
 
 
 def stoppable(command: Callable[[], None], remedy: str = "") -> None:
-    """Runs a command that a signal ends in good order.
+    """Runs a command that exits cleanly on a signal.
 
     Args:
         command: What is run.
@@ -74,7 +74,7 @@ def _application(config_name: str, job: "Callable[[DictConfig], None]") -> None:
 def guarded(command: Callable[[], None], config_name: str) -> None:
     """Runs a command; what it raises on purpose becomes a message and an exit code.
 
-    Wrong input ends with 2, a stop by signal with 143, a refusing disk with 1, an
+    Wrong input ends with 2, a stop by signal with 143, a failing disk with 1, an
     interrupt outside of `stop_on_signals` with 130; all without traceback. Anything that
     recast did not expect shows its traceback and ends with 1.
 

@@ -1,4 +1,4 @@
-"""One job of a sweep: `python -m recast.cli.job FOLDER` runs the configuration that lies frozen in the folder."""
+"""One job of a sweep: `python -m recast.cli.job FOLDER` runs the configuration stored in the folder."""
 
 import sys
 from pathlib import Path

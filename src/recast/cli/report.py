@@ -17,7 +17,7 @@ results.csv (every number, one row for each run) and report.md.
 
 
 def parser() -> argparse.ArgumentParser:
-    """What the command takes."""
+    """The command's arguments."""
     command = argparse.ArgumentParser(
         prog="recast-report", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def write(arguments: argparse.Namespace) -> None:
-    """Writes the report, and prints where."""
+    """Writes the report and prints its path."""
     from recast.report.write import report
 
     for path in report(arguments.folder, arguments.output, alpha=arguments.alpha, metric=arguments.metric):

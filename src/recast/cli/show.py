@@ -13,7 +13,7 @@ from recast.training.memory.picture import layer_name
 
 
 def show_results(results: RunResults) -> None:
-    """Prints the tables and remarks of results; the model's row stands out."""
+    """Prints the tables and remarks of results; the model's row is highlighted."""
     console = Console()
     for shown in results.tables():
         console.print(shown.title, style="italic", markup=False, highlight=False)

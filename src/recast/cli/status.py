@@ -1,4 +1,4 @@
-"""recast-status: what has become of the jobs of a sweep."""
+"""recast-status: the state of each job of a sweep."""
 
 import argparse
 import time
@@ -11,11 +11,11 @@ LOOKS = 3  # in a row without a job in work, as between two jobs, end the watch
 
 
 def show(sweep: Path, *, watch: bool) -> None:
-    """Prints the jobs; with `watch`, again and again until none is queued or in work.
+    """Prints the jobs; with `watch`, repeatedly until none is queued or running.
 
     Args:
         sweep: The folder of the sweep.
-        watch: Whether to stay.
+        watch: Whether to keep updating.
     """
     from rich.console import Console
     from rich.live import Live

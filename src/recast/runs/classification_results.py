@@ -22,8 +22,8 @@ class ClassificationResults(RunResults):
     Args:
         part: "train", "validation" or "test".
         sequences: Number of sequences in each part.
-        predictions: What the model says of each sequence of the part.
-        metrics: What the values of each metric mean.
+        predictions: The predictions for each sequence of the part.
+        metrics: The description of each metric.
         model: Scores of the model by metric; none where the true classes are unknown.
         baselines: The same of the baselines, by name.
         seconds: What took how long. [s]
@@ -53,7 +53,10 @@ class ClassificationResults(RunResults):
         return frame.sort_values(first, ascending=not self.metrics[first].higher_is_better, kind="stable")
 
     def tables(self) -> list[ResultTable]:
-        """Scores beside the baselines', and those of each class; how often each is predicted where labels lack."""
+        """Scores beside the baselines', and those of each class.
+
+        How often each is predicted where labels are missing.
+        """
         count = f"{self.part}: {len(self.predictions.labels)} sequences"
         if not self.predictions.labelled:
             return [ResultTable(f"{count} without label", "class", self._frequencies())]

@@ -36,7 +36,7 @@ def run(config: dict[str, Any], folder: Path, table: Table | None = None) -> Run
 
     Args:
         config: A configuration of recast-train that has passed the check, in plain containers.
-        folder: The run folder. With `resume` and a state in it, training goes on from there.
+        folder: The run folder. With `resume` and a state in it, training continues from that state.
         table: What is read in place of the data that the configuration names; None: those.
 
     Raises:
@@ -129,7 +129,7 @@ def build_task(config: dict[str, Any], spec: Any) -> TrainingTask:
 
 
 def _train(trainer: pl.Trainer, task: TrainingTask, data: pl.LightningDataModule, resumed: LastState | None) -> int:
-    """Trains to the end, unless the run had come there; the optimiser steps taken in all."""
+    """Trains to the end unless the run was already there; returns the total number of optimiser steps."""
     if resumed is not None and resumed.finished:
         return resumed.step
     checkpoint = None if resumed is None else str(resumed.path)

@@ -1,4 +1,4 @@
-"""A trained model put to use on tables: what a checkpoint needs to forecast, and no part of its training."""
+"""A trained model that forecasts tables: what a checkpoint needs to forecast, without its training."""
 
 import logging
 from collections.abc import Callable, Sequence

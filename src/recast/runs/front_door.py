@@ -1,4 +1,4 @@
-"""Training from Python, in the way of the command line: `recast.compose`, `recast.fit`."""
+"""Training from Python with the options of the command line: `recast.compose`, `recast.fit`."""
 
 import json
 from collections.abc import Sequence

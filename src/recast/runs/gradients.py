@@ -1,4 +1,4 @@
-"""Measuring how far back the gradient of a trained model reaches, and writing it down."""
+"""Measuring how far back the gradient of a trained model reaches, and its results as files."""
 
 import math
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class Gradients:
         return pd.concat(frames, ignore_index=True)
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of gradients.json. Numbers that are not finite, such as an endless time constant, are null."""
+        """The content of gradients.json. Numbers that are not finite, such as an infinite time constant, are null."""
         return {
             "checkpoint": self.checkpoint,
             "part": self.part,
@@ -126,7 +126,10 @@ def measure_gradients(config: dict[str, Any]) -> Gradients:
 
 
 def output_folder(config: dict[str, Any]) -> Path:
-    """The folder of the results: that of the option, else `gradients` in the run's folder, or beside a lone file."""
+    """The folder of the results.
+
+    That of the option, else `gradients` in the run's folder, or beside a checkpoint outside a run folder.
+    """
     if config["output"] is not None:
         return Path(config["output"])
     folder = Path(config["checkpoint"]).parent

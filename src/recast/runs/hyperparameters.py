@@ -28,7 +28,7 @@ def log_hyperparameters(trainer: pl.Trainer, config: dict[str, Any], results: Ru
 
 
 def swept_options(folder: Path) -> dict[str, Any]:
-    """What is swept, by its names on the command line such as `model/cell`; nothing for a run of no sweep.
+    """The swept options, by their names on the command line such as `model/cell`; none for a run outside a sweep.
 
     Args:
         folder: The run's folder.
@@ -48,7 +48,7 @@ def swept_options(folder: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Any:
-    """What a YAML or JSON file holds; None where there is none. A table for people is no reason to stop a run."""
+    """What a YAML or JSON file holds; None where there is none. A missing table does not stop a run."""
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
@@ -74,7 +74,10 @@ def _value(text: Any) -> Any:
 
 
 def _hyperparameters(config: dict[str, Any]) -> dict[str, Any]:
-    """What one compares runs by; the model's options without prefix, since TensorBoard shows the first ones by name."""
+    """The options by which runs are compared.
+
+    The model's options without prefix, since TensorBoard shows the first ones by name.
+    """
     kept = ("source", "grid", "scaler", "windows", "validation", "batch_size")
     data = {key: config["data"][key] for key in kept if key in config["data"]}
     windows = config["data"].get("windows", {})

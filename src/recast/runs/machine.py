@@ -1,4 +1,4 @@
-"""How a command uses the machine: threads, and what runs recurrences."""
+"""How a command uses the machine: threads, and the implementation of recurrences."""
 
 from typing import Any
 

@@ -10,7 +10,7 @@ from recast.runs.scores import Scores
 
 
 def per_origin(prepared: Prepared, part: str, scores: Mapping[str, Scores]) -> pd.DataFrame:
-    """One row for each window of a part, in order of rows, which is that of time within a series.
+    """One row for each window of a part, in order of rows.
 
     Columns: `origin`, the ISO 8601 stamp of the last observed step; `row`, its row, which tells the series of a panel
     apart; then `<forecaster>:mse` and `<forecaster>:mae`, averaged over leads and targets, in the (squared) unit of the

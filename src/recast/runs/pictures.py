@@ -14,7 +14,7 @@ from recast.training.task import ForecastTask
 
 
 def draw(trainer: pl.Trainer, task: ForecastTask, data: ForecastDataModule, results: Results) -> None:
-    """Draws them into the run's folder and its TensorBoard log."""
+    """Draws the pictures into the run's folder and its TensorBoard log."""
     spec = data.spec
     targets = forecast_windows(task, data, "test", 4)
     step = results.facts["steps"]

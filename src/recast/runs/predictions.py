@@ -1,4 +1,4 @@
-"""What a classifier says of each sequence, and what follows from it."""
+"""The predictions of a classifier, and tables derived from them."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -39,13 +39,13 @@ class Predictions:
         return bool((self.labels >= 0).all())
 
     def confusion(self) -> np.ndarray:
-        """How many sequences of each true class (rows) were taken for each class (columns)."""
+        """Number of sequences of each true class (rows) predicted as each class (columns)."""
         counts = np.zeros((len(self.classes), len(self.classes)), dtype=np.int64)
         np.add.at(counts, (self.labels, self.predicted), 1)
         return counts
 
     def per_class(self) -> pd.DataFrame:
-        """Recall, precision, F1 and number of sequences of each class; NaN where a share of nothing is asked for."""
+        """Recall, precision, F1 and number of sequences of each class; NaN where the denominator is zero."""
         confusion = self.confusion()
         hits, true, taken = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
         return pd.DataFrame(
@@ -77,7 +77,7 @@ def predict(task: ClassificationTask, data: SequenceDataModule, part: str) -> Pr
     """The predictions for all sequences of a part, in the order of the file.
 
     Args:
-        task: The trained task; left in the mode it was in.
+        task: The trained task; its mode is restored.
         data: Its data.
         part: "train", "validation" or "test".
     """

@@ -1,4 +1,4 @@
-"""What a run was made with: versions, commit, machine."""
+"""The provenance of a run: versions, commit, machine."""
 
 import platform
 import subprocess
@@ -13,7 +13,7 @@ PACKAGES = ("torch", "lightning", "torchmetrics", "hydra-core", "omegaconf", "nu
 
 
 def provenance() -> dict[str, Any]:
-    """Versions of recast, Python, what it stands on and what is trusted; the commit of a clone; the machine."""
+    """Versions of recast, Python, its dependencies and trusted packages; the commit of a clone; the machine."""
     return {
         "recast": recast.__version__,
         "commit": commit(Path(recast.__file__).parent),

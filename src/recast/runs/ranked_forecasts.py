@@ -1,4 +1,4 @@
-"""Forecasts to look at, chosen by rank and not by eye: the best, the median and the worst."""
+"""Forecasts chosen by their rank: the best, the median and the worst."""
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ def ranks(errors: np.ndarray) -> dict[str, int]:
     """The windows with the smallest, the (lower) median and the largest error; of equal ones the first.
 
     Args:
-        errors: One for each window; those that are NaN are passed over. Without any other there are no ranks.
+        errors: One for each window; those that are NaN are passed over. If all are NaN there are no ranks.
     """
     order = np.argsort(errors, kind="stable")[: np.count_nonzero(~np.isnan(errors))]
     if not len(order):

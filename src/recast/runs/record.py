@@ -1,4 +1,4 @@
-"""What a run says of its data: in a line, and in provenance.json."""
+"""Summaries of the data of a run: one line, and provenance.json."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""All of a run that can go wrong before the first step: options that do not fit each other or the data."""
+"""Finds what would fail before the first step: options that do not fit each other or the data."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""A checkpoint that forecasts, and the data it is put to use on."""
+"""A forecasting checkpoint, and the data it is applied to."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def restore_forecaster(path: str | Path) -> RestoredForecast:
     """The trained task of a checkpoint, which forecasts a series; see `recast.runs.checkpoints.checkpoint.restore`.
 
     Raises:
-        CheckpointError: also if it is of a kind that does not.
+        CheckpointError: also if its task is not a forecast.
     """
     restored = restore(path)
     if not restored.plug.forecasts:

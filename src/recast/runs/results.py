@@ -1,4 +1,4 @@
-"""The results of a run: what is measured, as files for people and programs."""
+"""The results of a run, as tables and files."""
 
 import math
 from abc import ABC, abstractmethod
@@ -15,7 +15,7 @@ from recast.system.files import write_json, write_text
 
 
 class ResultTable(NamedTuple):
-    """A table as people read it: a title, the name of its first column, its rows, and the row that stands out."""
+    """A table for the terminal: title, name of the first column, rows, and the highlighted row."""
 
     title: str
     first: str
@@ -24,11 +24,11 @@ class ResultTable(NamedTuple):
 
 
 class RunResults(ABC):
-    """What a run has measured on one part of the data.
+    """The scores of a run on one part of the data.
 
     Attributes:
         part: "train", "validation" or "test".
-        facts: Whatever else is worth keeping: number of parameters, checkpoint, seed.
+        facts: Other facts: number of parameters, checkpoint, seed.
     """
 
     part: str
@@ -49,7 +49,7 @@ class RunResults(ABC):
 
     @abstractmethod
     def write(self, folder: Path) -> None:
-        """Writes the results into a folder, metrics.json last: whoever finds it knows that the run is complete."""
+        """Writes the results into a folder, metrics.json last: its presence marks the run as complete."""
 
 
 @dataclass(frozen=True)

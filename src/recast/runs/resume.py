@@ -1,4 +1,4 @@
-"""Going on with a run: finding its last state, and whether it is the same run."""
+"""Resuming a run: finding its last state, and checking that it is the same run."""
 
 import logging
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ FIXED = ("data", "model", "task", "metrics", "optimizer", "learning_rate", "trai
 
 @dataclass(frozen=True)
 class LastState:
-    """The state that a run goes on from; see `recast.training.resuming` for what it holds.
+    """The state that a run resumes from; see `recast.training.resuming` for what it holds.
 
     Args:
         path: Its file.
         step: Optimiser steps taken. [steps]
-        finished: Whether training had come to its end.
+        finished: Whether training had finished.
         fingerprint: SHA-256 of the data trained on.
     """
 
@@ -45,7 +45,7 @@ class LastState:
     def logger_options(self, node: dict[str, Any]) -> dict[str, Any]:
         """What a logger must know, given as a node of the configuration.
 
-        Points that a killed run wrote after its last state would stand beside those written anew.
+        Points that a killed run wrote after its last state would otherwise appear beside the new ones.
         """
         return {"purge_step": self.step} if node["_target_"].endswith("TensorBoardLogger") else {}
 

@@ -22,10 +22,10 @@ MetricT = TypeVar("MetricT", bound=Metric)
 
 
 def local_metrics(metrics: Mapping[str, MetricT]) -> dict[str, MetricT]:
-    """Copies on the CPU that have seen nothing and ask no other process.
+    """Reset copies on the CPU that do not synchronise with other processes.
 
     Args:
-        metrics: Those of a task, which may hold the scores of its model; they are left as they are.
+        metrics: Those of a task, which may hold the scores of its model; unchanged.
     """
     copies = {name: deepcopy(metric).cpu() for name, metric in metrics.items()}
     for metric in copies.values():
@@ -72,11 +72,11 @@ class Scores:
 
 
 def read_scores(metrics: Mapping[str, LeadMetric], origin_errors: OriginErrors, starts: np.ndarray) -> Scores:
-    """The values of metrics that have seen all windows.
+    """The values of metrics updated with all windows.
 
     Args:
         metrics: What was measured.
-        origin_errors: What was kept of each window, gathered.
+        origin_errors: The errors of each window, gathered from all processes.
         starts: First row of each window of the part, ascending.
     """
     return Scores(
@@ -134,7 +134,7 @@ def score_baselines(
         baselines: Fitted on the training rows, by name.
         prepared: The series.
         part: "train", "validation" or "test".
-        metrics: What is measured; those that have no value for a point are passed over. They are left as they are.
+        metrics: What is measured; those undefined for a point forecast are skipped. They are unchanged.
     """
     usable = local_metrics({name: metric for name, metric in metrics.items() if metric.defined_for({"mean"})})
     starts = getattr(prepared.starts, part)

@@ -1,4 +1,4 @@
-"""The Trainer of a run, and what can be known to be wrong with it before any data is read."""
+"""The Trainer of a run, and checks of its options before any data are read."""
 
 import logging
 import os
@@ -24,7 +24,7 @@ from recast.training.training_task import TrainingTask
 
 
 def quiet_lightning() -> None:
-    """Leaves Lightning's warnings, not its remarks on accelerators and products; and each line once."""
+    """Keeps Lightning's warnings, each once, and silences its remarks on accelerators and products."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
@@ -43,7 +43,10 @@ STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
 
 
 def check_optimizer(node: dict[str, Any]) -> None:
-    """Raises ConfigurationError where torch refuses the optimiser's options; it states their ranges in no other way."""
+    """Raises ConfigurationError where torch refuses the optimiser's options.
+
+    Torch does not state their ranges otherwise.
+    """
     try:
         build(node)([torch.nn.Parameter(torch.zeros(1))])
     except (ValueError, TypeError, RuntimeError) as error:
@@ -72,7 +75,10 @@ def check_strategy(config: dict[str, Any]) -> None:
 
 
 def check_monitors(trainer: pl.Trainer, task: TrainingTask) -> None:
-    """Raises ConfigurationError for a monitor that is no curve; Lightning would find it after the first epoch."""
+    """Raises ConfigurationError for a monitor that is never logged.
+
+    Lightning would find out only after the first epoch.
+    """
     curves = task.validation_curves
     for part in (*trainer.checkpoint_callbacks, *trainer.early_stopping_callbacks, task.learning_rate):
         monitor = getattr(part, "monitor", None)
@@ -118,10 +124,10 @@ def build_trainer(config: dict[str, Any], folder: Path, resumed: LastState | Non
 
 
 class _NoSignals(_SignalConnector):
-    """Leaves the signals to `recast.system.signals`.
+    """Leaves signals to `recast.system.signals`.
 
-    Lightning would end with exit code 0 on SIGTERM, which a cluster takes for success, save and requeue by itself under
-    SLURM, and talk to the other processes from within the handler.
+    Lightning would exit with 0 on SIGTERM, which a cluster takes for success, save and requeue by itself under SLURM,
+    and talk to the other processes from within the handler.
     """
 
     def register_signal_handlers(self) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoints are data: reading one never runs what a stranger put into it."""
+"""Checkpoints are data: reading one never runs code contained in it."""
 
 import pickle
 import zipfile
@@ -63,7 +63,7 @@ def described(path: str | Path) -> tuple[dict[str, Any], dict[Any, Any]]:
         path: A file written by a recast run.
 
     Raises:
-        CheckpointError: as `read`; also if it says that nobody can restore it.
+        CheckpointError: as `read`; also if it is marked as not restorable.
     """
     content = read(path)
     description = content[KEY]
@@ -77,7 +77,7 @@ def described(path: str | Path) -> tuple[dict[str, Any], dict[Any, Any]]:
 
 @contextmanager
 def fitting(path: str | Path) -> Iterator[None]:
-    """Within it, parts that cannot be built or do not fit the weights are errors of the checkpoint.
+    """Context in which parts that cannot be built or do not fit the weights are reported as errors of the checkpoint.
 
     Raises:
         CheckpointError: for them.
@@ -89,7 +89,10 @@ def fitting(path: str | Path) -> Iterator[None]:
 
 
 def _refuse_packed(path: Path) -> None:
-    """Torch stores its tensors as they are; what unpacks to more than its size was made to fill the memory."""
+    """Rejects compressed files.
+
+    Torch stores tensors uncompressed, so that a file that unpacks to more than its size was made to fill the memory.
+    """
     with path.open("rb") as file:
         # Torch takes a file that begins otherwise for one of its old format.
         is_zip = file.read(4) == b"PK\x03\x04" and zipfile.is_zipfile(file)
@@ -102,7 +105,7 @@ def _refuse_packed(path: Path) -> None:
 
 
 def short(found: object) -> str:
-    """What a file says, as messages repeat it."""
+    """A value from a file, shortened for a message."""
     return (found if isinstance(found, str) else repr(found))[:LONGEST]
 
 

@@ -1,4 +1,4 @@
-"""How Lightning writes and reads checkpoints here: whole, and as data."""
+"""How Lightning writes and reads checkpoints: atomically, and without pickled code."""
 
 import io
 from pathlib import Path
@@ -11,7 +11,10 @@ from recast.system.files import write_whole
 
 
 class WholeCheckpointIO(TorchCheckpointIO):
-    """Writes aside and renames, on the same file system, flushed to the disk; never reads pickled code."""
+    """Writes to a temporary file on the same file system, flushes it to disk and renames it.
+
+    Never reads pickled code.
+    """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Called by Lightning."""

@@ -1,4 +1,4 @@
-"""A checkpoint brought back to life as the task that was trained."""
+"""Restores the trained task from a checkpoint."""
 
 from pathlib import Path
 from typing import Any

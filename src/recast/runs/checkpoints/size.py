@@ -14,7 +14,7 @@ from recast.errors import ConfigurationError
 def no_larger_than(limit: int) -> Iterator[None]:
     """Stops the building of modules at the first weight beyond `limit`, before the weight is filled.
 
-    Sizes in a stranger's checkpoint are free to be anything: a thousand million layers would be built one by one.
+    A checkpoint of unknown origin may state any size: a billion layers would be built one by one.
 
     Args:
         limit: Sum over the weights of all modules built inside. [bytes]

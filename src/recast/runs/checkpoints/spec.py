@@ -1,4 +1,4 @@
-"""The data's description in a checkpoint, which may come from a stranger: checked before a model is built from it."""
+"""The data's description in a checkpoint of unknown origin, checked before a model is built from it."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -94,7 +94,7 @@ def _fields(values: object, expected: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _column(values: object) -> Column:
-    """A column from its description; by hand, as a stranger's file may hold a million of them."""
+    """A column from its description; checked by hand for speed: a file may hold a million of them."""
     if not isinstance(values, Mapping) or set(values) != COLUMN:
         raise ConfigurationError(f"spec: expected the fields {', '.join(sorted(COLUMN))} of each column")
     levels = values["levels"]

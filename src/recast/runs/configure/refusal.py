@@ -1,4 +1,4 @@
-"""What to say where Hydra refuses an override: which option was meant, and which there are."""
+"""Messages for overrides that Hydra refuses: which option was meant, and which exist."""
 
 import argparse
 import re
@@ -17,7 +17,7 @@ UNKNOWN = re.compile(r"Could not (?:override|delete from config\.) '(?P<key>[^']
 
 
 def refusal(error: BaseException, config_name: str, overrides: Sequence[str]) -> str:
-    """The message for an override that Hydra refuses, in the words of recast's own check where there are such.
+    """The message for an override that Hydra refuses, in the words of recast's own check where possible.
 
     Args:
         error: What Hydra or OmegaConf raised.

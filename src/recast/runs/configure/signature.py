@@ -1,4 +1,4 @@
-"""What a class may be given: its options, read from its signature."""
+"""The options of a class, read from its signature."""
 
 import inspect
 from collections.abc import Callable

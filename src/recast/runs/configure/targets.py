@@ -1,4 +1,4 @@
-"""From the dotted path in `_target_` to a class, importing nothing but what a configuration may name."""
+"""From the dotted path in `_target_` to a class, importing only what a configuration may name."""
 
 import functools
 import importlib
@@ -52,7 +52,7 @@ def trusted() -> tuple[str, ...]:
 def trusting(*packages: str) -> Iterator[None]:
     """Lets configurations and checkpoints name classes of other packages, and finds the kinds of task in them.
 
-    A class that is named is imported and called: trust is for who runs recast to give, never for a file.
+    A named class is imported and called: only the person who runs recast can trust a package, never a file.
 
     Args:
         packages: Packages or modules, such as "mine" or "mine.cells".

@@ -43,10 +43,10 @@ class TrainOptions:
 
     Args:
         data: The data module: source, split, scaling, batches, and for a series its grid and windows.
-        model: The model; which ones fit, the task says.
+        model: The model; see the task for which ones fit.
         task: How the model is trained and scored.
         optimizer: The optimiser.
-        learning_rate: How the learning rate moves over training; none: it stays.
+        learning_rate: The learning-rate schedule; none: it stays.
         metrics: Metrics by name, over all windows, in the data's unit.
         baselines: What the model is compared with, by name, through the same windows.
         trainer: Lightning's Trainer.

@@ -70,7 +70,7 @@ def is_part(hint: Any) -> bool:
 
 
 def type_text(hint: Any) -> str:
-    """An annotation for people: "integer >= 1", "number in [0, 1]", "one of: a, b", "list of text", "a Cell"."""
+    """An annotation in words: "integer >= 1", "number in [0, 1]", "one of: a, b", "list of text", "a Cell"."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return type_text(arguments[0]) + _bounds_text(list(_flat(arguments[1:])))

@@ -1,4 +1,4 @@
-"""The kinds of task there are, found by scanning, and the one that the parts of a configuration belong to."""
+"""The kinds of task, found by scanning, and the one that a configuration belongs to."""
 
 import functools
 import importlib

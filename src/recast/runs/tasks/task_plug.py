@@ -1,4 +1,4 @@
-"""What a kind of task brings along; everything else of a run is shared."""
+"""The parts of a run that depend on the kind of task; everything else is shared."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ ResultsT = TypeVar("ResultsT", bound=RunResults)
 
 @dataclass(frozen=True)
 class RestoredTask(Generic[TaskT, DataT, SpecT]):
-    """A checkpoint brought back to life.
+    """A restored checkpoint.
 
     Args:
         plug: What kind of task it is.
@@ -83,7 +83,7 @@ class TaskPlug(ABC, Generic[TaskT, DataT, ResultsT]):
 
     @abstractmethod
     def data_facts(self, data: DataT) -> dict[str, Any]:
-        """What is trained on, in plain containers."""
+        """Facts on the data, in plain containers."""
 
     @abstractmethod
     def fit_baselines(self, baselines: Mapping[str, Any], data: DataT) -> None:
@@ -94,7 +94,7 @@ class TaskPlug(ABC, Generic[TaskT, DataT, ResultsT]):
         """The scores of fitted baselines on a part, by name."""
 
     def before_training(self, baselines: Mapping[str, Any], task: TaskT, data: DataT) -> None:
-        """Gives the task what it shows in training; nothing unless overridden."""
+        """Gives the task the references shown in training; nothing unless overridden."""
 
     @abstractmethod
     def adapt(self, config: dict[str, Any], restored: RestoredTask[TaskT, DataT, Any]) -> bool:
@@ -112,7 +112,7 @@ class TaskPlug(ABC, Generic[TaskT, DataT, ResultsT]):
         """
 
     def test(self, trainer: pl.Trainer, task: TaskT, data: DataT, part: str) -> None:
-        """Runs the model over a part, in the way of Lightning's test."""
+        """Runs the model over a part, with Lightning's test loop."""
         # Whole, the data module is there for callbacks, too.
         loaders = data if part == "test" else data.loader(part)
         trainer.test(task, loaders, verbose=False)

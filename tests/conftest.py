@@ -14,15 +14,22 @@ install_import_hook("recast", "beartype.beartype(conf=beartype.BeartypeConf(is_p
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+# So that their assertions are explained like those of tests.
+pytest.register_assert_rewrite("interrupting", "pictures", "resuming")
+
 from slurm_node import slurm_node  # noqa: E402, F401 (a fixture)
+from small_data import small_data  # noqa: E402
 from small_disk import small_disk  # noqa: E402, F401 (a fixture)
 
 from recast.data.datamodule import ForecastDataModule  # noqa: E402
 from recast.data.prepare.prepare import Prepared  # noqa: E402
-from recast.data.prepare.windows import Windows  # noqa: E402
-from recast.data.sources.autoregressive import AR2  # noqa: E402
 
 torch.set_num_threads(1)
+# How long an example takes depends on what else the machine does.
+settings.register_profile("recast", deadline=None)
+settings.load_profile("recast")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,18 +38,6 @@ def pytest_configure(config: pytest.Config) -> None:
     # OmegaConf's annotations are not ours to modernise.
     config.addinivalue_line("filterwarnings", "ignore::beartype.roar.BeartypeDecorHintPep585DeprecationWarning")
     config.addinivalue_line("filterwarnings", r"ignore:GPU available but not used")
-
-
-def small_data(**options: object) -> ForecastDataModule:
-    """A hundred and twenty hours of AR(2) with a daily period: 75 training, 3 validation and 15 test windows."""
-    defaults = {
-        "source": AR2(rows=120),
-        "windows": Windows(context=6, horizon=4),
-        "periods": [24.0],
-        "batch_size": 25,
-        "evaluation_batch_size": 4,
-    }
-    return ForecastDataModule(**(defaults | options))
 
 
 @pytest.fixture

@@ -10,18 +10,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from labelled_sequences import sequences_of, spec_of
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 from sklearn.preprocessing import StandardScaler
 from ts_files import CLASSES, ts_text, turning, write_turning
 
-from recast.data.panel import Column, Panel, columns_of
+from recast.data.panel import Panel
 from recast.data.prepare.loader import SequenceLoader
 from recast.data.prepare.order import Order
 from recast.data.prepare.scale import MinMax, NoScaling
 from recast.data.prepare.sequences import prepare_unseen, stratified
 from recast.data.sequence_datamodule import SequenceDataModule
 from recast.data.sources.ts_file import TsSource
-from recast.data.spec import PanelSpec
 from recast.errors import ConfigurationError, DataError
 from recast.runs.checkpoints.spec import checked_panel_spec
 from recast.runs.predictions import Predictions
@@ -48,36 +48,6 @@ def read_text(tmp_path: Path, text: str, **options) -> Panel:
     path = tmp_path / "file.ts"
     path.write_text(text)
     return source_of(path, path, **options).read()[0]
-
-
-def sequences_of(lengths: list[int], channels: int = 2, classes: int = 3) -> Panel:
-    """Row r of the storage holds r, r + 0.5, ..."""
-    rows = sum(lengths)
-    return Panel(
-        columns=columns_of(past="xyzuvw"[:channels]),
-        values=np.arange(rows)[:, None] + np.linspace(0, 0.5, channels),
-        starts=np.cumsum([0, *lengths])[:-1],
-        label="made up",
-        items=np.arange(len(lengths)),
-        static=(label_of(classes),),
-        static_values=(np.arange(len(lengths)) % classes)[:, None].astype(float),
-    )
-
-
-def label_of(classes: int) -> Column:
-    return Column("class", role="target", levels=tuple("abcdefgh"[:classes]))
-
-
-def spec_of(channels: int, *, offset: float = 0.0, classes: int = 3) -> PanelSpec:
-    """Of the sequences above."""
-    return PanelSpec(
-        columns=columns_of(past="xyzuvw"[:channels]),
-        offset=(offset,) * channels,
-        scale=(1.0,) * channels,
-        static=(label_of(classes),),
-        static_offset=(0.0,),
-        static_scale=(1.0,),
-    )
 
 
 def values_of(batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -456,7 +456,8 @@ def test_chrono_spreads_the_memories_of_a_linear_recurrence(cell_class, gate):
     cell = built(cell_class, hidden_size=64, gate_init=ChronoBias(longest=50))
     with torch.no_grad():
         cell.product.weight.zero_()
-    kept = cell.gates(torch.zeros(1, 2, dtype=torch.float64), None)[gate][0].detach().numpy()
+    inputs = torch.zeros(1, 2, dtype=torch.float64)
+    kept = cell.gates(inputs, cell.initial_state(1, inputs))[gate][0].detach().numpy()
     spans = 1 / (1 - kept)
     assert 2 - 1e-5 <= spans.min() < 6
     assert 40 < spans.max() <= 50 + 1e-3

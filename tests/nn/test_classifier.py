@@ -7,6 +7,7 @@ import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
+from classifiers import CELLS, CLASSES, batch_of, model_of, spec_of
 from finding import concrete_classes
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,10 +17,8 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from ts_files import write_turning
 
 import recast.nn.cells
-from recast.data.panel import Column, columns_of
 from recast.data.sequence_datamodule import SequenceDataModule
 from recast.data.sources.ts_file import TsSource
-from recast.data.spec import PanelSpec
 from recast.errors import ConfigurationError, NonFiniteLossError
 from recast.nn.cells.cell import Cell
 from recast.nn.cells.gru import GRU
@@ -31,35 +30,7 @@ from recast.training.classification_task import ClassificationTask
 from recast.training.learning_rates import OneCycle
 from recast.types import Batch
 
-CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 POOLINGS = ("last", "mean")
-CLASSES = 4
-
-
-def spec_of(channels: int) -> PanelSpec:
-    return PanelSpec(
-        columns=columns_of(past="uvwxyz"[:channels]),
-        offset=(0.0,) * channels,
-        scale=(1.0,) * channels,
-        static=(Column("class", role="target", levels=tuple("abcd")),),
-        static_offset=(0.0,),
-        static_scale=(1.0,),
-    )
-
-
-def model_of(cell: str | type[Cell] = "gru", *, channels: int = 3, hidden: int = 5, seed: int = 0, **options):
-    torch.manual_seed(seed)
-    built = partial(CELLS[cell] if isinstance(cell, str) else cell, hidden_size=hidden)
-    return Classifier(spec=spec_of(channels), cell=built, **options).double()
-
-
-def batch_of(lengths: list[int], *, channels: int = 3, seed: int = 0, extra: int = 0) -> Batch:
-    random = torch.Generator().manual_seed(seed)
-    values = torch.zeros(len(lengths), max(lengths) + extra, channels, dtype=torch.float64)
-    for row, length in enumerate(lengths):
-        values[row, :length] = torch.randn(length, channels, dtype=torch.float64, generator=random)
-    label = torch.randint(CLASSES, (len(lengths),), generator=random)
-    return sequences_of(values, torch.tensor(lengths), label)
 
 
 def results_of(model: nn.Module, batch: Batch) -> list[torch.Tensor]:

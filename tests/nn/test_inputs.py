@@ -5,8 +5,8 @@ from functools import partial
 import pytest
 import synthetic
 import torch
+from model_forms import HALFWAY, HORIZON, MODELS, TARGETS, model_of
 from synthetic import LEVELS, batch_of, with_weights
-from test_model_forms import HALFWAY, HORIZON, MODELS, TARGETS, model_of
 from torch import Tensor
 
 from recast.data.panel import Column, columns_of

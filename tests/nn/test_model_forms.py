@@ -1,6 +1,5 @@
 """What every forecasting model promises, and each form of forecasting against a plain loop."""
 
-import functools
 from functools import partial
 from itertools import cycle, pairwise, product
 from typing import Any
@@ -8,10 +7,22 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import pytest
-import synthetic
 import torch
-import yaml
-from conftest import small_data
+from model_forms import (
+    ANCHORS,
+    BATCH,
+    CELLS,
+    CONTEXT,
+    HALFWAY,
+    HEADS,
+    HORIZON,
+    MODELS,
+    TARGETS,
+    model_of,
+    part,
+    spec_of,
+)
+from small_data import small_data
 from synthetic import batch_of, context_inputs, with_context, with_leaves, with_weights
 from torch import Tensor, nn
 
@@ -33,66 +44,17 @@ from recast.nn.models.recursive import Recursive
 from recast.nn.models.vector_to_sequence import VectorToSequence
 from recast.nn.recurrence.engine import Engine, using
 from recast.nn.schedules import Always, Never
-from recast.runs.configure import folders
-from recast.runs.configure.build import build
-from recast.runs.configure.compose import compose
-from recast.runs.configure.folders import conf_folder
-from recast.runs.configure.targets import resolve
 from recast.training.task import ForecastTask
-from recast.types import Batch, Progress
+from recast.types import Batch
 
-GROUP = conf_folder() / "model"
-HALFWAY = Progress(step=5, total_steps=10, epoch=0, total_epochs=1)
-BATCH, CONTEXT, HORIZON, TARGETS, UNITS = 3, 10, 4, 2, 4
-
-
-def names_in(group: str) -> list[str]:
-    return sorted(path.stem for path in (GROUP / group).glob("*.yaml"))
-
-
-def is_forecast_model(name: str) -> bool:
-    target = resolve(yaml.safe_load((GROUP / f"{name}.yaml").read_text())["_target_"])
-    return isinstance(target, type) and issubclass(target, ForecastModel)
-
-
-MODELS = [name for name in names_in("") if is_forecast_model(name)]
-CELLS, HEADS, ANCHORS = names_in("cell"), names_in("head"), names_in("anchor")
 every_model = pytest.mark.parametrize("model", MODELS)
 every_cell = pytest.mark.parametrize("cell", CELLS)
 every_head = pytest.mark.parametrize("head", HEADS)
-spec_of = partial(synthetic.spec_of, targets=TARGETS, context=CONTEXT, horizon=HORIZON, periods=1)
 
 
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)
-
-
-def small(node: dict[str, Any]) -> dict[str, Any]:
-    sizes = {"hidden_size": UNITS, "window": 3, "segment": CONTEXT // 2}
-    return node | {option: size for option, size in sizes.items() if option in node}
-
-
-@functools.cache
-def part(group: str, name: str) -> Any:
-    """What a yaml file of the model group describes, small; a head is built, cells and anchors wait for their sizes."""
-    node = yaml.safe_load((GROUP / group / f"{name}.yaml").read_text())
-    if "defaults" in node:
-        folders.register()
-        size = [f"model.{group}.hidden_size={UNITS}"] if group == "cell" else []
-        node = compose("train", [f"model/{group}={name}", *size])["model"][group]
-    return build(small(node))
-
-
-def model_of(
-    name: str, cell: str = "gru", head: str = "point", anchor: str = "none", *, spec: SeriesSpec | None = None
-) -> ForecastModel:
-    """A float64 model as its yaml describes it, in evaluation mode, with weights that let every path matter."""
-    node = yaml.safe_load((GROUP / f"{name}.yaml").read_text())
-    chosen = {"cell": cell, "head": head, "anchor": anchor}
-    groups = {group: choice for entry in node.pop("defaults") if entry != "_self_" for group, choice in entry.items()}
-    parts = {group: part(group, chosen.get(group, choice)) for group, choice in groups.items()}
-    return with_weights(build(small(node))(spec=spec or spec_of(), **parts))
 
 
 def blinded(batch: Batch) -> Batch:

@@ -5,11 +5,11 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from commands import QUICK, run
-from conftest import small_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_data import small_data
+from stream_loaders import fit_briefly
 from synthetic import context_inputs, spec_of, storage_of
-from test_stateful import fit_briefly
 from torch import Tensor
 
 from recast.data.prepare.order import Order

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import small_data
 from recurrences import ClosedCase, OpenCase, results
+from small_data import small_data
 from torch import Tensor
 
 from recast.errors import ConfigurationError
@@ -221,7 +221,7 @@ def choices(lines: Callable[[], list[str]], **options: Any) -> set[tuple[str, st
     """Kind of loop and implementation of all that a model runs, in training and in a forecast."""
     data = small_data()
     defaults = {"cell": partial(GRU, hidden_size=5), "head": Point(), "schedule": Linear(start=0.5)}
-    batch = data.windows_at(data.loader("test").starts)
+    batch = data.windows_at(data.loader("test").order.items)
     with using(Engine()):
         model = EncoderDecoder(spec=data.spec, **(defaults | options))
         model.forecast(batch, samples=2)
@@ -260,7 +260,7 @@ def test_what_is_fed_back_otherwise_is_plain_and_the_encoder_is_not(options, lin
 def test_a_recursive_model_closes_its_loop_on_numba_where_it_feeds_back_a_sum(options, closed, lines):
     data = small_data()
     defaults = {"cell": partial(GRU, hidden_size=5), "head": Point()}
-    batch = data.windows_at(data.loader("test").starts)
+    batch = data.windows_at(data.loader("test").order.items)
     model = Recursive(spec=data.spec, **(defaults | options))
     with using(Engine()):
         model.forecast(batch, samples=2)
@@ -273,7 +273,7 @@ def test_a_recursive_model_closes_its_loop_on_numba_where_it_feeds_back_a_sum(op
 @needs_numba
 def test_segments_are_fed_back_by_the_definition(lines):
     data = small_data()
-    batch = data.windows_at(data.loader("test").starts)
+    batch = data.windows_at(data.loader("test").order.items)
     model = Segment(
         spec=data.spec, cell=partial(GRU, hidden_size=5), head=Point(), segment=2, decoding="recurrent", layers=2
     )

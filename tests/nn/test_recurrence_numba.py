@@ -13,7 +13,6 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
-from conftest import small_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recurrences import (
@@ -32,7 +31,8 @@ from recurrences import (
     seeds,
     squares,
 )
-from test_task import trainer_of
+from small_data import small_data
+from small_tasks import trainer_of
 from torch import Tensor
 
 from recast.nn.cells.gru import GRU
@@ -511,7 +511,7 @@ def test_a_checkpoint_written_with_it_is_read_without(tmp_path):
 )
 def test_models_give_the_same(build):
     data = small_data(periods=None)
-    batch = data.windows_at(data.loader("test").starts)
+    batch = data.windows_at(data.loader("test").order.items)
     pl.seed_everything(0, verbose=False)
     model: ForecastModel = build(spec=data.spec, cell=partial(LSTM, hidden_size=9), head=Point())
     found = []
@@ -541,7 +541,7 @@ torch.set_num_threads(1)
 data = ForecastDataModule(source=AR2(rows=120), windows=Windows(context=6, horizon=4))
 cell = partial(GRU, hidden_size=5)
 model = EncoderDecoder(spec=data.spec, cell=cell, head=Point(), schedule=Linear(), layers=2).eval()
-batch = data.windows_at(data.loader("test").starts)
+batch = data.windows_at(data.loader("test").order.items)
 expected, found = model(batch), torch.compile(model, backend="eager")(batch)
 torch.testing.assert_close(found, expected)
 weights = [weight for weight in model.parameters() if weight.requires_grad]

@@ -11,14 +11,16 @@ import lightning.pytorch as pl
 import pytest
 import synthetic
 import torch
-from conftest import small_data
+from commands import shared_run
 from finding import concrete_classes
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
+from interrupting import LONG, assert_same_run, interrupt_until_done
 from jaxtyping import Float
+from resuming import Setting, assert_resumes
+from small_data import small_data
+from stream_loaders import fit_briefly, ranges_of, streams_of
 from synthetic import context_inputs, with_context
-from test_failures_interrupted import LONG, assert_same_run, interrupt_until_done, shared_run
-from test_resume import Setting, assert_resumes
 from torch import Tensor
 
 import recast.nn.cells
@@ -45,27 +47,11 @@ from recast.nn.schedules import Linear
 from recast.runs import fit
 from recast.runs.configure import folders
 from recast.runs.configure.compose import compose
-from recast.training.task import ForecastTask
 from recast.types import Batch, Progress
 
 CELLS = concrete_classes(recast.nn.cells, Cell)
 every_cell = pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.__name__)
 START = Progress(step=0, total_steps=10, epoch=0, total_epochs=1)
-
-
-def ranges_of(lengths: list[int], gap: int = 1) -> list[tuple[int, int]]:
-    """Ranges of the given lengths, `gap` rows apart, the first at row 3."""
-    ranges, first = [], 3
-    for length in lengths:
-        ranges.append((first, first + length))
-        first += length + gap
-    return ranges
-
-
-def streams_of(ranges: list[tuple[int, int]], *, horizon: int = 2, **options: Any) -> StreamLoader:
-    """Row r holds the value r."""
-    storage = synthetic.storage_of(torch.arange(float(ranges[-1][1] + 3)).unsqueeze(1))
-    return StreamLoader(storage=storage, ranges=ranges, horizon=horizon, **options)
 
 
 def starts_of(loader: StreamLoader) -> Tensor:
@@ -509,22 +495,6 @@ def test_forecasts_at_every_step_of_a_stream_are_those_of_one_long_pass():
     expected = fresh.training_forecast(whole, START)
     torch.testing.assert_close(torch.cat([forecast.parameters for forecast in found]), expected.parameters)
     torch.testing.assert_close(torch.cat([forecast.target for forecast in found]), expected.target)
-
-
-def fit_briefly(model: ForecastModel, data: Any, *callbacks: pl.Callback, **options: Any) -> ForecastTask:
-    task = ForecastTask(model=model)
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        max_epochs=1,
-        logger=False,
-        callbacks=list(callbacks),
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        **options,
-    )
-    trainer.fit(task, data)
-    return task
 
 
 def test_a_model_without_carried_states_is_refused():

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import torch
 from commands import QUICK, metrics_of, run, scratch, shared_run, strict_json, trained
-from conftest import small_data
+from small_data import small_data
 from synthetic import spec_of
 
 from recast.data.datamodule import ForecastDataModule

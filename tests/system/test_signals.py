@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from commands import BIN, QUICK, Done, Running, load, shared_run, start, trained
-from test_failures_interrupted import assert_same_run, in_training, last_checkpoints
+from interrupting import assert_same_run, in_training, last_checkpoints
 
 GO_ON = "the same command with resume=true goes on"
 # Three epochs of 35 steps; validation and test in many small batches.

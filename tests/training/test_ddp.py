@@ -14,20 +14,20 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from classifiers import batch_of as sequence_batch_of
+from classifiers import model_of as classifier_of
 from commands import BIN, QUICK, Done, load, metrics_of, shell
-from conftest import small_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from labelled_sequences import sequences_of
+from labelled_sequences import spec_of as sequence_spec_of
+from model_forms import CELLS, HALFWAY, HEADS, MODELS, model_of, part, spec_of
+from small_data import small_data
+from stream_loaders import ranges_of, streams_of
 from synthetic import batch_of, with_weights
-from test_classifier import batch_of as sequence_batch_of
-from test_classifier import model_of as classifier_of
-from test_loader import loader_of, starts_of
-from test_model_forms import CELLS, HALFWAY, HEADS, MODELS, model_of, part, spec_of
-from test_sequences import sequences_of
-from test_sequences import spec_of as sequence_spec_of
-from test_stateful import ranges_of, streams_of
 from torch.nn import functional
 from ts_files import write_turning
+from window_loaders import loader_of, starts_of
 
 from recast.data.prepare.loader import SequenceLoader
 from recast.data.prepare.order import Order
@@ -113,7 +113,7 @@ def test_evaluation_deals_out_the_batches_of_one_process(windows, world, batch_s
         assert all(batch.share is None for batch in batches)
         found = [batch.start.tolist() for batch in batches]
         assert found == (whole[rank::world] or [[]])
-    assert sorted(start for batches in dealt for start in starts_of(batches)) == loaders[0].starts.tolist()
+    assert sorted(start for batches in dealt for start in starts_of(batches)) == loaders[0].order.items.tolist()
 
 
 def test_where_there_is_nothing_to_evaluate_nobody_gets_a_batch():

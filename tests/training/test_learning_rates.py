@@ -6,10 +6,10 @@ from functools import partial
 import lightning.pytorch as pl
 import pytest
 import torch
-from conftest import small_data
 from finding import concrete_classes
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_data import small_data
 
 import recast.training.learning_rates
 from recast.data.datamodule import ForecastDataModule

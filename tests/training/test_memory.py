@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 import synthetic
 import torch
-from conftest import small_data
 from finding import concrete_classes
 from hypothesis import given
 from hypothesis import strategies as st
 from lightning.pytorch.loggers import CSVLogger
 from matplotlib.collections import FillBetweenPolyCollection
-from test_figures import assert_readable
+from pictures import assert_readable
+from small_data import small_data
 from torch import Tensor, nn
 
 import recast.nn.cells

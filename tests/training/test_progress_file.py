@@ -11,8 +11,8 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
-from conftest import small_data
-from test_task import task_of
+from small_data import small_data
+from small_tasks import task_of
 
 from recast.data.prepare.split import FractionSplit
 from recast.errors import ConfigurationError

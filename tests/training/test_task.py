@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import small_data
+from small_data import small_data
+from small_tasks import task_of, trainer_of
 
 from recast.data.datamodule import ForecastDataModule
 from recast.data.prepare.grid import RowsGrid
@@ -17,12 +18,11 @@ from recast.data.prepare.split import FractionSplit
 from recast.data.prepare.windows import Windows
 from recast.data.sources.autoregressive import AR2
 from recast.errors import ConfigurationError, NonFiniteLossError
-from recast.nn.cells.gate_init import ConstantBias
 from recast.nn.cells.gru import GRU
 from recast.nn.heads.gaussian import Gaussian
 from recast.nn.heads.point import Point
 from recast.nn.models.encoder_decoder import EncoderDecoder
-from recast.nn.schedules import InverseSigmoid, Linear
+from recast.nn.schedules import InverseSigmoid
 from recast.runs.configure.build import build
 from recast.runs.configure.folders import conf_folder
 from recast.scoring.metrics.crps import CRPS
@@ -32,29 +32,6 @@ from recast.training.learning_rates import OneCycle
 from recast.training.task import ForecastTask
 
 OPTIMIZERS = sorted(path.stem for path in (conf_folder() / "optimizer").glob("*.yaml"))
-
-
-def trainer_of(**options: Any) -> pl.Trainer:
-    quiet = {
-        "accelerator": "cpu",
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "num_sanity_val_steps": 0,
-        "max_epochs": 2,
-    }
-    return pl.Trainer(**(quiet | options))
-
-
-def task_of(data: ForecastDataModule, *, head: Any = None, **options: Any) -> ForecastTask:
-    model = EncoderDecoder(
-        spec=data.spec,
-        cell=partial(GRU, hidden_size=5, gate_init=ConstantBias(bias=0.0)),
-        head=head or Point(),
-        schedule=Linear(start=0.8),
-    )
-    return ForecastTask(model=model, **options)
 
 
 def trained(seed: int = 0, **options: Any) -> tuple[ForecastTask, ForecastDataModule, pl.Trainer]:
@@ -130,7 +107,7 @@ def test_metrics_of_distributions_belong_to_stochastic_heads():
 def test_gaussian_forecasts_are_in_the_datas_unit():
     data = small_data()
     task = task_of(data, head=Gaussian()).eval()
-    batch = data.windows_at(data.loader("test").starts)
+    batch = data.windows_at(data.loader("test").order.items)
     scaled = task.model.forecast(batch, samples=9)
     forecast = task.forecast(batch, samples=9)
     (offset, *_), (scale, *_) = data.spec.offset, data.spec.scale

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from functools import cached_property
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Int
@@ -14,6 +14,7 @@ from recast.data.prepare.storage import Storage
 from recast.data.training_data import TrainingData
 
 
+@runtime_checkable
 class Prepared(Protocol):
     """A data set ready for training."""
 

@@ -399,6 +399,26 @@ def test_other_data_are_never_ranked_together(tmp_path):
     assert "4 data sets: each has its own leaderboard" in texts(compared.section(found))
 
 
+def test_runs_scored_on_a_part_of_the_windows_are_not_compared_with_others(tmp_path):
+    """40 windows of the same data: two runs on all of them, one on 10 (trainer.limit_test_batches)."""
+    write_run(tmp_path / "a", ["seed=0"], 0.4, scored={"test": 40})
+    write_run(tmp_path / "b", ["seed=1"], 0.5)
+    write_run(tmp_path / "c", ["seed=2", "trainer=smoke"], 0.1, scored={"test": 10})
+    found = read(tmp_path)
+    boards = {tuple(run.name for run in ranked.data.finished): ranked for ranked in found.ranked}
+    assert {runs: ranked.data.counted for runs, ranked in boards.items()} == {
+        ("a", "b"): "40 test windows",
+        ("c",): "10 of 40 test windows",
+    }
+    assert leaderboard.table(boards["c",]).title.endswith("over 10 of 40 test windows")
+    (said,) = [line for line in compared.warnings(found) if line.startswith("Not compared")]
+    assert said == (
+        "Not compared, since trainer.limit_test_batches had them scored on different windows of the same data: "
+        "40 test windows (a, b); 10 of 40 test windows (c). Run those with a limit again without it."
+    )
+    assert not any(line.startswith("Not compared") for line in compared.warnings(read(tmp_path / "a")))
+
+
 def test_a_run_whose_data_are_unknown_is_not_ranked(tmp_path):
     write_run(tmp_path / "a", ["seed=0"], 0.4)
     write_run(tmp_path / "b", ["seed=1"], 0.1)

@@ -19,6 +19,7 @@ from synthetic import spec_of
 
 from recast.data.datamodule import ForecastDataModule
 from recast.data.prepare.windows import Windows
+from recast.data.sources.autoregressive import AR2
 from recast.data.sources.sines import TwoSines
 from recast.nn.cells.gru import GRU
 from recast.nn.heads.gaussian import Gaussian
@@ -59,8 +60,8 @@ def scored(data: ForecastDataModule, task: ForecastTask, part: str = "test", **o
         enable_model_summary=False,
         **options,
     )
-    scores = PLUG.score_baselines(baselines, task, data, part)
     PLUG.test(trainer, task, data, part)
+    scores = PLUG.score_baselines(baselines, task, data, part)
     return PLUG.results(task, data, part, baselines=scores, seconds={}, facts={})
 
 
@@ -114,6 +115,7 @@ for windows in map(int, shares):
             forecast = batch.double()[:, None, None].expand(-1, 3, 1)
             errors.update(10 * batch, forecast, torch.full_like(forecast, -1))
     errors.gather(torch.device("cpu"))
+    assert errors.starts.tolist() == (10 * np.arange(windows)).tolist()
     np.save(f"{folder}/{windows}-{rank}.npy", errors.of(10 * np.arange(windows))["mae"])
 torch.distributed.destroy_process_group()
 """
@@ -180,13 +182,56 @@ def test_a_second_test_does_not_add_to_the_first():
     pd.testing.assert_frame_equal(first, second, check_exact=True)
 
 
-def test_windows_that_the_trainer_leaves_out_are_empty():
+def test_windows_that_the_trainer_leaves_out_count_for_nobody(caplog):
+    """The baselines' scores are those on the windows that the model was scored on, 2 batches of 4 of the 15 windows."""
     data = small_data()
-    results = scored(data, task_of(data), limit_test_batches=2)
-    errors = results.per_origin["model:mse"]
-    assert errors.notna().tolist() == [True] * 8 + [False] * 7
-    assert errors.mean() == pytest.approx(results.model.overall["mse"], rel=1e-12)
-    assert set(results.ranked_forecasts["origin"]) <= set(results.per_origin["origin"][:8])
+    with caplog.at_level("INFO"):
+        results = scored(data, task_of(data), limit_test_batches=2)
+    assert "scored on 8 of 15 test windows, the model as the baselines (trainer.limit_test_batches=2)" in caplog.text
+    table, every = results.per_origin, scored(data, task_of(data)).per_origin
+    assert table["row"].tolist() == every["row"].tolist()[:8]
+    pd.testing.assert_frame_equal(table, every[:8], check_exact=False, rtol=1e-6)
+    for name, scores in {"model": results.model, **results.baselines}.items():
+        assert scores.overall["mse"] == pytest.approx(table[f"{name}:mse"].mean(), rel=1e-12)
+        assert scores.overall["mse"] != pytest.approx(every[f"{name}:mse"].mean(), rel=0.01)
+    assert set(results.ranked_forecasts["origin"]) <= set(table["origin"])
+    (shown,) = results.tables()
+    assert shown.title == "test: 8 of 15 windows, all leads"
+    assert results.to_dict()["scored"] == {"test": 8}
+    assert results.to_dict()["windows"]["test"] == 15
+
+
+def test_all_windows_are_no_limit():
+    data = small_data()
+    results = scored(data, task_of(data))
+    assert results.tables()[0].title == "test: 15 windows, all leads"
+    assert results.to_dict()["scored"] == {"test": 15}
+
+
+def test_a_trainer_that_tests_nothing_scores_nobody(tmp_path):
+    data = small_data()
+    results = scored(data, task_of(data), limit_test_batches=0)
+    assert len(results.per_origin) == 0
+    results.write(tmp_path)
+    written = strict_json(tmp_path / "metrics.json")
+    assert written["scored"] == {"test": 0}
+    assert {written["test"]["mse"], *(scores["mse"] for scores in written["baselines"].values())} == {None}
+
+
+@pytest.mark.parametrize(("limit", "windows"), [(1, 4), (2, 8), (0.5, 4), (1.0, 12), (0, 0)])
+def test_curves_of_baselines_in_training_are_on_the_windows_of_the_validation(limit, windows):
+    data = small_data(source=AR2(rows=210), evaluation_batch_size=4)
+    assert len(data.items("validation")) == 12
+    task, baseline = task_of(data), LastValue()
+    PLUG.fit_baselines({"last": baseline}, data)
+    trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, limit_val_batches=limit)
+    PLUG.before_training({"last": baseline}, task, data, trainer)
+    starts = data.items("validation")[:windows].numpy()
+    values = data.prepared.panel.targets[:, 0]
+    assert set(task.references) == ({"last"} if windows else set())
+    if windows:
+        errors = [values[starts + 5 + lead] - values[starts + 5] for lead in range(1, 5)]
+        np.testing.assert_allclose(task.references["last"], np.sqrt(np.mean(np.square(errors), axis=1)), rtol=1e-12)
 
 
 def test_the_row_tells_the_series_of_a_panel_apart():
@@ -246,7 +291,7 @@ def test_ranks_are_smallest_lower_median_and_largest(errors, expected):
 def test_without_errors_nothing_is_ranked(errors):
     assert ranks(np.array(errors)) == {}
     data = small_data()
-    table = ranked_forecasts(task_of(data), data, "test", np.array(errors), "mse")
+    table = ranked_forecasts(task_of(data), data, data.items("test"), np.array(errors), "mse")
     expected = "rank,loss,error,origin,target,lead,time,true,forecast,lower,upper,level"
     assert table.to_csv(index=False).strip() == expected
 

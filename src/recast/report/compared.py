@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from recast.report.data_sets import DataSet
+from recast.report.data_sets import DataSet, limited
 from recast.report.document import Block, Items, Row, Section, Table, Text
 from recast.report.groups import UNKNOWN, in_order, value_of
 from recast.report.run import Run, mapping
@@ -64,7 +64,7 @@ def _data(study: Study) -> list[Block]:
                 ("data set", "SHA-256", "metric", "options", "test windows", "horizon", "finished", "runs"),
                 rows,
                 words=4,
-                note="Runs are ranked together only where fingerprint, test windows, horizon and unit are the same.",
+                note="Runs are ranked together only where fingerprint, scored windows, horizon and unit are the same.",
             )
         ]
         if rows
@@ -81,7 +81,7 @@ def _data_row(data: DataSet, metric: str) -> Row:
             data.fingerprint[:12],
             metric,
             constants or NOTHING,
-            count(data.windows),
+            count(data.windows) if data.windows == data.of else f"{count(data.windows)} of {count(data.of)}",
             horizon,
             str(len(data.finished)),
             str(len(data.runs)),
@@ -98,6 +98,7 @@ def warnings(study: Study) -> list[str]:
     found = list(study.problems)
     if len(study.ranked) > 1:
         found.append(f"{len(study.ranked)} data sets: each has its own leaderboard; their scores are never mixed.")
+    found += limited([ranked.data for ranked in study.ranked])
     found += [f"{reason}: {_named(runs)} not ranked." for reason, runs in study.unranked.items()]
     lost = [run for run in study.homeless if run.finished]
     if lost:

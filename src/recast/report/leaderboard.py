@@ -34,8 +34,7 @@ def table(ranked: Ranked) -> Table:
     lines.sort(key=lambda line: (not math.isfinite(line[0]), sign * line[0] if math.isfinite(line[0]) else 0))
     options = ranked.options or ("model",)
     return Table(
-        f"{ranked.data.name}: {ranked.metric.title} over {count(ranked.data.windows)} test "
-        f"{'windows' if ranked.data.horizon else 'sequences'}",
+        f"{ranked.data.name}: {ranked.metric.title} over {ranked.data.counted}",
         (*options, ranked.metric.title, "seeds", "skill", "verdict", "parameters", "time"),
         [row for _, row in lines],
         words=len(options),

@@ -61,6 +61,17 @@ class Run:
         return _lists(self.results.get("test_per_horizon"))
 
     @property
+    def counts(self) -> Mapping[str, Any]:
+        """Its number of windows or sequences in each part."""
+        return mapping(self.results.get("windows", self.results.get("sequences")))
+
+    @property
+    def scored(self) -> int | None:
+        """The number of test windows or sequences that it was scored on; None if unknown."""
+        found = mapping(self.results.get("scored")).get("test", self.counts.get("test"))
+        return found if isinstance(found, int) else None
+
+    @property
     def baselines(self) -> dict[str, dict[str, float]]:
         """Test scores of the baselines, by name and metric."""
         return {name: numbers(scores) for name, scores in mapping(self.results.get("baselines")).items()}

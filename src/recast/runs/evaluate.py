@@ -28,12 +28,11 @@ def evaluate(config: dict[str, Any]) -> RunResults:
         raise ConfigurationError(f"output={config['output']}: it holds a run, whose results would be overwritten")
     restored = restore(config["checkpoint"])
     plug, task, data, part = restored.plug, restored.task, restored.data, config["split"]
-    scored = {}
+    baselines = {}
     if plug.adapt(config, restored):
         nodes = fitting_baselines(config["baselines"], plug)
         baselines = {name: build(node) for name, node in nodes.items()}
         plug.fit_baselines(baselines, data)
-        scored = plug.score_baselines(baselines, task, data, part)
     started = time.perf_counter()
     trainer = pl.Trainer(
         accelerator="auto",
@@ -44,11 +43,13 @@ def evaluate(config: dict[str, Any]) -> RunResults:
         enable_model_summary=False,
     )
     plug.test(trainer, task, data, part)
+    seconds = {part: time.perf_counter() - started}
+    scored = plug.score_baselines(baselines, task, data, part) if baselines else {}
     return plug.results(
         task,
         data,
         part,
         baselines=scored,
-        seconds={part: time.perf_counter() - started},
+        seconds=seconds,
         facts={"checkpoint": str(Path(config["checkpoint"]).resolve())},
     )

@@ -72,7 +72,7 @@ def run(config: dict[str, Any], folder: Path, table: Table | None = None) -> Run
     with _timed(seconds, "baselines"):
         baselines = {name: build(node) for name, node in config["baselines"].items() if node}
         plug.fit_baselines(baselines, data)
-        plug.before_training(baselines, task, data)
+        plug.before_training(baselines, task, data, trainer)
     with _timed(seconds, "fit"):
         if not plug.counts(data)["validation"]:
             trainer.limit_val_batches = 0
@@ -80,10 +80,10 @@ def run(config: dict[str, Any], folder: Path, table: Table | None = None) -> Run
     chosen = chosen_checkpoint_path(folder)
     checkpoint = read(chosen)
     task.load_state_dict(checkpoint["state_dict"])
-    with _timed(seconds, "baselines"):
-        scores = plug.score_baselines(baselines, task, data, "test")
     with _timed(seconds, "test"):
         plug.test(trainer, task, data, "test")
+    with _timed(seconds, "baselines"):
+        scores = plug.score_baselines(baselines, task, data, "test")
     results = plug.results(
         task,
         data,

@@ -18,7 +18,7 @@ def per_origin(prepared: Prepared, part: str, scores: Mapping[str, Scores]) -> p
     were observed.
 
     Args:
-        prepared: The series.
+        prepared: The series, its part holding the windows that were scored.
         part: "train", "validation" or "test".
         scores: Of each forecaster, by name.
     """

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from recast.data.datamodule import ForecastDataModule
 from recast.figures.plot import Plot
@@ -30,7 +31,7 @@ def ranks(errors: np.ndarray) -> dict[str, int]:
 
 
 def ranked_forecasts(
-    task: ForecastTask, data: ForecastDataModule, part: str, errors: np.ndarray, loss: str
+    task: ForecastTask, data: ForecastDataModule, starts: Tensor, errors: np.ndarray, loss: str
 ) -> pd.DataFrame:
     """The forecasts with the smallest, the median and the largest error, one row for each target and step.
 
@@ -43,15 +44,14 @@ def ranked_forecasts(
     Args:
         task: The trained model.
         data: Its data.
-        part: "train", "validation" or "test".
-        errors: What is ranked: one for each window of the part.
+        starts: First row of each window that was scored, int64, shape (windows,).
+        errors: What is ranked: one for each of them.
         loss: Its name.
     """
     chosen = ranks(errors)
     if not chosen:
         return pd.DataFrame(columns=list(COLUMNS))
-    starts = getattr(data.prepared.starts, part)[list(chosen.values())]
-    targets = panels_of(task, data, starts, tail=CONTEXT * data.spec.horizon)
+    targets = panels_of(task, data, starts[list(chosen.values())], tail=CONTEXT * data.spec.horizon)
     tables = [
         _table(target.panels[place], data.spec.timezone).assign(
             rank=rank, loss=loss, error=errors[window], target=target.name

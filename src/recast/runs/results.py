@@ -54,12 +54,14 @@ class RunResults(ABC):
 
 @dataclass(frozen=True)
 class Results(RunResults):
-    """Scores of a model and of its baselines over all windows of one part.
+    """Scores of a model and of its baselines over the same windows of one part.
 
     Args:
         part: "train", "validation" or "test".
         unit: Unit of the targets; "mixed" where they differ.
         windows: Number of windows in each part.
+        scored: Number of windows of the part that model and baselines were scored on: all of them, unless the trainer
+            has a limit.
         model: Scores of the model.
         baselines: Scores of the baselines by name.
         per_origin: The errors of each window, see `recast.runs.per_origin`.
@@ -71,6 +73,7 @@ class Results(RunResults):
     part: str
     unit: str
     windows: dict[str, int]
+    scored: int
     model: Scores
     baselines: dict[str, Scores]
     per_origin: pd.DataFrame
@@ -123,6 +126,7 @@ class Results(RunResults):
         """The content of metrics.json. Numbers that are not finite become null."""
         content = {
             "windows": self.windows,
+            "scored": {self.part: self.scored},
             "unit": self.unit,
             "metrics": {name: description.to_dict() for name, description in self.model.metrics.items()},
             self.part: self.model.overall,
@@ -148,7 +152,9 @@ class Results(RunResults):
     def tables(self) -> list[ResultTable]:
         """The model's scores beside the baselines'."""
         unit = f" [{self.unit}]" if self.unit else ""
-        title = f"{self.part}: {self.windows[self.part]} windows, all leads{unit}"
+        total = self.windows[self.part]
+        scored = total if self.scored == total else f"{self.scored} of {total}"
+        title = f"{self.part}: {scored} windows, all leads{unit}"
         return [ResultTable(title, "forecaster", self.table(), "model")]
 
     def remarks(self) -> list[str]:

@@ -1,8 +1,9 @@
-"""Scores over all samples of a part, models and baselines alike."""
+"""Scores over the samples of a part, models and baselines alike."""
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from math import nan
 from typing import TypeVar
 
 import numpy as np
@@ -80,7 +81,8 @@ def read_scores(metrics: Mapping[str, LeadMetric], origin_errors: OriginErrors, 
         starts: First row of each window of the part, ascending.
     """
     return Scores(
-        overall={name: metric.compute().item() for name, metric in metrics.items()},
+        # Where nothing was tested there is no value, which torchmetrics would warn of.
+        overall={name: metric.compute().item() if len(starts) else nan for name, metric in metrics.items()},
         per_lead={name: metric.per_lead().tolist() for name, metric in metrics.items()},
         per_target={name: metric.per_target().tolist() for name, metric in metrics.items()},
         per_origin=origin_errors.of(starts),
@@ -128,7 +130,7 @@ def fit_baselines(baselines: Mapping[str, Baseline], prepared: Prepared) -> None
 def score_baselines(
     baselines: Mapping[str, Baseline], prepared: Prepared, part: str, metrics: Mapping[str, LeadMetric]
 ) -> dict[str, Scores]:
-    """Scores fitted baselines over all windows of a part.
+    """Scores fitted baselines over the windows of a part.
 
     Args:
         baselines: Fitted on the training rows, by name.
@@ -141,7 +143,8 @@ def score_baselines(
     scores = {}
     for name, baseline in baselines.items():
         errors = OriginErrors()
-        for (origins, truth), rows in zip(windows(prepared, part), starts.split(BATCH), strict=True):
+        batches = starts.split(BATCH) if len(starts) else ()
+        for (origins, truth), rows in zip(windows(prepared, part), batches, strict=True):
             forecast, true = Forecast(torch.from_numpy(baseline.forecast(origins))), torch.from_numpy(truth)
             observed = None if not prepared.spec.masked else ~true.isnan()
             for metric in usable.values():

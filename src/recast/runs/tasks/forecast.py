@@ -1,13 +1,17 @@
 """Forecasting a series."""
 
+import logging
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
+import torch
 
 from recast.data.datamodule import ForecastDataModule
+from recast.data.prepare.prepare import Prepared
 from recast.data.spec import SeriesSpec
 from recast.nn.models.model import ForecastModel
 from recast.runs import record, scores
@@ -24,6 +28,8 @@ from recast.scoring.metrics.description import of_pictures
 from recast.scoring.metrics.lead_metric import LeadMetric
 from recast.training.evenly import evenly_spaced
 from recast.training.task import ForecastTask
+
+log = logging.getLogger(__name__)
 
 REFERENCE_WINDOWS = 4096
 
@@ -63,16 +69,20 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
         self, baselines: Mapping[str, Baseline], task: ForecastTask, data: ForecastDataModule, part: str
     ) -> dict[str, Scores]:
         """See the base class."""
-        return scores.score_baselines(baselines, data.prepared, part, task.metrics_of("test"))
+        return scores.score_baselines(baselines, _scored(task, data, part), part, task.metrics_of("test"))
 
-    def before_training(self, baselines: Mapping[str, Baseline], task: ForecastTask, data: ForecastDataModule) -> None:
+    def before_training(
+        self, baselines: Mapping[str, Baseline], task: ForecastTask, data: ForecastDataModule, trainer: pl.Trainer
+    ) -> None:
         """The baselines' errors at each lead of validation windows become the task's references.
 
-        Of many windows some are chosen evenly: pictures show no more, and training need not wait.
+        The windows are those that the trainer's limit leaves. Of many some are chosen evenly: pictures show no more,
+        and training need not wait.
         """
         starts = data.prepared.starts
-        if len(starts.validation):
-            chosen = starts.validation[evenly_spaced(len(starts.validation), REFERENCE_WINDOWS)]
+        windows = starts.validation[: _validated(trainer, data)]
+        if len(windows):
+            chosen = windows[evenly_spaced(len(windows), REFERENCE_WINDOWS)]
             prepared = replace(data.prepared, starts=starts._replace(validation=chosen))
             metrics = task.metrics_of("test")
             found = scores.score_baselines(baselines, prepared, "validation", metrics)
@@ -88,6 +98,17 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
         restored.task.samples["test"] = config["samples"]
         return True
 
+    def test(self, trainer: pl.Trainer, task: ForecastTask, data: ForecastDataModule, part: str) -> None:
+        """See the base class."""
+        super().test(trainer, task, data, part)
+        scored, total = len(task.origin_errors.starts), len(data.items(part))
+        if scored < total:
+            log.info(
+                "scored on %d of %d %s windows, the model as the baselines (trainer.limit_test_batches=%s); a report "
+                "compares such scores with those on the same windows alone",
+                *(scored, total, part, trainer.limit_test_batches),
+            )
+
     def results(
         self,
         task: ForecastTask,
@@ -99,17 +120,19 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
         facts: dict[str, Any],
     ) -> Results:
         """See the base class."""
-        starts = getattr(data.prepared.starts, part).numpy()
-        model = scores.read_scores(task.metrics_of("test"), task.origin_errors, starts)
+        prepared = _scored(task, data, part)
+        starts = getattr(prepared.starts, part)
+        model = scores.read_scores(task.metrics_of("test"), task.origin_errors, starts.numpy())
         loss = model.ranking_of_origins
         return Results(
             part=part,
             unit=data.spec.unit,
             windows=self.counts(data),
+            scored=len(starts),
             model=model,
             baselines=baselines,
-            per_origin=per_origin(data.prepared, part, {"model": model, **baselines}),
-            ranked_forecasts=ranked_forecasts(task, data, part, model.per_origin[loss], loss),
+            per_origin=per_origin(prepared, part, {"model": model, **baselines}),
+            ranked_forecasts=ranked_forecasts(task, data, starts, model.per_origin[loss], loss),
             seconds=seconds,
             facts=facts,
         )
@@ -117,3 +140,19 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
     def draw(self, trainer: pl.Trainer, task: ForecastTask, data: ForecastDataModule, results: Results) -> None:
         """Forecasts of the test part, and the error at each lead."""
         draw(trainer, task, data, results)
+
+
+def _validated(trainer: pl.Trainer, data: ForecastDataModule) -> int:
+    """Number of validation windows, the first ones, that a trainer validates on."""
+    limit, processes = trainer.limit_val_batches, trainer.world_size
+    batches = math.ceil(len(data.items("validation")) / data.evaluation_batch_size)
+    own = math.ceil(batches / processes)
+    # As Lightning reads it: a number of batches of each process, or a share of them.
+    own = min(own, limit) if isinstance(limit, int) else int(own * limit)
+    return own * processes * data.evaluation_batch_size
+
+
+def _scored(task: ForecastTask, data: ForecastDataModule, part: str) -> Prepared:
+    """The data with those windows of a part alone that the model was scored on: a trainer may limit its test."""
+    starts = torch.from_numpy(task.origin_errors.starts)
+    return replace(data.prepared, starts=data.prepared.starts._replace(**{part: starts}))

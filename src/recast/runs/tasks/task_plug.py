@@ -91,9 +91,9 @@ class TaskPlug(ABC, Generic[TaskT, DataT, ResultsT]):
 
     @abstractmethod
     def score_baselines(self, baselines: Mapping[str, Any], task: TaskT, data: DataT, part: str) -> dict[str, Any]:
-        """The scores of fitted baselines on a part, by name."""
+        """The scores of fitted baselines, by name, on those samples of a part that `test` scored the task on."""
 
-    def before_training(self, baselines: Mapping[str, Any], task: TaskT, data: DataT) -> None:
+    def before_training(self, baselines: Mapping[str, Any], task: TaskT, data: DataT, trainer: pl.Trainer) -> None:
         """Gives the task the references shown in training; nothing unless overridden."""
 
     @abstractmethod
@@ -112,7 +112,7 @@ class TaskPlug(ABC, Generic[TaskT, DataT, ResultsT]):
         """
 
     def test(self, trainer: pl.Trainer, task: TaskT, data: DataT, part: str) -> None:
-        """Runs the model over a part, with Lightning's test loop."""
+        """Runs the model over a part, with Lightning's test loop: over less of it where the trainer has a limit."""
         # Whole, the data module is there for callbacks, too.
         loaders = data if part == "test" else data.loader(part)
         trainer.test(task, loaders, verbose=False)
@@ -128,7 +128,7 @@ class TaskPlug(ABC, Generic[TaskT, DataT, ResultsT]):
         seconds: dict[str, float],
         facts: dict[str, Any],
     ) -> ResultsT:
-        """The results after `test`.
+        """The results after `test` and `score_baselines`.
 
         Args:
             task: The trained task.

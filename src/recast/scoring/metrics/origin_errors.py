@@ -62,6 +62,11 @@ class OriginErrors:
         if is_available() and is_initialized():
             self._kept = gather_all_tensors(self._table().to(device))
 
+    @property
+    def starts(self) -> Int[np.ndarray, " seen"]:
+        """First row of each window that was seen, ascending."""
+        return np.sort(self._table()[:, 0].cpu().numpy().astype(np.int64))
+
     def of(self, starts: Int[np.ndarray, " windows"]) -> dict[str, Float[np.ndarray, " windows"]]:
         """The errors by name, in the order of the windows; NaN for a window that was not seen.
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 SAME_LEVEL = 1e-9
@@ -43,6 +43,38 @@ class Categories(NamedTuple):
     static: Int[Tensor, "batch static"]
 
 
+class Truths:
+    """The targets of a panel as its source has them: float64, in the data's unit, NaN where nothing was observed.
+
+    Metrics compare with these. A batch holds the same numbers scaled, in the precision of the storage, which Lightning
+    converts to that of the trainer; float32 cannot hold 1,600,000,002. So a batch carries this object, which no
+    conversion or transfer of tensors reaches, and what is needed is looked up in evaluation alone.
+
+    Args:
+        values: The targets of each row.
+    """
+
+    def __init__(self, values: Float64[Tensor, "rows targets"]) -> None:
+        self._values = values
+
+    def on(self, device: torch.device) -> "Truths":
+        """The same on a device."""
+        return Truths(self._values.to(device))
+
+    def after(
+        self, start: Int[Tensor, " batch"], context: int, horizon: int
+    ) -> Float64[Tensor, "batch horizon targets"]:
+        """The truth of windows, on the device of their starts.
+
+        Args:
+            start: First row of each window.
+            context: Rows of a window before the truth. [steps]
+            horizon: Rows of the truth. [steps]
+        """
+        steps = torch.arange(context, context + horizon, device=self._values.device)
+        return self._values[start.to(self._values.device).unsqueeze(1) + steps].to(start.device)
+
+
 class Batch(NamedTuple):
     """Windows of a scaled panel, or whole sequences of it side by side.
 
@@ -57,7 +89,7 @@ class Batch(NamedTuple):
     at the end of the batch before belong to the row just before this context, None where each window stands alone;
     share: which windows of the batch of all processes they are, None for one process and in evaluation; origins: in
     training, the counts of context steps after which forecasts are made, ascending, the last is that of all; None:
-    after all alone.
+    after all alone; truths: where the truth in the data's unit is looked up, None where it is not known.
     """
 
     history: Float[Tensor, "batch context targets"]
@@ -74,6 +106,7 @@ class Batch(NamedTuple):
     carried: Bool[Tensor, " batch"] | None = None
     share: Share | None = None
     origins: tuple[int, ...] | None = None
+    truths: Truths | None = None
 
     @classmethod
     def of(
@@ -122,6 +155,11 @@ class Batch(NamedTuple):
         return self.label
 
     @property
+    def truth(self) -> Float64[Tensor, "batch horizon targets"] | None:
+        """The truth after the origin as the source has it, in the data's unit; None where it is not known."""
+        return None if self.truths is None else self.truths.after(self.start, self.context, self.target.shape[1])
+
+    @property
     def target_observed(self) -> Bool[Tensor, "batch horizon targets"] | None:
         """Where the truth was observed; None where it was everywhere."""
         return None if self.observed is None else self.observed.target
@@ -145,6 +183,7 @@ class Batch(NamedTuple):
             **{name: taken(getattr(self, name)) for name in singles},  # pyright: ignore[reportArgumentType]
             observed=group(self.observed),
             categories=group(self.categories),
+            truths=self.truths,
         )
 
 

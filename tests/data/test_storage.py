@@ -173,4 +173,4 @@ def test_windows_taken_from_a_batch_are_those_of_their_starts(lengths, missing, 
         if isinstance(other, tuple):
             assert all(part.equal(same) for part, same in zip(one, other, strict=True))
         else:
-            assert (one is other is None) or one.equal(other)
+            assert one is other or one.equal(other)

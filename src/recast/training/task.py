@@ -77,6 +77,14 @@ class ForecastTask(TrainingTask):
         self.origin_errors = OriginErrors()
         self.references: dict[str, np.ndarray] = {}
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "ForecastTask":
+        """As of any module, but offset and scale stay float64 where a trainer converts all others, as to bf16."""
+        exact = {name: getattr(self, name) for name in ("offset", "scale")}
+        super()._apply(fn, recurse)
+        for name, values in exact.items():
+            setattr(self, name, values.to(getattr(self, name).device))
+        return self
+
     def _metrics(self, factories: dict[str, MetricFactory]) -> nn.ModuleDict:
         built = {name: factory(spec=self.model.spec) for name, factory in factories.items()}
         head = self.model.head
@@ -171,7 +179,7 @@ class ForecastTask(TrainingTask):
         parameters = None if self.forced_score is None else self.model.teacher_forced(batch)
         if parameters is not None and self.forced_score is not None:
             forced = Forecast(self.in_unit(self.model.head.mean(parameters)))
-            self.forced_score.update(forced, self.in_unit(batch.target), batch.target_observed)
+            self.forced_score.update(forced, self._truth(batch), batch.target_observed)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Scores the free-running forecast, and keeps the errors of each window."""
@@ -188,10 +196,15 @@ class ForecastTask(TrainingTask):
         # A seed for each global batch: identical draws in each would correlate their errors.
         seed = batch_idx * self.trainer.world_size + self.trainer.global_rank
         forecast = self.forecast(batch, samples=self.samples[part], seed=seed)
-        truth = self.in_unit(batch.target)
+        truth = self._truth(batch)
         for metric in self.metrics_of(part).values():
             metric.update(forecast, truth, batch.target_observed)
         return forecast, truth
+
+    def _truth(self, batch: Batch) -> Tensor:
+        """The truth in the data's unit: the source's own, or, of a batch made by hand, what its scaled one says."""
+        truth = batch.truth
+        return self.in_unit(batch.target) if truth is None else truth
 
     def metrics_of(self, part: str) -> dict[str, LeadMetric]:
         """The metrics of "validation" or "test" by name."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from recast.data.panel import Panel, Role
 from recast.data.spec import PanelSpec, SeriesSpec
-from recast.types import Batch, Categories, Observed
+from recast.types import Batch, Categories, Observed, Truths
 
 
 class Layout:
@@ -62,6 +62,7 @@ class Storage:
         static: Scaled static inputs of each item, float32, shape (items, static).
         static_categories: Levels of the static categories of each item, int64, shape (items, categories).
         labels: Label of each item, int64, shape (items,); None without labels.
+        truths: The targets of each row in the data's unit; None where nothing is forecast.
     """
 
     spec: PanelSpec
@@ -72,6 +73,7 @@ class Storage:
     static: Float[Tensor, "items static"]
     static_categories: Int[Tensor, "items categories"]
     labels: Int[Tensor, " items"] | None = None
+    truths: Truths | None = None
 
     @cached_property
     def layout(self) -> Layout:
@@ -87,7 +89,8 @@ class Storage:
         """A copy on a device."""
         names = ("values", "starts", "lengths", "items", "static", "static_categories")
         labels = None if self.labels is None else self.labels.to(device)
-        return replace(self, labels=labels, **{name: getattr(self, name).to(device) for name in names})
+        truths = None if self.truths is None else self.truths.on(device)
+        return replace(self, labels=labels, truths=truths, **{name: getattr(self, name).to(device) for name in names})
 
     def windows(self, starts: Int[Tensor, " batch"], context: int, horizon: int) -> Batch:
         """The windows of `context` and `horizon` steps that begin at the rows `starts`."""
@@ -156,6 +159,7 @@ class Storage:
             item=item,
             observed=observed,
             categories=categories,
+            truths=self.truths,
         )
 
 
@@ -207,6 +211,10 @@ def stored(panel: Panel, spec: PanelSpec) -> Storage:
             _codes(panel.values[:, columns], [spec.columns[c].levels for c in columns])
         )
     static, categories = _static(panel, spec)
+    truths = None
+    if isinstance(spec, SeriesSpec):
+        # The panel's own memory: targets come first.
+        truths = Truths(torch.from_numpy(np.require(panel.values[:, : spec.targets], np.float64, "W")))
     return Storage(
         spec=spec,
         values=values,
@@ -216,6 +224,7 @@ def stored(panel: Panel, spec: PanelSpec) -> Storage:
         static=torch.from_numpy(static.astype(np.float32)),
         static_categories=torch.from_numpy(categories),
         labels=None if panel.label_column is None else torch.from_numpy(panel.labels),
+        truths=truths,
     )
 
 

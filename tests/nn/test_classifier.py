@@ -205,6 +205,22 @@ def task_of(data: SequenceDataModule, **options) -> ClassificationTask:
     )
 
 
+@pytest.mark.parametrize(("batch_size", "accumulate"), [(16, 2), (16, 4), (20, 4)])
+def test_accumulated_batches_step_as_one_large_batch_of_them(data, batch_size, accumulate):
+    """48 sequences: groups and batches that are not full."""
+
+    def weights(batch_size: int, **options) -> dict[str, torch.Tensor]:
+        data.batch_size = batch_size
+        task = task_of(data, label_smoothing=0.1)
+        trainer_of(max_epochs=2, precision="64-true", limit_val_batches=0, **options).fit(task, data)
+        return task.model.state_dict()
+
+    found, expected = weights(batch_size, accumulate_grad_batches=accumulate), weights(batch_size * accumulate)
+    for name, value in expected.items():
+        # Adam divides small gradients by their own size.
+        torch.testing.assert_close(found[name], value, rtol=1e-6, atol=1e-8, msg=name)
+
+
 def test_it_learns_and_scores_longer_sequences(data):
     task, trainer = task_of(data), trainer_of(max_epochs=25)
     trainer.fit(task, data)

@@ -1,5 +1,6 @@
 """The Lightning shells: what is logged is what was forecast, in the data's unit; training is reproducible."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,9 +11,12 @@ import torch
 import yaml
 from small_data import small_data
 from small_tasks import task_of, trainer_of
+from conftest import small_data
+from third_task import VectorData, VectorModel, VectorTask
 
 from recast.data.datamodule import ForecastDataModule
-from recast.data.prepare.grid import RowsGrid
+from recast.data.prepare.grid import MaskGrid, RowsGrid
+from recast.data.prepare.regime import MultiOrigin
 from recast.data.prepare.scale import MinMax
 from recast.data.prepare.split import FractionSplit
 from recast.data.prepare.windows import Windows
@@ -23,6 +27,7 @@ from recast.nn.heads.gaussian import Gaussian
 from recast.nn.heads.point import Point
 from recast.nn.models.encoder_decoder import EncoderDecoder
 from recast.nn.schedules import InverseSigmoid
+from recast.nn.schedules import InverseSigmoid, Linear, Never
 from recast.runs.configure.build import build
 from recast.runs.configure.folders import conf_folder
 from recast.scoring.metrics.crps import CRPS
@@ -167,6 +172,81 @@ def test_optimizers_train_in_each_precision(name, options, precision):
     assert after.isfinite().all()
     assert not after.equal(before)
     assert np.isfinite(trainer.callback_metrics["mse/validation"].item())
+
+
+class Gappy(AR2):
+    """Values are missing in runs, so that batches differ in how many truths they have."""
+
+    def read(self):
+        panel = super().read()
+        values = panel.values.copy()
+        values[10:14], values[40:47], values[61:62] = np.nan, np.nan, np.nan
+        return replace(panel, values=values)
+
+
+KINDS_OF_DATA = {
+    "whole": {},
+    "gaps": {"source": Gappy(rows=120), "grid": MaskGrid()},
+    "several origins": {"regime": MultiOrigin(origins=2, apart=2)},
+}
+
+
+class Norms(pl.Callback):
+    """Notes the gradient that a step is taken with."""
+
+    def __init__(self) -> None:
+        self.seen: list[float] = []
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer) -> None:
+        self.seen.append(torch.nn.utils.get_total_norm([weight.grad for weight in pl_module.parameters()]).item())
+
+
+@pytest.mark.parametrize("options", KINDS_OF_DATA.values(), ids=KINDS_OF_DATA.keys())
+@pytest.mark.parametrize(("batch_size", "accumulate"), [(25, 4), (80, 4), (40, 2), (20, 3), (11, 2)])
+def test_accumulated_batches_step_as_one_large_batch_of_them(batch_size, accumulate, options):
+    """75 windows: groups that are not full, batches that are not full, and both."""
+
+    def weights(batch_size: int, **trainer: Any) -> tuple[list[float], dict[str, Any]]:
+        pl.seed_everything(0, verbose=False)
+        data = small_data(batch_size=batch_size, **options)
+        model = EncoderDecoder(spec=data.spec, cell=partial(GRU, hidden_size=5), head=Point(), schedule=Never())
+        task = ForecastTask(model=model, optimizer=partial(torch.optim.SGD, lr=0.5))
+        norms = Norms()
+        # It clips some steps, not all.
+        given = {"precision": "64-true", "limit_val_batches": 0, "gradient_clip_val": 0.3, "callbacks": [norms]}
+        trainer_of(**given, **trainer).fit(task, data)
+        return norms.seen, task.model.state_dict()
+
+    norms, found = weights(batch_size, accumulate_grad_batches=accumulate)
+    expected_norms, expected = weights(batch_size * accumulate)
+    assert norms == pytest.approx(expected_norms, rel=1e-10)
+    for name, value in expected.items():
+        if torch.is_tensor(value):
+            torch.testing.assert_close(found[name], value, rtol=1e-10, atol=1e-13, msg=name)
+
+
+def test_without_accumulation_the_loss_is_left_alone():
+    data = small_data()
+    task, trainer = task_of(data), trainer_of()
+    trainer.fit(task, data)
+    loss = torch.ones(())
+    assert task.accumulated(loss, 3, 7) is loss
+
+
+@pytest.mark.parametrize("accumulate", [3, 4])
+def test_a_task_that_does_not_count_its_items_weighs_batches_alike(accumulate):
+    """Two batches of 10: both groups are not full."""
+
+    def weights(batch_size: int, **options: Any) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        data = VectorData(size=3, batch_size=batch_size)
+        task = VectorTask(model=VectorModel(spec=data.spec), optimizer=partial(torch.optim.SGD, lr=0.1))
+        trainer_of(precision="64-true", **options).fit(task, data)
+        return task.state_dict()
+
+    found, expected = weights(10, accumulate_grad_batches=accumulate), weights(20)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-10, atol=1e-13, msg=name)
 
 
 def test_it_trains_without_a_datamodule():

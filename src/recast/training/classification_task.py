@@ -90,7 +90,8 @@ class ClassificationTask(TrainingTask):
             hits = (scores.argmax(dim=1) == batch.labels).float()
             accuracy = self.over_processes(hits.mean(), batch.share)
             log_curves(self.trainer, {"loss/train": mean.item(), "accuracy/train": accuracy.item()})
-        return self.weighted(loss, batch.share)
+        sequences = len(batch.start) if batch.share is None else batch.share.total
+        return self.accumulated(self.weighted(loss, batch.share), batch_idx, sequences)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Scores a batch."""

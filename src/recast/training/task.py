@@ -132,7 +132,7 @@ class ForecastTask(TrainingTask):
         progress = self.progress
         parameters, target, observed = self.model.training_forecast(batch, progress)
         loss = self.model.head.loss(parameters, target, observed)
-        share = self._share_of_truths(batch.share, observed)
+        share, items = self._share_of_truths(batch, observed)
         mean = self.over_processes(loss, share)
         if not torch.isfinite(mean):
             raise NonFiniteLossError(self._describe_non_finite(mean, batch))
@@ -145,16 +145,22 @@ class ForecastTask(TrainingTask):
             self.log("loss", mean, prog_bar=True, logger=False)
             curves = {"loss/train": mean.item(), "mse/train": mse.item()}
             log_curves(self.trainer, curves | self.model.diagnostics(progress))
-        return self.weighted(loss, share)
+        return self.accumulated(self.weighted(loss, share), batch_idx, items)
 
-    def _share_of_truths(self, share: Share | None, observed: Tensor | None) -> Share | None:
-        """The share of a process, weighted by the observed truths that its loss averages over, not by windows."""
-        if share is None or observed is None:
-            return share
+    def _share_of_truths(self, batch: Batch, observed: Tensor | None) -> tuple[Share | None, Tensor | int]:
+        """The share of a process, weighted by what its loss averages over, and how much of that all processes have.
+
+        That is windows, of which all have the same number of truths; where some were not observed, it is truths.
+        """
+        share = batch.share
+        if observed is None:
+            return share, len(batch.start) if share is None else share.total
+        if share is None:
+            return None, observed.sum()
         own = observed.sum().double() * (share.weight > 0)
         total = own.clone()
         torch.distributed.all_reduce(total)
-        return share._replace(weight=(own * self.trainer.world_size / total.clamp(min=1)).item())
+        return share._replace(weight=(own * self.trainer.world_size / total.clamp(min=1)).item()), total
 
     def _describe_non_finite(self, loss: Tensor, batch: Batch) -> str:
         rows = cast("Tensor", self.all_gather(torch.stack([batch.start.min(), batch.start.max()])))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
@@ -25,12 +26,18 @@ log = logging.getLogger(__name__)
 class TrainingTask(Resuming, ABC):
     """A model with its training and evaluation.
 
-    A new kind of task subclasses this and implements `validation_curves` and Lightning's steps.
+    A new kind of task subclasses this and implements `validation_curves` and Lightning's steps. Its `training_step`
+    returns the mean loss over the items of the batch, put through `weighted` and then `accumulated`: without the
+    first, a task trains in one process; without the second, the batches of a step weigh the same whatever their size.
 
     Several processes that train together (DDP) take the same optimiser steps, up to rounding, as one process with
     `world` times the batch size: losses are weighted by `weighted`, and random numbers for a window do not depend on
     the process. Only dropout, and noise on a classifier's inputs, come from each process's own generator. A checkpoint
     holds the generators and carried states of all processes.
+
+    With `trainer.accumulate_grad_batches` each optimiser step takes the mean over all items of the batches that it
+    accumulated, as one large batch of them would: shorter batches count less, and the batches left over at the end of
+    an epoch are not diminished.
 
     Args:
         model: The model to train.
@@ -52,6 +59,7 @@ class TrainingTask(Resuming, ABC):
         self.optimizer = optimizer or Adam
         self.learning_rate = learning_rate
         self.metrics = dict(metrics)
+        self._counts: list[float] = []
 
     @property
     @abstractmethod
@@ -77,6 +85,58 @@ class TrainingTask(Resuming, ABC):
             share: Which items of the global batch of all processes they are.
         """
         return loss if share is None else loss * share.weight
+
+    def accumulated(self, loss: Tensor, batch_idx: int, items: Tensor | float) -> Tensor:
+        """The loss of a batch, weighted by its number of items where several batches make an optimiser step.
+
+        The weights are those of the means of batches in the mean over all of them, up to a factor that is common to
+        the step and only known at its end: see `optimizer_step`. For batches of equal size they are 1.
+
+        Args:
+            loss: What `weighted` gave.
+            batch_idx: Number of the batch in the epoch.
+            items: What the mean loss averages over, in the batches of all processes together.
+        """
+        if self.trainer.accumulate_grad_batches == 1:
+            return loss
+        if batch_idx % self.trainer.accumulate_grad_batches == 0:
+            self._counts = []
+        self._counts.append(float(items))
+        # The first batch with items is the unit.
+        unit = next(filter(None, self._counts), 1.0)
+        return loss * (self._counts[-1] / unit)
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Optimizer | LightningOptimizer,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """Takes the step, with the mean gradient over all items of the accumulated batches; called by Lightning.
+
+        Of a task that does not call `accumulated`, all batches weigh the same.
+        """
+        accumulate = self.trainer.accumulate_grad_batches
+        if accumulate == 1 or optimizer_closure is None:
+            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+            return
+
+        def backward() -> Any:
+            loss = optimizer_closure()
+            counts = self._counts or [1.0] * (batch_idx % accumulate + 1)
+            self._counts = []
+            # Lightning has divided each loss by `accumulate`, however many batches there were. Without any item there
+            # is no gradient either.
+            factor = accumulate * next(filter(None, counts), 1.0) / (sum(counts) or 1.0)
+            if factor != 1:
+                for parameter in self.parameters():
+                    if parameter.grad is not None:
+                        parameter.grad.mul_(factor)
+            return loss
+
+        # Within the closure: what is called before the step, such as clipping, sees the mean.
+        super().optimizer_step(epoch, batch_idx, optimizer, backward)
 
     def over_processes(self, mean: Tensor, share: Share | None) -> Tensor:
         """A mean over the items of the global training batch; all processes must call it.

@@ -27,7 +27,7 @@ NAIVE = "naive"
 
 ROWS = {
     NAIVE: Row("naive", "Naive", "torch", "torch"),
-    "recast": Row("recast_task", "Recast", "recast", "recast"),
+    "recast": Row("recast_task", "Recast", "recast", "recast-rnn"),
     "darts": Row("darts_models", "DartsRNN", "darts", "darts"),
     "darts-block": Row("darts_models", "DartsBlockRNN", "darts", "darts", quick=False),
     "neuralforecast": Row("neuralforecast_gru", "NeuralForecastGRU", "neuralforecast", "neuralforecast"),

@@ -420,7 +420,7 @@ def test_without_numba_torch_runs_and_the_log_says_what_to_install(library):
     code = HIDDEN.format(library=library)
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    missing = f"{library} is not installed: pip install 'recast[fast]'"
+    missing = f"{library} is not installed: pip install 'recast-rnn[fast]'"
     assert done.stdout.splitlines() == [
         f"recurrence, open loop: autograd ({missing}; cuda_graph: the data are not on a GPU)",
         f"recurrence, open loop: plain ({missing})",

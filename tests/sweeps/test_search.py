@@ -180,7 +180,7 @@ WITHOUT = (
 def test_without_optuna_a_search_says_what_to_install(tmp_path):
     done = shell(sys.executable, "-c", WITHOUT, "-m", *QUICK, *SEARCH, "seed=0,1", cwd=tmp_path)
     assert done.code == 2, done
-    assert done.err == ('recast: hydra/sweeper=optuna: Optuna is not installed: pip install "recast[search]"\n')
+    assert done.err == ("recast: hydra/sweeper=optuna: Optuna is not installed: pip install 'recast-rnn[search]'\n")
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from recast.errors import ConfigurationError
 from recast.options import PositiveInt, Seed, checked
 from recast.sweeps.job_folder import JobFolder, State
 from recast.sweeps.launcher import JobLauncher, SweepError
+from recast.system.distribution import how_to_install
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -202,7 +203,7 @@ class OptunaSearch(Sweeper):
 
 def _check_optuna(parts: Mapping[str, Any]) -> None:
     if find_spec("optuna") is None:
-        raise ConfigurationError('hydra/sweeper=optuna: Optuna is not installed: pip install "recast[search]"')
+        raise ConfigurationError(f"hydra/sweeper=optuna: Optuna is not installed: {how_to_install('search')}")
     from recast.sweeps.study import check_parts
 
     check_parts(parts)

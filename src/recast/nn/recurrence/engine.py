@@ -15,6 +15,7 @@ from recast.nn.recurrence.implementation import Implementation, UnavailableError
 from recast.nn.recurrence.plain import Plain
 from recast.nn.recurrence.request import ClosedLoop, OpenLoop, Rollout, Unrolled
 from recast.options import PositiveInt, checked
+from recast.system.distribution import how_to_install
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ Name = Literal["auto", "plain", "autograd", "numba", "cuda_graph"]
 class Engine:
     """Runs open and closed loops of recurrent layers with the first of several implementations that supports them.
 
-        numba       compiled loops for the CPU, hand-written backpropagation; needs the extra recast[fast]
+        numba       compiled loops for the CPU, hand-written backpropagation; needs the extra `fast`
         cuda_graph  closed loops on a GPU as CUDA graphs; open loops there are left to cuDNN
         autograd    torch's operations, hand-written backpropagation
         plain       torch's own recurrent layers and autograd: any cell, any head; the reference
@@ -126,7 +127,7 @@ class Engine:
             from recast.nn.recurrence.compiled.implementation import Numba
         except ModuleNotFoundError as error:
             if error.name in {"numba", "llvmlite", "platformdirs"}:
-                raise UnavailableError(f"{error.name} is not installed: pip install 'recast[fast]'") from error
+                raise UnavailableError(f"{error.name} is not installed: {how_to_install('fast')}") from error
             raise
         return Numba(cache_dir=self._folder, threads=self._threads)
 

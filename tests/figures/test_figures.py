@@ -405,6 +405,38 @@ def test_series_of_truth_and_forecast():
     assert_readable(figure)
 
 
+def shown_dates(figure: Figure) -> tuple[list[str], str]:
+    """The labels of the time axis that are seen, and what they leave out."""
+    figure.draw_without_rendering()
+    axis = figure.axes[0].xaxis
+    low, high = axis.get_view_interval()
+    ticks = zip(axis.get_majorticklocs(), axis.get_majorticklabels(), strict=True)
+    return [label.get_text() for place, label in ticks if low <= place <= high], axis.get_offset_text().get_text()
+
+
+@pytest.mark.parametrize(
+    ("first", "hours", "says"),
+    [
+        ("2020-06-02", 27 * 24, "2020-Jun"),
+        # The margin of the axis reaches into July.
+        ("2020-06-01", 30 * 24, "2020-Jun"),
+        ("2020-06-15", 30 * 24, "2020-Jun to Jul"),
+        ("2020-06-20T06", 12, "2020-Jun-20"),
+        ("2020-06-20T12", 24, "2020-Jun-20 to 21"),
+        ("2019-12-20", 24 * 24, "2019-Dec to 2020-Jan"),
+        ("2020-02-01", 150 * 24, "2020"),
+        # The year is among the ticks.
+        ("2019-07-01", 365 * 24, ""),
+    ],
+)
+def test_the_time_axis_says_what_its_ticks_leave_out(first, hours, says):
+    times = np.datetime64(first, "ns") + np.arange(hours) * np.timedelta64(1, "h")
+    figure = predicted_series(times, np.zeros(hours), np.zeros(hours), unit="m", title="")
+    labels, offset = shown_dates(figure)
+    assert offset == says
+    assert all(labels)
+
+
 def test_agreement_of_different_shapes_is_refused():
     with pytest.raises(DataError, match=r"truth has shape \(3,\) and forecast \(3, 1\)"):
         predicted_against_true(np.ones(3), np.ones((3, 1)), unit="", title="")

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from recast.data.datamodule import ForecastDataModule
+from recast.data.prepare.grid import SplitGrid
 from recast.data.prepare.windows import Windows
 from recast.data.sources.autoregressive import AR2
 from recast.data.sources.sines import TwoSines
@@ -23,10 +24,12 @@ from recast.training.callbacks.agreement_figures import AgreementFigures
 from recast.training.task import ForecastTask
 
 
-def scored(tmp_path: Any, callback: AgreementFigures, *, panel: bool = False) -> tuple[ForecastTask, Any]:
+def scored(
+    tmp_path: Any, callback: AgreementFigures, *, panel: bool = False, **options: Any
+) -> tuple[ForecastTask, Any]:
     torch.manual_seed(0)
-    source = TwoSines(series=20, length=13) if panel else AR2(rows=200)
-    data = ForecastDataModule(source=source, windows=Windows(context=10, horizon=3), evaluation_batch_size=7)
+    given = {"source": TwoSines(series=20, length=13) if panel else AR2(rows=200), **options}
+    data = ForecastDataModule(windows=Windows(context=10, horizon=3), evaluation_batch_size=7, **given)
     task = ForecastTask(
         model=EncoderDecoder(spec=data.spec, cell=partial(RNN, hidden_size=3), head=Point(), schedule=Never())
     )
@@ -65,6 +68,41 @@ def test_forecast_and_truth_of_every_window_meet(tmp_path, monkeypatch):
 def test_a_panel_has_no_picture_over_time(tmp_path):
     scored(tmp_path, AgreementFigures(parts=["test"]), panel=True)
     assert [path.name for path in (tmp_path / "figures").glob("*.png")] == ["test_predicted_against_true.png"]
+
+
+class Gappy(AR2):
+    """Without rows 60 to 69 and 120; from there to 133 there is one window."""
+
+    def read(self):
+        panel = super().read()
+        kept = ~np.isin(np.arange(len(panel)), [*range(60, 70), 120, 134])
+        return panel.without(~kept)
+
+
+def test_no_line_is_drawn_across_a_gap(tmp_path, monkeypatch):
+    drawn = []
+    original = agreement_figures.targets_over_time
+
+    def watched(times: np.ndarray, *given: Any, **options: Any) -> Any:
+        drawn.append((times, original(times, *given, **options)))
+        return drawn[-1][1]
+
+    monkeypatch.setattr(agreement_figures, "targets_over_time", watched)
+    _, data = scored(tmp_path, AgreementFigures(parts=["train"]), source=Gappy(rows=300), grid=SplitGrid())
+    ((times, figure),) = drawn
+    hour = np.timedelta64(1, "h")
+    gaps = np.flatnonzero(np.diff(times) > hour)
+    assert len(gaps) == 3
+    for line in figure.axes[0].lines:
+        x, y = line.get_xdata(orig=True), line.get_ydata()
+        broken = np.isnan(y)
+        assert (np.diff(x)[~broken[1:] & ~broken[:-1]] == hour).all()
+        assert broken.sum() == 3
+        np.testing.assert_array_equal(x[~broken], times)
+        # The only window between two gaps is a dot.
+        assert x[line.get_markevery()].tolist() == times[gaps[1] + 1 : gaps[2] + 1].tolist()
+        assert line.get_marker() == "o"
+    assert data.prepared.panel.is_single
 
 
 def test_a_lead_beyond_the_horizon_is_refused(tmp_path):

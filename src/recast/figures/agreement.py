@@ -81,7 +81,12 @@ def targets_against_true(targets: Sequence[TargetPairs], *, title: str) -> Figur
 
 
 def targets_over_time(
-    times: np.ndarray, targets: Sequence[TargetPairs], *, title: str, timezone: str | None = None
+    times: np.ndarray,
+    targets: Sequence[TargetPairs],
+    *,
+    title: str,
+    timezone: str | None = None,
+    after_gap: np.ndarray | None = None,
 ) -> Figure:
     """The figure of `predicted_series` for each target, stacked, or for the first of many targets.
 
@@ -90,6 +95,7 @@ def targets_over_time(
         targets: The targets, with values of shape (time,).
         title: Heading, without the target.
         timezone: Zone of the dates, for the axis label; None if they have none.
+        after_gap: See `predicted_series`.
 
     Raises:
         DataError: if the shapes differ or are not (time,).
@@ -97,12 +103,20 @@ def targets_over_time(
     title = heading(title, [target.name for target in targets])
     if len(targets) == 1:
         (only,) = targets
-        return predicted_series(times, only.truth, only.forecast, unit=only.unit, title=title, timezone=timezone)
+        return predicted_series(
+            times,
+            only.truth,
+            only.forecast,
+            unit=only.unit,
+            title=title,
+            timezone=timezone,
+            after_gap=after_gap,
+        )
     shown = shown_targets(targets)
     figure = blank(width=WIDTH, height=FRAME_HEIGHT + ROW_HEIGHT * len(shown))
     places = figure.subplots(len(shown), 1, squeeze=False, sharex=True).ravel().tolist()
     for row, (axes, target) in enumerate(zip(places, shown, strict=True)):
-        x_label = _draw_over_time(axes, times, target.truth, target.forecast, timezone)
+        x_label = _draw_over_time(axes, times, target.truth, target.forecast, timezone=timezone, after_gap=after_gap)
         name = fold(quantity(target.name, target.unit), 20)
         name_axes(axes, x=x_label if row == len(shown) - 1 else "", y=name)
     figure.suptitle(fold(title, 90), fontsize=TITLE_SIZE, parse_math=False)
@@ -172,7 +186,14 @@ def _draw_pairs(axes: Axes, truth: np.ndarray, forecast: np.ndarray, unit: str) 
 
 
 def predicted_series(
-    times: np.ndarray, truth: np.ndarray, forecast: np.ndarray, *, unit: str, title: str, timezone: str | None = None
+    times: np.ndarray,
+    truth: np.ndarray,
+    forecast: np.ndarray,
+    *,
+    unit: str,
+    title: str,
+    timezone: str | None = None,
+    after_gap: np.ndarray | None = None,
 ) -> Figure:
     """Truth and forecast over time, overlaid.
 
@@ -183,13 +204,14 @@ def predicted_series(
         unit: Unit of both; "" for none.
         title: Heading; "" for none.
         timezone: Zone of the dates, for the axis label; None if they have none.
+        after_gap: Whether there is a gap before a time, across which no line is drawn, shape (time,); None: no gaps.
 
     Raises:
         DataError: if the shapes differ or are not (time,).
     """
     figure = blank()
     axes = figure.add_subplot()
-    x_label = _draw_over_time(axes, times, truth, forecast, timezone)
+    x_label = _draw_over_time(axes, times, truth, forecast, timezone=timezone, after_gap=after_gap)
     name_axes(axes, x=x_label, y=unit)
     if title:
         axes.set_title(fold(title, 90), fontsize=TITLE_SIZE, parse_math=False)
@@ -198,7 +220,13 @@ def predicted_series(
 
 
 def _draw_over_time(
-    axes: Axes, times: np.ndarray, truth: np.ndarray, forecast: np.ndarray, timezone: str | None
+    axes: Axes,
+    times: np.ndarray,
+    truth: np.ndarray,
+    forecast: np.ndarray,
+    *,
+    timezone: str | None,
+    after_gap: np.ndarray | None,
 ) -> str:
     """Draws both curves; returns the label of the time axis."""
     _check_shapes(truth, forecast)
@@ -207,8 +235,22 @@ def _draw_over_time(
     tidy(axes)
     x_label = time_axis(axes, times, ticks=9, timezone=timezone)
     few = mark(times)
-    axes.plot(times, truth, label="truth", marker=few, **TRUTH_STYLE)
-    axes.plot(times, forecast, label="forecast", marker=few, **FORECAST_STYLE)
+    first = np.zeros(len(times), dtype=bool) if after_gap is None else after_gap.copy()
+    first[0] = True
+    # A time alone between gaps would be invisible as a line.
+    alone = first & np.append(first[1:], True)
+    gaps = np.flatnonzero(first[1:]) + 1
+    stamps, marked = np.insert(times, gaps, times[gaps]), np.insert(alone | bool(few), gaps, False)
+    for name, values, style in (("truth", truth, TRUTH_STYLE), ("forecast", forecast, FORECAST_STYLE)):
+        line = np.insert(values.astype(np.float64), gaps, np.nan)
+        axes.plot(
+            stamps,
+            line,
+            label=name,
+            marker="o" if marked.any() else "",
+            markevery=np.flatnonzero(marked).tolist(),
+            **style,
+        )
     axes.margins(x=0.03 if few else 0.015)
     return x_label
 

@@ -1,11 +1,13 @@
 """Colours, sizes and axes shared by all figures. Nothing here touches pyplot or matplotlib's global state."""
 
 import textwrap
+from collections.abc import Sequence
 from datetime import UTC
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, num2date
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
@@ -76,11 +78,39 @@ def time_axis(axes: Axes, times: np.ndarray, *, ticks: int, timezone: str | None
     if is_date(times):
         locator = date_locator(ticks)
         axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))
+        axes.xaxis.set_major_formatter(ShortDates(locator, tz=UTC))
         axes.xaxis.get_offset_text().set_fontsize(TICK_SIZE)
         return f"time ({timezone})" if timezone else ""
     axes.xaxis.set_major_locator(MaxNLocator(nbins=ticks, integer=True))
     return "steps"
+
+
+class ShortDates(ConciseDateFormatter):
+    """Short dates, and what they leave out at the end of the axis: "2020-Jun", or "2020-Jun to Jul".
+
+    Matplotlib says there what the last tick leaves out, as if that held for all of them, be the tick outside the axis.
+    """
+
+    def format_ticks(self, values: Sequence[float] | np.ndarray) -> list[str]:
+        """The label of each tick; none for those outside the axis."""
+        axis: Any = self.axis
+        seen, drawn = sorted(axis.get_view_interval()), sorted(axis.get_data_interval())
+        inside = [value for value in values if seen[0] <= value <= seen[1]]
+        labels = dict(zip(inside, super().format_ticks(inside), strict=True)) if inside else {}
+        if inside and self._offset_string:
+            said = num2date(inside[-1], tz=UTC)
+            form = next(form for form in self.offset_formats if said.strftime(form) == self._offset_string)
+            # Of a tick in the margin behind the data nothing is left out that matters.
+            among = [value for value in inside if drawn[0] <= value <= drawn[1]] or inside
+            self._offset_string = _span(*(num2date(among[end], tz=UTC).strftime(form) for end in (0, -1)))
+        return [labels.get(value, "") for value in values]
+
+
+def _span(first: str, last: str) -> str:
+    """Both dates, the second without what it has in common with the first; only one if they are equal."""
+    begin, end = first.split("-"), last.split("-")
+    differ = [place for place, parts in enumerate(zip(begin, end, strict=True)) if parts[0] != parts[1]]
+    return f"{first} to {'-'.join(end[differ[0] :])}" if differ else first
 
 
 def date_locator(most: int) -> AutoDateLocator:

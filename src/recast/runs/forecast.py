@@ -13,7 +13,7 @@ from recast.system.files import write_text
 def forecast_file(config: dict[str, Any]) -> None:
     """Forecasts the steps after the last row of a CSV file; writes them as CSV, and where it is asked for as a picture.
 
-    The output holds what `recast.runs.forecaster.SeriesForecast.frame` says.
+    The output holds what `recast.runs.forecaster.SeriesForecast.text` says.
 
     Args:
         config: A configuration of recast-forecast that has passed the check, in plain containers.
@@ -28,7 +28,7 @@ def forecast_file(config: dict[str, Any]) -> None:
     found = forecaster.forecast_table(
         load_csv(config["input"]), known, horizon=config["horizon"], samples=config["samples"], seed=config["seed"]
     )
-    write_text(Path(config["output"]), found.frame(config["levels"]).to_csv(index=False))
+    write_text(Path(config["output"]), found.text(config["levels"]))
     if config["figure"] is not None:
         _draw(found, config)
 

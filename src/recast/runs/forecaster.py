@@ -76,7 +76,7 @@ class SeriesForecast:
 
         Args:
             levels: Probabilities of the intervals; the ends of that of 0.8 are called `<target>_lower_80` and
-                `<target>_upper_80`.
+                `<target>_upper_80`, with as many "_" behind as it takes where another column has that name.
 
         Raises:
             ConfigurationError: if the forecast does not know an interval that wide.
@@ -85,12 +85,35 @@ class SeriesForecast:
         columns: dict[str, Any] = {self.time_column: stamps.tz_localize("UTC") if self.series.timezone else stamps}
         bands = {f"{100 * level:.10g}": self.band(level) for level in levels}
         names = [column.name for column in self.series.columns if column.role == "target"]
+        taken = {self.time_column, *names}
+
+        def free(name: str) -> str:
+            while name in taken:
+                name += "_"
+            taken.add(name)
+            return name
+
         for target, name in enumerate(names):
             columns[name] = self.forecast.mean[0, :, target].numpy()
             for level, band in bands.items():
                 if band is not None:
-                    columns[f"{name}_lower_{level}"], columns[f"{name}_upper_{level}"] = band[..., target]
+                    for end, values in zip(("lower", "upper"), band[..., target], strict=True):
+                        columns[free(f"{name}_{end}_{level}")] = values
         return pd.DataFrame(columns)
+
+    def text(self, levels: Sequence[float]) -> str:
+        """The same as CSV. Stamps have a time of day unless all of the series are midnights.
+
+        Args:
+            levels: Probabilities of the intervals.
+
+        Raises:
+            ConfigurationError: if the forecast does not know an interval that wide.
+        """
+        midnights = [(times == times.astype("datetime64[D]")).all() for times in (self.times, self.series.clock)]
+        # Of midnights alone pandas would write the dates, though the series has other times.
+        form = "%Y-%m-%d %H:%M:%S" if midnights == [True, False] and self.series.timezone is None else None
+        return self.frame(levels).to_csv(index=False, date_format=form)
 
 
 class Forecaster:

@@ -26,19 +26,22 @@ def per_origin(prepared: Prepared, part: str, scores: Mapping[str, Scores]) -> p
     errors = {
         f"{name}:{metric}": values for name, score in scores.items() for metric, values in score.per_origin.items()
     }
-    origins = iso_stamps(prepared.panel.clock[rows], prepared.spec.timezone)
+    clock = prepared.panel.clock
+    origins = iso_stamps(clock[rows], prepared.spec.timezone, among=clock)
     return pd.DataFrame({"origin": origins, "row": rows, **errors})
 
 
-def iso_stamps(times: np.ndarray, timezone: str | None) -> np.ndarray:
-    """Stamps as ISO 8601 text, as short as all of them allow; with a "Z" where they are UTC.
+def iso_stamps(times: np.ndarray, timezone: str | None, *, among: np.ndarray) -> np.ndarray:
+    """Stamps as ISO 8601 text, as short as all stamps of the series allow; with a "Z" where they are UTC.
 
     Args:
         times: `datetime64`, of any shape.
         timezone: "UTC", or None where the stamps carry no zone.
+        among: All stamps of the series, so that those of an hourly series have their hour even where all are midnights.
     """
     # A day has no zone in ISO 8601, a time of day has.
     units = ("m", "s", "ms", "us", "ns") if timezone else ("D", "m", "s", "ms", "us", "ns")
-    rounded = (times.astype(f"datetime64[{unit}]") for unit in units)
-    shortest = next(stamps for stamps in rounded if (stamps == times).all())
-    return np.datetime_as_string(shortest, timezone="UTC" if timezone else "naive")
+    shortest = next(
+        unit for unit in units if all((all_ == all_.astype(f"datetime64[{unit}]")).all() for all_ in (times, among))
+    )
+    return np.datetime_as_string(times.astype(f"datetime64[{shortest}]"), timezone="UTC" if timezone else "naive")

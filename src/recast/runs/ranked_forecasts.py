@@ -53,7 +53,7 @@ def ranked_forecasts(
         return pd.DataFrame(columns=list(COLUMNS))
     targets = panels_of(task, data, starts[list(chosen.values())], tail=CONTEXT * data.spec.horizon)
     tables = [
-        _table(target.panels[place], data.spec.timezone).assign(
+        _table(target.panels[place], data.spec.timezone, data.prepared.panel.clock).assign(
             rank=rank, loss=loss, error=errors[window], target=target.name
         )
         for place, (rank, window) in enumerate(chosen.items())
@@ -62,9 +62,9 @@ def ranked_forecasts(
     return pd.concat(tables, ignore_index=True).reindex(columns=list(COLUMNS))
 
 
-def _table(panel: Plot, timezone: str | None) -> pd.DataFrame:
+def _table(panel: Plot, timezone: str | None, clock: np.ndarray) -> pd.DataFrame:
     past, future = len(panel.context), len(panel.mean)
-    times = iso_stamps(np.concatenate([panel.context_times, panel.future_times]), timezone)
+    times = iso_stamps(np.concatenate([panel.context_times, panel.future_times]), timezone, among=clock)
     nothing = np.full(future, np.nan)
     lower, upper = panel.band or (nothing, nothing)
     level = np.full(future, np.nan if panel.level is None else panel.level)

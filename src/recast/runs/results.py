@@ -167,7 +167,10 @@ class Results(RunResults):
         )
 
     def write(self, folder: Path) -> None:
-        """Writes metrics.csv, per_horizon.csv, per_origin.csv, ranked_forecasts.csv and metrics.json, each whole."""
+        """Writes metrics.csv, per_horizon.csv, per_origin.csv, ranked_forecasts.csv and metrics.json, each whole.
+
+        Every number has as many digits as reading it back exactly takes.
+        """
         per_lead = {
             f"{name}:{metric}": values
             for name, scores in {"model": self.model, **self.baselines}.items()
@@ -177,7 +180,7 @@ class Results(RunResults):
         leads.index = pd.RangeIndex(1, len(leads) + 1, name="lead")
         write_text(folder / "per_horizon.csv", leads.to_csv())
         for name, table in (("per_origin", self.per_origin), ("ranked_forecasts", self.ranked_forecasts)):
-            write_text(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.9g"))
+            write_text(folder / f"{name}.csv", table.to_csv(index=False))
         write_text(folder / "metrics.csv", self.table().to_csv(index_label="forecaster"))
         # Last: whoever finds it knows that the run is complete.
         write_json(folder / "metrics.json", self.to_dict())

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from recast.data.datamodule import ForecastDataModule
+from recast.data.panel import Panel
 from recast.errors import ConfigurationError
 from recast.figures.agreement import TargetPairs, targets_against_true, targets_over_time
 from recast.options import PositiveInt, checked
@@ -71,7 +72,9 @@ class AgreementFigures(pl.Callback):
         figure = targets_against_true(targets, title=title)
         log_figure(trainer, f"{part}_predicted_against_true", figure, step)
         if panel.is_single:
-            figure = targets_over_time(panel.clock[rows], targets, title=title, timezone=spec.timezone)
+            figure = targets_over_time(
+                panel.clock[rows], targets, title=title, timezone=spec.timezone, after_gap=_after_gap(rows, panel)
+            )
             log_figure(trainer, f"{part}_predicted_series", figure, step)
 
     @torch.no_grad()
@@ -81,3 +84,10 @@ class AgreementFigures(pl.Callback):
         # Every window once, only in this process.
         batches = (data.windows_at(starts) for starts in loader.order.items.split(loader.order.batch_size))
         return np.concatenate([task.forecast(batch).mean[:, self.lead - 1].cpu().numpy() for batch in batches])
+
+
+def _after_gap(rows: np.ndarray, panel: Panel) -> np.ndarray:
+    """Whether windows are missing between a row and the one before, or the series has a gap there; (rows,)."""
+    apart = np.diff(rows)
+    piece = np.searchsorted(panel.starts, rows, side="right")
+    return np.concatenate([[False], (apart > apart.min(initial=len(panel))) | (np.diff(piece) > 0)])

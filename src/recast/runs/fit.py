@@ -68,7 +68,8 @@ def run(config: dict[str, Any], folder: Path, table: Table | None = None) -> Run
     task = build_task(config, data.spec)
     check_monitors(trainer, task)
 
-    seconds: dict[str, float] = {}
+    # Training counts all attempts.
+    seconds = {} if resumed is None else {"fit": resumed.seconds}
     with _timed(seconds, "baselines"):
         baselines = {name: build(node) for name, node in config["baselines"].items() if node}
         plug.fit_baselines(baselines, data)

@@ -9,7 +9,7 @@ import yaml
 
 from recast.errors import CheckpointError, ConfigurationError
 from recast.runs.checkpoints.checkpoint import read
-from recast.training.callbacks.last_checkpoint import FINISHED
+from recast.training.callbacks.last_checkpoint import FINISHED, SECONDS
 from recast.training.checkpoint_format import KEY, last_checkpoint_path
 
 log = logging.getLogger(__name__)
@@ -27,12 +27,14 @@ class LastState:
         step: Optimiser steps taken. [steps]
         finished: Whether training had finished.
         fingerprint: SHA-256 of the data trained on.
+        seconds: How long the attempts took that led to it. [s]
     """
 
     path: Path
     step: int
     finished: bool
     fingerprint: str
+    seconds: float
 
     def check_same_data(self, fingerprint: str) -> None:
         """Raises CheckpointError where the run was trained on data with another fingerprint."""
@@ -81,6 +83,7 @@ def state_to_resume(config: dict[str, Any], folder: Path) -> LastState | None:
         step=checkpoint["global_step"],
         finished=checkpoint.get(FINISHED, False),
         fingerprint=str(checkpoint[KEY].get("fingerprint")),
+        seconds=float(checkpoint.get(SECONDS, 0.0)),
     )
 
 

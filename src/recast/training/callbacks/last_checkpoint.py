@@ -14,6 +14,7 @@ from recast.training.checkpoint_format import last_checkpoint_path
 from recast.training.resuming import begin_next_epoch, may_save_after, saves_between_epochs
 
 FINISHED = "recast_finished"
+SECONDS = "recast_seconds"
 LONG_AGO = 10.0  # seconds of training after which a save before a validation pays off
 GO_ON = "the same command with resume=true goes on"
 
@@ -38,10 +39,22 @@ class LastCheckpoint(Checkpoint):
         self.every_n_steps = every_n_steps
         self._saved_step = 0
         self._saved_at = 0.0
+        self._started = 0.0
+        self._seconds_before = 0.0
         self._signals = DeferredSignals()
         self._finished = False
         self._between_epochs = False
         self._common_batches = 0
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Starts the clock of this attempt."""
+        self._started = time.monotonic()
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Goes on with the time of the attempts before."""
+        self._seconds_before = checkpoint.get(SECONDS, 0.0)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Starts deferring signals."""
@@ -102,8 +115,9 @@ class LastCheckpoint(Checkpoint):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Marks whether training is finished."""
+        """Marks whether training is finished, and how long it took, in all attempts that led to this state."""
         checkpoint[FINISHED] = self._finished
+        checkpoint[SECONDS] = self._seconds_before + time.monotonic() - self._started
         if self._between_epochs:
             begin_next_epoch(trainer, checkpoint)
 

@@ -15,7 +15,7 @@ PACKAGE = Path(recast.__file__).parent
 
 FLOORS = [
     ["errors", "options", "types", "system"],
-    ["data.panel", "data.spec"],
+    ["data.panel", "data.spec", "data.zone"],
     ["data.sources"],
     ["data.prepare"],
     [

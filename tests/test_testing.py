@@ -34,7 +34,7 @@ from recast.testing import check_baseline, check_cell, check_head, check_metric,
 from recast.types import Origins
 
 CELLS = {Dilated: partial(Dilated, cell=GRU)}
-SHORT = {Seasonal: {"lag": 24}, Harmonic: {"constituents": ["M2"]}}
+SHORT = {Seasonal: {"hours": 24.0}, Harmonic: {"constituents": ["M2"]}}
 
 
 @pytest.mark.parametrize("cell", concrete_classes(recast.nn.cells, Cell))

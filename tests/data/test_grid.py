@@ -13,9 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recast.data.panel import Panel, columns_of
-from recast.data.prepare.future import future_times
 from recast.data.prepare.grid import ErrorGrid, InterpolateGrid, MaskGrid, RowsGrid, SplitGrid
-from recast.data.prepare.lattice import find_lattice, is_regular
+from recast.data.sources.lattice import after, find_lattice, is_regular
 from recast.data.sources.sea_level import SeaLevelSource
 from recast.data.sources.sines import TwoSines
 from recast.errors import ConfigurationError, DataError
@@ -215,7 +214,7 @@ def test_a_multiple_of_a_calendar_step_has_the_most_frequent_phase():
 @pytest.mark.parametrize("policy", [SplitGrid(), InterpolateGrid(max_steps=3), MaskGrid()])
 def test_a_series_without_a_row_on_its_grid_is_refused(policy):
     days = np.array(["2020-01-15", "2020-02-15", "2020-03-15"], "datetime64[ns]")
-    for step in ("MS", "2MS"):
+    for step in ("ME", "2ME"):
         with pytest.raises(DataError, match=f"no row lies on the grid of the step '{step}'; state the step the file"):
             policy.apply(series_at(days, step=step))
 
@@ -237,7 +236,7 @@ irregular = st.lists(st.integers(0, 90), min_size=1, max_size=40, unique=True).m
 def test_split_gives_regular_pieces_of_observed_rows(minutes, cut, step):
     starts = [0, cut] if cut < len(minutes) else [0]
     before = series_at(np.datetime64("2020-01-01", "ns") + np.array(minutes) * MINUTE, step=step, starts=starts)
-    after = SplitGrid().apply(before)
+    after = SplitGrid(most=1.0).apply(before)
     assert_regular(after)
     rows = after.values[:, 0].astype(int)
     assert np.all(np.diff(rows) > 0)
@@ -256,7 +255,7 @@ def test_split_gives_regular_pieces_of_observed_rows(minutes, cut, step):
 def test_interpolate_keeps_what_was_observed_and_fills_no_longer_run(minutes, longest, step, data):
     values = data.draw(st.lists(st.floats(-9, 9), min_size=len(minutes), max_size=len(minutes)))
     before = series_at(np.datetime64("2020-01-01", "ns") + np.array(minutes) * MINUTE, values, step=f"{step}min")
-    after = InterpolateGrid(max_steps=longest).apply(before)
+    after = InterpolateGrid(max_steps=longest, most=1.0).apply(before)
     assert_regular(after)
     observed = np.isin(after.times, before.times)
     on = np.isin(before.times, after.times)
@@ -298,7 +297,7 @@ def with_gaps(minutes, step, data):
 )
 def test_mask_gives_the_whole_lattice_and_keeps_what_was_observed(minutes, longest, step, data):
     before = with_gaps(minutes, step, data)
-    after = MaskGrid(max_steps=longest).apply(before)
+    after = MaskGrid(max_steps=longest, most=1.0).apply(before)
     assert_regular(after)
     observed = np.isin(after.times, before.times)
     on = np.isin(before.times, after.times)
@@ -308,7 +307,8 @@ def test_mask_gives_the_whole_lattice_and_keeps_what_was_observed(minutes, longe
     if longest is None:
         assert after.starts.tolist() == [0]
     else:
-        filled = InterpolateGrid(max_steps=longest).apply(replace(before, values=np.nan_to_num(before.values)))
+        complete = replace(before, values=np.nan_to_num(before.values))
+        filled = InterpolateGrid(max_steps=longest, most=1.0).apply(complete)
         assert after.times.tolist() == filled.times.tolist()
         assert after.starts.tolist() == filled.starts.tolist()
 
@@ -318,7 +318,7 @@ def test_mask_gives_the_whole_lattice_and_keeps_what_was_observed(minutes, longe
 def test_the_observed_rows_of_mask_are_those_of_split(minutes, cut, step):
     starts = [0, cut] if cut < len(minutes) else [0]
     before = series_at(np.datetime64("2020-01-01", "ns") + np.array(minutes) * MINUTE, step=step, starts=starts)
-    masked, cut_up = MaskGrid().apply(before), SplitGrid().apply(before)
+    masked, cut_up = MaskGrid(most=1.0).apply(before), SplitGrid(most=1.0).apply(before)
     observed = ~np.isnan(masked.values).any(axis=1)
     assert masked.times[observed].tolist() == cut_up.times.tolist()
     assert np.array_equal(masked.values[observed], cut_up.values)
@@ -401,16 +401,18 @@ def test_ten_thousand_pieces_take_no_time():
         ("2020-01-04", "B", ["2020-01-06", "2020-01-07", "2020-01-08"]),
         ("2020-01-03", "2B", ["2020-01-07", "2020-01-09", "2020-01-13"]),
         ("2020-01-31", "ME", ["2020-02-29", "2020-03-31", "2020-04-30"]),
-        ("2020-01-15", "MS", ["2020-02-01", "2020-03-01", "2020-04-01"]),
+        ("2020-01-15", "MS", ["2020-02-15", "2020-03-15", "2020-04-15"]),
+        ("2020-01-31T06:00", "MS", ["2020-02-29T06:00", "2020-03-31T06:00", "2020-04-30T06:00"]),
+        ("2020-02-15", "QS", ["2020-05-16", "2020-08-15", "2020-11-15"]),
     ],
 )
-def test_future_times_follow_the_last(last, step, expected):
-    times = future_times(np.datetime64(last), step, 3)
+def test_stamps_follow_the_last_on_its_own_grid(last, step, expected):
+    times = after(np.datetime64(last), step, 3)
     assert times.dtype == np.dtype("datetime64[ns]")
     assert times.tolist() == np.array(expected, "datetime64[ns]").tolist()
-    assert future_times(np.datetime64(last), step, 1).tolist() == times[:1].tolist()
+    assert after(np.datetime64(last), step, 1).tolist() == times[:1].tolist()
 
 
-def test_future_times_refuse_an_unknown_step():
+def test_stamps_that_follow_refuse_an_unknown_step():
     with pytest.raises(ConfigurationError, match="step='fortnight' is unknown"):
-        future_times(np.datetime64("2020-01-01"), "fortnight", 3)
+        after(np.datetime64("2020-01-01"), "fortnight", 3)

@@ -15,6 +15,7 @@ from recast.data.panel import Column, columns_of
 from recast.data.prepare.grid import ErrorGrid, InterpolateGrid, MaskGrid, RowsGrid, SplitGrid
 from recast.data.sources.csv_file import CsvSource
 from recast.data.sources.csv_text import load_csv
+from recast.data.sources.sea_level import SeaLevelSource
 from recast.data.sources.sentinels import find_sentinel
 from recast.data.sources.step import fixed_step, infer_step, parse_step
 from recast.errors import ConfigurationError, DataError
@@ -67,7 +68,7 @@ def test_units_not_named_are_empty(read):
     ],
 )
 def test_stamps_are_iso_and_zones_become_utc(read, stamps, expected, timezone):
-    series = read("t,v\n" + "".join(f"{stamp},1\n" for stamp in stamps), step="h")
+    series = read("t,v\n" + "".join(f"{stamp},1\n" for stamp in stamps))
     assert series.times.tolist() == np.array(expected, "datetime64[ns]").tolist()
     assert series.timezone == timezone
 
@@ -102,7 +103,11 @@ def test_common_dialects_read_alike(read, text):
             "no column 'valeu'; did you mean 'value'? the file has 't', 'ssh', 'value'",
         ),
         ("t,v\n2020,1\n", {"time": "zzz"}, "no column 'zzz'; the file has 't', 'v'"),
-        ("t;v\n2020;1\n", {}, "no column 't'; fields must be separated by commas; the file has 't;v'"),
+        (
+            "t;v\n2020;1\n",
+            {},
+            "found semicolons between its fields, expected commas; say so: data.source.delimiter=semi",
+        ),
         ("t,v,v\n2020,1,2\n", {}, "2 columns have the name 'v'; rename all but one"),
         (
             "t,v\n2020-01-01,1\n2020-01-02,2,3\n",
@@ -186,7 +191,7 @@ def test_common_dialects_read_alike(read, text):
         ("t,v\n2020-01-01,5\n", {"missing": [5]}, "no target of ['v'] is observed in any row by missing=[5]"),
         ("t,v\n2020-01-01,5\n", {}, "1 row(s); a step needs two at least; state it"),
         (
-            "t,v\n2020-01-01,5\n2020-02-01,5\n2020-03-01,5\n2020-04-01,5\n",
+            "t,v\n2020-01-01,5\n2020-02-01,5\n2020-03-05,5\n2020-04-05,5\n",
             {},
             "difference of stamps is 31 days, of no fixed length in a calendar; state the step: data.source.step=MS",
         ),
@@ -197,6 +202,53 @@ def test_bad_files_are_reported_with_line_column_found_and_remedy(read, text, op
         read(text, **options)
     assert expected in str(error.value)
     assert "level.csv" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("t;v\n2020-01-01;1,5\n2020-01-02;2,5\n", "data.source.delimiter=semicolon data.source.decimal=comma"),
+        ("t;v\n2020-01-01;1.5\n2020-01-02;2.5\n", "data.source.delimiter=semicolon"),
+        ("t\tv\n2020-01-01\t1.5\n2020-01-02\t2.5\n", "data.source.delimiter=tab"),
+        ('t|v\n2020-01-01|"1,5"\n2020-01-02|"2,5"\n', "data.source.delimiter=pipe data.source.decimal=comma"),
+        ('t,v\n2020-01-01,"1,5"\n2020-01-02,"2,5"\n', "data.source.decimal=comma"),
+    ],
+)
+def test_delimiter_and_decimal_sign_are_named_and_can_be_stated(read, text, said):
+    with pytest.raises(DataError) as error:
+        read(text)
+    assert str(error.value).endswith(f"say so: {said}")
+    options = dict(word.removeprefix("data.source.").split("=") for word in said.split())
+    assert read(text, **options).values[:, 0].tolist() == [1.5, 2.5]
+
+
+def test_what_does_not_have_the_stated_dialect_is_refused(read):
+    with pytest.raises(DataError, match=r"found commas between its fields, expected semicolons; say so: .*=comma"):
+        read("t,v\n2020-01-01,1.5\n2020-01-02,2.5\n", delimiter="semicolon")
+    with pytest.raises(
+        DataError, match=r"line 2, column 'v': found '1\.234,5'; expected a number with a decimal comma"
+    ):
+        read("t;v\n2020-01-01;1.234,5\n2020-01-02;2,5\n", delimiter="semicolon", decimal="comma")
+    with pytest.raises(ConfigurationError, match="delimiter='colon'"):
+        read("t:v\n2020-01-01:1\n", delimiter="colon")
+
+
+def test_other_files_of_a_source_are_in_its_dialect(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("datetime;ssh\n2020-01-01;1,5\n2020-01-02;2,5\n")
+    for source in (
+        SeaLevelSource(path="x.csv", delimiter="semicolon", decimal="comma"),
+        CsvSource(path="x.csv", time="datetime", targets=["ssh"], delimiter="semicolon", decimal="comma"),
+    ):
+        assert source.for_file(str(path)).read().values[:, 0].tolist() == [1.5, 2.5]
+
+
+def test_numbers_whose_squares_overflow_are_refused(read):
+    with pytest.raises(DataError) as error:
+        read("t,v\n2020-01-01,1\n2020-01-02,-1e308\n2020-01-03,1e200\n")
+    assert "line 3, column 'v': found '-1e308'; expected a number of at most 1e+100 in size" in str(error.value)
+    assert "(2 row(s) have none)" in str(error.value)
+    assert "data.source.missing=[-1e+308]" in str(error.value)
 
 
 def test_missing_file_and_folder(tmp_path):

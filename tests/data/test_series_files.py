@@ -84,9 +84,9 @@ def test_log_return_needs_positive_values_and_two_rows(bars, tmp_path):
         StockSource(path=bars, column="Volume", transform="log_return").read()
     one = tmp_path / "one.csv"
     one.write_text("Date,Close\n2020-01-02,10\n")
-    assert len(StockSource(path=str(one)).read()) == 1
+    assert len(StockSource(path=str(one), step="B").read()) == 1
     with pytest.raises(DataError, match="one row; a log return needs two at least"):
-        StockSource(path=str(one), transform="log_return").read()
+        StockSource(path=str(one), transform="log_return", step="B").read()
 
 
 def test_stock_messages(bars):

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from statsmodels.tsa.arima_process import ArmaProcess
 
 from recast.data.prepare.grid import ErrorGrid
-from recast.data.prepare.lattice import find_lattice
 from recast.data.sources.autoregressive import AR2, is_stationary, stationary_path, variance_ratio
 from recast.data.sources.fingerprint import fingerprint
+from recast.data.sources.lattice import find_lattice
 from recast.data.sources.sines import TwoSines
 from recast.data.sources.tide import CONSTITUENTS, TideSimulator
 from recast.errors import ConfigurationError

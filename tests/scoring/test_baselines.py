@@ -13,7 +13,7 @@ from recast.scoring.baselines.ridge import Ridge, window_products
 from recast.types import Origins
 
 CONTEXT, HORIZON = 6, 4
-SIMPLE = [LastValue(), Drift(), Mean(), Seasonal(lag=3), Ridge()]
+SIMPLE = [LastValue(), Drift(), Mean(), Seasonal(hours=0.5), Ridge()]
 
 
 def history(rows: int = 80, targets: int = 2, level: float = 0.0, seed: int = 0) -> History:
@@ -110,15 +110,31 @@ def test_seasonal_is_exact_for_a_series_of_that_period(lag: int) -> None:
     part = history()
     season = np.random.default_rng(lag).normal(size=(lag, 2))
     periodic = History(season[np.arange(80) % lag], part.hours, part.starts, CONTEXT, HORIZON)
-    np.testing.assert_array_equal(fitted(Seasonal(lag=lag), periodic), all_windows(periodic)[1])
+    np.testing.assert_array_equal(fitted(Seasonal(hours=lag / 6), periodic), all_windows(periodic)[1])
 
 
 def test_seasonal_goes_back_by_whole_lags_from_each_lead() -> None:
     part = history()
-    forecast = fitted(Seasonal(lag=3), part)
+    forecast = fitted(Seasonal(hours=0.5), part)
     origin = part.starts + CONTEXT - 1
     for lead, back in ((1, 3), (2, 3), (3, 3), (4, 6)):
         np.testing.assert_array_equal(forecast[:, lead - 1], part.values[origin + lead - back])
+
+
+@pytest.mark.parametrize(("minutes", "lag"), [(10, 149), (6, 248), (60, 25), (1, 1490)])
+def test_a_season_in_hours_is_a_lag_in_steps_of_the_data(minutes: int, lag: int) -> None:
+    rows = 3 * lag
+    hours = (
+        420_000 + np.delete(np.arange(rows + 50), slice(100, 150) if lag > 100 else slice(rows, None)) * minutes / 60
+    )
+    values = np.random.default_rng(0).normal(size=(rows, 1))
+    part = History(values, hours[:rows], np.arange(rows - lag - 1), lag, 1)
+    np.testing.assert_array_equal(fitted(Seasonal(hours=24.8412), part)[:, 0], values[part.starts])
+
+
+def test_a_season_shorter_than_a_step_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"hours=0\.05 is less than half a step of 0\.166667 hours"):
+        Seasonal(hours=0.05).fit(history())
 
 
 @pytest.mark.parametrize("penalty", [0.0, 0.1, 10.0, 1e4])
@@ -179,15 +195,15 @@ def test_ridge_needs_a_window() -> None:
 
 
 def test_options_are_checked() -> None:
-    with pytest.raises(ConfigurationError, match="Seasonal: lag=0: input should be greater than or equal to 1"):
-        Seasonal(lag=0)
+    with pytest.raises(ConfigurationError, match="Seasonal: hours=0: input should be greater than 0"):
+        Seasonal(hours=0)
     with pytest.raises(ConfigurationError, match=r"Ridge: penalty=-1\.0: input should be greater than or equal to 0"):
         Ridge(penalty=-1.0)
 
 
 def test_options_are_compared_with_the_windows() -> None:
-    with pytest.raises(ConfigurationError, match="lag=7 steps reach back beyond the context of 6 steps"):
-        Seasonal(lag=7).fit(history())
+    with pytest.raises(ConfigurationError, match=r"are 7 steps of 0\.166667 hours, which reach back beyond the cont"):
+        Seasonal(hours=7 / 6).fit(history())
     part = history()
     with pytest.raises(ConfigurationError, match="Drift: context=1: a line needs a first and a last value"):
         Drift().fit(History(part.values, part.hours, part.starts, 1, HORIZON))
@@ -209,7 +225,7 @@ def test_forecasting_before_fitting_says_so(kind: type[Baseline]) -> None:
 
 
 def test_a_fit_that_failed_leaves_no_older_one() -> None:
-    baseline = Seasonal(lag=5)
+    baseline = Seasonal(hours=5 / 6)
     part = history()
     baseline.fit(part)
     with pytest.raises(ConfigurationError):

@@ -226,7 +226,7 @@ def santos() -> tuple[History, History]:
     [
         (LastValue(), "0.171"),
         (Mean(), "0.124"),
-        (Seasonal(lag=149), "0.0368"),
+        (Seasonal(hours=24.8412), "0.0368"),
         (Harmonic(constituents=SANTOS), "0.043"),
         (Harmonic(constituents=SANTOS, residual=LastValue()), "0.0141"),
         (Ridge(penalty=10.0), "0.00905"),

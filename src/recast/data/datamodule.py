@@ -90,7 +90,7 @@ class ForecastDataModule(StoredData[Prepared]):
         """
         self._trained = spec
         if path is not None:
-            self.source = self.source.for_file(path)
+            self.source = self.source.for_file(path).with_step(spec.step)
         self.read_again()
 
     def read_from(self, table: Table) -> None:

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from recast.data.zone import Zone
+
 Role = Literal["target", "past", "known", "static"]
 ORDER: tuple[Role, ...] = ("target", "past", "known")
 """Order of the columns over time."""
@@ -86,6 +88,7 @@ class Panel:
         ids: Name of each item; none: their numbers from 1.
         static: Columns with one value for each item; with the role "target", what is to be predicted for an item.
         static_values: Their values, like `values`, shape (items, static columns); none: there are none.
+        zone: Whose days and months the step counts, where it is a day or longer; None: those of the stamps.
     """
 
     columns: tuple[Column, ...]
@@ -99,6 +102,7 @@ class Panel:
     ids: tuple[str, ...] = ()
     static: tuple[Column, ...] = ()
     static_values: np.ndarray = None  # pyright: ignore[reportAssignmentType] filled in below
+    zone: Zone | None = None
 
     def __post_init__(self) -> None:
         items = np.zeros(len(self.starts), dtype=np.int64) if self.items is None else self.items

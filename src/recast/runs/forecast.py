@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from recast.data.sources.csv_text import load_csv
 from recast.errors import ConfigurationError
 from recast.runs.forecaster import SeriesForecast, load
 from recast.runs.machine import set_up
@@ -24,9 +23,13 @@ def forecast_file(config: dict[str, Any]) -> None:
     set_up(config)
     _require_different(config)
     forecaster = load(config["checkpoint"], config["trust"] or ())
-    known = None if config["known"] is None else load_csv(config["known"])
+    known = None if config["known"] is None else forecaster.source.load(config["known"])
     found = forecaster.forecast_table(
-        load_csv(config["input"]), known, horizon=config["horizon"], samples=config["samples"], seed=config["seed"]
+        forecaster.source.load(config["input"]),
+        known,
+        horizon=config["horizon"],
+        samples=config["samples"],
+        seed=config["seed"],
     )
     write_text(Path(config["output"]), found.text(config["levels"]))
     if config["figure"] is not None:

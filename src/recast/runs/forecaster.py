@@ -206,7 +206,9 @@ class Forecaster:
         """
         model = self.model if horizon in (None, self.spec.horizon) else self._unrolled(horizon)
         spec = model.spec
-        series = until_last_observed(align(self.grid.apply(self.source.for_table(table).read()), spec))
+        series = until_last_observed(
+            align(self.grid.apply(self.source.for_table(table).with_step(spec.step).read()), spec)
+        )
         ahead = self._known(known, series, spec)
         storage = stored(beyond_end(series, spec, ahead), spec)
         batch = storage.windows(torch.zeros(1, dtype=torch.int64), spec.context, spec.horizon)
@@ -214,7 +216,7 @@ class Forecaster:
         offset, scale = (
             torch.tensor(numbers, dtype=torch.float64) for numbers in (spec.target_offset, spec.target_scale)
         )
-        times = future_times(series.clock[-1], spec.step, spec.horizon)
+        times = future_times(series, spec.step, spec.horizon)
         return SeriesForecast(series, times, scaled.in_unit(offset, scale), self.source.time_column)
 
     def _unrolled(self, horizon: int | None) -> ForecastModel:
@@ -253,7 +255,7 @@ class Forecaster:
                 f"the model reads inputs known ahead ({names}); give known, their values at the {spec.horizon} steps "
                 f"after the last row of {series.label}: a CSV file (known=FILE), in Python a frame"
             )
-        return self.source.read_known(known)
+        return self.source.with_step(spec.step).read_known(known)
 
 
 def load(run_or_checkpoint: str | Path, trust: Sequence[str] = ()) -> Forecaster:

@@ -47,8 +47,18 @@ def check_columns(panel: Panel, spec: PanelSpec) -> None:
     """Raises DataError if a panel has other columns or steps than a model was trained on, or gaps it cannot read."""
     step = spec.step if isinstance(spec, SeriesSpec) else panel.step
     zone = spec.timezone if isinstance(spec, SeriesSpec) else panel.timezone
+    if panel.timezone != zone:
+        words = {None: "without a time zone", "UTC": "with one"}
+        remedy = (
+            "write a zone or an offset after each stamp, or name the zone: data.source.timezone=UTC"
+            if panel.timezone is None
+            else "write its stamps without a zone, in the local time of the training"
+        )
+        raise DataError(
+            f"{panel.label}: its stamps are {words[panel.timezone]}, but those of the training were {words[zone]}; "
+            f"{remedy}"
+        )
     for what, found, expected in (
-        ("time zone", panel.timezone, zone),
         ("columns", _roles(panel.columns), _roles(spec.columns)),
         ("static columns", _roles(panel.static), _roles(spec.static)),
         ("step", panel.step, step),

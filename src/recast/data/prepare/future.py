@@ -3,23 +3,23 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
 from recast.data.panel import Panel
 from recast.data.prepare.describe import aligned_known
+from recast.data.sources.lattice import after
 from recast.data.sources.stamps import stamp_text
-from recast.data.sources.step import fixed_step, parse_step
+from recast.data.sources.step import from_wall_clock, wall_clock
 from recast.data.spec import SeriesSpec
 from recast.errors import DataError
 
 
-def future_times(last: np.datetime64, step: str, horizon: int) -> np.ndarray:
-    """The stamps that follow `last`.
+def future_times(panel: Panel, step: str, horizon: int) -> np.ndarray:
+    """The stamps that follow the last row of a panel.
 
     Args:
-        last: The stamp of the origin.
+        panel: One series.
         step: Distance between rows, a pandas offset alias; a calendar step gives the next calendar dates ("B": business
-            days).
+            days), in local time where the panel knows it.
         horizon: Number of stamps. [steps]
 
     Returns:
@@ -28,14 +28,8 @@ def future_times(last: np.datetime64, step: str, horizon: int) -> np.ndarray:
     Raises:
         ConfigurationError: if the step is unknown.
     """
-    last = last.astype("datetime64[ns]")
-    length = fixed_step(step)
-    if length is not None:
-        return last + length * np.arange(1, horizon + 1)
-    # One more: the range begins with `last` only if that is a date on the calendar.
-    dates = pd.date_range(pd.Timestamp(last), periods=horizon + 1, freq=parse_step(step))
-    times = dates.to_numpy().astype("datetime64[ns]")
-    return times[times > last][:horizon]
+    panel = replace(panel, step=step)
+    return from_wall_clock(panel, after(wall_clock(panel)[-1], step, horizon))
 
 
 def until_last_observed(panel: Panel) -> Panel:
@@ -63,7 +57,7 @@ def beyond_end(panel: Panel, spec: SeriesSpec, known: Panel | None) -> Panel:
             else f" after the last gap, which ends at {stamp_text(panel.clock[panel.starts[-1]])}"
         )
         raise DataError(f"{panel.label}: {rows} rows{gap}; the model reads the last {spec.context} steps without a gap")
-    times = future_times(panel.clock[-1], spec.step, spec.horizon)
+    times = future_times(panel, spec.step, spec.horizon)
     # Future values are never read; the offset scales to 0.
     unseen = [
         np.nan if spec.masked or column.is_category else offset

@@ -1,6 +1,7 @@
 """Policies for panels whose rows are not regular in time."""
 
 import logging
+import math
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import ClassVar, final
@@ -8,10 +9,11 @@ from typing import ClassVar, final
 import numpy as np
 
 from recast.data.panel import Panel
-from recast.data.prepare.lattice import Lattice, find_lattice, is_regular
+from recast.data.sources.lattice import Lattice, find_lattice, is_regular, round_to_grid
 from recast.data.sources.stamps import stamp_text
+from recast.data.sources.step import UNITS, alias, fixed_step, from_wall_clock, wall_clock
 from recast.errors import DataError
-from recast.options import PositiveInt, checked
+from recast.options import PositiveInt, Probability, checked
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +29,12 @@ class Grid(ABC):
 
     Attributes:
         masks: Whether values that were not observed are kept as such, for models that read masks.
+        most: Largest share of rows that may be dropped, and of rows that may be filled; more is an error, for most of
+            the data would be lost or made up.
     """
 
     masks: ClassVar[bool] = False
+    most: float = 0.5
 
     def apply(self, panel: Panel) -> Panel:
         """The panel on its grid.
@@ -45,9 +50,16 @@ class Grid(ABC):
         if self.masks or not dropped.any():
             return self.regular(panel)
         log.info("%s: %d of %d rows dropped: a value was not observed", panel.label, dropped.sum(), len(panel))
+        _tell_ends(panel)
         if dropped.all():
             raise DataError(
                 f"{panel.label}: no row has all of its values observed; use fewer columns, or data/grid=mask"
+            )
+        if dropped.sum() > self.most * len(panel):
+            raise DataError(
+                f"{panel.label}: {dropped.sum()} of {len(panel)} rows lack a value ({_lacking(panel)}) and would be "
+                "dropped whole; use fewer columns, keep the gaps (data/grid=mask), or accept the loss: "
+                f"data.grid.most={_share(dropped.sum(), len(panel))}"
             )
         return self.regular(panel.without(dropped))
 
@@ -58,7 +70,16 @@ class Grid(ABC):
 
 @final
 class ErrorGrid(Grid):
-    """Accepts regular series only: a missing stamp or a row off the grid is an error."""
+    """Accepts regular series only: a missing stamp or a row off the grid is an error.
+
+    Args:
+        most: Largest share of rows that may be dropped because a value was not observed; more is an error. [share of
+            rows]
+    """
+
+    @checked
+    def __init__(self, *, most: Probability = 0.5) -> None:
+        self.most = most
 
     def regular(self, panel: Panel) -> Panel:
         """The panel unchanged.
@@ -66,7 +87,7 @@ class ErrorGrid(Grid):
         Raises:
             DataError: if it is not regular; names the first offending stamp and their number.
         """
-        times = panel.clock
+        times = wall_clock(panel)
         if is_regular(times, panel.starts, panel.step):
             return panel
         missing, off, first = 0, 0, None
@@ -79,15 +100,21 @@ class ErrorGrid(Grid):
             return panel
         raise DataError(
             f"{panel.label}: not regular: {missing} stamps of the {panel.step} grid are missing and {off} rows lie "
-            f"off it; the first offence is {first}; expected a row at each step. Choose what to do with them by "
-            "another grid: split (cut there), interpolate (fill short gaps), mask (keep them as not observed), rows "
-            "(ignore time); or state another step"
+            f"off it; the first offence is {first}; expected a row at each step. {_remedies(panel, missing, off)}"
         )
 
 
 @final
 class SplitGrid(Grid):
-    """Drops rows off the grid, then cuts the series into pieces where stamps are missing: only observations remain."""
+    """Drops rows off the grid, then cuts the series into pieces where stamps are missing: only observations remain.
+
+    Args:
+        most: Largest share of rows that may be dropped; more is an error. [share of rows]
+    """
+
+    @checked
+    def __init__(self, *, most: Probability = 0.5) -> None:
+        self.most = most
 
     def regular(self, panel: Panel) -> Panel:
         """The rows on the grid, in pieces without a gap.
@@ -95,7 +122,7 @@ class SplitGrid(Grid):
         Raises:
             DataError: if no row lies on the grid.
         """
-        return _put_on_grid(panel, longest=0)
+        return _put_on_grid(panel, self.most, longest=0)
 
 
 @final
@@ -107,11 +134,14 @@ class InterpolateGrid(Grid):
 
     Args:
         max_steps: Longest run of missing stamps that is filled. [steps]
+        most: Largest share of rows that may be dropped, and of rows that may be filled; more is an error. [share of
+            rows]
     """
 
     @checked
-    def __init__(self, *, max_steps: PositiveInt) -> None:
+    def __init__(self, *, max_steps: PositiveInt, most: Probability = 0.5) -> None:
         self.max_steps = max_steps
+        self.most = most
 
     def regular(self, panel: Panel) -> Panel:
         """The rows on the grid and those filled in between, in pieces without a gap.
@@ -119,7 +149,7 @@ class InterpolateGrid(Grid):
         Raises:
             DataError: if no row lies on the grid.
         """
-        return _put_on_grid(panel, longest=self.max_steps)
+        return _put_on_grid(panel, self.most, longest=self.max_steps)
 
 
 @final
@@ -130,13 +160,15 @@ class MaskGrid(Grid):
 
     Args:
         max_steps: Longest run of missing stamps that is kept; none: any. [steps]
+        most: Largest share of rows that may be dropped; more is an error. [share of rows]
     """
 
     masks: ClassVar[bool] = True
 
     @checked
-    def __init__(self, *, max_steps: PositiveInt | None = None) -> None:
+    def __init__(self, *, max_steps: PositiveInt | None = None, most: Probability = 0.5) -> None:
         self.max_steps = max_steps
+        self.most = most
 
     def regular(self, panel: Panel) -> Panel:
         """The rows on the grid and empty ones in between, in pieces without a longer gap.
@@ -144,7 +176,7 @@ class MaskGrid(Grid):
         Raises:
             DataError: if no row lies on the grid.
         """
-        return _put_on_grid(panel, longest=self.max_steps or np.iinfo(np.int64).max, fill=False)
+        return _put_on_grid(panel, self.most, longest=self.max_steps or np.iinfo(np.int64).max, fill=False)
 
 
 @final
@@ -153,7 +185,14 @@ class RowsGrid(Grid):
 
     This is what reading a file into an array does. Windows may then straddle gaps; use it to compare with results
     obtained that way.
+
+    Args:
+        most: Largest share of rows that may be dropped; more is an error. [share of rows]
     """
+
+    @checked
+    def __init__(self, *, most: Probability = 0.5) -> None:
+        self.most = most
 
     def regular(self, panel: Panel) -> Panel:
         """The panel unchanged."""
@@ -170,15 +209,95 @@ def _first_offence(times: np.ndarray, lattice: Lattice) -> str | None:
     return min(offences)[1] if offences else None
 
 
-def _put_on_grid(panel: Panel, longest: int, *, fill: bool = True) -> Panel:
+def _share(part: int, whole: int) -> float:
+    """The share that an option must have to allow it: rounded up to hundredths."""
+    return min(1.0, math.ceil(100 * part / whole) / 100)
+
+
+def _lacking(panel: Panel) -> str:
+    """The columns with the most values not observed, in words."""
+    counts = np.isnan(panel.values).sum(axis=0)
+    most = [place for place in np.argsort(-counts, kind="stable")[:3].tolist() if counts[place]]
+    return ", ".join(f"{panel.columns[place].name!r} lacks {counts[place]}" for place in most)
+
+
+def _tell_ends(panel: Panel) -> None:
+    """Warns of columns that begin later or end earlier than the others, which take the rows of these with them."""
+    if not panel.is_single:
+        return
+    seen = ~np.isnan(panel.values)
+    first = np.where(seen.any(axis=0), seen.argmax(axis=0), len(panel))
+    stop = np.where(seen.any(axis=0), len(panel) - seen[::-1].argmax(axis=0), 0)
+    outside = first.max() + len(panel) - stop.min()
+    if outside > first.min() + len(panel) - stop.max() and first.max() < stop.min():
+        log.warning(
+            "%s: %d of %d rows are dropped because not all columns cover the same time: %r begins at %s, %r ends at %s",
+            *(panel.label, outside, len(panel), panel.columns[int(first.argmax())].name),
+            *(stamp_text(panel.clock[first.max()]), panel.columns[int(stop.argmin())].name),
+            stamp_text(panel.clock[stop.min() - 1]),
+        )
+
+
+def _likely(panel: Panel, off: int) -> str:
+    """What rows off their grid, or many missing stamps, are likely to be, and the option that says so."""
+    if off:
+        farthest = _farthest(panel)
+        if farthest is not None:
+            return (
+                f"all lie within {alias(farthest)} of it, as by a clock that runs unevenly: round them by "
+                f"data.source.tolerance={alias(_round_up(farthest))}"
+            )
+        return "the series may have another step (data.source.step), or none that is fixed"
+    return "the series may have another step: state it (data.source.step), or read fewer rows"
+
+
+def _farthest(panel: Panel) -> np.timedelta64 | None:
+    """How far the rows of one series lie off their grid, where that is a small part of the step; otherwise None."""
+    length = fixed_step(panel.step)
+    times = wall_clock(panel)
+    if length is None or not panel.is_single or len(times) < 2:
+        return None
+    near = round_to_grid(times, panel.step, length // 10)
+    lattice = find_lattice(near, panel.step)
+    return None if lattice.off > len(times) // 100 else np.abs(near - times).max()
+
+
+def _round_up(length: np.timedelta64) -> np.timedelta64:
+    """The next longer length that is a whole number of tens of its unit or fewer: 21 s gives 30 s."""
+    count = int(length.astype("timedelta64[ns]").astype(np.int64))
+    digits = 10 ** max(len(str(count)) - 1, 0)
+    for size, _ in UNITS:
+        if count >= size:
+            digits = size * 10 ** max(len(str(count // size)) - 1, 0)
+            break
+    return np.timedelta64((count // digits + 1) * digits, "ns")
+
+
+def _remedies(panel: Panel, missing: int, off: int) -> str:
+    """What to do about an irregular series, and what it would cost in rows."""
+    farthest = _farthest(panel) if off else None
+    if farthest is not None and off > len(panel) // 100:
+        return f"The rows off it {_likely(panel, off).removeprefix('all ')}"
+    costs = [
+        *([f"the first three drop the {off} of {len(panel)} rows off the grid"] if off else []),
+        *([f"interpolate makes up to {missing} rows"] if missing else []),
+    ]
+    return (
+        "Choose what to do with them by another grid: split (cut there), interpolate (fill short gaps), mask (keep "
+        f"them as not observed), rows (ignore time); {', '.join(costs)}; or state another step"
+    )
+
+
+def _put_on_grid(panel: Panel, most: float, longest: int, *, fill: bool = True) -> Panel:
     """Drops rows off the grid, adds rows for up to `longest` missing stamps, cuts at longer runs, and logs this.
 
     Args:
         panel: The panel.
+        most: Largest share of rows that may be dropped or filled.
         longest: Longest run of missing stamps that is turned into rows. [steps]
         fill: Whether these rows are interpolated; otherwise they are unobserved.
     """
-    stamps_before = panel.clock
+    stamps_before = wall_clock(panel)
     if is_regular(stamps_before, panel.starts, panel.step):
         log.info("%s: %d rows, regular: %d piece(s)", panel.label, len(panel), len(panel.starts))
         return panel
@@ -203,16 +322,25 @@ def _put_on_grid(panel: Panel, longest: int, *, fill: bool = True) -> Panel:
         raise DataError(
             f"{panel.label}: no row lies on the grid of the step {panel.step!r}; state the step the file has"
         )
+    filled = rows - (len(panel) - off)
+    if off > most * len(panel) or (fill and filled > most * rows):
+        lost, all_rows = (off, len(panel)) if off > most * len(panel) else (filled, rows)
+        what = f"{off} of {len(panel)} rows lie off the {panel.step} grid and would be dropped"
+        made = f"{filled} of {rows} rows would be made up by interpolation"
+        raise DataError(
+            f"{panel.label}: {what if lost == off else made}; {_likely(panel, off)}; to do it all the same: "
+            f"data.grid.most={_share(lost, all_rows)}"
+        )
     result = replace(
         panel,
-        times=np.concatenate(times),
+        times=from_wall_clock(panel, np.concatenate(times)),
         values=np.concatenate(values),
         starts=np.concatenate(starts),
         items=np.concatenate(items),
     )
     log.info(
         "%s: %d rows, %d stamps missing, %d rows off the grid: %d rows dropped, %d stamps %s, %d piece(s)",
-        *(panel.label, len(panel), missing, off, off, rows - (len(panel) - off), "filled" if fill else "masked"),
+        *(panel.label, len(panel), missing, off, off, filled, "filled" if fill else "masked"),
         len(result.starts),
     )
     return result

@@ -4,7 +4,8 @@ from typing import Annotated, final
 
 from annotated_types import MinLen
 
-from recast.data.sources.csv_text import load_csv
+from recast.data.sources.csv_text import Decimal, Delimiter, load_csv
+from recast.data.sources.stamps import DoubledHour
 from recast.data.sources.table import Table
 from recast.data.sources.table_source import TableSource
 from recast.options import AnyFloat, checked
@@ -14,7 +15,7 @@ from recast.options import AnyFloat, checked
 class CsvSource(TableSource):
     """One long series in a CSV file; see `recast.data.sources.table_source.TableSource` for how it is read.
 
-    The file is UTF-8 with a header, fields separated by commas.
+    The file is UTF-8 with a header.
 
     Args:
         path: The file.
@@ -26,14 +27,23 @@ class CsvSource(TableSource):
         categories: Inputs whose values are names of levels, not numbers. None: all are numbers.
         units: Unit of each column, by name; "" by default.
         step: Distance between rows, a pandas offset alias ("10min", "h", "D", "B"). None: the most frequent
-            difference of stamps.
+            difference of stamps. Stamps that contradict it are an error.
+        tolerance: Stamps that lie so near to the grid of the step ("30s") are rounded to it; a log line says how many
+            there are. None: none is.
+        timezone: Zone whose clocks gave stamps without zone ("Europe/Berlin"), which are converted to UTC; days, weeks
+            and months are those of this zone for stamps with one, too. None: such stamps stay as they are, and days
+            begin by the offsets of the others.
+        doubled_hour: Which hour a stamp without zone means that comes twice when clocks are turned back: "order", the
+            first one in summer time, the one that follows a step back in winter time; "summer"; "winter".
+        delimiter: What separates fields.
+        decimal: The decimal sign of numbers.
         missing: Values that mean "not observed", such as -9999 (nan, in yaml .nan: an empty field); what becomes of
             rows that have one in a column used is up to the grid, and a log line says how many there are. None: no
             such values. []: no such values either, and none is looked for.
 
     Raises:
         ConfigurationError: if a column is named twice, a unit or a category belongs to no column, a target is a
-            category, or the step is unknown.
+            category, or the step, the tolerance or the zone is unknown.
     """
 
     @checked
@@ -49,9 +59,16 @@ class CsvSource(TableSource):
         categories: list[str] | None = None,
         units: dict[str, str] | None = None,
         step: str | None = None,
+        tolerance: str | None = None,
+        timezone: str | None = None,
+        doubled_hour: DoubledHour = "order",
+        delimiter: Delimiter = "comma",
+        decimal: Decimal = "point",
         missing: list[AnyFloat] | None = None,
     ) -> None:
         self.path = path
+        self.delimiter: Delimiter = delimiter
+        self.decimal: Decimal = decimal
         super().__init__(
             time=time,
             targets=targets,
@@ -61,6 +78,9 @@ class CsvSource(TableSource):
             categories=categories,
             units=units,
             step=step,
+            tolerance=tolerance,
+            timezone=timezone,
+            doubled_hour=doubled_hour,
             missing=missing,
         )
 
@@ -70,4 +90,8 @@ class CsvSource(TableSource):
         Raises:
             DataError: if it cannot be read.
         """
-        return load_csv(self.path)
+        return self.load(self.path)
+
+    def load(self, path: str) -> Table:
+        """See the base class."""
+        return load_csv(path, self.delimiter, self.decimal)

@@ -2,9 +2,11 @@
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,14 @@ import pandas as pd
 from recast.data.sources.table import Table
 from recast.errors import DataError
 
-NEWLINE, COMMA = b"\n,"
+NEWLINE = ord("\n")
+
+Delimiter = Literal["comma", "semicolon", "tab", "pipe"]
+Decimal = Literal["point", "comma"]
+DELIMITERS: dict[Delimiter, str] = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
+DECIMALS: dict[Decimal, str] = {"point": ".", "comma": ","}
+LOOKED_AT = 20
+"""Rows that are looked at to tell how a file is written."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +33,8 @@ class CsvText(Table):
         content: The file in UTF-8, lines ended by a line feed.
         header: The columns' names.
         lines: The line in the file of each row after the header, counted from 1, shape (rows,).
+        delimiter: What separates fields.
+        decimal: The decimal sign of numbers.
     """
 
     label: str
@@ -31,6 +42,8 @@ class CsvText(Table):
     header: list[str]
     lines: np.ndarray
     kind: str = "file"
+    delimiter: str = ","
+    decimal: str = "."
 
     @property
     def has_underscores(self) -> bool:
@@ -49,7 +62,12 @@ class CsvText(Table):
         """
         positions = [self.position(name) for name in names]
         table = pd.read_csv(
-            io.BytesIO(self.content), header=0, names=list(range(len(self.header))), usecols=positions, dtype=str
+            io.BytesIO(self.content),
+            sep=self.delimiter,
+            header=0,
+            names=list(range(len(self.header))),
+            usecols=positions,
+            dtype=str,
         )
         if len(table) != len(self.lines):
             raise DataError(f"{self.label}: quotation marks open and close in different rows; write each row on a line")
@@ -57,7 +75,8 @@ class CsvText(Table):
 
     def found(self, row: int, column: str) -> str:
         """The content of `column` in the given row after the header, for messages."""
-        reader = filter(None, csv.reader(io.StringIO(self.content.decode(), newline="")))
+        text = io.StringIO(self.content.decode(), newline="")
+        reader = filter(None, csv.reader(text, delimiter=self.delimiter))
         return next(islice(reader, row + 1, None))[self.header.index(column)]
 
     def row(self, row: int) -> str:
@@ -65,11 +84,13 @@ class CsvText(Table):
         return f"line {self.lines[row]}"
 
 
-def load_csv(path: str) -> CsvText:
+def load_csv(path: str, delimiter: Delimiter = "comma", decimal: Decimal = "point") -> CsvText:
     """Reads a CSV file as text.
 
     Args:
-        path: The file: UTF-8, fields separated by commas, a header first. Empty lines are skipped.
+        path: The file: UTF-8, a header first. Empty lines are skipped.
+        delimiter: What separates fields.
+        decimal: The decimal sign of numbers.
 
     Raises:
         DataError: if the file is missing, a folder, unreadable, not UTF-8 text, empty, has no row after the header,
@@ -78,8 +99,10 @@ def load_csv(path: str) -> CsvText:
     content = _read_text(path)
     if not content.strip():
         raise DataError(f"{path}: the file is empty; expected a header and rows")
-    lines, fields = _count_quoted(path, content) if b'"' in content else _count_plain(content)
-    header = next(filter(None, csv.reader(io.StringIO(content.decode(), newline=""))))
+    mark = DELIMITERS[delimiter]
+    _refuse_other_dialect(path, content, delimiter, decimal)
+    lines, fields = _count_quoted(path, content, mark) if b'"' in content else _count_plain(content, mark)
+    header = next(filter(None, csv.reader(io.StringIO(content.decode(), newline=""), delimiter=mark)))
     wrong = np.flatnonzero(fields != fields[0])
     if len(wrong):
         first = wrong[0]
@@ -89,7 +112,33 @@ def load_csv(path: str) -> CsvText:
         )
     if len(lines) == 1:
         raise DataError(f"{path}: a header ({', '.join(header)}) and no rows after it")
-    return CsvText(label=path, content=content, header=header, lines=lines[1:])
+    return CsvText(
+        label=path, content=content, header=header, lines=lines[1:], delimiter=mark, decimal=DECIMALS[decimal]
+    )
+
+
+def _refuse_other_dialect(path: str, content: bytes, delimiter: Delimiter, decimal: Decimal) -> None:
+    """Raises DataError where the first rows fall into several fields by another delimiter, and the header not by it."""
+    begin = b"\n".join(content[: 1 << 16].lstrip(b"\n").split(b"\n", LOOKED_AT)[:LOOKED_AT]).decode(errors="ignore")
+    rows: dict[Delimiter, list[list[str]]] = {
+        name: list(filter(None, csv.reader(io.StringIO(begin, newline=""), delimiter=mark)))
+        for name, mark in DELIMITERS.items()
+    }
+    if len(rows[delimiter][0]) > 1:
+        return
+    for name, found in rows.items():
+        # The last of many rows may be cut off.
+        if len(found) < 2 or len(found[0]) < 2 or {len(row) for row in found[:-1]} != {len(found[0])}:
+            continue
+        commas = sum(bool(re.fullmatch(r"\s*[+-]?\d+,\d+\s*", field)) for row in found[1:] for field in row)
+        points = sum(bool(re.fullmatch(r"\s*[+-]?\d+\.\d+\s*", field)) for row in found[1:] for field in row)
+        sign: Decimal = "comma" if commas > points else "point" if points else decimal
+        signs = f" and the decimal sign of its numbers is a {sign}" if sign != decimal else ""
+        option = f" data.source.decimal={sign}" if sign != decimal else ""
+        raise DataError(
+            f"{path}: found {name}s between its fields{signs}, expected {delimiter}s; say so: "
+            f"data.source.delimiter={name}{option}"
+        )
 
 
 def _read_text(path: str) -> bytes:
@@ -117,18 +166,18 @@ def _read_text(path: str) -> bytes:
     return content
 
 
-def _count_plain(content: bytes) -> tuple[np.ndarray, np.ndarray]:
+def _count_plain(content: bytes, mark: str) -> tuple[np.ndarray, np.ndarray]:
     """Line number and number of fields of each line that is not empty; no field is quoted."""
     characters = np.frombuffer(content if content.endswith(b"\n") else content + b"\n", dtype=np.uint8)
     ends = np.flatnonzero(characters == NEWLINE)
-    commas = np.searchsorted(np.flatnonzero(characters == COMMA), ends)
+    marks = np.searchsorted(np.flatnonzero(characters == ord(mark)), ends)
     filled = np.diff(ends, prepend=-1) > 1
-    return np.flatnonzero(filled) + 1, np.diff(commas, prepend=0)[filled] + 1
+    return np.flatnonzero(filled) + 1, np.diff(marks, prepend=0)[filled] + 1
 
 
-def _count_quoted(path: str, content: bytes) -> tuple[np.ndarray, np.ndarray]:
+def _count_quoted(path: str, content: bytes, mark: str) -> tuple[np.ndarray, np.ndarray]:
     """The same where fields are quoted, which only a reader of the whole text can tell."""
-    reader = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(content.decode(), newline=""), delimiter=mark, strict=True)
     lines, fields, line = [], [], 1
     try:
         for row in reader:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, final
 import pandas as pd
 from annotated_types import MinLen
 
+from recast.data.sources.stamps import DoubledHour
 from recast.data.sources.table import Table
 from recast.data.sources.table_source import TableSource
 from recast.errors import DataError
@@ -67,13 +68,20 @@ class FrameSource(TableSource):
         categories: Inputs whose values are names of levels, not numbers. None: all are numbers.
         units: Unit of each column, by name; "" by default.
         step: Distance between rows, a pandas offset alias ("10min", "h", "D", "B"). None: the most frequent
-            difference of stamps.
+            difference of stamps. Stamps that contradict it are an error.
+        tolerance: Stamps that lie so near to the grid of the step ("30s") are rounded to it; a log line says how many
+            there are. None: none is.
+        timezone: Zone whose clocks gave stamps without zone ("Europe/Berlin"), which are converted to UTC; days, weeks
+            and months are those of this zone for stamps with one, too. None: such stamps stay as they are, and days
+            begin by the offsets of the others.
+        doubled_hour: Which hour a stamp without zone means that comes twice when clocks are turned back: "order", the
+            first one in summer time, the one that follows a step back in winter time; "summer"; "winter".
         missing: Values that mean "not observed", such as -9999 or nan; what becomes of rows that have one in a column
             used is up to the grid. None: no such values. []: no such values either, and none is looked for.
 
     Raises:
         ConfigurationError: if a column is named twice, a unit or a category belongs to no column, a target is a
-            category, or the step is unknown.
+            category, or the step, the tolerance or the zone is unknown.
     """
 
     @checked
@@ -88,6 +96,9 @@ class FrameSource(TableSource):
         categories: list[str] | None = None,
         units: dict[str, str] | None = None,
         step: str | None = None,
+        tolerance: str | None = None,
+        timezone: str | None = None,
+        doubled_hour: DoubledHour = "order",
         missing: list[AnyFloat] | None = None,
     ) -> None:
         super().__init__(
@@ -99,6 +110,9 @@ class FrameSource(TableSource):
             categories=categories,
             units=units,
             step=step,
+            tolerance=tolerance,
+            timezone=timezone,
+            doubled_hour=doubled_hour,
             missing=missing,
         )
 

@@ -5,7 +5,9 @@ from typing import final
 
 from recast.data.panel import Panel
 from recast.data.sources.csv_file import CsvSource
+from recast.data.sources.csv_text import Decimal, Delimiter
 from recast.data.sources.source import Source
+from recast.data.sources.stamps import DoubledHour
 from recast.data.sources.table import Table
 from recast.data.sources.table_source import TableSource
 from recast.options import AnyFloat, checked
@@ -20,11 +22,16 @@ class SeaLevelSource(Source):
         time: Name of the time column.
         column: Name of the column of heights.
         unit: Unit of the heights.
-        step: Distance between rows, a pandas offset alias.
+        step: Distance between rows, a pandas offset alias; None: that of the stamps.
+        tolerance: Stamps that lie so near to the grid of the step ("30s") are rounded to it; None: none is.
+        timezone: Zone of stamps that have none, and of days; see `CsvSource`.
+        doubled_hour: Which hour a stamp means that comes twice when clocks are turned back; see `CsvSource`.
+        delimiter: What separates fields.
+        decimal: The decimal sign of numbers.
         missing: Values that mean "not observed", such as -9999; see `CsvSource`.
 
     Raises:
-        ConfigurationError: if the step is unknown, or both columns are the same.
+        ConfigurationError: if the step, the tolerance or the zone is unknown, or both columns are the same.
     """
 
     @checked
@@ -35,11 +42,26 @@ class SeaLevelSource(Source):
         time: str = "datetime",
         column: str = "ssh",
         unit: str = "m",
-        step: str = "10min",
+        step: str | None = None,
+        tolerance: str | None = None,
+        timezone: str | None = None,
+        doubled_hour: DoubledHour = "order",
+        delimiter: Delimiter = "comma",
+        decimal: Decimal = "point",
         missing: list[AnyFloat] | None = None,
     ) -> None:
         self.csv: TableSource = CsvSource(
-            path=path, time=time, targets=[column], units={column: unit}, step=step, missing=missing
+            path=path,
+            time=time,
+            targets=[column],
+            units={column: unit},
+            step=step,
+            tolerance=tolerance,
+            timezone=timezone,
+            doubled_hour=doubled_hour,
+            delimiter=delimiter,
+            decimal=decimal,
+            missing=missing,
         )
 
     def read(self) -> Panel:
@@ -60,3 +82,13 @@ class SeaLevelSource(Source):
         twin = copy.copy(self)
         twin.csv = self.csv.for_table(table)
         return twin
+
+    def with_step(self, step: str) -> "SeaLevelSource":
+        """See the base class."""
+        twin = copy.copy(self)
+        twin.csv = self.csv.with_step(step)
+        return twin
+
+    def load(self, path: str) -> Table:
+        """See the base class."""
+        return self.csv.load(path)

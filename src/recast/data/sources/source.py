@@ -36,6 +36,29 @@ class Source(ABC):
                 its own.
         """
 
+    def with_step(self, step: str) -> "Source":
+        """The source that reads tables for a model trained on rows so far apart.
+
+        The step of stamps is then tested, not read anew: five weekdays are daily rows as well as business days. A
+        source whose step does not depend on a table is its own.
+
+        Args:
+            step: Distance between rows, a pandas offset alias.
+        """
+        del step
+        return self
+
+    def load(self, path: str) -> Table:
+        """The table in a CSV file, as this source's own file is written.
+
+        Args:
+            path: The file.
+
+        Raises:
+            DataError: if it cannot be read.
+        """
+        return load_csv(path)
+
     def for_file(self, path: str) -> "Source":
         """The same from a CSV file.
 
@@ -45,7 +68,7 @@ class Source(ABC):
         Raises:
             DataError: if it cannot be read.
         """
-        return self.for_table(load_csv(path))
+        return self.for_table(self.load(path))
 
     def read_known(self, table: Table) -> Panel:
         """Only the inputs known ahead, from a table with the time column and theirs.

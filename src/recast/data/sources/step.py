@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 from pandas.tseries.offsets import BaseOffset
 
+from recast.data.panel import Panel
 from recast.errors import ConfigurationError, DataError
 
 DAY = np.timedelta64(1, "D").astype("timedelta64[ns]")
+HOUR = np.timedelta64(1, "h").astype("timedelta64[ns]")
 MONTH = 28 * DAY
 """Differences from here on are months, quarters or years, which have no fixed length."""
 
@@ -52,30 +54,126 @@ def fixed_step(step: str) -> np.timedelta64 | None:
     return None
 
 
-def infer_step(times: np.ndarray, label: str) -> str:
-    """The most frequent difference of `times` as a pandas alias; of equally frequent ones the shortest.
-
-    Daily stamps that leave out every Saturday and Sunday have the step "B".
-
-    Args:
-        times: Ascending stamps, `datetime64[ns]`.
-        label: What they were read from, for messages.
+def is_civil(step: str) -> bool:
+    """Whether `step` counts days, weeks, months or years of a calendar, whose length depends on the clocks of a place.
 
     Raises:
-        DataError: if there are fewer than two stamps, or the difference is that of a month or longer.
+        ConfigurationError: if `step` is not a pandas offset alias, or does not go forward.
+    """
+    return not isinstance(parse_step(step), pd.offsets.Tick)
+
+
+def wall_clock(panel: Panel) -> np.ndarray:
+    """The stamps by which a panel's step counts, `datetime64[ns]`: local ones for days and longer, where known.
+
+    Raises:
+        ConfigurationError: if the step is unknown.
+    """
+    return panel.clock if panel.zone is None or not is_civil(panel.step) else panel.zone.local(panel.clock)
+
+
+def from_wall_clock(panel: Panel, times: np.ndarray) -> np.ndarray:
+    """The inverse of `wall_clock` for any stamps on the clock of a panel's step."""
+    return times if panel.zone is None or not is_civil(panel.step) else panel.zone.utc(times)
+
+
+def duration(text: str) -> np.timedelta64:
+    """The length that a pandas duration such as "30s" names.
+
+    Raises:
+        ConfigurationError: if it names none, or one that is not positive.
+    """
+    try:
+        length = pd.to_timedelta(text).to_timedelta64().astype("timedelta64[ns]")
+    except ValueError:
+        length = np.timedelta64("NaT")
+    if not length > np.timedelta64(0, "ns"):
+        raise ConfigurationError(f'tolerance={text!r} is no length of time; expected one such as "30s" or "500ms"')
+    return length
+
+
+def far_apart(times: np.ndarray) -> bool:
+    """Whether stamps lie a day or longer apart, or an hour less where clocks are turned."""
+    return len(times) > 1 and bool(np.diff(times).min() >= DAY - HOUR)
+
+
+def infer_step(times: np.ndarray, label: str, tolerance: np.timedelta64 | None = None) -> str:
+    """The most frequent difference of `times` as a pandas alias; of equally frequent ones the shortest.
+
+    Daily stamps that leave out every Saturday and Sunday have the step "B". Stamps on the same day of each month, each
+    quarter and so on have the step "MS", "3MS" and so on; on the last days of months "ME", "3ME".
+
+    Args:
+        times: Ascending stamps, `datetime64[ns]`; where the step is a day or longer, local ones.
+        label: What they were read from, for messages.
+        tolerance: How far stamps may lie off their grid: the step is then the roundest number of seconds, minutes, ...
+            near to the most frequent differences. None: they lie on it.
+
+    Raises:
+        DataError: if there are fewer than two stamps, or the difference is that of a month or longer, but neither fixed
+            nor that of a calendar.
     """
     if len(times) < 2:
         raise DataError(f"{label}: {len(times)} row(s); a step needs two at least; state it (data.source.step=10min)")
     differences, counts = np.unique(np.diff(times), return_counts=True)
-    step = differences[counts.argmax()]
+    step = differences[counts.argmax()] if tolerance is None else _near(differences, counts, tolerance)
     if step >= MONTH:
-        days = int(step / DAY)
-        raise DataError(
-            f"{label}: the most frequent difference of stamps is {days} days, of no fixed length in a calendar; "
-            "state the step: data.source.step=MS (month starts), ME (month ends), QS, YS, or for example 28D"
-        )
+        months = _months(times)
+        if months is not None:
+            return months
+        if len(differences) > 1:
+            days = int(step / DAY)
+            raise DataError(
+                f"{label}: the most frequent difference of stamps is {days} days, of no fixed length in a calendar; "
+                "state the step: data.source.step=MS (months), ME (month ends), QS, YS, or for example 28D"
+            )
     if step == DAY and 3 * DAY in differences and np.is_busday(times.astype("datetime64[D]")).all():
         return "B"
-    length = step.astype(int)
-    size, unit = next((size, unit) for size, unit in UNITS if length % size == 0)
-    return unit if length == size else f"{length // size}{unit}"
+    return alias(step)
+
+
+def _near(differences: np.ndarray, counts: np.ndarray, tolerance: np.timedelta64) -> np.timedelta64:
+    """The roundest length near to most differences: the coarsest unit that changes their median by a hundredth at most.
+
+    Args:
+        differences: Different ones, ascending.
+        counts: How often each is found.
+        tolerance: How far a stamp may lie off its grid.
+    """
+    # Two stamps may be off in opposite directions.
+    first = np.searchsorted(differences, differences - 2 * tolerance, side="left")
+    stop = np.searchsorted(differences, differences + 2 * tolerance, side="right")
+    total = np.concatenate([[0], np.cumsum(counts)])
+    best = int((total[stop] - total[first]).argmax())
+    cluster = slice(first[best], stop[best])
+    middle = int(np.median(np.repeat(differences[cluster].astype(np.int64), counts[cluster])))
+    for size, _ in UNITS:
+        rounded = (middle + size // 2) // size * size
+        if rounded and abs(rounded - middle) <= middle / 100:
+            return np.timedelta64(rounded, "ns")
+    return np.timedelta64(middle, "ns")
+
+
+def alias(length: np.timedelta64) -> str:
+    """A fixed length as a pandas alias: "10min", "h"."""
+    count = length.astype("timedelta64[ns]").astype(int)
+    size, unit = next((size, unit) for size, unit in UNITS if count % size == 0)
+    return unit if count == size else f"{count // size}{unit}"
+
+
+def _months(times: np.ndarray) -> str | None:
+    """The step of stamps that lie a number of months apart, on the same day of the month or its last; else None."""
+    days, months = times.astype("datetime64[D]"), times.astype("datetime64[M]")
+    if (times - days != times[0] - days[0]).any():
+        return None
+    place = (days - months.astype("datetime64[D]")).astype(int)
+    last = ((months + 1).astype("datetime64[D]") - months.astype("datetime64[D]")).astype(int) - 1
+    apart, counts = np.unique(np.diff(months.astype(int)), return_counts=True)
+    number = int(apart[counts.argmax()])
+    if (place == last).all():
+        ending = "ME"
+    elif (place == np.minimum(place.max(), last)).all():
+        ending = "MS"
+    else:
+        return None
+    return ending if number == 1 else f"{number}{ending}"

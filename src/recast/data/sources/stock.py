@@ -8,7 +8,9 @@ import numpy as np
 
 from recast.data.panel import Panel, columns_of
 from recast.data.sources.csv_file import CsvSource
+from recast.data.sources.csv_text import Decimal, Delimiter
 from recast.data.sources.source import Source
+from recast.data.sources.stamps import DoubledHour
 from recast.data.sources.table import Table
 from recast.data.sources.table_source import TableSource
 from recast.errors import DataError
@@ -29,11 +31,16 @@ class StockSource(Source):
         transform: "price": the column unchanged; "log_return": its log return, which has no unit.
         time: Name of the time column.
         currency: Unit of all columns but "Volume", whose unit is shares.
-        step: Distance between rows, a pandas offset alias; "B": business days.
+        step: Distance between rows, a pandas offset alias; None: that of the stamps.
+        tolerance: Stamps that lie so near to the grid of the step ("30s") are rounded to it; None: none is.
+        timezone: Zone of stamps that have none, and of days; see `CsvSource`.
+        doubled_hour: Which hour a stamp means that comes twice when clocks are turned back; see `CsvSource`.
+        delimiter: What separates fields.
+        decimal: The decimal sign of numbers.
         missing: Values that mean "not observed", such as -9999; see `CsvSource`.
 
     Raises:
-        ConfigurationError: if the step is unknown, or both columns are the same.
+        ConfigurationError: if the step, the tolerance or the zone is unknown, or both columns are the same.
     """
 
     @checked
@@ -45,18 +52,32 @@ class StockSource(Source):
         transform: Literal["price", "log_return"] = "price",
         time: str = "Date",
         currency: str = "USD",
-        step: str = "B",
+        step: str | None = None,
+        tolerance: str | None = None,
+        timezone: str | None = None,
+        doubled_hour: DoubledHour = "order",
+        delimiter: Delimiter = "comma",
+        decimal: Decimal = "point",
         missing: list[AnyFloat] | None = None,
     ) -> None:
         self.column = column
         self.transform: Literal["price", "log_return"] = transform
         self.time = time
         self.currency = currency
-        self.step = step
         self.missing = missing
         unit = "shares" if column == "Volume" else currency
         self.csv: TableSource = CsvSource(
-            path=path, time=time, targets=[column], units={column: unit}, step=step, missing=missing
+            path=path,
+            time=time,
+            targets=[column],
+            units={column: unit},
+            step=step,
+            tolerance=tolerance,
+            timezone=timezone,
+            doubled_hour=doubled_hour,
+            delimiter=delimiter,
+            decimal=decimal,
+            missing=missing,
         )
 
     def read(self) -> Panel:
@@ -79,6 +100,16 @@ class StockSource(Source):
         twin = copy.copy(self)
         twin.csv = self.csv.for_table(table)
         return twin
+
+    def with_step(self, step: str) -> "StockSource":
+        """See the base class."""
+        twin = copy.copy(self)
+        twin.csv = self.csv.with_step(step)
+        return twin
+
+    def load(self, path: str) -> Table:
+        """See the base class."""
+        return self.csv.load(path)
 
     def _log_return(self, series: Panel, table: Table) -> Panel:
         dropped = np.isnan(series.values[:, 0])

@@ -15,11 +15,13 @@ class Table(ABC):
         label: Name of the table in messages.
         kind: Its kind in messages.
         header: The columns' names.
+        decimal: The decimal sign of its numbers.
     """
 
     label: str
     kind: str
     header: list[str]
+    decimal: str = "."
 
     @property
     def has_underscores(self) -> bool:
@@ -59,8 +61,6 @@ class Table(ABC):
         if name not in self.header:
             near = get_close_matches(name, self.header, n=1)
             hint = f" did you mean {near[0]!r}?" if near else ""
-            if len(self.header) == 1 and any(mark in self.header[0] for mark in ";\t|"):
-                hint = " fields must be separated by commas;"
             columns = ", ".join(map(repr, self.header))
             raise DataError(f"{self.label}: no column {name!r};{hint} the {self.kind} has {columns}")
         if self.header.count(name) > 1:

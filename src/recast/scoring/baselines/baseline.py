@@ -60,6 +60,19 @@ class History:
     context: int
     horizon: int
 
+    @property
+    def step_hours(self) -> float:
+        """The usual distance between rows in hours: the median of their differences in time.
+
+        Raises:
+            DataError: if there is no row after another.
+        """
+        differences = np.diff(self.hours)
+        differences = differences[differences > 0]
+        if not len(differences):
+            raise DataError(f"{len(self.hours)} training rows: their distance in time needs two at least")
+        return float(np.median(differences))
+
     def windows(self, batch: int = 1024) -> Iterator[tuple[Origins, np.ndarray]]:
         """The training windows batch by batch: the origins, and the truth of shape (batch, horizon, targets).
 

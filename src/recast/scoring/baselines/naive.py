@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from recast.errors import ConfigurationError
-from recast.options import PositiveInt, checked
+from recast.options import PositiveFloat, checked
 from recast.scoring.baselines.baseline import Baseline, History
 from recast.types import Origins
 
@@ -69,23 +69,29 @@ class Seasonal(Baseline):
     Hyndman & Athanasopoulos, "Forecasting: principles and practice", 3rd edition, section 5.2 (seasonal naive method).
 
     Args:
-        lag: Length of the season; at most the context. [steps]
+        hours: Length of the season, rounded to steps of the data: the lag; at most the context. [hours]
 
     Raises:
-        ConfigurationError: at fit, if the lag is longer than the context.
+        ConfigurationError: at fit, if the lag is longer than the context, or shorter than half a step.
     """
 
     @checked
-    def __init__(self, *, lag: PositiveInt) -> None:
-        self.lag = lag
+    def __init__(self, *, hours: PositiveFloat) -> None:
+        self.hours = hours
 
     def _fit(self, history: History) -> None:
-        if self.lag > history.context:
+        step = history.step_hours
+        self._lag = round(self.hours / step)
+        if self._lag < 1:
             raise ConfigurationError(
-                f"Seasonal: lag={self.lag} steps reach back beyond the context of {history.context} steps; "
-                "use a shorter lag or a longer context"
+                f"Seasonal: hours={self.hours:g} is less than half a step of {step:g} hours; use a longer season"
+            )
+        if self._lag > history.context:
+            raise ConfigurationError(
+                f"Seasonal: hours={self.hours:g} are {self._lag} steps of {step:g} hours, which reach back beyond the "
+                f"context of {history.context} steps; use a shorter season or a longer context"
             )
 
     def _forecast(self, origins: Origins) -> Float[np.ndarray, "batch horizon targets"]:
-        season = origins.context[:, -self.lag :]
-        return season[:, np.arange(origins.future_hours.shape[1]) % self.lag]
+        season = origins.context[:, -self._lag :]
+        return season[:, np.arange(origins.future_hours.shape[1]) % self._lag]

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 import time
 from pathlib import Path
 
@@ -364,13 +365,82 @@ def test_a_file_whose_rows_all_lack_an_input_has_no_row_for_a_grid_without_masks
         ([0.0] * 30 + [400.0, 999.0], None),  # rain: the median deviation is 0, the plain one 70
         ([-9999.0, -9999.0, 0.1, 0.2, 0.3], (0, -9999.0)),  # may be the greater part
         ([1e8, 2e8, 3e8, 99999.0], None),  # a traded volume
+        ([10.0, 12.0, 11.0, 13.0, 7e5, 999.0], None),  # within the range of the others
+        ([0.0, 1.0] * 30, None),  # a flag
+        ([0.0] * 40 + [500.0] * 3, None),  # a machine that runs or does not
+        ([*range(40), 300.0, 300.0, 280.0], None),  # not alone: 280 was measured once
+        ([*range(40), 99.0, 99.0], (40, 99.0)),
+        ([*range(0, 360, 5), 999.0], (72, 999.0)),  # directions of the wind
+        ([*range(60), 99.0, 99.0], None),  # no farther than the others are apart
     ],
 )
 def test_find_sentinel(values, expected):
     assert find_sentinel(np.array(values)) == expected
 
 
-@given(st.lists(st.floats(-50, 50), min_size=1, max_size=30))
+COMMON = [
+    *(-99.9999, -99.0, 99.0, -901.0, 1e37, -1e31, -3.4028235e38, 9999.999, -999999999.0, -888.0),
+    *(-9999.0, 999.0, 32767.0, 1e20, 9.96921e36, -2147483648.0),
+]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("sentinel", COMMON)
+def test_common_null_values_are_found_once_or_repeated(sentinel, times):
+    values = np.random.default_rng(0).normal(1, 0.5, 500).round(3)
+    values[100 : 100 + times] = sentinel
+    assert find_sentinel(values) == (100, sentinel)
+
+
+@pytest.mark.parametrize("sentinel", [-12345.67, 1e6, -1e15, 77.7])
+def test_any_value_that_is_repeated_far_away_is_found(sentinel):
+    values = np.random.default_rng(0).normal(1, 0.5, 500).round(3)
+    values[7] = sentinel
+    assert find_sentinel(values) is None
+    values[[100, 300]] = sentinel
+    assert find_sentinel(values) == (7, sentinel)
+    values[[50, 60]] = 2 * sentinel  # two kinds, each repeated
+    assert find_sentinel(values) is not None
+
+
+@pytest.mark.parametrize("draw", ["exponential", "standard_cauchy", "standard_normal", "lognormal"])
+def test_heavy_tails_and_rounding_are_no_sentinels(draw):
+    random = np.random.default_rng(0)
+    for digits in (0, 1, 3):
+        assert find_sentinel(getattr(random, draw)(size=3000).round(digits)) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [
+        ("santos_ssh.csv", ["ssh"]),
+        ("santos_weather.csv", None),
+        ("nordpool_prices.csv", None),
+        ("ETTh1.csv", None),
+        ("AAPL_2006-01-01_to_2018-01-01.csv", None),
+    ],
+)
+def test_no_column_of_a_real_file_has_a_sentinel(name, columns):
+    path = Path(os.environ.get("RECAST_DATA_DIR", "data")) / name
+    if not path.exists():
+        pytest.skip(f"{name} is absent")
+    table = pd.read_csv(path).select_dtypes("number")
+    for column in columns or table.columns:
+        values = table[column].to_numpy(dtype=float)
+        assert find_sentinel(values[np.isfinite(values)]) is None
+
+
+def test_a_repeated_value_far_away_is_asked_about(read, caplog):
+    values = [*NOISE, -77.25, 1.0, -77.25]
+    with pytest.raises(DataError) as error:
+        read(with_values(values))
+    assert "line 52, column 'v': found -77.25 in 2 row(s), far from the other values" in str(error.value)
+    assert "data.source.missing=[-77.25]; if it was measured: data.source.missing=[]" in str(error.value)
+    assert np.isnan(read(with_values(values), missing=[-77.25]).values).sum() == 2
+    assert len(read(with_values(values), missing=[])) == 53
+
+
+@given(st.lists(st.floats(-50, 50), min_size=1, max_size=30, unique=True))
 def test_find_sentinel_leaves_ordinary_values_alone(values):
     assert find_sentinel(np.array(values)) is None
 

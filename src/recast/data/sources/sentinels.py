@@ -2,20 +2,36 @@
 
 import numpy as np
 
-_NINES = [float("9" * count) / 10**decimals for count in range(3, 9) for decimals in (0, 1, 2)]
-_FILLS = [32767.0, 32768.0, 2147483647.0, 2147483648.0, 1e20, 1e30, 1e34, 1e35, 9.96921e36, 9.969209968386869e36]
+_NINES = [float("9" * count) / 10**decimals for count in range(3, 10) for decimals in range(5) if decimals < count - 1]
+_FILLS = [
+    *(32767.0, 32768.0, 65535.0, 2147483647.0, 2147483648.0, 4294967295.0),
+    *(float(f"1e{power}") for power in range(20, 39)),
+    *(9.96921e36, 9.969209968386869e36, 3.4028235e38, 3.40282e38, 3.402823466e38, float(np.finfo(np.float32).max)),
+]
 USUAL = np.array(sorted(sign * number for number in (*_NINES, *_FILLS) for sign in (-1, 1)))
-"""Common sentinels: nines, the limits of integer types, fill values of NetCDF and similar formats."""
+"""Common sentinels: nines, the limits of integer and float types, fill values of NetCDF and similar formats."""
+
+SHORT = np.array([-99.0, 99.0, 99.9, -99.9, -901.0, 901.0, -888.0, 888.0, -8888.0, 8888.0, -777.0, -7777.0])
+"""Sentinels that may well be measured: they must also lie alone."""
 
 DEVIATIONS = 20.0
 """Robust standard deviations from the median beyond which a common sentinel is treated as one."""
+KINDS = 3
+"""Different values that may lie apart from all others and still be called sentinels."""
+MEASURED = 10
+"""Different values that a column must have beside those, so that it is measured, not a flag or a level."""
 
 
 def find_sentinel(values: np.ndarray) -> tuple[int, float] | None:
-    """The first value that looks like a sentinel: one of the `USUAL`, and far from the other values.
+    """The first value that looks like a sentinel: a common one, or any that is repeated, far from the other values.
 
     Far means more than 20 robust standard deviations (1.4826 times the median absolute deviation) from the median of
-    the values that are not common sentinels; if that deviation is 0, 20 plain standard deviations from it.
+    the values that are not common sentinels; if that deviation is 0, 20 plain standard deviations from it. It lies
+    outside of their range, too.
+
+    Common ones that are not so far (-99 among temperatures) must lie alone: at most three such values, above or below
+    all others, at a distance from the nearest of them that is larger than their whole range. Any other value must lie
+    alone, be far, and be repeated exactly. Where a column has few different values, as a flag has, none is looked for.
 
     Args:
         values: One column, finite, shape (rows,).
@@ -24,10 +40,33 @@ def find_sentinel(values: np.ndarray) -> tuple[int, float] | None:
         Row and value, or None.
     """
     usual = np.isin(values, USUAL)
-    if not usual.any() or usual.all():
-        return None
-    others = values[~usual]
+    if usual.any() and not usual.all():
+        others = values[~usual]
+        outside = (values < others.min()) | (values > others.max())
+        rows = np.flatnonzero(usual & outside & _far(values, others))
+        if len(rows):
+            return int(rows[0]), float(values[rows[0]])
+    rows = np.flatnonzero(np.isin(values, _alone(values)))
+    return (int(rows[0]), float(values[rows[0]])) if len(rows) else None
+
+
+def _far(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Where a value lies far from the others, see `find_sentinel`."""
     middle = np.median(others)
     spread = 1.4826 * np.median(np.abs(others - middle)) or others.std()
-    rows = np.flatnonzero(usual & (np.abs(values - middle) > DEVIATIONS * spread))
-    return (int(rows[0]), float(values[rows[0]])) if len(rows) else None
+    return np.abs(values - middle) > DEVIATIONS * spread
+
+
+def _alone(values: np.ndarray) -> np.ndarray:
+    """The values at one end that are common sentinels or repeated, and lie alone; see `find_sentinel`."""
+    found, counts = np.unique(values, return_counts=True)
+    common = np.isin(found, USUAL) | np.isin(found, SHORT)
+    for number in range(1, min(KINDS, len(found) - MEASURED) + 1):
+        for ends, rest in ((slice(None, number), slice(number, None)), (slice(-number, None), slice(None, -number))):
+            apart, others = found[ends], found[rest]
+            gap = max(others[0] - apart[-1], apart[0] - others[-1])
+            if gap > others[-1] - others[0]:
+                far = _far(apart, np.repeat(others, counts[rest]))
+                if (common[ends] | (far & (counts[ends] > 1))).all():
+                    return apart
+    return found[:0]

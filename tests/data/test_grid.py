@@ -137,6 +137,28 @@ def test_error_names_the_first_offence_and_the_other_policies(times, offence):
     assert others in str(error.value)
 
 
+@pytest.mark.parametrize("step", ["10min", "B", "MS"])
+def test_error_minds_the_steps_that_are_read_alone(step):
+    times = pd.date_range("2020-01-01", periods=60, freq=step).to_numpy().astype("datetime64[ns]")
+    kept = np.delete(np.arange(60), [20, 21])
+    series = series_at(times[kept], kept, step)
+    found = ErrorGrid().apply_to_end(series, 30)
+    assert np.array_equal(found.times, times[22:])
+    assert np.array_equal(found.values[:, 0], np.arange(22, 60))
+    with pytest.raises(DataError, match="2 stamps of"):
+        ErrorGrid().apply_to_end(series, 39)
+    with pytest.raises(DataError, match="2 stamps of"):
+        ErrorGrid().apply(series)
+
+
+def test_a_value_not_observed_before_the_steps_that_are_read_does_not_matter():
+    series = series_at(stamps(*(f"{hour:02}:00" for hour in range(20))), step="h")
+    series.values[[3, 19], 1] = np.nan
+    assert np.array_equal(ErrorGrid().apply_to_end(series, 15).values[:, 0], np.arange(4, 19))
+    with pytest.raises(DataError, match="1 stamps of"):
+        ErrorGrid().apply_to_end(series, 16)
+
+
 def test_split_drops_rows_off_the_grid_then_cuts():
     times = stamps("00:00", "00:10", "00:13", "00:20", "00:33", "00:40", "00:50", "02:00")
     series = SplitGrid().apply(series_at(times))

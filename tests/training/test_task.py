@@ -11,7 +11,6 @@ import torch
 import yaml
 from small_data import small_data
 from small_tasks import task_of, trainer_of
-from conftest import small_data
 from third_task import VectorData, VectorModel, VectorTask
 
 from recast.data.datamodule import ForecastDataModule
@@ -26,8 +25,7 @@ from recast.nn.cells.gru import GRU
 from recast.nn.heads.gaussian import Gaussian
 from recast.nn.heads.point import Point
 from recast.nn.models.encoder_decoder import EncoderDecoder
-from recast.nn.schedules import InverseSigmoid
-from recast.nn.schedules import InverseSigmoid, Linear, Never
+from recast.nn.schedules import InverseSigmoid, Never
 from recast.runs.configure.build import build
 from recast.runs.configure.folders import conf_folder
 from recast.scoring.metrics.crps import CRPS

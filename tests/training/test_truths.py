@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
-from conftest import small_data
+from small_data import small_data
 
 from recast.data.datamodule import ForecastDataModule
 from recast.data.panel import Panel

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 WRONG_INPUT = 2
 INTERRUPTED = 130
+OF_CHECKPOINT = ("data.source.", "data.grid.", "data.split.", "data.windows.")
+"""Options of a checkpoint's data, which no configuration of a command lists; checked when the checkpoint is read."""
 
 
 def application(config_name: str, job: "Callable[[DictConfig], None]") -> None:
@@ -62,6 +64,8 @@ def _application(config_name: str, job: "Callable[[DictConfig], None]") -> None:
             _leave_with(error)
 
     folders.register()
+    if config_name != "train":
+        sys.argv[1:] = [f"++{word}" if word.startswith(OF_CHECKPOINT) else word for word in sys.argv[1:]]
     # Hydra copies its one store of configurations whole at each look-up, 160 times for --help, though the store gives
     # away copies alone: from now on its copy is itself.
     copyreg.pickle(ConfigStore, lambda _: (ConfigStore.instance, ()))

@@ -26,7 +26,7 @@ def evaluate(config: dict[str, Any]) -> RunResults:
     set_up(config)
     if config["output"] is not None and (Path(config["output"]) / "config.yaml").exists():
         raise ConfigurationError(f"output={config['output']}: it holds a run, whose results would be overwritten")
-    restored = restore(config["checkpoint"])
+    restored = restore(config["checkpoint"], config["data"], other_file=config["path"] is not None)
     plug, task, data, part = restored.plug, restored.task, restored.data, config["split"]
     baselines = {}
     if plug.adapt(config, restored):

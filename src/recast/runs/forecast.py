@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from recast.errors import ConfigurationError
-from recast.runs.forecaster import SeriesForecast, load
+from recast.runs.forecaster import SeriesForecast, load_with
 from recast.runs.machine import set_up
 from recast.system.files import write_text
 
@@ -22,7 +22,7 @@ def forecast_file(config: dict[str, Any]) -> None:
     """
     set_up(config)
     _require_different(config)
-    forecaster = load(config["checkpoint"], config["trust"] or ())
+    forecaster = load_with(config["checkpoint"], config["trust"] or (), config["data"])
     known = None if config["known"] is None else forecaster.source.load(config["known"])
     found = forecaster.forecast_table(
         forecaster.source.load(config["input"]),

@@ -1,7 +1,7 @@
 """A trained model that forecasts tables: what a checkpoint needs to forecast, without its training."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,14 @@ from recast.data.prepare.grid import ErrorGrid, Grid
 from recast.data.prepare.storage import stored
 from recast.data.sources.frame import FrameTable
 from recast.data.sources.source import Source
+from recast.data.sources.stamps import stamp_text
 from recast.data.sources.table import Table
 from recast.data.spec import SeriesSpec
 from recast.errors import CheckpointError, ConfigurationError
 from recast.nn.models.model import ForecastModel
 from recast.options import PositiveInt, Seed, value_problem
 from recast.runs.checkpoints.checkpoint import ALLOWED, described, fitting
+from recast.runs.checkpoints.data_options import changed, is_changed
 from recast.runs.checkpoints.size import no_larger_than
 from recast.runs.checkpoints.spec import checked_series_spec
 from recast.runs.configure.build import build
@@ -206,9 +208,9 @@ class Forecaster:
         """
         model = self.model if horizon in (None, self.spec.horizon) else self._unrolled(horizon)
         spec = model.spec
-        series = until_last_observed(
-            align(self.grid.apply(self.source.for_table(table).with_step(spec.step).read()), spec)
-        )
+        raw = self.source.for_table(table).with_step(spec.step).read()
+        series = until_last_observed(align(self.grid.apply_to_end(raw, spec.context), spec))
+        _tell_lost_rows(raw, series)
         ahead = self._known(known, series, spec)
         storage = stored(beyond_end(series, spec, ahead), spec)
         batch = storage.windows(torch.zeros(1, dtype=torch.int64), spec.context, spec.horizon)
@@ -258,7 +260,7 @@ class Forecaster:
         return self.source.with_step(spec.step).read_known(known)
 
 
-def load(run_or_checkpoint: str | Path, trust: Sequence[str] = ()) -> Forecaster:
+def load(run_or_checkpoint: str | Path, trust: Sequence[str] = (), overrides: Sequence[str] = ()) -> Forecaster:
     """A trained model, ready to forecast.
 
     Nothing that a file holds is run: it is read as data, and may name classes of recast alone, and of packages that are
@@ -268,9 +270,32 @@ def load(run_or_checkpoint: str | Path, trust: Sequence[str] = ()) -> Forecaster
         run_or_checkpoint: A run folder, whose best state is taken (the last one where there was no validation), or a
             checkpoint file.
         trust: Packages of others whose classes may be named; see `recast.runs.configure.targets.trusting`.
+        overrides: How tables are read, where otherwise than in the training, as on the command line:
+            "data.source.missing=[nan]", "data.source.step=10min", "data/grid=interpolate".
 
     Raises:
         CheckpointError: if the file cannot be read safely, its parts do not fit each other, or it does not forecast.
+        ConfigurationError: if an override is wrong.
+    """
+    data_options: dict[str, Any] = {}
+    if overrides:
+        from recast.runs.configure.flat import compose_data
+
+        data_options = compose_data(overrides)
+    return load_with(run_or_checkpoint, trust, data_options)
+
+
+def load_with(run_or_checkpoint: str | Path, trust: Sequence[str], data_options: Mapping[str, Any]) -> Forecaster:
+    """The same as `load`.
+
+    Args:
+        run_or_checkpoint: See `load`.
+        trust: See `load`.
+        data_options: Options of the checkpoint's data; see `recast.runs.checkpoints.data_options.changed`.
+
+    Raises:
+        CheckpointError: see `load`.
+        ConfigurationError: see `load`.
     """
     path = Path(run_or_checkpoint)
     path = chosen_checkpoint_path(path) if path.is_dir() else path
@@ -284,6 +309,11 @@ def load(run_or_checkpoint: str | Path, trust: Sequence[str] = ()) -> Forecaster
             )
         parts = {"model": config["model"], **{name: config["data"].get(name) for name in ("source", "grid")}}
         check(parts, ForecasterParts, allowed=ALLOWED)
+    with trusting(*trust):
+        parts = _changed(parts, data_options)
+        source = build(parts["source"], ALLOWED)
+        grid = build(parts["grid"], ALLOWED) if parts["grid"] else ErrorGrid()
+    with trusting(*trust), fitting(path):
         spec = checked_series_spec(content[KEY].get("spec"))
         weights = {
             name.removeprefix(PREFIX): value for name, value in content["state_dict"].items() if name.startswith(PREFIX)
@@ -295,15 +325,34 @@ def load(run_or_checkpoint: str | Path, trust: Sequence[str] = ()) -> Forecaster
             with trusting(*trust), no_larger_than(2 * size):
                 return build(parts["model"], ALLOWED)(spec=spec)
 
-        forecaster = Forecaster(
-            build_model=build_model,
-            spec=spec,
-            source=build(parts["source"], ALLOWED),
-            grid=build(parts["grid"], ALLOWED) if parts["grid"] else ErrorGrid(),
-        )
+        forecaster = Forecaster(build_model=build_model, spec=spec, source=source, grid=grid)
         forecaster.model.load_state_dict(weights)
         forecaster.model.eval()
     return forecaster
+
+
+def _changed(parts: dict[str, Any], data_options: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts with the options that are given in place of the checkpoint's, checked."""
+    if not is_changed(data_options):
+        return parts
+    parts = changed(parts, data_options)
+    try:
+        check(parts, ForecasterParts, allowed=ALLOWED)
+    except ConfigurationError as error:
+        raise ConfigurationError("\n".join(f"data.{line}" for line in str(error).splitlines())) from error
+    return parts
+
+
+def _tell_lost_rows(raw: Panel, series: Panel) -> None:
+    """Says where targets were observed after the origin, in rows that lack something else that the model reads."""
+    seen = raw.clock[~np.isnan(raw.targets).all(axis=1)]
+    lost = int((seen > series.clock[-1]).sum())
+    if lost:
+        log.warning(
+            "%s: the last %d row(s) lack a value that the model reads, or lie off the grid; the forecast begins after "
+            "%s",
+            *(raw.label, lost, stamp_text(series.clock[-1])),
+        )
 
 
 def _shape(value: Any) -> Any:

@@ -102,7 +102,7 @@ def measure_gradients(config: dict[str, Any]) -> Gradients:
         InputError: if checkpoint or data cannot be used.
     """
     set_up(config)
-    restored = restore_forecaster(config["checkpoint"])
+    restored = restore_forecaster(config["checkpoint"], config["data"], other_file=config["path"] is not None)
     data = data_of(restored, config["path"])
     part = config["split"]
     loader = data.loader(part)

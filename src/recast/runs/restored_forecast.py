@@ -1,10 +1,12 @@
 """A forecasting checkpoint, and the data it is applied to."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from recast.data.datamodule import ForecastDataModule
 from recast.data.spec import SeriesSpec
-from recast.errors import CheckpointError, DataError
+from recast.errors import CheckpointError, ConfigurationError, DataError
 from recast.runs.checkpoints.restore import restore
 from recast.runs.tasks.task_plug import RestoredTask
 from recast.training.task import ForecastTask
@@ -12,13 +14,15 @@ from recast.training.task import ForecastTask
 RestoredForecast = RestoredTask[ForecastTask, ForecastDataModule, SeriesSpec]
 
 
-def restore_forecaster(path: str | Path) -> RestoredForecast:
+def restore_forecaster(
+    path: str | Path, data_options: Mapping[str, Any] | None = None, *, other_file: bool = False
+) -> RestoredForecast:
     """The trained task of a checkpoint, which forecasts a series; see `recast.runs.checkpoints.checkpoint.restore`.
 
     Raises:
         CheckpointError: also if its task is not a forecast.
     """
-    restored = restore(path)
+    restored = restore(path, data_options, other_file=other_file)
     if not restored.plug.forecasts:
         raise CheckpointError(
             f"{path}: it holds a model for {restored.plug.name}, which does not forecast; recast-evaluate scores it, "
@@ -35,14 +39,21 @@ def data_of(restored: RestoredForecast, path: str | None) -> ForecastDataModule:
         path: A CSV file with the same columns, split in the same way; none: the data of the training.
 
     Raises:
+        ConfigurationError: if windows of other lengths are asked for.
         DataError: if the data have changed since the training, or cannot be used.
     """
-    data = restored.data
+    data, spec = restored.data, restored.spec
+    if (data.windows.context, data.windows.horizon) != (spec.context, spec.horizon):
+        raise ConfigurationError(
+            f"data.windows: the model reads {spec.context} steps and forecasts {spec.horizon}; leave context and "
+            "horizon out"
+        )
     data.adopt(restored.spec, path)
     if path is None and data.fingerprint != restored.fingerprint:
         label = data.prepared.panel.label
         raise DataError(
-            f"{label}: it has changed since the training, so that the parts are others now; give path={label} to score "
+            f"{label}: it has changed since the training, or is read otherwise, so that the parts are others "
+            f"now; give path={label} to score "
             "the file as it is"
         )
     return data

@@ -68,7 +68,7 @@ def check_columns(panel: Panel, spec: PanelSpec) -> None:
     if not spec.masked and np.isnan(panel.values).any():
         raise DataError(
             f"{panel.label}: some values were not observed, but the model was trained on complete rows and reads no "
-            "masks; fill them, or train on data with gaps"
+            "masks; drop or fill such rows (data/grid=split, interpolate), or train on data with gaps"
         )
 
 

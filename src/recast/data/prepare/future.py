@@ -33,9 +33,15 @@ def future_times(panel: Panel, step: str, horizon: int) -> np.ndarray:
 
 
 def until_last_observed(panel: Panel) -> Panel:
-    """The panel without the final rows in which no target was observed: those are to be forecast."""
+    """The panel without the final rows in which no target was observed: those are to be forecast.
+
+    Raises:
+        DataError: if no target was observed in any row.
+    """
     seen = np.flatnonzero(~np.isnan(panel.targets).all(axis=1))
-    return panel.without(np.arange(len(panel)) > (seen[-1] if len(seen) else -1))
+    if not len(seen):
+        raise DataError(f"{panel.label}: no target was observed in any row; expected some to forecast from")
+    return panel.without(np.arange(len(panel)) > seen[-1])
 
 
 def beyond_end(panel: Panel, spec: SeriesSpec, known: Panel | None) -> Panel:
@@ -56,7 +62,12 @@ def beyond_end(panel: Panel, spec: SeriesSpec, known: Panel | None) -> Panel:
             if len(panel.starts) == 1
             else f" after the last gap, which ends at {stamp_text(panel.clock[panel.starts[-1]])}"
         )
-        raise DataError(f"{panel.label}: {rows} rows{gap}; the model reads the last {spec.context} steps without a gap")
+        remedy = (
+            "give more rows" if len(panel.starts) == 1 else "fill the gap (data/grid=interpolate), or give more rows"
+        )
+        raise DataError(
+            f"{panel.label}: {rows} rows{gap}; the model reads the last {spec.context} steps without a gap; {remedy}"
+        )
     times = future_times(panel, spec.step, spec.horizon)
     # Future values are never read; the offset scales to 0.
     unseen = [

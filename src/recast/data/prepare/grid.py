@@ -3,6 +3,7 @@
 import logging
 import math
 from abc import ABC, abstractmethod
+from bisect import bisect_left
 from dataclasses import replace
 from typing import ClassVar, final
 
@@ -46,9 +47,26 @@ class Grid(ABC):
             DataError: if the panel does not suit this policy.
             ConfigurationError: if the panel's step is unknown.
         """
+        return self.regular(self._observed(panel))
+
+    def apply_to_end(self, panel: Panel, steps: int) -> Panel:
+        """The panel on its grid, for a reader of its last steps alone; what lies before them may be left out.
+
+        Args:
+            panel: One series.
+            steps: Steps at its end that are read. [steps]
+
+        Raises:
+            DataError: if these do not suit this policy.
+            ConfigurationError: if the panel's step is unknown.
+        """
+        return self.apply(panel)
+
+    def _observed(self, panel: Panel) -> Panel:
+        """The panel without rows with unobserved values, unless the policy keeps them."""
         dropped = np.asarray(np.isnan(panel.values).any(axis=1))
         if self.masks or not dropped.any():
-            return self.regular(panel)
+            return panel
         log.info("%s: %d of %d rows dropped: a value was not observed", panel.label, dropped.sum(), len(panel))
         _tell_ends(panel)
         if dropped.all():
@@ -61,7 +79,7 @@ class Grid(ABC):
                 "dropped whole; use fewer columns, keep the gaps (data/grid=mask), or accept the loss: "
                 f"data.grid.most={_share(dropped.sum(), len(panel))}"
             )
-        return self.regular(panel.without(dropped))
+        return panel.without(dropped)
 
     @abstractmethod
     def regular(self, panel: Panel) -> Panel:
@@ -80,6 +98,19 @@ class ErrorGrid(Grid):
     @checked
     def __init__(self, *, most: Probability = 0.5) -> None:
         self.most = most
+
+    def apply_to_end(self, panel: Panel, steps: int) -> Panel:
+        """The regular rows at the end, if they are enough; irregularities before them do not matter.
+
+        Raises:
+            DataError: if the last `steps` rows are not regular.
+        """
+        panel = self._observed(panel)
+        times, first = panel.clock, np.zeros(1, dtype=np.int64)
+        rows = range(max(len(panel) - steps, 0) + 1)
+        # Regular from some row on is regular from each later one.
+        begin = bisect_left(rows, True, key=lambda row: is_regular(times[row:], first, panel.step))
+        return self.regular(panel.without(np.arange(len(panel)) < (begin if begin < len(rows) else 0)))
 
     def regular(self, panel: Panel) -> Panel:
         """The panel unchanged.

@@ -1,4 +1,7 @@
-"""Composing the configuration of a command whose groups hold no groups, without Hydra, which takes time to import."""
+"""Composing the configuration of a command whose groups hold no groups, without Hydra, which takes time to import.
+
+Only options of a checkpoint's data are read by Hydra's grammar, as in the commands that train: nan is a number there.
+"""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -37,16 +40,49 @@ def compose_flat(name: str, overrides: Sequence[str]) -> dict[str, Any]:
             options.append(f"{key}={value}")
     config = OmegaConf.create({})
     for group, choice in groups.items():
+        if choice is None:
+            continue
         file = folder / group / f"{choice}.yaml"
         if not file.is_file():
-            choices = [path.stem for path in (folder / group).glob("*.yaml")]
+            choices = sorted(path.stem for path in (folder / group).glob("*.yaml"))
             raise ConfigurationError(f"{group}={choice}: no such choice{suggestion(str(choice), choices)}")
-        config[group] = OmegaConf.load(file)
+        OmegaConf.update(config, group.replace("/", "."), OmegaConf.load(file), force_add=True)
     config = OmegaConf.merge(config, main)
     for option in options:
         try:
-            config = OmegaConf.merge(config, OmegaConf.from_dotlist([option]))
+            config = OmegaConf.merge(config, _read(option))
         except (OmegaConfBaseException, YAMLError, ValueError) as error:
             said = str(error).partition("\n")[0]
             raise ConfigurationError(f"{option}: cannot be read ({said}); expected option=value") from error
     return plain(cast("DictConfig", config))
+
+
+def compose_data(overrides: Sequence[str]) -> dict[str, Any]:
+    """Options of a checkpoint's data, by part.
+
+    Args:
+        overrides: As on the command line of recast-forecast, such as `data.source.missing=[nan]`, `data/grid=split`.
+
+    Raises:
+        ConfigurationError: if one cannot be read, or is an option of something else.
+    """
+    for override in overrides:
+        if not override.startswith(("data.", "data/")):
+            raise ConfigurationError(f"{override}: expected options of the data, such as data.source.missing=[nan]")
+    return compose_flat("forecast", overrides)["data"]
+
+
+def _read(option: str) -> DictConfig:
+    """One option as a configuration of its own."""
+    if not option.startswith("data."):
+        return OmegaConf.from_dotlist([option])
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        override = OverridesParser.create().parse_override(option)
+    except HydraException as error:
+        raise ValueError(str(error)) from error
+    found = OmegaConf.create({})
+    OmegaConf.update(found, override.key_or_group, override.value(), force_add=True)
+    return found

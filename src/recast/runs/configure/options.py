@@ -1,7 +1,7 @@
 """The options that forecasting needs: what stands at the root of its configuration, and in each checkpoint."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from annotated_types import Gt, Lt
 
@@ -45,6 +45,9 @@ class ForecastOptions:
         checkpoint: Checkpoint file of a run. [file]
         input: CSV file with the columns of the training data; its last rows are the context. [file]
         output: CSV file for the forecast. [file]
+        data: Options of the checkpoint's data to change for this file: how it is read, such as
+            data.source.missing=[nan] or data.source.step=10min, and what becomes of gaps (data/grid=interpolate).
+            null: as in the training.
         known: CSV file with the time column and the columns known ahead, for a model that reads such; it needs a row
             for each step that is forecast. [file]
         figure: PNG file for a picture; none: no picture. [file]
@@ -65,6 +68,7 @@ class ForecastOptions:
         input: str,  # noqa: A002 the option's name
         output: str,
         recurrence: Engine,
+        data: dict[str, Any],
         levels: list[Annotated[float, Gt(0), Lt(1)]],
         known: str | None = None,
         figure: str | None = None,

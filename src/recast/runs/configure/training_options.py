@@ -91,6 +91,8 @@ class EvaluateOptions:
         split: The part that is scored.
         path: Another file of the same kind; none: the data of the training. A series is split in the same way;
             labelled sequences are the test part, all of them. [file]
+        data: Options of the checkpoint's data to change, such as data.source.missing=[nan], data.source.step=10min,
+            data/grid=split; for another file also those of data.split and data.windows. null: as in the training.
         baselines: What the model is compared with, fitted on the training part; those for another kind of task are
             left out.
         output: Folder for the results; none: they are printed only. [folder]
@@ -108,6 +110,7 @@ class EvaluateOptions:
         checkpoint: str,
         paths: Paths,
         recurrence: Engine,
+        data: dict[str, Any],
         baselines: dict[str, AnyBaseline[Any] | None],
         split: Literal["train", "validation", "test"] = "test",
         path: str | None = None,
@@ -126,6 +129,7 @@ class GradientOptions:
         checkpoint: Checkpoint file of a run. [file]
         split: The part that windows are taken from.
         path: Another CSV file of the same kind, split in the same way; none: the data of the training. [file]
+        data: Options of the checkpoint's data to change; see `EvaluateOptions`.
         output: Folder for table and picture; none: `gradients` in the run's folder. [folder]
         windows: Windows that gradients and gates are averaged over, spread evenly over the part. [windows]
         jacobian_windows: Those of them along which Jacobians are taken. [windows]
@@ -142,6 +146,7 @@ class GradientOptions:
         checkpoint: str,
         paths: Paths,
         recurrence: Engine,
+        data: dict[str, Any],
         split: Literal["train", "validation", "test"] = "validation",
         path: str | None = None,
         output: str | None = None,

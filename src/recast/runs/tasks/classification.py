@@ -100,8 +100,8 @@ class ClassificationPlug(TaskPlug[ClassificationTask, SequenceDataModule, Classi
         data.adopt(spec)
         if data.prepared.fingerprint != restored.fingerprint:
             raise DataError(
-                f"{data.prepared.panel.label}: they have changed since the training, so that the parts are others "
-                "now; give path=FILE to score a file as it is"
+                f"{data.prepared.panel.label}: they have changed since the training, or are read otherwise, so that "
+                "the parts are others now; give path=FILE to score a file as it is"
             )
         if not self.counts(data)[config["split"]]:
             raise ConfigurationError(f"split={config['split']}: the model was trained without such a part")

@@ -1,0 +1,50 @@
+"""Options of a checkpoint's data that a person changes, to read a file otherwise than the training did."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from recast.errors import ConfigurationError
+from recast.runs.configure.wording import suggestion
+
+READING = ("source", "grid")
+"""The parts that decide how a table is read."""
+
+
+def changed(
+    data: Mapping[str, Any], given: Mapping[str, Any], parts: Sequence[str] = READING, *, why: str = ""
+) -> dict[str, Any]:
+    """The data of a checkpoint with the options that a person gives in place of those of the training.
+
+    Args:
+        data: The node of a checkpoint's configuration.
+        given: Options by part, as in `{"source": {"missing": [-9999]}, "grid": {"_target_": ...}}`. A part with
+            `_target_` replaces that of the checkpoint, any other is merged into it; what is None stays as it was.
+        parts: The parts that may be changed.
+        why: Added to the message about any other.
+
+    Raises:
+        ConfigurationError: if another part is to be changed. Options are not checked.
+    """
+    result = dict(data)
+    for part, node in given.items():
+        options = node if node is None or not isinstance(node, Mapping) else _given(node)
+        if not options:
+            continue
+        if part not in parts:
+            ends = f": {why}" if why else suggestion(part, list(parts))
+            raise ConfigurationError(f"data.{part}: the data of the training stay as they are here{ends}")
+        if not isinstance(options, Mapping):
+            raise ConfigurationError(f"data.{part}={options}: expected options, as in data.{part}.option=value")
+        own = result.get(part)
+        keeps = isinstance(own, Mapping) and "_target_" not in options
+        result[part] = {**own, **options} if keeps else options
+    return result
+
+
+def is_changed(given: Mapping[str, Any]) -> bool:
+    """Whether any option is given."""
+    return bool(changed({}, given, tuple(given)))
+
+
+def _given(node: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in node.items() if value is not None}

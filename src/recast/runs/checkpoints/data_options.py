@@ -36,8 +36,7 @@ def changed(
         if not isinstance(options, Mapping):
             raise ConfigurationError(f"data.{part}={options}: expected options, as in data.{part}.option=value")
         own = result.get(part)
-        keeps = isinstance(own, Mapping) and "_target_" not in options
-        result[part] = {**own, **options} if keeps else options
+        result[part] = {**own, **options} if isinstance(own, Mapping) and "_target_" not in options else options
     return result
 
 

@@ -41,6 +41,16 @@ def fitted() -> recast.Run:
     return recast.fit(loads(), time="when", targets=["load"], overrides=words, folder=scratch() / "fitted")
 
 
+@pytest.fixture(scope="module")
+def by_file() -> recast.Run:
+    """A run on a file, with which its baselines can be fitted again."""
+    path = scratch() / "loads.csv"
+    loads().to_csv(path, index=False)
+    data = ["data=csv", f"data.source.path={path}", "data.source.time=when", "data.source.targets=[load]"]
+    words = [*data, *QUICK, "baselines=series", "data.split.validation=0.3"]
+    return recast.fit(overrides=words, folder=scratch() / "by_file")
+
+
 def test_the_package_offers_five_names_and_imports_nothing():
     program = "import sys, recast; "
     program += "print(sorted(name for name in sys.modules if name.partition('.')[0] in ('torch', 'pandas', 'numpy')))"
@@ -274,9 +284,13 @@ def test_compose_is_the_configuration_of_the_command():
 HEAVY = ("lightning", "tensorboard", "submitit", "matplotlib", "hydra", "torchmetrics", "optuna")
 
 
-def test_forecasting_is_light(fitted, tmp_path):
+@pytest.mark.parametrize("baseline", [None, "ridge"])
+def test_forecasting_is_light(baseline, fitted, by_file, tmp_path):
     loads().to_csv(tmp_path / "loads.csv", index=False)
     words = [f"checkpoint={fitted.folder}/checkpoints/best.ckpt", "input=loads.csv", "output=out.csv"]
+    if baseline is not None:
+        words[0] = f"run={by_file.folder}"
+        words.append(f"baseline={baseline}")
     program = f"""
 import json, sys
 from pathlib import Path

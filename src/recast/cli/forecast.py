@@ -5,9 +5,11 @@ import sys
 from recast.cli.application import guarded, stoppable
 
 HELP = """recast-forecast forecasts beyond the end of a CSV file; it needs the checkpoint and the file alone.
+A baseline of a run forecasts too (baseline=NAME, or best): it is fitted again on the data of the training.
 
   recast-forecast checkpoint=RUN/checkpoints/best.ckpt input=new.csv output=forecast.csv
   recast-forecast checkpoint=... input=new.csv output=forecast.csv figure=forecast.png levels=[0.5,0.9]
+  recast-forecast run=RUN baseline=best input=new.csv output=forecast.csv
 
 Options (override with option=value):
 """

@@ -22,7 +22,7 @@ def forecast_file(config: dict[str, Any]) -> None:
     """
     set_up(config)
     _require_different(config)
-    forecaster = load_with(config["checkpoint"], config["trust"] or (), config["data"])
+    forecaster = load_with(_place(config), config["trust"] or (), config["data"], config["baseline"])
     known = None if config["known"] is None else forecaster.source.load(config["known"])
     found = forecaster.forecast_table(
         forecaster.source.load(config["input"]),
@@ -34,6 +34,19 @@ def forecast_file(config: dict[str, Any]) -> None:
     write_text(Path(config["output"]), found.text(config["levels"]))
     if config["figure"] is not None:
         _draw(found, config)
+
+
+def _place(config: dict[str, Any]) -> str:
+    """The checkpoint, or the run folder."""
+    given = [config[option] for option in ("checkpoint", "run") if config[option] is not None]
+    if len(given) != 1:
+        raise ConfigurationError(
+            f"checkpoint, run: found {'both' if given else 'none'}, expected one of them: "
+            "checkpoint=RUN/checkpoints/best.ckpt, or run=RUN for its best state"
+        )
+    if config["run"] is not None and not Path(config["run"]).is_dir():
+        raise ConfigurationError(f"run={config['run']}: no such folder")
+    return given[0]
 
 
 def _draw(found: SeriesForecast, config: dict[str, Any]) -> None:

@@ -24,13 +24,14 @@ from recast.errors import CheckpointError, ConfigurationError
 from recast.nn.models.model import ForecastModel
 from recast.options import PositiveInt, Seed, value_problem
 from recast.runs.checkpoints.checkpoint import ALLOWED, described, fitting
-from recast.runs.checkpoints.data_options import changed, is_changed
+from recast.runs.checkpoints.data_options import checked_changes
 from recast.runs.checkpoints.size import no_larger_than
 from recast.runs.checkpoints.spec import checked_series_spec
 from recast.runs.configure.build import build
 from recast.runs.configure.check import check
 from recast.runs.configure.options import ForecasterParts
 from recast.runs.configure.targets import resolve, trusting
+from recast.runs.fitted_baseline import BaselineOfRun
 from recast.training.checkpoint_format import KEY, chosen_checkpoint_path
 from recast.types import Forecast
 
@@ -49,12 +50,14 @@ class SeriesForecast:
         times: The steps that are forecast, `datetime64[ns]`, shape (horizon,).
         forecast: The forecast of one window.
         time_column: Name of the time column.
+        remedy: What gives wider intervals.
     """
 
     series: Panel
     times: np.ndarray
     forecast: Forecast
     time_column: str
+    remedy: str = "train with wider levels"
 
     def band(self, level: float) -> np.ndarray | None:
         """Lower and upper ends of the central interval of a level, shape (2, horizon, targets); None for a point.
@@ -67,7 +70,7 @@ class SeriesForecast:
             return np.stack([end[0].numpy() for end in ends])
         if self.forecast.widest is None:
             return None
-        remedy = "train with wider levels" if self.forecast.samples is None else "draw more samples (samples=)"
+        remedy = self.remedy if self.forecast.samples is None else "draw more samples (samples=)"
         raise ConfigurationError(
             f"levels={level:g}: the forecast knows central intervals up to level {self.forecast.widest:.4g}; lower it, "
             f"or {remedy}"
@@ -208,9 +211,7 @@ class Forecaster:
         """
         model = self.model if horizon in (None, self.spec.horizon) else self._unrolled(horizon)
         spec = model.spec
-        raw = self.source.for_table(table).with_step(spec.step).read()
-        series = until_last_observed(align(self.grid.apply_to_end(raw, spec.context), spec))
-        _tell_lost_rows(raw, series)
+        series = self._series(table, spec)
         ahead = self._known(known, series, spec)
         storage = stored(beyond_end(series, spec, ahead), spec)
         batch = storage.windows(torch.zeros(1, dtype=torch.int64), spec.context, spec.horizon)
@@ -244,6 +245,13 @@ class Forecaster:
             )
         return model.eval()
 
+    def _series(self, table: Table, spec: SeriesSpec) -> Panel:
+        """A table up to the origin, under a spec."""
+        raw = self.source.for_table(table).with_step(spec.step).read()
+        series = until_last_observed(align(self.grid.apply_to_end(raw, spec.context), spec))
+        _tell_lost_rows(raw, series)
+        return series
+
     def _known(self, known: Table | None, series: Panel, spec: SeriesSpec) -> Panel | None:
         """The inputs known ahead; None where the model has none."""
         columns = spec.of("known")
@@ -260,8 +268,61 @@ class Forecaster:
         return self.source.with_step(spec.step).read_known(known)
 
 
-def load(run_or_checkpoint: str | Path, trust: Sequence[str] = (), overrides: Sequence[str] = ()) -> Forecaster:
-    """A trained model, ready to forecast.
+class BaselineForecaster(Forecaster):
+    """A baseline of a run that forecasts the steps after the end of a table, as the network would; see `load`.
+
+    Its band are the quantiles of its own errors on the validation windows, at each lead for itself. `samples` and
+    `seed` change nothing.
+
+    Args:
+        of_run: The baseline and the data that it is fitted on.
+        source: How tables of its kind are read.
+        grid: Policy for missing and off-grid stamps.
+    """
+
+    def __init__(self, of_run: BaselineOfRun, source: Source, grid: Grid) -> None:
+        self._of_run = of_run
+        self.source = source
+        self.grid = grid
+        self._fitted = of_run.fitted()
+
+    def __repr__(self) -> str:
+        """Baseline, targets, and what is read for what is forecast."""
+        spec = self.spec
+        return (
+            f"<BaselineForecaster: {self._of_run.name} of {', '.join(spec.target_names)}; reads {spec.context} steps "
+            f"of {spec.step}, forecasts {spec.horizon}>"
+        )
+
+    @property
+    def spec(self) -> SeriesSpec:
+        """The data's names and sizes at training."""
+        return self._fitted.spec
+
+    def forecast_table(
+        self, table: Table, known: Table | None = None, *, horizon: int | None = None, samples: int, seed: int
+    ) -> SeriesForecast:
+        """See `Forecaster.forecast_table`; for another horizon the baseline is fitted once more."""
+        if known is not None:
+            raise ConfigurationError(
+                f"known={known.label}: baseline={self._of_run.name} reads no columns known ahead; leave it out"
+            )
+        fitted = self._fitted if horizon in (None, self.spec.horizon) else self._of_run.fitted(horizon)
+        spec = fitted.spec
+        series = self._series(table, spec)
+        return SeriesForecast(
+            series,
+            future_times(series, spec.step, spec.horizon),
+            fitted.forecast(series),
+            self.source.time_column,
+            remedy="train with a longer validation part",
+        )
+
+
+def load(
+    run_or_checkpoint: str | Path, trust: Sequence[str] = (), overrides: Sequence[str] = (), baseline: str | None = None
+) -> Forecaster:
+    """A trained model, or a baseline that it was compared with, ready to forecast.
 
     Nothing that a file holds is run: it is read as data, and may name classes of recast alone, and of packages that are
     trusted. Nothing of Lightning is imported.
@@ -272,31 +333,44 @@ def load(run_or_checkpoint: str | Path, trust: Sequence[str] = (), overrides: Se
         trust: Packages of others whose classes may be named; see `recast.runs.configure.targets.trusting`.
         overrides: How tables are read, where otherwise than in the training, as on the command line:
             "data.source.missing=[nan]", "data.source.step=10min", "data/grid=interpolate".
+        baseline: Name of a baseline of the run, fitted again on the data of the training; "best": the one with the best
+            test score. None: the model.
 
     Raises:
         CheckpointError: if the file cannot be read safely, its parts do not fit each other, or it does not forecast.
-        ConfigurationError: if an override is wrong.
+        ConfigurationError: if an override is wrong, or the run has no such baseline.
+        DataError: if the data that a baseline is fitted on are gone or have changed.
     """
     data_options: dict[str, Any] = {}
     if overrides:
         from recast.runs.configure.flat import compose_data
 
         data_options = compose_data(overrides)
-    return load_with(run_or_checkpoint, trust, data_options)
+    return load_with(run_or_checkpoint, trust, data_options, baseline)
 
 
-def load_with(run_or_checkpoint: str | Path, trust: Sequence[str], data_options: Mapping[str, Any]) -> Forecaster:
+def load_with(
+    run_or_checkpoint: str | Path,
+    trust: Sequence[str],
+    data_options: Mapping[str, Any],
+    baseline: str | None = None,
+) -> Forecaster:
     """The same as `load`.
 
     Args:
         run_or_checkpoint: See `load`.
         trust: See `load`.
         data_options: Options of the checkpoint's data; see `recast.runs.checkpoints.data_options.changed`.
+        baseline: See `load`.
 
     Raises:
         CheckpointError: see `load`.
         ConfigurationError: see `load`.
+        DataError: see `load`.
     """
+    if baseline is not None:
+        of_run = BaselineOfRun(run_or_checkpoint, baseline, trust)
+        return BaselineForecaster(of_run, *of_run.reading(data_options))
     path = Path(run_or_checkpoint)
     path = chosen_checkpoint_path(path) if path.is_dir() else path
     content, config = described(path)
@@ -310,7 +384,7 @@ def load_with(run_or_checkpoint: str | Path, trust: Sequence[str], data_options:
         parts = {"model": config["model"], **{name: config["data"].get(name) for name in ("source", "grid")}}
         check(parts, ForecasterParts, allowed=ALLOWED)
     with trusting(*trust):
-        parts = _changed(parts, data_options)
+        parts = checked_changes(parts, data_options, ForecasterParts)
         source = build(parts["source"], ALLOWED)
         grid = build(parts["grid"], ALLOWED) if parts["grid"] else ErrorGrid()
     with trusting(*trust), fitting(path):
@@ -329,18 +403,6 @@ def load_with(run_or_checkpoint: str | Path, trust: Sequence[str], data_options:
         forecaster.model.load_state_dict(weights)
         forecaster.model.eval()
     return forecaster
-
-
-def _changed(parts: dict[str, Any], data_options: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts with the options that are given in place of the checkpoint's, checked."""
-    if not is_changed(data_options):
-        return parts
-    parts = changed(parts, data_options)
-    try:
-        check(parts, ForecasterParts, allowed=ALLOWED)
-    except ConfigurationError as error:
-        raise ConfigurationError("\n".join(f"data.{line}" for line in str(error).splitlines())) from error
-    return parts
 
 
 def _tell_lost_rows(raw: Panel, series: Panel) -> None:

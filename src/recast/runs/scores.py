@@ -1,6 +1,6 @@
 """Scores over the samples of a part, models and baselines alike."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from math import nan
@@ -11,13 +11,13 @@ import torch
 from torchmetrics import Metric
 
 from recast.data.prepare.prepare import Prepared
-from recast.data.prepare.storage import hours
-from recast.scoring.baselines.baseline import Baseline, History
+from recast.runs.baseline_windows import BATCH, training_history, windows
+from recast.scoring.baselines.baseline import Baseline
 from recast.scoring.metrics.class_metric import ClassMetric
 from recast.scoring.metrics.description import Description, ranking
 from recast.scoring.metrics.lead_metric import LeadMetric
 from recast.scoring.metrics.origin_errors import OriginErrors
-from recast.types import Forecast, Origins
+from recast.types import Forecast
 
 MetricT = TypeVar("MetricT", bound=Metric)
 
@@ -37,9 +37,6 @@ def local_metrics(metrics: Mapping[str, MetricT]) -> dict[str, MetricT]:
 
 def _never() -> bool:
     return False
-
-
-BATCH = 1024  # windows in memory at a time; 800 + 100 steps of one target make 7 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,36 +85,6 @@ def read_scores(metrics: Mapping[str, LeadMetric], origin_errors: OriginErrors, 
         per_origin=origin_errors.of(starts),
         metrics={name: metric.description for name, metric in metrics.items()},
     )
-
-
-def training_history(prepared: Prepared) -> History:
-    """The training part as baselines see it."""
-    first, stop = prepared.parts.train
-    return History(
-        values=prepared.panel.targets[first:stop],
-        hours=hours(prepared.panel.clock[first:stop]),
-        starts=prepared.starts.train.numpy() - first,
-        context=prepared.spec.context,
-        horizon=prepared.spec.horizon,
-    )
-
-
-def windows(prepared: Prepared, part: str, batch: int = BATCH) -> Iterator[tuple[Origins, np.ndarray]]:
-    """Windows of a part in the data's unit: origins, and the truth of shape (batch, horizon, targets).
-
-    Args:
-        prepared: The series.
-        part: "train", "validation" or "test".
-        batch: Windows in memory at a time.
-    """
-    everything = History(
-        values=prepared.panel.targets,
-        hours=hours(prepared.panel.clock),
-        starts=getattr(prepared.starts, part).numpy(),
-        context=prepared.spec.context,
-        horizon=prepared.spec.horizon,
-    )
-    return everything.windows(batch)
 
 
 def fit_baselines(baselines: Mapping[str, Baseline], prepared: Prepared) -> None:

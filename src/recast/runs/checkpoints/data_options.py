@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recast.errors import ConfigurationError
+from recast.runs.checkpoints.checkpoint import ALLOWED
+from recast.runs.configure.check import check
 from recast.runs.configure.wording import suggestion
 
 READING = ("source", "grid")
@@ -43,6 +45,27 @@ def changed(
 def is_changed(given: Mapping[str, Any]) -> bool:
     """Whether any option is given."""
     return bool(changed({}, given, tuple(given)))
+
+
+def checked_changes(parts: dict[str, Any], given: Mapping[str, Any], owner: type) -> dict[str, Any]:
+    """Parts of a checkpoint's configuration with the options that a person gives in place of its own, checked.
+
+    Args:
+        parts: Those of the checkpoint, `source` and `grid` among them.
+        given: See `changed`.
+        owner: The class whose options the parts are.
+
+    Raises:
+        ConfigurationError: if an option is wrong.
+    """
+    if not is_changed(given):
+        return parts
+    parts = changed(parts, given)
+    try:
+        check(parts, owner, allowed=ALLOWED)
+    except ConfigurationError as error:
+        raise ConfigurationError("\n".join(f"data.{line}" for line in str(error).splitlines())) from error
+    return parts
 
 
 def _given(node: Mapping[str, Any]) -> dict[str, Any]:

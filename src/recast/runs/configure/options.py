@@ -6,10 +6,14 @@ from typing import Annotated, Any
 from annotated_types import Gt, Lt
 
 from recast.data.prepare.grid import Grid
+from recast.data.prepare.scale import Scaler
+from recast.data.prepare.split import Split
+from recast.data.prepare.windows import Windows
 from recast.data.sources.source import Source
 from recast.nn.models.model import ForecastModel
 from recast.nn.recurrence.engine import Engine
-from recast.options import PositiveInt, Seed, checked
+from recast.options import PositiveFloat, PositiveInt, Seed, checked
+from recast.scoring.baselines.baseline import Baseline
 
 
 class Paths:
@@ -38,11 +42,43 @@ class ForecasterParts:
     def __init__(self, *, model: Callable[..., ForecastModel], source: Source, grid: Grid | None) -> None: ...
 
 
+class BaselineParts:
+    """What a baseline needs of a run's configuration, to be fitted again.
+
+    Args:
+        baseline: The baseline.
+        source: Where the series came from.
+        windows: Context, horizon and strides of the windows.
+        grid: Policy for missing and off-grid stamps; none: any irregular step is an error.
+        split: Policy for training, validation and test rows; none: 70, 10 and 20 per cent.
+        scaler: Scaling of the channels; none: standardised.
+        periods: Periods of sine and cosine inputs. [hours]
+        season: Lag of the naive forecast in the denominator of MASE. [steps]
+    """
+
+    def __init__(
+        self,
+        *,
+        baseline: Baseline,
+        source: Source,
+        windows: Windows,
+        grid: Grid | None,
+        split: Split | None,
+        scaler: Scaler | None,
+        periods: list[PositiveFloat] | None,
+        season: PositiveInt,
+    ) -> None: ...
+
+
 class ForecastOptions:
     """Options of recast-forecast.
 
     Args:
-        checkpoint: Checkpoint file of a run. [file]
+        checkpoint: Checkpoint file of a run; none: `run` is given. [file]
+        run: Run folder, of which the best state forecasts; none: `checkpoint` is given. [folder]
+        baseline: Name of a baseline of the run, which forecasts in place of the network; "best": the one with the best
+            test score. It is fitted again on the data of the training, which must be there; its band are the quantiles
+            of its errors on the validation windows. None: the network forecasts.
         input: CSV file with the columns of the training data; its last rows are the context. [file]
         output: CSV file for the forecast. [file]
         data: Options of the checkpoint's data to change for this file: how it is read, such as
@@ -64,12 +100,14 @@ class ForecastOptions:
     def __init__(
         self,
         *,
-        checkpoint: str,
         input: str,  # noqa: A002 the option's name
         output: str,
         recurrence: Engine,
         data: dict[str, Any],
         levels: list[Annotated[float, Gt(0), Lt(1)]],
+        checkpoint: str | None = None,
+        run: str | None = None,
+        baseline: str | None = None,
         known: str | None = None,
         figure: str | None = None,
         horizon: PositiveInt | None = None,

@@ -1,5 +1,6 @@
 """Preparation: splits, windows without leakage, scaling, inputs, the denominator of MASE."""
 
+import logging
 import math
 from dataclasses import replace
 from itertools import pairwise
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from recast.data.panel import Column, Panel, columns_of
 from recast.data.prepare.describe import align, aligned_known, check_columns
-from recast.data.prepare.grid import ErrorGrid, MaskGrid, RowsGrid
+from recast.data.prepare.grid import ErrorGrid, InterpolateGrid, MaskGrid, RowsGrid, SplitGrid
 from recast.data.prepare.prepare import Prepared, prepare
 from recast.data.prepare.scale import MinMax, NoScaling, Scaler, Standard
 from recast.data.prepare.split import FractionSplit, Parts, Split, TimeSplit
@@ -113,16 +114,33 @@ def test_dates_out_of_order_are_refused():
 @pytest.mark.parametrize("option", ["test", "validation", "end"])
 def test_what_is_no_date_is_refused(option):
     with pytest.raises(
-        ConfigurationError, match=f"TimeSplit: {option}='soon' is not a date such as 2020-06-01, from 1678"
+        ConfigurationError, match=f"TimeSplit: {option}='soon' is not a date in ISO 8601 such as 2020-06-01"
     ):
         TimeSplit(**({"test": "2020-01-01"} | {option: "soon"}))
 
 
 @pytest.mark.parametrize("option", ["test", "validation", "end"])
-@pytest.mark.parametrize("text", ["", "NaT", "nan", "3000-01-01"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "NaT", "nan", "3000-01-01", "05/06/2020", "20/03/2020", "today", "now", "1 June 2020", "2020"),
+        *("2020/06/01", "2020-13-01", "2020-06-31", "2020-06-01 12 pm", "2020-06-01 Europe/Berlin", "20200601"),
+    ],
+)
 def test_no_date_at_all_is_refused(option, text):
     with pytest.raises(ConfigurationError, match="is not a date"):
         TimeSplit(**({"test": "2020-01-01"} | {option: text}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2020-06", "2020-06-01", "2020-06-01T00", "2020-06-01 00:00", "2020-06-01T00:00:00.000Z"),
+        *("2020-06-01T02:00+02:00", "2020-05-31 21:00-0300", "2020-06-01T00:00:00+00"),
+    ],
+)
+def test_dates_are_iso(text):
+    assert TimeSplit(test=text).test == np.datetime64("2020-06-01")
 
 
 def test_a_panel_of_several_items_cannot_be_split_by_time():
@@ -567,3 +585,96 @@ def test_prepare_asks_the_grid_first():
         prepared_from(gap)
     options = {"split": FractionSplit(), "scaler": Standard(), "windows": Windows(context=4, horizon=2)}
     assert len(prepare(gap, grid=RowsGrid(), **options).starts.train) == 65
+
+
+# What is lost or looks wrong is said
+
+
+def test_series_too_short_for_a_window_are_named(caplog):
+    series = replace(series_of(walk(100), starts=(0, 90, 95)), items=np.arange(3), ids=("long", "a", "b"))
+    with caplog.at_level(logging.INFO):
+        prepared_from(series, split=FractionSplit(validation=0.0, test=0.0))
+    assert (
+        "2 of 3 series are too short for a window of context 4 + horizon 2 = 6 rows and are not used: a, b"
+        in caplog.text
+    )
+    assert "2 of 3 pieces without a gap are shorter" in caplog.text
+    assert "10 of 100 rows are not used" in caplog.text
+
+
+@pytest.mark.parametrize(("starts", "level"), [((0, 5, 50), "INFO"), ((0, *range(40, 100, 5)), "WARNING")])
+def test_rows_in_pieces_too_short_are_counted(caplog, starts, level):
+    with caplog.at_level(logging.INFO):
+        prepared_from(series_of(walk(100), starts=starts), split=FractionSplit(validation=0.0, test=0.0))
+    (record,) = caplog.records
+    assert record.levelname == level
+    assert "series are" not in caplog.text
+
+
+def ragged(rows=100, first=0, stop=100):
+    """Two channels, of which the second was observed from a row on and up to another."""
+    values = walk(rows, 2)
+    values[:first, 1] = values[stop:, 1] = np.nan
+    return series_of(values)
+
+
+def test_columns_of_different_lengths_are_named(caplog):
+    with caplog.at_level(logging.INFO):
+        prepared_from(ragged(first=10, stop=80))
+    assert "30 of 100 rows dropped: a value was not observed ('b' lacks 30)" in caplog.text
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert (
+        "30 of 100 rows are dropped because not all columns cover the same time: 'b' begins at 2020-01-01 10:00:00, "
+        "'b' ends at 2020-01-04 07:00:00" in caplog.text
+    )
+
+
+@pytest.mark.parametrize("policy", [ErrorGrid, SplitGrid, RowsGrid])
+def test_most_rows_are_not_dropped_without_being_asked_for(policy):
+    with pytest.raises(DataError) as error:
+        policy().apply(ragged(first=60))
+    assert "60 of 100 rows lack a value ('b' lacks 60) and would be dropped whole; use fewer columns" in str(
+        error.value
+    )
+    assert "data.grid.most=0.6" in str(error.value)
+    assert len(policy(most=0.6).apply(ragged(first=60))) == 40
+
+
+def test_most_rows_are_not_made_up_without_being_asked_for():
+    series = series_of(walk(50))
+    sparse = replace(series, times=series.clock[0] + 6 * (series.clock - series.clock[0]))
+    with pytest.raises(DataError) as error:
+        InterpolateGrid(max_steps=6).apply(sparse)
+    assert "245 of 295 rows would be made up by interpolation; the series may have another step" in str(error.value)
+    assert "data.grid.most=0.84" in str(error.value)
+    assert len(InterpolateGrid(max_steps=6, most=0.84).apply(sparse)) == 295
+    assert len(MaskGrid().apply(sparse)) == 295  # nothing is made up
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda values: 100 * values, "is it in the same unit (m)?"),
+        (lambda values: values / 1000, "is it in the same unit (m)?"),
+        (lambda values: values + 1e4, "is it in the same unit (m)?"),
+        (lambda values: 0 * values + 3, "column 'a' is 3 in all 100 rows; does the instrument work?"),
+        (lambda values: values, None),
+        (lambda values: values[:12], None),
+        (lambda values: 1.5 * values + 2, None),
+    ],
+)
+@pytest.mark.parametrize("scaler", [Standard(), MinMax()])
+def test_another_unit_and_constant_values_are_said(caplog, change, said, scaler):
+    wave = 5 + np.sin(np.arange(100) / 5)
+    spec = prepared_from(series_of(wave), scaler=scaler).spec
+    align(series_of(change(wave)), spec)
+    assert (said in caplog.text) if said else not caplog.text
+
+
+def test_without_a_scaling_only_constant_values_are_said(caplog):
+    wave = 5 + np.sin(np.arange(100) / 5)
+    spec = prepared_from(series_of(wave), scaler=NoScaling()).spec
+    align(series_of(100 * wave), spec)
+    assert not caplog.text
+    align(series_of(0 * wave), spec)
+    assert "column 'a' is 0 in all 100 rows" in caplog.text

@@ -1,5 +1,6 @@
 """The scaling of a panel's columns, and another panel under that of a trained model."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,6 +10,8 @@ from recast.data.panel import Column, Panel
 from recast.data.prepare.scale import Scaler
 from recast.data.spec import PanelSpec, SeriesSpec
 from recast.errors import DataError
+
+log = logging.getLogger(__name__)
 
 Scaling = tuple[tuple[float, ...], tuple[float, ...]]
 
@@ -79,6 +82,7 @@ def align(panel: Panel, spec: PanelSpec) -> Panel:
         DataError: if the panel has other columns or steps, or levels unseen in training.
     """
     check_columns(panel, spec)
+    _warn_of_other_units(panel, spec)
     for column, values, offset, scale in zip(
         spec.static, panel.static_values.T, spec.static_offset, spec.static_scale, strict=True
     ):
@@ -96,6 +100,43 @@ def align(panel: Panel, spec: PanelSpec) -> Panel:
         values=_translated(panel.label, panel.values, panel.columns, spec.columns),
         static_values=_translated(panel.label, panel.static_values, panel.static, spec.static),
     )
+
+
+FAR = 20.0
+"""Scales of the training by which values lie away from it, or spread, that are hardly in the same unit."""
+NARROW = 0.01
+"""The same for values that hardly vary at all."""
+FEW = 10
+"""Rows that say too little."""
+
+
+def _warn_of_other_units(panel: Panel, spec: PanelSpec) -> None:
+    """Warns of columns that are constant, or so far from those of the training that their unit may be another.
+
+    Scales say this where they were fitted: not for `NoScaling`.
+    """
+    for place, column in enumerate(spec.columns):
+        offset, scale = spec.offset[place], spec.scale[place]
+        values = panel.values[:, place]
+        values = values[~np.isnan(values)]
+        if column.is_category or len(values) < FEW:
+            continue
+        if (values == values[0]).all():
+            log.warning(
+                "%s: column %r is %g in all %d rows; does the instrument work?",
+                *(panel.label, column.name, values[0], len(values)),
+            )
+            continue
+        if (offset, scale) == (0.0, 1.0):
+            continue
+        middle, spread = float(np.median(values)), float(values.std())
+        if abs(middle - offset) > FAR * scale or not NARROW * scale < spread < FAR * scale:
+            log.warning(
+                "%s: column %r has the median %g and the standard deviation %g, but the model was trained on values "
+                "around %g that spread by %g; is it in the same unit%s?",
+                *(panel.label, column.name, middle, spread, offset, scale),
+                f" ({column.unit})" if column.unit else "",
+            )
 
 
 def aligned_known(panel: Panel, spec: PanelSpec) -> Panel:

@@ -19,6 +19,10 @@ from recast.options import PositiveInt, Probability, checked
 log = logging.getLogger(__name__)
 
 
+WORTH_A_WARNING = 0.1
+"""Share of rows whose loss is worth a warning."""
+
+
 class Grid(ABC):
     """Makes each piece of a panel regular: every row one step after the previous one.
 
@@ -67,7 +71,12 @@ class Grid(ABC):
         dropped = np.asarray(np.isnan(panel.values).any(axis=1))
         if self.masks or not dropped.any():
             return panel
-        log.info("%s: %d of %d rows dropped: a value was not observed", panel.label, dropped.sum(), len(panel))
+        level = logging.WARNING if dropped.sum() > WORTH_A_WARNING * len(panel) else logging.INFO
+        log.log(
+            level,
+            "%s: %d of %d rows dropped: a value was not observed (%s)",
+            *(panel.label, dropped.sum(), len(panel), _lacking(panel)),
+        )
         _tell_ends(panel)
         if dropped.all():
             raise DataError(
@@ -77,7 +86,7 @@ class Grid(ABC):
             raise DataError(
                 f"{panel.label}: {dropped.sum()} of {len(panel)} rows lack a value ({_lacking(panel)}) and would be "
                 "dropped whole; use fewer columns, keep the gaps (data/grid=mask), or accept the loss: "
-                f"data.grid.most={_share(dropped.sum(), len(panel))}"
+                f"data.grid.most={_share(int(dropped.sum()), len(panel))}"
             )
         return panel.without(dropped)
 

@@ -1,5 +1,6 @@
 """Prepares a panel for training: grid, split, scaling, storage, windows."""
 
+import logging
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from recast.data.panel import Panel
 from recast.data.prepare.describe import align, column_scaling, static_scaling
-from recast.data.prepare.grid import Grid
+from recast.data.prepare.grid import WORTH_A_WARNING, Grid
 from recast.data.prepare.scale import Scaler
 from recast.data.prepare.split import Parts, Split
 from recast.data.prepare.storage import Storage, stored
@@ -18,6 +19,8 @@ from recast.data.prepare.windows import Windows
 from recast.data.sources.fingerprint import fingerprint
 from recast.data.spec import SeriesSpec
 from recast.errors import DataError
+
+log = logging.getLogger(__name__)
 
 
 class Starts(NamedTuple):
@@ -93,6 +96,7 @@ def prepare(
         )
     )
     _require_windows(panel, parts, starts, windows)
+    _tell_short_pieces(panel, windows)
     spec = trained or describe(
         panel, parts, scaler=scaler, windows=windows, periods=periods, season=season, masked=grid.masks
     )
@@ -144,6 +148,32 @@ def _require_windows(panel: Panel, parts: Parts, starts: Starts, windows: Window
                 "give it more rows, shorten the windows, fill short gaps (data/grid=interpolate), "
                 "or let its context reach back (data.windows.reach_back=true)"
             )
+
+
+NAMED = 5
+"""Series that a message names."""
+
+
+def _tell_short_pieces(panel: Panel, windows: Windows) -> None:
+    """Says which rows no window holds: series of a panel and pieces between gaps that are shorter than one."""
+    short = panel.lengths < windows.length
+    if not short.any():
+        return
+    lost, rows = int(panel.lengths[short].sum()), len(panel)
+    length = f"a window of context {windows.context} + horizon {windows.horizon} = {windows.length} rows"
+    unused = np.setdiff1d(panel.items, panel.items[~short])
+    if len(unused):
+        names = ", ".join(panel.ids[item] for item in unused[:NAMED]) + (", ..." if len(unused) > NAMED else "")
+        log.warning(
+            "%s: %d of %d series are too short for %s and are not used: %s",
+            *(panel.label, len(unused), len(panel.ids), length, names),
+        )
+    level = logging.WARNING if lost > WORTH_A_WARNING * rows else logging.INFO
+    log.log(
+        level,
+        "%s: %d of %d pieces without a gap are shorter than %s: %d of %d rows are not used",
+        *(panel.label, short.sum(), len(short), length, lost, rows),
+    )
 
 
 def _naive_error(panel: Panel, train: tuple[int, int], season: int) -> tuple[float, ...]:

@@ -1,5 +1,6 @@
 """Splits a series into training, validation and test rows, in chronological order."""
 
+import re
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
@@ -63,7 +64,7 @@ class TimeSplit(Split):
     """Parts by dates: the test begins at a given time, validation ends there.
 
     Args:
-        test: First time stamp of the test part, as in "2020-06-01" or "2020-06-01 12:00". [date]
+        test: First time stamp of the test part in ISO 8601, as in "2020-06-01" or "2020-06-01 12:00". [date]
         validation: Fraction of the rows before `test`, taken from their end, or the date at which validation begins.
             [share of rows, or date]
         end: Rows from this date on are left out; none: the series is used to its end. [date]
@@ -94,10 +95,16 @@ class TimeSplit(Split):
         return Parts((0, train), (train, test), (test, stop))
 
 
+ISO = re.compile(r"\d{4}-\d\d(-\d\d([T ]\d\d(:?\d\d(:?\d\d([.,]\d+)?)?)?(Z|[+-]\d\d(:?\d\d)?)?)?)?")
+
+
 def _date(option: str, text: str) -> np.datetime64:
-    remedy = "is not a date such as 2020-06-01, from 1678 to 2261"
+    """A stamp from ISO 8601 text; other orders of day and month, and words such as "today", would be guesses."""
+    remedy = "is not a date in ISO 8601 such as 2020-06-01 or 2020-06-01 12:00, from 1678 to 2261"
     try:
-        stamp = pd.Timestamp(text).as_unit("ns")
+        if not ISO.fullmatch(text.strip()):
+            raise ValueError
+        stamp = pd.Timestamp(text.strip()).as_unit("ns")
     except ValueError as error:
         raise ConfigurationError(f"TimeSplit: {option}={text!r} {remedy}") from error
     if stamp is pd.NaT:

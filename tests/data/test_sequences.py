@@ -112,6 +112,8 @@ def test_univariate_needs_no_dimensions(tmp_path):
         ("1,2:3,x:a\n", ["line 5, dimension 2", "'x' as value 2 of 2", "finite number"]),
         ("1,2:3,:a\n", ["line 5, dimension 2", "'' as value 2"]),
         ("1_0,2:3,4:a\n", ["line 5, dimension 1", "'1_0'"]),
+        ("1e200,2:3,4:a\n", ["line 5, dimension 1", "'1e200'"]),
+        ("1,2\xa0:3,4:a\n", ["line 5, dimension 1", "'2'"]),
         ("inf,2:3,4:a\n", ["line 5, dimension 1", "'inf'"]),
         ("1,2:3,?:a\n", ["line 5, dimension 2", "value 2 is missing", "data.source.missing=hold"]),
         ("1,NaN:3,4:a\n", ["line 5, dimension 1", "value 2 is missing"]),

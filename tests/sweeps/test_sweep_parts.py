@@ -4,6 +4,8 @@ import io
 import json
 import multiprocessing
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -301,3 +303,35 @@ def test_every_value_and_bound_is_checked_beforehand():
 def test_a_number_keeps_all_its_digits(value):
     ((_, text),) = [override.split("=") for override in overrides_of({"a": value})]
     assert float(yaml.safe_load(text)) == value or float(text) == value
+
+
+INTERRUPTED = """
+import multiprocessing, os, signal, sys, tempfile
+from pathlib import Path
+from recast.sweeps import worker
+
+if __name__ == "__main__":
+    came = []
+    signal.signal(signal.SIGINT, lambda *_: came.append(1))
+    worker.PRELOAD = ("slow_to_import",)
+    if os.fork() == 0:
+        import time
+        while not Path("importing").exists():
+            time.sleep(0.01)
+        os.killpg(0, signal.SIGINT)
+        os._exit(0)
+    process = worker.start(Path("job"), Path("output"), {})
+    process.join()
+    print(came, signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+"""
+
+
+def test_an_interrupt_while_the_fork_server_imports_leaves_it_alive(tmp_path):
+    """At a terminal it reaches the whole group, and the launcher alone decides."""
+    slow = "import pathlib, time\npathlib.Path('importing').touch()\ntime.sleep(0.5)\n"
+    (tmp_path / "slow_to_import.py").write_text(slow)
+    (tmp_path / "program.py").write_text(INTERRUPTED)
+    program = [sys.executable, "program.py"]
+    done = subprocess.run(program, check=False, cwd=tmp_path, capture_output=True, text=True, start_new_session=True)
+    assert done.stderr == ""
+    assert done.stdout == "[1] False\n"

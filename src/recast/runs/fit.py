@@ -15,6 +15,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from recast.data.sources.table import Table
 from recast.errors import ConfigurationError
 from recast.runs.checkpoints.checkpoint import read
+from recast.runs.checkpoints.size import fits_into_memory
 from recast.runs.configure.build import build
 from recast.runs.hyperparameters import log_hyperparameters
 from recast.runs.machine import set_up
@@ -22,7 +23,15 @@ from recast.runs.provenance import provenance
 from recast.runs.results import RunResults
 from recast.runs.resume import LastState, state_to_resume
 from recast.runs.tasks.find import plug_of
-from recast.runs.trainer import build_trainer, check_clipping, check_monitors, check_optimizer, check_strategy
+from recast.runs.trainer import (
+    build_trainer,
+    check_clipping,
+    check_length,
+    check_monitors,
+    check_optimizer,
+    check_parts,
+    check_strategy,
+)
 from recast.system.files import write_json, write_text
 from recast.training.callbacks.best_checkpoint import selection
 from recast.training.checkpoint_format import chosen_checkpoint_path
@@ -51,6 +60,7 @@ def run(config: dict[str, Any], folder: Path, table: Table | None = None) -> Run
     check_optimizer(config["optimizer"])
     check_clipping(config)
     check_strategy(config)
+    check_length(config)
     resumed = state_to_resume(config, folder)
     trainer = build_trainer(config, folder, resumed)
     if trainer.world_size > 1:
@@ -60,6 +70,7 @@ def run(config: dict[str, Any], folder: Path, table: Table | None = None) -> Run
     if table is not None:
         data.read_from(table)
     log.info("%s", plug.summary(data))
+    check_parts(config, plug.counts(data))
     if resumed is not None:
         resumed.check_same_data(data.fingerprint)
     if trainer.is_global_zero:
@@ -119,10 +130,15 @@ def build_task(config: dict[str, Any], spec: Any) -> TrainingTask:
     Args:
         config: A configuration of recast-train that has passed the check, in plain containers.
         spec: What the model must know of the data.
+
+    Raises:
+        ConfigurationError: if parts do not fit each other or the data, or the weights do not fit into the memory.
     """
     learning_rate = config["learning_rate"]
+    with fits_into_memory("model"):
+        model = build(config["model"])(spec=spec)
     return build(config["task"])(
-        model=build(config["model"])(spec=spec),
+        model=model,
         optimizer=build(config["optimizer"]),
         learning_rate=build(learning_rate) if learning_rate else None,
         metrics={name: build(node) for name, node in config["metrics"].items()},

@@ -3,6 +3,7 @@
 import logging
 import os
 import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ import torch
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
+from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ProgressBar
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
 from recast.errors import ConfigurationError
 from recast.runs.checkpoints.io import WholeCheckpointIO
 from recast.runs.configure.build import build
+from recast.runs.configure.targets import resolve
 from recast.runs.configure.wording import suggestion
 from recast.runs.resume import LastState
 from recast.system.processes import rank
@@ -74,6 +76,63 @@ def check_strategy(config: dict[str, Any]) -> None:
         )
 
 
+NEEDED = {
+    "max_epochs": "nothing is trained",
+    "max_steps": "nothing is trained",
+    "limit_train_batches": "nothing is trained",
+    "limit_test_batches": "nothing is scored",
+}
+"""Options of the Trainer that may not be 0, and what 0 would mean."""
+
+
+def check_length(config: dict[str, Any]) -> None:
+    """Raises ConfigurationError for a Trainer that would train or score nothing, or keep no state to score."""
+    trainer = config["trainer"]
+    for option, consequence in NEEDED.items():
+        value = trainer.get(option)
+        if value == 0 and value is not False:
+            raise ConfigurationError(f"trainer.{option}={value}: {consequence}; give 1 or more")
+    if trainer.get("fast_dev_run"):
+        raise ConfigurationError(
+            f"trainer.fast_dev_run={trainer['fast_dev_run']}: keeps no state, from which the test part is scored; "
+            "trainer=smoke is a short run"
+        )
+    if trainer.get("enable_checkpointing") is False:
+        raise ConfigurationError(
+            "trainer.enable_checkpointing=false: keeps no state, from which the test part is scored; leave it out"
+        )
+
+
+def check_parts(config: dict[str, Any], counts: Mapping[str, int]) -> None:
+    """Raises ConfigurationError where a part of the data has no samples, though something needs it.
+
+    Args:
+        config: The run's configuration.
+        counts: Samples of each part.
+    """
+    if not counts["test"]:
+        raise ConfigurationError(
+            "the test part is empty, and scores are those of the test part; give it rows: data.split.test=0.2, or with "
+            "data/split=time a date before the end of the data"
+        )
+    if counts["validation"] and config["trainer"].get("limit_val_batches") != 0:
+        return
+    remedy = "give the validation part rows (data.split.validation=0.1)"
+    if counts["validation"]:
+        remedy = "leave trainer.limit_val_batches=0 out"
+    rate = config.get("learning_rate")
+    if rate and rate.get("monitor"):
+        raise ConfigurationError(
+            f"learning_rate.monitor={rate['monitor']}: nothing is validated; {remedy}, or "
+            "choose learning_rate=one_cycle"
+        )
+    for name, node in config["callbacks"].items():
+        # Looked at after validation alone it is idle without one; else Lightning fails at the end of the first epoch.
+        stops = bool(node) and issubclass(resolve(node["_target_"]), EarlyStopping)
+        if stops and node.get("check_on_train_epoch_end") is not False:
+            raise ConfigurationError(f"callbacks.{name}: nothing is validated; {remedy}, or give callbacks.{name}=null")
+
+
 def check_monitors(trainer: pl.Trainer, task: TrainingTask) -> None:
     """Raises ConfigurationError for a monitor that is never logged.
 
@@ -99,11 +158,15 @@ def build_trainer(config: dict[str, Any], folder: Path, resumed: LastState | Non
         ConfigurationError: if Lightning refuses the options, or the machine lacks what they ask for.
     """
     loggers = []
-    for node in config["logger"].values():
+    for name, node in config["logger"].items():
         if node:
             options = resumed.logger_options(node) if resumed else {}
-            loggers.append(build(node)(save_dir=str(folder), **options))
-    callbacks: list[pl.Callback] = [build(node) for node in config["callbacks"].values() if node]
+            loggers.append(_installed(f"logger.{name}", lambda: build(node)(save_dir=str(folder), **options)))  # noqa: B023 called at once
+    callbacks: list[pl.Callback] = [
+        _installed(f"callbacks.{name}", lambda: build(node))  # noqa: B023 called at once
+        for name, node in config["callbacks"].items()
+        if node
+    ]
     if not loggers:
         # Lightning refuses it then.
         callbacks = [callback for callback in callbacks if not isinstance(callback, LearningRateMonitor)]
@@ -121,6 +184,17 @@ def build_trainer(config: dict[str, Any], folder: Path, resumed: LastState | Non
         raise ConfigurationError(f"trainer: {error}") from error
     trainer._signal_connector = _NoSignals(trainer)  # noqa: SLF001 it has no switch
     return trainer
+
+
+def _installed(key: str, make: Callable[[], Any]) -> Any:
+    """What `make` returns; Lightning looks for some packages only when a part that needs one is made."""
+    try:
+        return make()
+    except ModuleNotFoundError as error:
+        said = str(error).strip().split("\n", maxsplit=1)[0]
+        raise ConfigurationError(
+            f"{key}: needs a package that is not installed ({said}); install it, or give {key}=null"
+        ) from error
 
 
 class _NoSignals(_SignalConnector):

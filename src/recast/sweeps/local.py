@@ -70,7 +70,9 @@ class LocalJobs(JobLauncher):
                 board.queued(folder)
             while work or (waiting and not stop.number):
                 if not stop.number:
-                    self._start(waiting, work, jobs, slots, board)
+                    self._start(waiting, work, jobs, slots, board=board, stop=stop)
+                    # A job may have been starting when the signal came.
+                    stop.pass_on()
                 wait([job.process.sentinel for job in work], timeout=TICK)
                 for job in [job for job in work if not job.process.is_alive()]:
                     work.remove(job)
@@ -89,10 +91,14 @@ class LocalJobs(JobLauncher):
         work: list[_Work],
         jobs: Mapping[JobFolder, dict[str, Any]],
         slots: Slots,
+        *,
         board: Board,
+        stop: "_Stop",
     ) -> None:
         """Starts as many jobs as the free cores hold, in order; jobs run by other processes are awaited last."""
         for _ in range(len(waiting)):
+            if stop.number:
+                return
             if self.processes is not None and len(work) >= self.processes:
                 return
             folder = waiting.popleft()
@@ -154,20 +160,29 @@ class _Stop:
     def __init__(self, work: list[_Work]) -> None:
         self.number = 0
         self._work = work
+        self._told: set[int] = set()
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> None:
-        self._before = {number: signal.signal(number, self._pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {number: signal.signal(number, self._come) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+    def pass_on(self) -> None:
+        """Stops the jobs that have not been told to since the last signal; nothing before a signal."""
+        for job in list(self._work) if self.number else ():
+            pid = job.process.pid
+            if pid is not None and pid not in self._told and job.process.is_alive():
+                self._told.add(pid)
+                _signal_group(pid)
+
+    def _come(self, number: int, frame: FrameType | None) -> None:
         self.number = self.number or number
-        for job in list(self._work):
-            if job.process.is_alive() and job.process.pid is not None:
-                _signal_group(job.process.pid)
+        # A second signal ends a job at once.
+        self._told.clear()
+        self.pass_on()
 
 
 def _signal_group(pid: int) -> None:

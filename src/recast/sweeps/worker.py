@@ -3,8 +3,10 @@
 import multiprocessing
 import os
 import runpy
+import signal
 import sys
 from collections.abc import Mapping
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -25,6 +27,14 @@ def start(folder: Path, output: Path, environment: Mapping[str, str]) -> BasePro
     """
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(list(PRELOAD))
+    # An interrupt at the terminal reaches the fork server too, which handles it only after its imports. It inherits the
+    # block, and so do the jobs, until they handle signals; here the interrupt is handled at the end of the block.
+    resource_tracker.ensure_running()  # started by the fork server otherwise, it would end the block
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
     process = server.Process(target=_work, args=(str(folder), str(output), dict(environment)))
     process.start()
     return process

@@ -15,6 +15,7 @@ from recast.data.sources.table import Table
 from recast.errors import DataError
 
 NEWLINE = ord("\n")
+ODD = re.compile(rb"[_\x00-\x08\x0b-\x1f\x7f-\xff]")
 
 Delimiter = Literal["comma", "semicolon", "tab", "pipe"]
 Decimal = Literal["point", "comma"]
@@ -46,9 +47,9 @@ class CsvText(Table):
     decimal: str = "."
 
     @property
-    def has_underscores(self) -> bool:
+    def is_odd(self) -> bool:
         """See the base class."""
-        return b"_" in self.content
+        return ODD.search(self.content) is not None
 
     def __len__(self) -> int:
         """Number of rows after the header."""

@@ -7,6 +7,9 @@ import pandas as pd
 
 from recast.errors import DataError
 
+LARGEST = 1e140
+"""Of larger values, the squares have no finite sum."""
+
 
 class Table(ABC):
     """Rows of named columns.
@@ -24,8 +27,8 @@ class Table(ABC):
     decimal: str = "."
 
     @property
-    def has_underscores(self) -> bool:
-        """Whether a number may contain one."""
+    def is_odd(self) -> bool:
+        """Whether a number may hold what Python reads and people do not mean: 1_0, control characters, other digits."""
         return True
 
     @abstractmethod

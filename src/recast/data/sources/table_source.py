@@ -14,16 +14,13 @@ from recast.data.sources.sentinels import find_sentinel
 from recast.data.sources.source import Source
 from recast.data.sources.stamps import DoubledHour, Stamps, check_zone, parse_stamps
 from recast.data.sources.step import alias, duration, far_apart, infer_step, is_civil, parse_step
-from recast.data.sources.table import Table
+from recast.data.sources.table import LARGEST, Table
 from recast.data.zone import Zone
 from recast.errors import ConfigurationError, DataError
 
 log = logging.getLogger(__name__)
 
-NUMBER = r"(?i)\s*[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|inf|infinity|nan)\s*"
-
-LARGEST = 1e100
-"""Size of numbers beyond which sums of squares would not be finite."""
+NUMBER = r"(?ai)[ \t]*[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|inf|infinity|nan)[ \t]*"
 
 
 class TableSource(Source):
@@ -338,11 +335,11 @@ class TableSource(Source):
             )
         wrong = ~np.isfinite(values)
         if wrong.any():
-            row = int(rows[wrong.argmax()])
+            row, value = int(rows[wrong.argmax()]), values[wrong.argmax()]
             remedy = (
-                "correct the value"
-                if np.isinf(values[wrong.argmax()])
-                else "delete such rows, or say that they were not observed: data.source.missing=[nan]"
+                "delete such rows, or say that they were not observed: data.source.missing=[nan]"
+                if np.isnan(value)
+                else "correct the value"
             )
             raise DataError(
                 f"{text.where(row, name)}: found {text.found(row, name)!r}; expected a finite number "
@@ -368,8 +365,8 @@ def _numbers(text: Table, column: str, words: pd.Series) -> np.ndarray:
         numbers = words.to_numpy(dtype=np.float64, na_value=np.nan)
     except (ValueError, TypeError):
         numbers = None
-    if numbers is None or (text.has_underscores and not pd.api.types.is_numeric_dtype(words.dtype)):
-        # Python parses 1_0 as 10.
+    if numbers is None or (text.is_odd and not pd.api.types.is_numeric_dtype(words.dtype)):
+        # Python parses 1_0 as 10, and takes some control characters for blanks.
         _refuse_bad(text, column, words, NUMBER, "a number with a decimal point")
     return words.to_numpy(dtype=np.float64, na_value=np.nan) if numbers is None else numbers
 

@@ -1,11 +1,13 @@
 """Labelled sequences in `.ts` files."""
 
+import re
 from typing import Literal, final
 
 import numpy as np
 
 from recast.data.panel import Column, Panel
 from recast.data.sources.source import SequenceSource
+from recast.data.sources.table import LARGEST
 from recast.data.sources.ts_text import TsText, load_ts
 from recast.errors import DataError
 from recast.options import checked
@@ -13,6 +15,8 @@ from recast.options import checked
 Missing = Literal["error", "hold", "mask"]
 LABEL = "class"
 """Name of the column to predict."""
+PLAIN = re.compile(r"[ \t0-9A-Za-z+.,?-]*")
+"""What numbers are written in; Python reads 1_0 as 10, and takes some control characters for blanks."""
 
 
 @final
@@ -154,7 +158,7 @@ def _numbers(where: str, text: str) -> np.ndarray:
     words = text.split(",")
     try:
         numbers = np.array(words, dtype=np.float64)
-        if "_" not in text and not np.isinf(numbers).any():  # Python reads 1_0 as 10
+        if PLAIN.fullmatch(text) and not (np.abs(numbers) > LARGEST).any():
             return numbers
     except ValueError:
         pass
@@ -178,7 +182,7 @@ def _number(word: str) -> float | None:
         value = float(word)
     except ValueError:
         return None
-    return None if "_" in word or np.isinf(value) else value
+    return None if not PLAIN.fullmatch(word) or abs(value) > LARGEST else value
 
 
 def _held(column: np.ndarray) -> np.ndarray:

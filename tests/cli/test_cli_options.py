@@ -53,7 +53,8 @@ def test_overrides_are_shown(overrides, key, word):
     [
         ("model/cell=lst", "did you mean lstm"),
         ("model.cell.hiden=3", "did you mean hidden_size"),
-        ("seed", "missing EQUAL"),
+        ("seed", "seed: expected option=value, as in seed=..."),
+        ("--config-dir=none", "--config-dir=none: no such folder"),
     ],
 )
 def test_a_wrong_override_is_refused(override, says):

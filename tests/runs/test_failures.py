@@ -1,4 +1,4 @@
-"""Wrong input ends with exit code 2 and one message, before training; nothing is left but an empty run folder."""
+"""Wrong input ends with exit code 2 and one message, before training; nothing is left."""
 
 import importlib.util
 import sys
@@ -44,8 +44,7 @@ def test_wrong_input_is_refused_with_one_message(case, bad_files):
     done = run("recast-train", *case.options, cwd=bad_files)
     assert_one_message(done, case.says)
     assert {path for path in bad_files.rglob("*") if "outputs" not in path.parts} == before
-    written = {path.name for path in bad_files.glob("outputs/*/*/*")}
-    assert not written & {"checkpoints", "metrics.json", "metrics.csv", "per_horizon.csv", "per_origin.csv"}
+    assert not list(bad_files.glob("outputs/*/*"))
 
 
 def test_every_message_says_where_and_what_to_do_within_reason(bad_files):

@@ -46,11 +46,13 @@ def stoppable(command: Callable[[], None], remedy: str = "") -> None:
 
 def _application(config_name: str, job: "Callable[[DictConfig], None]") -> None:
     import hydra
+    from hydra._internal.utils import get_args_parser
     from hydra.core.config_store import ConfigStore
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
     from recast.runs.configure import folders
+    from recast.runs.configure.words import arranged
 
     def one(config: "DictConfig") -> None:
         # Hydra precedes what a job raises with a line of its own: of use in a multirun, to find the job.
@@ -64,15 +66,20 @@ def _application(config_name: str, job: "Callable[[DictConfig], None]") -> None:
             _leave_with(error)
 
     folders.register()
-    if config_name != "train":
-        sys.argv[1:] = [f"++{word}" if word.startswith(OF_CHECKPOINT) else word for word in sys.argv[1:]]
     # Hydra copies its one store of configurations whole at each look-up, 160 times for --help, though the store gives
     # away copies alone: from now on its copy is itself.
     copyreg.pickle(ConfigStore, lambda _: (ConfigStore.instance, ()))
     # Hydra then raises what it would print in its own words, with an exit code of its own.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     command = hydra.main(version_base="1.3", config_path=str(folders.conf_folder()), config_name=config_name)(one)
-    guarded(command, config_name)
+
+    def arranged_command() -> None:
+        sys.argv[1:] = arranged(sys.argv[1:], get_args_parser())
+        if config_name != "train":
+            sys.argv[1:] = [f"++{word}" if word.startswith(OF_CHECKPOINT) else word for word in sys.argv[1:]]
+        command()
+
+    guarded(arranged_command, config_name)
 
 
 def guarded(command: Callable[[], None], config_name: str) -> None:
@@ -120,6 +127,8 @@ def _leave_with(error: RecastError) -> None:
 
 
 def _leave(message: str, code: int) -> None:
+    if code == WRONG_INPUT and (folders := sys.modules.get("recast.runs.configure.folders")):
+        folders.discard_refused()
     sys.stdout.flush()
     print(f"recast: {message}", file=sys.stderr, flush=True)
     sys.exit(code)

@@ -9,6 +9,7 @@ HELP = """recast-options prints every option of a recast-train configuration: va
 
   recast-options                                    the default configuration
   recast-options data=ssh model/head=gaussian       the configuration that these overrides compose
+  recast-options --config-dir mine model/cell=ours  with a configuration folder of others
 """
 
 
@@ -19,9 +20,10 @@ def show(overrides: list[str]) -> None:
     from recast.runs.configure.describe import describe, render
     from recast.runs.configure.targets import trusting
     from recast.runs.configure.training_options import TrainOptions
+    from recast.runs.configure.words import with_folder
 
     folders.register()
-    config = compose("train", overrides)
+    config = compose("train", with_folder(overrides))
     # Options may be wrong, or missing yet; that they are is not said here.
     with trusting(*config.get("trust") or ()):
         rows = describe(config, TrainOptions)

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from recast.data.sources.frame import FrameTable
-from recast.errors import ConfigurationError
+from recast.errors import ConfigurationError, InputError
 from recast.runs.configure import folders
 from recast.runs.configure.compose import compose as compose_command
 from recast.runs.forecaster import Forecaster, load
@@ -107,9 +107,13 @@ def fit(
     if table is not None:
         config["data"]["source"] |= {"time": time, "targets": list(targets)}
     quiet_lightning()
-    with accepted(config, TrainOptions):
-        place = _place(folder, config, overrides)
-        run(config, place, table)
+    try:
+        with accepted(config, TrainOptions):
+            place = _place(folder, config, overrides)
+            run(config, place, table)
+    except InputError:
+        folders.discard_refused()
+        raise
     return Run(place, tuple(config["trust"] or ()))
 
 

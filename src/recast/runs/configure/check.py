@@ -9,9 +9,11 @@ from pydantic import PydanticUserError
 
 from recast.errors import ConfigurationError
 from recast.options import value_problem
+from recast.runs.configure.folders import choices_of
 from recast.runs.configure.signature import REQUIRED, options_of
 from recast.runs.configure.targets import ALLOWED, resolve, trusting
 from recast.runs.configure.wording import alternatives, is_part, suggestion, type_text, value_text
+from recast.runs.configure.words import group_choice
 
 MISSING = "???"
 _REFUSED_KEYS = {
@@ -103,7 +105,7 @@ class _Check:
         elif problem := _plain_problem(value, hint):
             if any(map(is_part, alternatives(hint))):
                 problem = f"expected {type_text(hint)}, named by _target_"
-            yield f"{key}={value_text(value)}: {problem}"
+            yield f"{key}={value_text(value)}: {problem}{_remedy(key, value, hint)}"
 
     def items(self, value: Any, hint: Any, *, key: str) -> Iterator[str]:
         """A list or mapping in which there are parts or missing values."""
@@ -148,6 +150,26 @@ class _Check:
         if node.get("_convert_", "all") != "all":
             yield f"{key}._convert_={value_text(node['_convert_'])}: can only be all; parts get plain containers"
         yield from self.options(node, found, key=key, name=name)
+
+
+def _remedy(key: str, value: object, hint: Any) -> str:
+    """What to type, where that can be told from what was given."""
+    members = alternatives(hint)
+    named = isinstance(value, str) and any(map(is_part, members))
+    choices = choices_of(key.replace(".", "/")) if named else []
+    if choices:
+        return f"; {group_choice(key, value, choices)}"
+    if not any(get_origin(member) in (list, tuple) for member in members):
+        return ""
+    if isinstance(value, list):
+        meant = [str(item) for item in value]
+    elif isinstance(value, str | int | float) and not set("[]{},") & set(str(value)):
+        meant = [value]
+    else:
+        return ""
+    text = f"{key}={value_text(meant)}"
+    # A shell takes quotes away unless they are quoted.
+    return "" if _plain_problem(meant, hint) else f'; type "{text}"' if "'" in text else f"; type {text}"
 
 
 def _is_missing(value: object) -> bool:

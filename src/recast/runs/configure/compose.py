@@ -25,10 +25,11 @@ def compose(name: str, overrides: Sequence[str]) -> dict[str, Any]:
     from hydra.errors import HydraException
 
     from recast.runs.configure.refusal import refusal
+    from recast.runs.configure.words import readable
 
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
-            return plain(hydra_compose(config_name=name, overrides=list(overrides)))
+            return plain(hydra_compose(config_name=name, overrides=readable(overrides)))
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigurationError(refusal(error, name, overrides)) from error
 

@@ -3,7 +3,9 @@
 Only options of a checkpoint's data are read by Hydra's grammar, as in the commands that train: nan is a number there.
 """
 
+import json
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -12,8 +14,9 @@ from yaml import YAMLError
 
 from recast.errors import ConfigurationError
 from recast.runs.configure.compose import plain
-from recast.runs.configure.folders import conf_folder
+from recast.runs.configure.folders import choices_of, conf_folder
 from recast.runs.configure.wording import suggestion
+from recast.runs.configure.words import not_assigned, readable
 
 
 def compose_flat(name: str, overrides: Sequence[str]) -> dict[str, Any]:
@@ -30,10 +33,10 @@ def compose_flat(name: str, overrides: Sequence[str]) -> dict[str, Any]:
     main: Any = OmegaConf.load(folder / f"{name}.yaml")
     groups = {str(group): choice for item in main.pop("defaults") if item != "_self_" for group, choice in item.items()}
     options = []
-    for override in overrides:
+    for override, following in zip_longest(overrides, overrides[1:]):
         key, given, value = override.lstrip("+").partition("=")
         if not given or not key or override.startswith("-"):
-            raise ConfigurationError(f"{override}: expected option=value; --help shows the options")
+            raise ConfigurationError(not_assigned(override, following))
         if key in groups:
             groups[key] = value
         else:
@@ -44,8 +47,7 @@ def compose_flat(name: str, overrides: Sequence[str]) -> dict[str, Any]:
             continue
         file = folder / group / f"{choice}.yaml"
         if not file.is_file():
-            choices = sorted(path.stem for path in (folder / group).glob("*.yaml"))
-            raise ConfigurationError(f"{group}={choice}: no such choice{suggestion(str(choice), choices)}")
+            raise ConfigurationError(f"{group}={choice}: no such choice{suggestion(str(choice), choices_of(group))}")
         OmegaConf.update(config, group.replace("/", "."), OmegaConf.load(file), force_add=True)
     config = OmegaConf.merge(config, main)
     for option in options:
@@ -75,12 +77,19 @@ def compose_data(overrides: Sequence[str]) -> dict[str, Any]:
 def _read(option: str) -> DictConfig:
     """One option as a configuration of its own."""
     if not option.startswith("data."):
-        return OmegaConf.from_dotlist([option])
+        key, _, value = option.partition("=")
+        try:
+            found = OmegaConf.from_dotlist([option])
+        except YAMLError:
+            # A path may be no yaml, or some that is not meant: {a}.csv, "a: b.csv".
+            return OmegaConf.from_dotlist([f"{key}={json.dumps(value)}"])
+        is_text = OmegaConf.is_dict(OmegaConf.select(found, key)) and not value.lstrip().startswith("{")
+        return OmegaConf.from_dotlist([f"{key}={json.dumps(value)}"]) if is_text else found
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
     try:
-        override = OverridesParser.create().parse_override(option)
+        override = OverridesParser.create().parse_override(*readable([option]))
     except HydraException as error:
         raise ValueError(str(error)) from error
     found = OmegaConf.create({})

@@ -1,6 +1,8 @@
 """Folders: of the configuration groups, and those that runs and sweeps write to."""
 
+import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -8,6 +10,10 @@ import yaml
 from omegaconf import OmegaConf
 
 RESULT = "metrics.json"
+BEFORE_TRAINING = {".hydra", "multirun.yaml", "config.yaml", "provenance.json", "recast-train.log"}
+"""What may lie in the folder of a run or sweep before anything is trained."""
+_made: list[Path] = []
+"""The folders that this process has made."""
 
 
 def conf_folder() -> Path:
@@ -15,6 +21,11 @@ def conf_folder() -> Path:
     package = Path(__file__).resolve().parents[2]
     installed = package / "conf"
     return installed if installed.is_dir() else package.parents[1] / "conf"
+
+
+def choices_of(group: str) -> list[str]:
+    """The choices of a configuration group, such as "model/cell"; none where there is no such group."""
+    return sorted(path.stem for path in (conf_folder() / group).glob("*.yaml"))
 
 
 def register() -> None:
@@ -62,12 +73,24 @@ def _new_folder(output_dir: str) -> str:
         try:
             # Made here and by one process alone: clocks can be too coarse to tell two starts apart.
             folder.mkdir(parents=True)
+            _made.append(folder.absolute())
         except FileExistsError:
             continue
         except OSError:
             # Hydra makes it too, and says what is wrong.
             return str(folder)
         return str(folder)
+
+
+def discard_refused() -> None:
+    """Removes the folders made by this process in which nothing was trained; for a command that is refused."""
+    while _made:
+        folder = _made.pop()
+        if folder.is_dir() and {path.name for path in folder.iterdir()} <= BEFORE_TRAINING:
+            shutil.rmtree(folder, ignore_errors=True)
+            # The date's folder, unless another run lies there.
+            with suppress(OSError):
+                folder.parent.rmdir()
 
 
 def _without_resume(overrides: Sequence[str]) -> list[str]:

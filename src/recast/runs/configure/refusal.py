@@ -1,6 +1,5 @@
 """Messages for overrides that Hydra refuses: which option was meant, and which exist."""
 
-import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from recast.errors import RecastError
 from recast.runs.configure.folders import conf_folder
 from recast.runs.configure.wording import suggestion
+from recast.runs.configure.words import with_folder
 
 UNKNOWN = re.compile(r"Could not (?:override|delete from config\.) '(?P<key>[^']+)'")
 
@@ -29,13 +29,38 @@ def refusal(error: BaseException, config_name: str, overrides: Sequence[str]) ->
         return f"{group}={choice}: no such choice{suggestion(choice, error.options)}"
     unknown = UNKNOWN.match(str(error))
     if unknown and "/" in unknown["key"]:
-        return f"{unknown['key']}: no such group{suggestion(unknown['key'], _groups())}"
+        return _unused_group(unknown["key"], config_name, overrides)
     if unknown and not unknown["key"].startswith("hydra."):
-        return _unknown_option(unknown["key"], _chosen(config_name, overrides))
+        given = [word.partition("=")[2] for word in overrides if word.partition("=")[0] == unknown["key"]]
+        return _unknown_option(unknown["key"], given[-1] if given else "...", _chosen(config_name, overrides))
     cause = error.__cause__
     if isinstance(cause, RecastError):
         return str(cause)
     return str(error) if cause is None or str(cause) in str(error) else f"{error}\n{cause}"
+
+
+def _unused_group(key: str, config_name: str, overrides: Sequence[str]) -> str:
+    """The message for a group that there is not, or that nothing chosen has a place for."""
+    if key not in _groups():
+        return f"{key}: no such group{suggestion(key, _groups())}"
+    parent, _, name = key.rpartition("/")
+    folder = conf_folder()
+    if parent not in _defaults(folder / f"{config_name}.yaml"):
+        return f"{key}: recast-{config_name} takes it from the checkpoint; leave it out"
+    given = [word.partition("=")[2] for word in overrides if word.partition("=")[0] == parent]
+    chosen = given[-1] if given else _defaults(folder / f"{config_name}.yaml")[parent]
+    having = [f"{parent}={path.stem}" for path in (folder / parent).glob("*.yaml") if name in _defaults(path)]
+    return (
+        f"{key}: {parent}={chosen} has no {name}; leave {key} out, or choose one of those that have it: "
+        f"{', '.join(sorted(having))}"
+    )
+
+
+def _defaults(path: Path) -> dict[str, str]:
+    """The groups that a file of the configuration folder has a place for, and what it chooses of them."""
+    entries = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    found = entries.get("defaults", []) if isinstance(entries, dict) else []
+    return {str(group): str(choice) for entry in found if isinstance(entry, dict) for group, choice in entry.items()}
 
 
 def _groups() -> list[str]:
@@ -53,11 +78,7 @@ def _chosen(config_name: str, words: Sequence[str]) -> DictConfig:
     """
     groups = _groups()
     kept = [word for word in words if word.lstrip("+").partition("=")[0] in {*groups, "hydra.searchpath"}]
-    others = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    others.add_argument("--config-dir", "-cd", type=Path)
-    folder = others.parse_known_args(list(words))[0].config_dir
-    if folder is not None:
-        kept.append(f"hydra.searchpath=[file://{folder.resolve()}]")
+    kept += [word for word in with_folder(words) if word.startswith("hydra.searchpath=") and word not in kept]
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
         try:
             return compose(config_name=config_name, overrides=kept)
@@ -65,8 +86,8 @@ def _chosen(config_name: str, words: Sequence[str]) -> DictConfig:
             return OmegaConf.create({})
 
 
-def _unknown_option(key: str, config: DictConfig) -> str:
-    place = ""
+def _unknown_option(key: str, value: str, config: DictConfig) -> str:
+    place, whole = "", config
     *path, name = key.split(".")
     for step in path:
         inner = config.get(step)
@@ -74,5 +95,29 @@ def _unknown_option(key: str, config: DictConfig) -> str:
             name = step
             break
         config, place = inner, f"{place}{step}."
+    meant = [] if path else _endings(whole, name)
+    if meant:
+        return f"{key}: no such option; did you mean {' or '.join(f'{option}={value}' for option in meant)}?"
     known = [str(option) for option in config if not str(option).startswith("_")]
     return f"{place}{name}: no such option{suggestion(name, known)} (one that is not shown there: +{key}=...)"
+
+
+def _endings(config: DictConfig, name: str) -> list[str]:
+    """The groups and the options below the root of a configuration whose last word is `name`."""
+    groups = [group for group in _groups() if "/" in group and group.rpartition("/")[2] == name]
+    if groups:
+        return groups
+    found: list[str] = []
+
+    def walk(node: object, key: str) -> None:
+        if not isinstance(node, DictConfig) or node._is_none() or node._is_missing():  # noqa: SLF001 no public way
+            return
+        for option in node:
+            inner = f"{key}.{option}"
+            if option == name:
+                found.append(inner)
+            walk(node._get_node(option), inner)  # noqa: SLF001 without resolving
+
+    for option in config:
+        walk(config._get_node(option), str(option))  # noqa: SLF001 without resolving
+    return found

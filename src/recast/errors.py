@@ -24,6 +24,10 @@ class DataError(InputError):
     """A data file or series cannot be used as it stands."""
 
 
+class MisfitError(ConfigurationError, DataError):
+    """A baseline's options, the windows and the training part do not fit each other."""
+
+
 class CheckpointError(InputError):
     """A checkpoint is unreadable, hostile, of another version, or does not fit."""
 

@@ -11,7 +11,7 @@ from recast.runs.checkpoints.restore import restore
 from recast.runs.configure.build import build
 from recast.runs.machine import set_up
 from recast.runs.results import RunResults
-from recast.runs.tasks.find import fitting_baselines
+from recast.runs.tasks.find import fitted, fitting_baselines
 
 
 def evaluate(config: dict[str, Any]) -> RunResults:
@@ -32,7 +32,7 @@ def evaluate(config: dict[str, Any]) -> RunResults:
     if plug.adapt(config, restored):
         nodes = fitting_baselines(config["baselines"], plug)
         baselines = {name: build(node) for name, node in nodes.items()}
-        plug.fit_baselines(baselines, data)
+        baselines = fitted(plug, baselines, data, config["required_baselines"])
     started = time.perf_counter()
     trainer = pl.Trainer(
         accelerator="auto",

@@ -22,7 +22,7 @@ from recast.runs.machine import set_up
 from recast.runs.provenance import provenance
 from recast.runs.results import RunResults
 from recast.runs.resume import LastState, state_to_resume
-from recast.runs.tasks.find import plug_of
+from recast.runs.tasks.find import fitted, plug_of
 from recast.runs.trainer import (
     build_trainer,
     check_clipping,
@@ -53,7 +53,7 @@ def run(config: dict[str, Any], folder: Path, table: Table | None = None) -> Run
         NonFiniteLossError: if training diverges.
         StoppedBySignalError: if a signal came; the state is saved.
     """
-    config = {"learning_rate": None, **config}
+    config = {"learning_rate": None, "required_baselines": [], **config}
     plug = plug_of(config)
     set_up(config)
     pl.seed_everything(config["seed"], verbose=False)
@@ -83,7 +83,7 @@ def run(config: dict[str, Any], folder: Path, table: Table | None = None) -> Run
     seconds = {} if resumed is None else {"fit": resumed.seconds}
     with _timed(seconds, "baselines"):
         baselines = {name: build(node) for name, node in config["baselines"].items() if node}
-        plug.fit_baselines(baselines, data)
+        baselines = fitted(plug, baselines, data, config["required_baselines"])
         plug.before_training(baselines, task, data, trainer)
     with _timed(seconds, "fit"):
         if not plug.counts(data)["validation"]:

@@ -8,6 +8,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from recast.errors import ConfigurationError
 from recast.runs.configure.folders import conf_folder
+from recast.runs.configure.named import composing
 
 
 def compose(name: str, overrides: Sequence[str]) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def compose(name: str, overrides: Sequence[str]) -> dict[str, Any]:
     from recast.runs.configure.words import readable
 
     try:
-        with initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
+        with initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())), composing(overrides):
             return plain(hydra_compose(config_name=name, overrides=readable(overrides)))
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigurationError(refusal(error, name, overrides)) from error

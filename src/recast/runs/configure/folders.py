@@ -9,6 +9,8 @@ from pathlib import Path
 import yaml
 from omegaconf import OmegaConf
 
+from recast.runs.configure.named import named_baselines
+
 RESULT = "metrics.json"
 BEFORE_TRAINING = {".hydra", "multirun.yaml", "config.yaml", "provenance.json", "recast-train.log"}
 """What may lie in the folder of a run or sweep before anything is trained."""
@@ -32,6 +34,7 @@ def register() -> None:
     """Makes `${recast.run_folder:output_dir,resume,overrides}` and `recast.sweep_folder` known to OmegaConf."""
     OmegaConf.register_new_resolver("recast.run_folder", run_folder, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("recast.sweep_folder", sweep_folder, use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("recast.named_baselines", named_baselines, replace=True)
 
 
 def run_folder(output_dir: str, resume: bool, overrides: Sequence[str]) -> str:

@@ -48,7 +48,10 @@ class TrainOptions:
         optimizer: The optimiser.
         learning_rate: The learning-rate schedule; none: it stays.
         metrics: Metrics by name, over all windows, in the data's unit.
-        baselines: What the model is compared with, by name, through the same windows.
+        baselines: What the model is compared with, by name, through the same windows. One that these do not suit, such
+            as a season longer than the context, is left out with a log line.
+        required_baselines: Names of those for which a run is refused instead; by default those that an override names
+            (baselines.NAME...).
         trainer: Lightning's Trainer.
         callbacks: Lightning's and recast's callbacks by name; none switches one off.
         logger: Loggers by name; none switches one off.
@@ -75,6 +78,7 @@ class TrainOptions:
         logger: dict[str, Callable[..., Logger] | None],
         paths: Paths,
         recurrence: Engine,
+        required_baselines: list[str],
         learning_rate: LearningRate | None = None,
         seed: Seed = 0,
         threads: PositiveInt = 1,
@@ -94,7 +98,8 @@ class EvaluateOptions:
         data: Options of the checkpoint's data to change, such as data.source.missing=[nan], data.source.step=10min,
             data/grid=split; for another file also those of data.split and data.windows. null: as in the training.
         baselines: What the model is compared with, fitted on the training part; those for another kind of task are
-            left out.
+            left out, and those that the windows do not suit.
+        required_baselines: Names of those that are not left out but refused; by default those that an override names.
         output: Folder for the results; none: they are printed only. [folder]
         batch_size: Windows or sequences scored at a time. [windows]
         samples: Trajectories of a stochastic head. [trajectories]
@@ -111,6 +116,7 @@ class EvaluateOptions:
         paths: Paths,
         recurrence: Engine,
         data: dict[str, Any],
+        required_baselines: list[str],
         baselines: dict[str, AnyBaseline[Any] | None],
         split: Literal["train", "validation", "test"] = "test",
         path: str | None = None,

@@ -3,13 +3,17 @@
 import functools
 import importlib
 import inspect
+import logging
 import pkgutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recast.errors import ConfigurationError
+from recast.errors import ConfigurationError, MisfitError
 from recast.runs.configure.targets import ALLOWED, resolve, trusted
 from recast.runs.tasks.task_plug import TaskPlug
+from recast.scoring.baselines.baseline import AnyBaseline
+
+log = logging.getLogger(__name__)
 
 HOME = "recast.runs.tasks"
 
@@ -67,6 +71,33 @@ def plug_of(config: Mapping[str, Any], allowed: Sequence[str] = ALLOWED) -> AnyP
 def fitting_baselines(nodes: Mapping[str, Any], plug: AnyPlug) -> dict[str, Any]:
     """Those of the baselines that belong to a kind of task."""
     return {name: node for name, node in nodes.items() if node and issubclass(resolve(node["_target_"]), plug.baseline)}
+
+
+def fitted(
+    plug: AnyPlug, baselines: Mapping[str, AnyBaseline[Any]], data: Any, required: Sequence[str]
+) -> dict[str, AnyBaseline[Any]]:
+    """Those of the baselines that can be used with the data, fitted on its training part; a log line names the others.
+
+    Args:
+        plug: The kind of task.
+        baselines: By name.
+        data: The data.
+        required: Names of those that a person asked for.
+
+    Raises:
+        MisfitError: if one of these cannot be used.
+    """
+    found = {}
+    for name, baseline in baselines.items():
+        try:
+            plug.fit_baselines({name: baseline}, data)
+        except MisfitError as error:
+            if name in required:
+                raise MisfitError(f"baselines.{name}: {error}") from error
+            log.warning("baselines.%s is left out: %s", name, error)
+        else:
+            found[name] = baseline
+    return found
 
 
 def _parts(config: Mapping[str, Any], plug: AnyPlug) -> list[tuple[str, Mapping[str, Any], type]]:

@@ -8,7 +8,7 @@ from typing import ClassVar, Generic, TypeVar
 import numpy as np
 from jaxtyping import Float
 
-from recast.errors import ConfigurationError, DataError, RecastError
+from recast.errors import ConfigurationError, DataError, InputError, MisfitError, RecastError
 from recast.types import Origins
 
 TrainingPart_contra = TypeVar("TrainingPart_contra", contravariant=True)
@@ -113,8 +113,8 @@ class Baseline(AnyBaseline[History]):
             history: The training part.
 
         Raises:
-            ConfigurationError: if an option does not fit the windows.
-            DataError: if the training part is too small, has infinite values, or a target was never observed.
+            MisfitError: if an option does not fit the windows, or the training part is too small.
+            DataError: if it has infinite values, or a target was never observed.
         """
         self._history_shape = None
         infinite = int(np.isinf(history.values).any(axis=1).sum())
@@ -125,7 +125,10 @@ class Baseline(AnyBaseline[History]):
             )
         self._otherwise = np.nanmean(history.values, axis=0)
         filled = history if self.reads_gaps else replace(history, values=interpolated(history.values, self._otherwise))
-        self._fit(filled)
+        try:
+            self._fit(filled)
+        except InputError as error:
+            raise MisfitError(str(error)) from error
         self._history_shape = (history.context, history.horizon, history.values.shape[1])
 
     def forecast(self, origins: Origins) -> Float[np.ndarray, "batch horizon targets"]:

@@ -128,7 +128,7 @@ def test_another_file_of_the_same_kind(files, gauge, moved, tmp_path):
     ("options", "says"),
     [
         (["path=renamed.csv"], "no column 'ssh'"),
-        (["path=hourly.csv"], "without a gap"),
+        (["path=hourly.csv"], "the step of its rows is h (299 of 299 differences), but the model was trained on 10min"),
         (["path=none.csv"], "no such file"),
         (["split=tset"], "split=tset: input should be 'train', 'validation' or 'test'"),
         (["batch_size=0"], "batch_size=0"),

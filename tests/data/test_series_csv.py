@@ -255,7 +255,7 @@ def test_other_files_of_a_source_are_in_its_dialect(tmp_path):
 def test_numbers_whose_squares_overflow_are_refused(read):
     with pytest.raises(DataError) as error:
         read("t,v\n2020-01-01,1\n2020-01-02,-1e308\n2020-01-03,1e200\n")
-    assert "line 3, column 'v': found '-1e308'; expected a number of at most 1e+100 in size" in str(error.value)
+    assert "line 3, column 'v': found '-1e308'; expected a number of at most 1e+140 in size" in str(error.value)
     assert "(2 row(s) have none)" in str(error.value)
     assert "data.source.missing=[-1e+308]" in str(error.value)
 

@@ -115,7 +115,7 @@ class ErrorGrid(Grid):
             DataError: if the last `steps` rows are not regular.
         """
         panel = self._observed(panel)
-        times, first = panel.clock, np.zeros(1, dtype=np.int64)
+        times, first = wall_clock(panel), np.zeros(1, dtype=np.int64)
         rows = range(max(len(panel) - steps, 0) + 1)
         # Regular from some row on is regular from each later one.
         begin = bisect_left(rows, True, key=lambda row: is_regular(times[row:], first, panel.step))

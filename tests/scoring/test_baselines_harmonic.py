@@ -229,8 +229,8 @@ def santos() -> tuple[History, History]:
         (Seasonal(hours=24.8412), "0.0368"),
         (Harmonic(constituents=SANTOS), "0.043"),
         (Harmonic(constituents=SANTOS, residual=LastValue()), "0.0141"),
-        (Ridge(penalty=10.0), "0.00905"),
-        (Harmonic(constituents=SANTOS, residual=Ridge(penalty=10.0)), "0.00679"),
+        (Ridge(), "0.00914"),
+        (Harmonic(constituents=SANTOS, residual=Ridge()), "0.00686"),
     ],
     ids=["last", "mean", "seasonal", "tide", "tide+last", "ridge", "tide+ridge"],
 )

@@ -1,7 +1,5 @@
 """recast-evaluate: scores a checkpoint on a part of its data."""
 
-from pathlib import Path
-
 from omegaconf import DictConfig
 
 from recast.cli.application import application
@@ -15,6 +13,7 @@ def job(config: DictConfig) -> None:
     from recast.runs.configure.training_options import EvaluateOptions
     from recast.runs.evaluate import evaluate
     from recast.runs.trainer import quiet_lightning
+    from recast.system.files import user_path
 
     quiet_lightning()
     options = plain(config)
@@ -22,7 +21,7 @@ def job(config: DictConfig) -> None:
         results = evaluate(options)
         show_results(results)
         if options["output"]:
-            results.write(Path(options["output"]))
+            results.write(user_path(options["output"]))
             print(options["output"], flush=True)
 
 

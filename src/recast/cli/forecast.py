@@ -1,6 +1,8 @@
 """recast-forecast: forecasts beyond the end of a CSV file."""
 
+import os
 import sys
+from pathlib import Path
 
 from recast.cli.application import guarded, stoppable
 
@@ -25,9 +27,18 @@ def forecast(overrides: list[str]) -> None:
     options = compose_flat("forecast", overrides)
     with accepted(options, ForecastOptions):
         forecast_file(options)
-    if options["figure"]:
-        print(options["figure"])
-    print(options["output"], flush=True)
+    if not _is_output(options["output"]):
+        if options["figure"]:
+            print(options["figure"])
+        print(options["output"], flush=True)
+
+
+def _is_output(path: str) -> bool:
+    """Whether a file is what this process prints to."""
+    try:
+        return os.path.samestat(Path(path).stat(), os.fstat(sys.stdout.fileno()))
+    except (OSError, ValueError):
+        return False
 
 
 def show_help() -> None:

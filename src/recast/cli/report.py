@@ -31,8 +31,11 @@ def parser() -> argparse.ArgumentParser:
 def write(arguments: argparse.Namespace) -> None:
     """Writes the report and prints its path."""
     from recast.report.write import report
+    from recast.system.files import require_folder, user_path
 
-    for path in report(arguments.folder, arguments.output, alpha=arguments.alpha, metric=arguments.metric):
+    output = user_path(arguments.output)
+    require_folder(output, "--output")
+    for path in report([*map(user_path, arguments.folder)], output, alpha=arguments.alpha, metric=arguments.metric):
         print(path, flush=True)
 
 

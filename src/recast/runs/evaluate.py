@@ -12,6 +12,7 @@ from recast.runs.configure.build import build
 from recast.runs.machine import set_up
 from recast.runs.results import RunResults
 from recast.runs.tasks.find import fitted, fitting_baselines
+from recast.system.files import require_folder, user_path
 
 
 def evaluate(config: dict[str, Any]) -> RunResults:
@@ -24,8 +25,11 @@ def evaluate(config: dict[str, Any]) -> RunResults:
         InputError: if checkpoint or data cannot be used.
     """
     set_up(config)
-    if config["output"] is not None and (Path(config["output"]) / "config.yaml").exists():
-        raise ConfigurationError(f"output={config['output']}: it holds a run, whose results would be overwritten")
+    if config["output"] is not None:
+        folder = user_path(config["output"])
+        require_folder(folder, "output")
+        if (folder / "config.yaml").exists():
+            raise ConfigurationError(f"output={config['output']}: it holds a run, whose results would be overwritten")
     restored = restore(config["checkpoint"], config["data"], other_file=config["path"] is not None)
     plug, task, data, part = restored.plug, restored.task, restored.data, config["split"]
     baselines = {}

@@ -6,7 +6,10 @@ from typing import Any
 from recast.errors import ConfigurationError
 from recast.runs.forecaster import SeriesForecast, load_with
 from recast.runs.machine import set_up
-from recast.system.files import write_text
+from recast.system.files import require_file, user_path, write_text
+
+FILES = ("checkpoint", "run", "input", "known", "output", "figure")
+"""The options that name files."""
 
 
 def forecast_file(config: dict[str, Any]) -> None:
@@ -21,7 +24,16 @@ def forecast_file(config: dict[str, Any]) -> None:
         InputError: if checkpoint or file cannot be used; nothing is written then.
     """
     set_up(config)
+    config = config | {name: str(user_path(config[name])) for name in FILES if config[name] is not None}
     _require_different(config)
+    for option in ("output", "figure"):
+        if config[option] is not None:
+            require_file(Path(config[option]), option)
+    if config["figure"] is not None:
+        # Matplotlib is imported for a picture alone.
+        from recast.figures.png import format_of
+
+        format_of(Path(config["figure"]))
     forecaster = load_with(_place(config), config["trust"] or (), config["data"], config["baseline"])
     known = None if config["known"] is None else forecaster.source.load(config["known"])
     found = forecaster.forecast_table(
@@ -69,8 +81,8 @@ def _draw(found: SeriesForecast, config: dict[str, Any]) -> None:
 def _require_different(config: dict[str, Any]) -> None:
     """Nothing that is read, or was written before, is overwritten."""
     given: dict[Path, str] = {}
-    for option in ("checkpoint", "input", "known", "output", "figure"):
-        if config[option] is None:
+    for option in FILES:
+        if config[option] is None or Path(config[option]).is_char_device():
             continue
         path = Path(config[option]).resolve()
         if path in given and (option, given[path]) != ("known", "input"):

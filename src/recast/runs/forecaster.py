@@ -32,6 +32,7 @@ from recast.runs.configure.check import check
 from recast.runs.configure.options import ForecasterParts
 from recast.runs.configure.targets import resolve, trusting
 from recast.runs.fitted_baseline import BaselineOfRun
+from recast.system.files import user_path
 from recast.training.checkpoint_format import KEY, chosen_checkpoint_path
 from recast.types import Forecast
 
@@ -368,10 +369,10 @@ def load_with(
         ConfigurationError: see `load`.
         DataError: see `load`.
     """
+    path = user_path(run_or_checkpoint)
     if baseline is not None:
-        of_run = BaselineOfRun(run_or_checkpoint, baseline, trust)
+        of_run = BaselineOfRun(path, baseline, trust)
         return BaselineForecaster(of_run, *of_run.reading(data_options))
-    path = Path(run_or_checkpoint)
     path = chosen_checkpoint_path(path) if path.is_dir() else path
     content, config = described(path)
     with trusting(*trust), fitting(path):

@@ -14,7 +14,7 @@ from recast.figures.png import save
 from recast.runs.machine import set_up
 from recast.runs.record import window_counts
 from recast.runs.restored_forecast import data_of, restore_forecaster
-from recast.system.files import write_json, write_text
+from recast.system.files import require_folder, user_path, write_json, write_text
 from recast.training.evenly import evenly_spaced
 from recast.training.memory.memory import LayerMemory, measure
 from recast.training.memory.picture import layer_name, picture
@@ -102,6 +102,7 @@ def measure_gradients(config: dict[str, Any]) -> Gradients:
         InputError: if checkpoint or data cannot be used.
     """
     set_up(config)
+    require_folder(output_folder(config), "output")
     restored = restore_forecaster(config["checkpoint"], config["data"], other_file=config["path"] is not None)
     data = data_of(restored, config["path"])
     part = config["split"]
@@ -131,8 +132,8 @@ def output_folder(config: dict[str, Any]) -> Path:
     That of the option, else `gradients` in the run's folder, or beside a checkpoint outside a run folder.
     """
     if config["output"] is not None:
-        return Path(config["output"])
-    folder = Path(config["checkpoint"]).parent
+        return user_path(config["output"])
+    folder = user_path(config["checkpoint"]).parent
     return (folder.parent if folder.name == "checkpoints" else folder) / "gradients"
 
 

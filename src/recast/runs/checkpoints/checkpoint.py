@@ -11,6 +11,7 @@ import torch
 
 import recast
 from recast.errors import CheckpointError, ConfigurationError
+from recast.system.files import user_path
 from recast.training.checkpoint_format import FORMAT, KEY, REASON
 
 ALLOWED = ("recast.",)
@@ -28,7 +29,7 @@ def read(path: str | Path) -> dict[str, Any]:
     Raises:
         CheckpointError: if the file is missing, truncated, holds anything but data, or is not recast's.
     """
-    path = Path(path)
+    path = user_path(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint file")
     try:

@@ -13,6 +13,7 @@ from recast.runs.configure.check import check
 from recast.runs.configure.training_options import CheckpointOptions
 from recast.runs.tasks.find import plug_of
 from recast.runs.tasks.task_plug import RestoredTask
+from recast.system.files import user_path
 from recast.training.checkpoint_format import KEY
 
 
@@ -49,7 +50,7 @@ def restore(
     with fitting(path):
         spec = plug.checked_spec(content[KEY].get("spec"))
         # The weights lie in the file as they are, at least in half precision.
-        with no_larger_than(2 * Path(path).stat().st_size):
+        with no_larger_than(2 * user_path(path).stat().st_size):
             model = build(config["model"], ALLOWED)(spec=spec)
         metrics = {name: build(node, ALLOWED) for name, node in config["metrics"].items()}
         task = build(config["task"], ALLOWED)(model=model, metrics=metrics)

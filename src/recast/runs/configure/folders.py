@@ -10,6 +10,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from recast.runs.configure.named import named_baselines
+from recast.system.files import user_path
 
 RESULT = "metrics.json"
 BEFORE_TRAINING = {".hydra", "multirun.yaml", "config.yaml", "provenance.json", "recast-train.log"}
@@ -47,7 +48,7 @@ def run_folder(output_dir: str, resume: bool, overrides: Sequence[str]) -> str:
     """
     if resume:
         wanted = _without_resume(overrides)
-        for candidate in sorted(Path(output_dir).glob("*/*/.hydra/overrides.yaml"), reverse=True):
+        for candidate in sorted(user_path(output_dir).glob("*/*/.hydra/overrides.yaml"), reverse=True):
             folder = candidate.parents[1]
             if not (folder / RESULT).exists() and _without_resume(yaml.safe_load(candidate.read_text())) == wanted:
                 return str(folder)
@@ -64,7 +65,7 @@ def sweep_folder(output_dir: str, resume: bool, overrides: Sequence[str]) -> str
     """
     if resume:
         wanted = _without_resume(overrides)
-        for candidate in sorted(Path(output_dir).glob("*/*/multirun.yaml"), reverse=True):
+        for candidate in sorted(user_path(output_dir).glob("*/*/multirun.yaml"), reverse=True):
             if _without_resume(yaml.safe_load(candidate.read_text())["hydra"]["overrides"]["task"]) == wanted:
                 return str(candidate.parent)
     return _new_folder(output_dir)
@@ -72,7 +73,7 @@ def sweep_folder(output_dir: str, resume: bool, overrides: Sequence[str]) -> str
 
 def _new_folder(output_dir: str) -> str:
     while True:
-        folder = Path(output_dir) / datetime.now().astimezone().strftime("%Y-%m-%d/%H-%M-%S-%f")
+        folder = user_path(output_dir) / datetime.now().astimezone().strftime("%Y-%m-%d/%H-%M-%S-%f")
         try:
             # Made here and by one process alone: clocks can be too coarse to tell two starts apart.
             folder.mkdir(parents=True)

@@ -86,7 +86,7 @@ class ForecastOptions:
             null: as in the training.
         known: CSV file with the time column and the columns known ahead, for a model that reads such; it needs a row
             for each step that is forecast. [file]
-        figure: PNG file for a picture; none: no picture. [file]
+        figure: File for a picture, PNG, PDF or SVG by its ending; none: no picture. [file]
         horizon: Steps to forecast; none: as many as the model was trained for. Others only with models that unroll.
             [steps]
         levels: Probabilities of the central intervals, where the model knows more than a point.

@@ -530,6 +530,27 @@ def test_results_without_descriptions_are_not_ranked(tmp_path):
     assert "metrics.json does not describe its metrics" in texts(compared.section(found))
 
 
+def test_a_search_is_told_by_what_it_chose(tmp_path):
+    """It judges by validation; the first of the ranking by the test is another trial."""
+    for trial, (size, test, validation) in enumerate(((8, 0.30, 0.50), (16, 0.20, 0.40), (32, 0.25, 0.10))):
+        pruning = f"++callbacks.pruning={{_target_:x.Pruning,trial:{trial}}}"
+        chosen = {"monitor": "mse/validation", "mode": "min", "value": validation}
+        given = [f"model.cell.hidden_size={size}", pruning]
+        config = {"callbacks": {"pruning": {"trial": trial}}}
+        write_run(tmp_path / f"size-{size}", given, test, selection=chosen, config=config)
+    study = read(tmp_path)
+    assert study.options == ("model.cell.hidden_size",)
+    first, search = leaderboard.summary(study).lines
+    assert "first is hidden_size=16 with mse 0.2" in first
+    assert "3 runs are trials of a search, which judges by mse/validation" in search
+    assert "It chose hidden_size=32 (mse/validation 0.1000), whose mse of the test is 0.2500" in search
+    assert "pruning" not in str(build(study).summary)
+
+
+def test_a_sweep_is_no_search(found):
+    assert not any("trials of a search" in line for line in leaderboard.summary(found).lines)
+
+
 def test_classifiers_are_ranked_by_accuracy_the_largest_first(tmp_path):
     for cell, accuracy in (("gru", 0.97), ("lstm", 0.85)):
         for seed in range(6):

@@ -25,6 +25,7 @@ from recast.sweeps.overview import overview, status_of, sweep_status
 from recast.sweeps.plan import LONGEST, Job, add_jobs, check_jobs, job_name, place_jobs, plain_config, read_jobs, swept
 from recast.sweeps.search_space import corners, overrides_of, split
 from recast.sweeps.slots import Slots
+from recast.sweeps.waiting import waiting_jobs
 
 LEGAL = re.compile(r"[\w.+-]+")
 
@@ -303,6 +304,30 @@ def test_every_value_and_bound_is_checked_beforehand():
 def test_a_number_keeps_all_its_digits(value):
     ((_, text),) = [override.split("=") for override in overrides_of({"a": value})]
     assert float(yaml.safe_load(text)) == value or float(text) == value
+
+
+def test_jobs_that_wait_for_a_launcher_are_queued_for_everybody(tmp_path):
+    names = ("begun", "failed", "done", "new")
+    add_jobs(tmp_path, [{"folder": name, "overrides": [], "swept": {}} for name in names])
+    for name in names[:3]:
+        JobFolder(tmp_path / name).write_config({})
+    JobFolder(tmp_path / "failed").write_failure("no", 1)
+    (tmp_path / "done" / "metrics.json").write_text('{"test": {"mse": 1.0}}')
+
+    def states() -> list[str]:
+        return [one.state.value for one in sweep_status(tmp_path)]
+
+    alone = ["unfinished", "failed", "finished", "missing"]
+    assert states() == alone
+    with waiting_jobs(tmp_path) as waiting:
+        waiting.write(names)
+        assert states() == ["queued", "queued", "finished", "queued"]
+        waiting.write(["begun"])
+        assert states() == ["queued", *alone[1:]]
+    assert states() == alone
+    # A launcher that was killed holds no lock.
+    (tmp_path / ".waiting" / "1").write_text("begun\n")
+    assert states() == alone
 
 
 INTERRUPTED = """

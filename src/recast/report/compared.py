@@ -164,7 +164,7 @@ def _hidden(runs: Sequence[Run]) -> list[str]:
     for option in dict.fromkeys(option for run in runs for option in run.chosen):
         values = [run.chosen.get(option) for run in runs if run.chosen]
         follows_seed = all(run.chosen.get(option) == run.seed for run in runs if run.chosen)
-        incidental = option.startswith(("paths.", "hydra", "resume", "logger"))
+        incidental = option.startswith(("paths.", "hydra", "resume", "logger", "callbacks.pruning"))
         if len(set(values)) > 1 and option not in asked and not follows_seed and not incidental:
             found.append(option)
     return found

@@ -13,8 +13,12 @@ from recast.report.metric import Metric
 from recast.report.run import Run
 
 SEED = "seed"
-INCIDENTAL = ("resume", "paths", "hydra", "logger", "callbacks.progress_bar", "callbacks.terminal_plot")
-"""Options, with everything below them, that affect output and display, but not the computation."""
+INCIDENTAL = (
+    *("resume", "paths", "hydra", "logger", "callbacks.progress_bar", "callbacks.terminal_plot"),
+    "callbacks.pruning",
+)
+"""Options, with everything below them, that affect output, display, and which trials of a search end early, but not the
+results of those that finish."""
 UNKNOWN = "?"
 
 

@@ -77,7 +77,28 @@ def summary(study: Study) -> Items:
         else:
             line += ". Every model beats it."
         lines.append(line)
-    return Items(lines)
+    return Items([*lines, *(line for ranked in study.ranked for line in _searched(ranked))])
+
+
+def _searched(ranked: Ranked) -> list[str]:
+    """What a search chose, where groups are trials of one: it judges by validation, the ranking by the test."""
+    trials = [
+        run for run in ranked.data.finished if run.is_trial and run.selection and ranked.metric.name in run.scores
+    ]
+    curves = {run.selection[:2] for run in trials if run.selection}
+    if len(trials) < 2 or len(curves) != 1:
+        return []
+    ((monitor, mode),) = curves
+    chosen = (max if mode == "max" else min)(trials, key=lambda run: run.selection[2] if run.selection else 0.0)
+    label = next(group.label for group in ranked.groups if chosen in group.runs)
+    value = chosen.selection[2] if chosen.selection else math.nan
+    line = (
+        f"{ranked.data.name}: {len(trials)} runs are trials of a search, which judges by {monitor}. It chose {label} "
+        f"({monitor} {number(value)}), whose {ranked.metric.name} of the test is "
+        f"{number(chosen.scores[ranked.metric.name])}: that is its result. The ranking here is by the test, which "
+        f"flatters the first of {len(trials)} trials."
+    )
+    return [line]
 
 
 def _score(ranked: Ranked, group: Group) -> str:

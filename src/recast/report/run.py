@@ -88,6 +88,20 @@ class Run:
         return str(found)
 
     @property
+    def is_trial(self) -> bool:
+        """Whether a search chose its options by validation scores."""
+        return self.chosen.get("hydra/sweeper") == "optuna" or any(
+            option.startswith("callbacks.pruning") for option in (*self.overrides, *self.chosen)
+        )
+
+    @property
+    def selection(self) -> tuple[str, str, float] | None:
+        """The validation curve that its state was selected by, "min" or "max", and its best value; None without."""
+        found = mapping(self.results.get("selection"))
+        value = numbers(found).get("value")
+        return None if value is None else (str(found.get("monitor")), str(found.get("mode")), value)
+
+    @property
     def parameters(self) -> int | None:
         """Number of trained parameters."""
         found = self.results.get("parameters")

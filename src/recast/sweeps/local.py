@@ -19,6 +19,7 @@ from recast.sweeps.board import Board
 from recast.sweeps.job_folder import JobFolder
 from recast.sweeps.launcher import JobLauncher
 from recast.sweeps.slots import Share, Slots, usable_cores, visible_gpus
+from recast.sweeps.waiting import waiting_jobs
 from recast.sweeps.worker import start
 
 TICK = 0.5  # seconds between checks of jobs run by others, and display updates
@@ -65,7 +66,7 @@ class LocalJobs(JobLauncher):
         # The fork server reads it when it imports torch.
         os.environ.setdefault("OMP_NUM_THREADS", str(max(config["threads"] for config in jobs.values())))
         stop = _Stop(work)
-        with stop, Board(sweep, list(jobs)).shown() as board:
+        with stop, waiting_jobs(sweep) as listed, Board(sweep, list(jobs)).shown() as board:
             for folder in jobs:
                 board.queued(folder)
             while work or (waiting and not stop.number):
@@ -73,6 +74,7 @@ class LocalJobs(JobLauncher):
                     self._start(waiting, work, jobs, slots, board=board, stop=stop)
                     # A job may have been starting when the signal came.
                     stop.pass_on()
+                listed.write(folder.path.relative_to(sweep).as_posix() for folder in waiting)
                 wait([job.process.sentinel for job in work], timeout=TICK)
                 for job in [job for job in work if not job.process.is_alive()]:
                     work.remove(job)

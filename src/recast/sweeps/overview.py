@@ -17,6 +17,7 @@ from recast.errors import ConfigurationError
 from recast.sweeps.job_folder import JobFolder, State, read_json
 from recast.sweeps.plan import read_jobs
 from recast.sweeps.queue import has_queue, states_of, submission_of
+from recast.sweeps.waiting import names_waiting
 
 _WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "CONFIGURING")
 
@@ -157,14 +158,17 @@ def sweep_status(sweep: Path) -> list[JobStatus]:
     folders = {entry["folder"]: JobFolder(sweep / entry["folder"]) for entry in planned}
     numbers = {name: number for name, folder in folders.items() if (number := submission_of(folder)) is not None}
     queued = (states_of(list(numbers.values())) or {}) if numbers and has_queue() else {}
+    waiting = names_waiting(sweep)
     return [
-        status_of(folder, name, _state(folder, queued.get(numbers.get(name, ""), "")))
+        status_of(folder, name, _state(folder, queued.get(numbers.get(name, ""), ""), waits=name in waiting))
         for name, folder in folders.items()
     ]
 
 
-def _state(folder: JobFolder, in_queue: str) -> State:
+def _state(folder: JobFolder, in_queue: str, *, waits: bool) -> State:
     state = folder.state
+    if waits and state is not State.RUNNING and not state.settled:
+        return State.QUEUED
     if state in (State.FINISHED, State.RUNNING) or not in_queue:
         return state
     return State.QUEUED if in_queue in _WAITING else State.RUNNING

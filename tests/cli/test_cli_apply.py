@@ -224,7 +224,7 @@ def test_business_days_follow_a_stock(files, tmp_path):
         (["input=gauge.csv", "level=0.9"], "level: no such option; did you mean levels?"),
         (["input=gauge.csv", "recurrence=fast"], "recurrence=fast: no such choice; it has: default"),
         (["gauge.csv"], "gauge.csv: expected option=value"),
-        (["input=gauge.csv", "levels=[0.5"], "levels=[0.5: cannot be read"),
+        (["input=gauge.csv", "levels=[0.5"], "levels='[0.5': input should be a valid list"),
         (["input=gauge.csv", "levels.=3"], "levels.=3: cannot be read"),
         (["input=gauge.csv", "horizon=0"], "horizon=0: input should be greater than or equal to 1"),
         (["input=gauge.csv", "output=gauge.csv"], "the same file as input"),

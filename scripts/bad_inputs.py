@@ -48,7 +48,7 @@ CASES = (
     Bad("part of another kind", ("optimizer._target_=recast.nn.cells.gru.GRU",), "expected an Optimizer"),
     Bad("not a class of recast", ("data.source._target_=subprocess.Popen",), "may not be named"),
     Bad("choice by number", ("model=1",), "must be a string"),
-    Bad("broken override", ("seed",), "missing EQUAL"),
+    Bad("broken override", ("seed",), "seed: expected option=value, as in seed=..."),
     Bad("interpolation to nowhere", ("seed=${nowhere}",), "nowhere"),
     Bad("text for a number", ("model.cell.hidden_size=big",), "hidden_size=big: input should be a valid integer"),
     Bad("number for a word", ("model/cell=rnn", "model.cell.nonlinearity=3"), "'tanh' or 'relu'"),

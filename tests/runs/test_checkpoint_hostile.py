@@ -285,14 +285,14 @@ def deterministic(request):
 def test_huge_sizes_cost_nothing(keys, value, content, tmp_path):
     path = tmp_path / "huge.ckpt"
     torch.save(changed(content, keys, value), path)
-    before, started = peak_megabytes(), time.perf_counter()
+    before, started = peak_megabytes(), time.process_time()
     assert_refused(path)
     assert peak_megabytes() - before < 300
-    assert time.perf_counter() - started < 5
-    before, started = peak_megabytes(), time.perf_counter()
+    assert time.process_time() - started < 5
+    before, started = peak_megabytes(), time.process_time()
     assert_opened_or_refused(path)
     assert peak_megabytes() - before < 300
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def peak_megabytes() -> float:

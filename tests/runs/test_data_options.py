@@ -105,7 +105,7 @@ def test_a_sentinel_that_the_training_had_not(checkpoint):
         ("data.grid.max_steps=2", r"^data\.grid\.max_steps: no such option"),
         ("data/grid=nine", r"data/grid=nine: no such choice.*interpolate, mask"),
         ("data.windows.context=3", r"^data\.windows: .*it has: source, grid"),
-        ("data.source.missing=[1", "cannot be read"),
+        ("data.source.missing=[1", "input should be a valid list"),
         ("samples=3", "expected options of the data"),
     ],
 )
@@ -146,5 +146,5 @@ def test_a_part_is_merged_or_replaced():
     found = changed(data, given)
     assert found["source"]["step"] == "h"
     assert np.isnan(found["source"]["missing"][0])
-    assert found["grid"] == {"_target_": "recast.data.prepare.grid.SplitGrid"}
+    assert found["grid"] == {"_target_": "recast.data.prepare.grid.SplitGrid", "most": 0.5}
     assert data["source"]["missing"] is None

@@ -19,7 +19,7 @@ from recast.types import Origins
 
 CONTEXT, HORIZON = 6, 4
 SIMPLE = [LastValue(), Drift(), Mean(), Seasonal(hours=0.5), Ridge()]
-SIMPLE = [LastValue(), Drift(), Mean(), Seasonal(lag=3), Ridge(), Ridge(shared=False, levels=False)]
+SIMPLE = [LastValue(), Drift(), Mean(), Seasonal(hours=0.5), Ridge(), Ridge(shared=False, levels=False)]
 
 
 def history(rows: int = 80, targets: int = 2, level: float = 0.0, seed: int = 0) -> History:

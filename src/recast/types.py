@@ -11,6 +11,8 @@ from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 SAME_LEVEL = 1e-9
+RANKING = "ranking/validation"
+"""Stands for the validation curve of the metric that ranks, whichever that is."""
 
 
 class Share(NamedTuple):

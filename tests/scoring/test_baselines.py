@@ -141,6 +141,8 @@ def test_a_season_in_hours_is_a_lag_in_steps_of_the_data(minutes: int, lag: int)
 def test_a_season_shorter_than_a_step_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"hours=0\.05 is less than half a step of 0\.166667 hours"):
         Seasonal(hours=0.05).fit(history())
+
+
 FORMS = [{"shared": shared, "levels": levels} for shared in (True, False) for levels in (True, False)]
 
 

@@ -27,7 +27,7 @@ from recast.errors import ConfigurationError
 from recast.options import LEVELS
 from recast.scoring.metrics.coverage import Coverage
 from recast.scoring.metrics.crps import CRPS
-from recast.scoring.metrics.description import Description, of_pictures, ranking
+from recast.scoring.metrics.description import Description, of_pictures, ranking, ranking_remark
 from recast.scoring.metrics.lead_metric import LeadMetric
 from recast.scoring.metrics.mae import MAE
 from recast.scoring.metrics.mase import MASE
@@ -299,7 +299,7 @@ def test_all_but_coverage_have_a_value_for_a_point() -> None:
     ("kind", "unit", "compound", "perfect"),
     [
         (MSE, "m²", "(m/s)²", 0.0),
-        (ScaledMSE, "", "", 0.0),
+        (ScaledMSE, "m²", "(m/s)²", 0.0),
         (RMSE, "m", "m/s", 0.0),
         (MAE, "m", "m/s", 0.0),
         (MASE, "", "", 0.0),
@@ -311,7 +311,8 @@ def test_all_but_coverage_have_a_value_for_a_point() -> None:
 )
 def test_a_metric_describes_its_values(kind, unit, compound, perfect) -> None:
     metric = kind(spec=SPEC)
-    assert metric.description == Description(unit, None if kind is Coverage else False, perfect)
+    mixes = kind not in (MASE, SMAPE, Coverage)
+    assert metric.description == Description(unit, None if kind is Coverage else False, perfect, mixes)
     assert Description.from_dict(metric.description.to_dict()) == metric.description
     assert metric.unit("m/s") == compound
     assert metric.unit("") == ("%" if kind is SMAPE else "")
@@ -323,6 +324,45 @@ def test_the_first_metric_that_ranks_ranks_and_pictures_have_the_datas_unit() ->
     assert of_pictures(metrics) == "root"
     assert ranking({"cover": Coverage(spec=SPEC).description}) is None
     assert of_pictures({"cover": Coverage(spec=SPEC), "squared": MSE(spec=SPEC)}) is None
+
+
+@pytest.mark.parametrize(
+    ("units", "scale", "naive_error", "differ"),
+    [
+        (("m", "m"), (0.3, 0.3), (0.1, 0.1), False),
+        (("m", "m"), (0.3, 0.6), (0.1, 9.0), False),  # scales are fitted: they count
+        (("m", "m"), (0.3, 0.7), (0.1, 0.1), True),
+        (("m", "K"), (0.3, 0.3), (0.1, 0.1), True),
+        (("m", "m"), (1.0, 1.0), (0.1, 0.2), False),  # not scaled
+        (("m", "m"), (1.0, 1.0), (0.1, 0.3), True),
+        (("m", "m"), (1.0, 1.0), (0.1, 0.0), False),  # a constant target has no size
+    ],
+)
+def test_where_targets_differ_a_scaled_error_ranks(units, scale, naive_error, differ) -> None:
+    columns = columns_of(targets=["a", "b"], units=dict(zip("ab", units, strict=True)))
+    spec = replace(SPEC, columns=columns, scale=scale, naive_error=naive_error)
+    assert spec.targets_differ is differ
+    scaled = scale != (1.0, 1.0)
+    kinds = {"mse": MSE, "scaled_mse": ScaledMSE, "rmse": RMSE, "smape": SMAPE}
+    metrics = {name: kind(spec=spec) for name, kind in kinds.items()}
+    descriptions = {name: metric.description for name, metric in metrics.items()}
+    chosen = "scaled_mse" if scaled else "smape"
+    assert ranking(descriptions) == (chosen if differ else "mse")
+    assert of_pictures(metrics) == (chosen if differ else "rmse")
+    remark = f"ranked by {chosen}: the targets differ in unit or size, and the largest decides mse"
+    assert ranking_remark(descriptions) == (remark if differ else None)
+    assert {name: Description.from_dict(found.to_dict()) for name, found in descriptions.items()} == descriptions
+
+
+def test_a_single_target_never_differs() -> None:
+    spec = replace(SPEC, columns=columns_of(targets=["a"]), scale=(3.0,), offset=(0.0,), naive_error=(0.5,))
+    assert not MSE(spec=spec).description.mixes
+
+
+def test_without_a_scaled_metric_the_remark_asks_for_one() -> None:
+    found = {"mse": MSE(spec=SPEC).description, "rmse": RMSE(spec=SPEC).description}
+    assert ranking(found) == "mse"
+    assert ranking_remark(found).startswith("ranked by mse for want of a scaled metric, such as scaled_mse or mase: ")
 
 
 @pytest.mark.parametrize("values", [{}, {"unit": 1}, {"unit": "", "higher_is_better": "yes", "perfect": 0.0}])

@@ -152,7 +152,7 @@ def test_a_trial_that_fails_is_told_and_the_search_goes_on(tmp_path):
         ((), "nothing is searched; give a sweep"),
         (("seed=0,1", "hydra/launcher=basic"), "use it with hydra/launcher=local or hydra/launcher=slurm"),
         (("seed=0,1", "hydra.sweeper.direction=maximize"), "give hydra.sweeper.direction=minimize"),
-        (("seed=0,1", "hydra.sweeper.monitor=mae/validation"), "give hydra.sweeper.monitor=mse/validation"),
+        (("seed=0,1", "hydra.sweeper.monitor=mae/validation"), "give hydra.sweeper.monitor=ranking/validation"),
         (("seed=0,1", "callbacks.best_checkpoint=null"), "trials are judged by callbacks.best_checkpoint; it is null"),
         (("seed=0,1", "hydra.sweeper.trials=0"), "trials=0: input should be greater than or equal to 1"),
         (("seed=0,1", "+hydra.sweeper.trial=3"), "hydra.sweeper.trial: no such option; did you mean trials?"),

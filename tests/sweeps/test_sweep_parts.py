@@ -220,6 +220,19 @@ def test_status_of_a_sweep(tmp_path):
     assert "never" not in console.export_text(), "running and failed ones first"
 
 
+def test_the_score_of_a_job_is_that_which_ranks(tmp_path):
+    """Of targets that differ in unit or size: not the first, which the largest decides."""
+    job = JobFolder(tmp_path)
+    job.write_config({})
+    described = {
+        name: {"unit": "", "higher_is_better": False, "perfect": 0.0, "mixes": name == "mse"}
+        for name in ("mse", "scaled_mse")
+    }
+    results = {"test": {"mse": 30.0, "scaled_mse": 0.5}, "metrics": described}
+    (tmp_path / "metrics.json").write_text(json.dumps(results))
+    assert list(status_of(job, "job").scores) == ["scaled_mse/test", "mse/test"]
+
+
 def test_status_needs_a_sweep(tmp_path):
     with pytest.raises(ConfigurationError, match="there is no sweep in it"):
         sweep_status(tmp_path)

@@ -9,6 +9,9 @@ Feature = Literal["past", "known", "static", "categories", "masks"]
 """What a panel may have besides fully observed real targets; a model declares which of these it reads."""
 
 
+ALIKE = 2.0  # sizes of targets whose errors may be added up: a target of half the size counts a quarter in MSE
+
+
 @dataclass(frozen=True, kw_only=True)
 class PanelSpec:
     """Columns, units, scaling of a panel.
@@ -143,6 +146,21 @@ class SeriesSpec(PanelSpec):
     def known_reals(self) -> int:
         """Numbers known ahead at each step: the known columns, then a sine and a cosine for each period."""
         return super().known_reals + 2 * len(self.periods)
+
+    @property
+    def scaled_targets(self) -> bool:
+        """Whether the scaling brings the targets to one size: their scales are fitted, not all 1."""
+        return any(scale != 1.0 for scale in self.target_scale)
+
+    @property
+    def targets_differ(self) -> bool:
+        """Whether the targets differ in unit, or more than `ALIKE` times in size, so that the largest would decide.
+
+        Sizes are the scales, where they are fitted, otherwise the naive errors.
+        """
+        found = self.target_scale if self.scaled_targets else self.naive_error
+        sizes = [size for size in found if 0 < size < float("inf")]
+        return self.unit == "mixed" or (len(sizes) > 1 and max(sizes) > ALIKE * min(sizes))
 
     def _known_names(self) -> list[str]:
         return [*super()._known_names(), *(f"a period of {period:g} h" for period in self.periods)]

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from recast.report.data_sets import DataSet, limited
 from recast.report.document import Block, Items, Row, Section, Table, Text
 from recast.report.groups import UNKNOWN, in_order, value_of
+from recast.report.metric import described
 from recast.report.run import Run, mapping
 from recast.report.study import Ranked, Study
 from recast.report.words import NOTHING, count, several
+from recast.scoring.metrics.description import ranking, ranking_remark
 from recast.sweeps.job_folder import State
 
 MOST = 8  # values of one option named in a line
@@ -133,6 +135,10 @@ def _versions(runs: Sequence[Run]) -> list[str]:
 
 def _group_warnings(ranked: Ranked) -> list[str]:
     found = []
+    descriptions = described(ranked.data.finished)
+    remark = ranking_remark(descriptions)
+    if remark is not None and ranked.metric.name == ranking(descriptions):
+        found.append(remark)
     for group in ranked.groups:
         seeds = Counter(run.seed for run in group.finished)
         repeated = [seed for seed, times in seeds.items() if times > 1]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from recast.errors import ConfigurationError
 from recast.report.run import Run
-from recast.scoring.metrics.description import Description
+from recast.scoring.metrics.description import Description, ranking
 from recast.scoring.metrics.skill import skill
 
 
@@ -56,11 +56,11 @@ def metric_of(runs: Sequence[Run], wanted: str | None) -> Metric | None:
 
     Args:
         runs: Finished runs.
-        wanted: Its name; None for the first one of their configuration that ranks.
+        wanted: Its name; None for the one that their configuration ranks by.
     """
     known = {name for run in runs for name in run.scores}
     found = {name: description for name, description in described(runs).items() if description.ranks and name in known}
-    name = next(iter(found), None) if wanted is None else wanted
+    name = ranking(found) if wanted is None else wanted
     return Metric(name, found[name]) if name in found else None
 
 

@@ -14,8 +14,8 @@ def per_origin(prepared: Prepared, part: str, scores: Mapping[str, Scores]) -> p
 
     Columns: `origin`, the ISO 8601 stamp of the last observed step; `row`, its row, which tells the series of a panel
     apart; then `<forecaster>:mse` and `<forecaster>:mae`, averaged over leads and targets, in the (squared) unit of the
-    data. The mean over rows is the overall metric where all truths
-    were observed.
+    data, and where these mix targets that differ in unit or size, the same of the metric that ranks. The mean over rows
+    is the overall metric where all truths were observed.
 
     Args:
         prepared: The series, its part holding the windows that were scored.

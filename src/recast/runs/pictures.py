@@ -27,6 +27,7 @@ def draw(trainer: pl.Trainer, task: ForecastTask, data: ForecastDataModule, resu
         curves = {
             name: np.asarray(scores.per_lead[error]) for name, scores in scored.items() if error in scores.per_lead
         }
-        shown = metrics[error].title
-        figure = lead_errors(curves, unit=spec.unit, metric=shown, step=spec.step, highlight="model")
+        shown = metrics[error]
+        unit = shown.description.unit
+        figure = lead_errors(curves, unit=unit, metric=shown.title, step=spec.step, highlight="model")
         log_figure(trainer, "test_error_per_lead", figure, step)

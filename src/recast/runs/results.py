@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from recast.runs.scores import Scores
+from recast.scoring.metrics.description import ranking_remark
 from recast.scoring.metrics.skill import skill
 from recast.system.files import write_json, write_text
 
@@ -158,13 +159,13 @@ class Results(RunResults):
         return [ResultTable(title, "forecaster", self.table(), "model")]
 
     def remarks(self) -> list[str]:
-        """Skill against each reference."""
-        return list(
-            dict.fromkeys(
-                f"skill in {found['metric']} against {found['baseline']}: {found['overall']:+.3f}"
-                for found in self.skills().values()
-            )
+        """Skill against each reference, and why the first metric does not rank, if so."""
+        skills = (
+            f"skill in {found['metric']} against {found['baseline']}: {found['overall']:+.3f}"
+            for found in self.skills().values()
         )
+        remark = ranking_remark(self.model.metrics)
+        return [*([] if remark is None else [remark]), *dict.fromkeys(skills)]
 
     def write(self, folder: Path) -> None:
         """Writes metrics.csv, per_horizon.csv, per_origin.csv, ranked_forecasts.csv and metrics.json, each whole.

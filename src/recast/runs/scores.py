@@ -16,7 +16,7 @@ from recast.scoring.baselines.baseline import Baseline
 from recast.scoring.metrics.class_metric import ClassMetric
 from recast.scoring.metrics.description import Description, ranking
 from recast.scoring.metrics.lead_metric import LeadMetric
-from recast.scoring.metrics.origin_errors import OriginErrors
+from recast.scoring.metrics.origin_errors import OriginErrors, further
 from recast.types import Forecast
 
 MetricT = TypeVar("MetricT", bound=Metric)
@@ -47,8 +47,8 @@ class Scores:
         overall: One number for each metric.
         per_lead: Values for leads 1 to horizon for each metric.
         per_target: Values for each target for each metric.
-        per_origin: "mse" and "mae" of each window over leads and targets, in order of rows, shape (windows,); NaN
-            where a window was not scored.
+        per_origin: "mse", "mae" and, where these mix targets that differ, the metric that ranks, of each window over
+            leads and targets, in order of rows, shape (windows,); NaN where a window was not scored.
         metrics: What the values of each metric mean.
     """
 
@@ -109,7 +109,7 @@ def score_baselines(
     starts = getattr(prepared.starts, part)
     scores = {}
     for name, baseline in baselines.items():
-        errors = OriginErrors()
+        errors = OriginErrors(further(usable))
         batches = starts.split(BATCH) if len(starts) else ()
         for (origins, truth), rows in zip(windows(prepared, part), batches, strict=True):
             forecast, true = Forecast(torch.from_numpy(baseline.forecast(origins))), torch.from_numpy(truth)

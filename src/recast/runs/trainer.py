@@ -134,13 +134,16 @@ def check_parts(config: dict[str, Any], counts: Mapping[str, int]) -> None:
 
 
 def check_monitors(trainer: pl.Trainer, task: TrainingTask) -> None:
-    """Raises ConfigurationError for a monitor that is never logged.
+    """Finds the curves that monitors of the ranking metric stand for.
 
-    Lightning would find out only after the first epoch.
+    Raises:
+        ConfigurationError: for a monitor that is no curve; Lightning would find it after the first epoch.
     """
     curves = task.validation_curves
     for part in (*trainer.checkpoint_callbacks, *trainer.early_stopping_callbacks, task.learning_rate):
-        monitor = getattr(part, "monitor", None)
+        monitor = task.curve(getattr(part, "monitor", None))
+        if monitor is not None:
+            vars(part)["monitor"] = monitor
         if monitor is not None and monitor not in curves:
             name = type(part).__name__
             raise ConfigurationError(f"{name}: monitor={monitor}: no such curve{suggestion(monitor, curves)}")

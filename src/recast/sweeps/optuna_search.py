@@ -18,6 +18,7 @@ from recast.options import PositiveInt, Seed, checked
 from recast.sweeps.job_folder import JobFolder, State
 from recast.sweeps.launcher import JobLauncher, SweepError
 from recast.system.distribution import how_to_install
+from recast.types import RANKING
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -62,7 +63,7 @@ class OptunaSearch(Sweeper):
         trials: PositiveInt = 20,
         parallel: PositiveInt = 2,
         direction: Literal["minimize", "maximize"] = "minimize",
-        monitor: str = "mse/validation",
+        monitor: str = RANKING,
         sampler: dict[str, Any] = SAMPLER,
         pruner: dict[str, Any] | None = PRUNER,
         seed: Seed = 0,

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recast.errors import ConfigurationError
+from recast.scoring.metrics.description import Description, ranking
 from recast.sweeps.job_folder import JobFolder, State, read_json
 from recast.sweeps.plan import read_jobs
 from recast.sweeps.queue import has_queue, states_of, submission_of
@@ -71,7 +72,12 @@ def status_of(folder: JobFolder, name: str, state: State | None = None) -> JobSt
     state = state or folder.state
     if state is State.FINISHED:
         results = folder.read_results() or {}
-        scores = {f"{metric}/test": value for metric, value in results.get("test", {}).items()}
+        metrics = results.get("metrics", {})
+        described = {name: Description.from_dict(values) for name, values in metrics.items()}
+        first = ranking({name: found for name, found in described.items() if found is not None})
+        # The one that ranks is shown.
+        test = sorted(results.get("test", {}).items(), key=lambda score: score[0] != first)
+        scores = {f"{metric}/test": value for metric, value in test}
         steps = results.get("steps")
         return JobStatus(name, state, steps, steps, scores=scores, seconds=results.get("seconds", {}).get("fit"))
     progress = read_json(folder.progress) or {}

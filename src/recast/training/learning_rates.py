@@ -8,6 +8,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPl
 
 from recast.options import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, checked
 from recast.options import Fraction as Factor
+from recast.types import RANKING
 
 
 class LearningRate(ABC):
@@ -80,11 +81,11 @@ class Plateau(LearningRate):
     Args:
         factor: Ratio of new to old rate.
         patience: Epochs without improvement that are tolerated. [epochs]
-        monitor: The validation curve to monitor.
+        monitor: The validation curve to monitor; "ranking/validation": that of the metric that ranks.
     """
 
     @checked
-    def __init__(self, *, factor: Factor = 0.5, patience: NonNegativeInt = 3, monitor: str = "mse/validation") -> None:
+    def __init__(self, *, factor: Factor = 0.5, patience: NonNegativeInt = 3, monitor: str = RANKING) -> None:
         self.factor = factor
         self.patience = patience
         self.monitor = monitor

@@ -16,7 +16,7 @@ from recast.scoring.metrics.description import ranking
 from recast.scoring.metrics.lead_metric import LeadMetric
 from recast.scoring.metrics.mae import MAE
 from recast.scoring.metrics.mse import MSE
-from recast.scoring.metrics.origin_errors import OriginErrors
+from recast.scoring.metrics.origin_errors import OriginErrors, further
 from recast.scoring.metrics.rmse import RMSE
 from recast.training.curves import is_due, log_curves
 from recast.training.learning_rates import LearningRate
@@ -74,7 +74,7 @@ class ForecastTask(TrainingTask):
         # The exposure bias is computed in the metric used for ranking, among those that need no samples.
         self.exposed = ranking({name: metric.description for name, metric in means.items()})
         self.forced_score = None if self.exposed is None else factories[self.exposed](spec=spec)
-        self.origin_errors = OriginErrors()
+        self.origin_errors = OriginErrors(further(self.metrics_of("test")))
         self.references: dict[str, np.ndarray] = {}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "ForecastTask":
@@ -94,10 +94,16 @@ class ForecastTask(TrainingTask):
 
     @property
     def validation_curves(self) -> list[str]:
-        """The free-running errors, the teacher-forced one, and the exposure bias."""
-        metrics = self.metrics_of("validation")
+        """The free-running errors, that in the metric which ranks first, the teacher-forced one, the exposure bias."""
+        curves = [f"{name}/validation" for name in self.metrics_of("validation")]
         bias = [] if self.exposed is None else [f"{self.exposed}/teacher_forced", "exposure_bias"]
-        return [*(f"{name}/validation" for name in metrics), *bias]
+        return [*sorted(curves, key=lambda curve: curve != self.watched), *bias]
+
+    @property
+    def watched(self) -> str | None:
+        """The free-running error in the metric that ranks."""
+        first = ranking({name: metric.description for name, metric in self.metrics_of("validation").items()})
+        return None if first is None else f"{first}/validation"
 
     def in_unit(self, scaled: Float[Tensor, "*any targets"]) -> Float[Tensor, "*any targets"]:
         """Scaled values in the data's own unit, float64."""

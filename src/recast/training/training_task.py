@@ -18,7 +18,7 @@ from recast.training.checkpoint_format import KEY, REASON
 from recast.training.learning_rates import LearningRate
 from recast.training.provenance import describe
 from recast.training.resuming import Resuming
-from recast.types import Progress, Share
+from recast.types import RANKING, Progress, Share
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +65,15 @@ class TrainingTask(Resuming, ABC):
     @abstractmethod
     def validation_curves(self) -> list[str]:
         """The curves that callbacks and learning rates may watch."""
+
+    @property
+    def watched(self) -> str | None:
+        """The curve that `RANKING` stands for; the first one, unless overridden."""
+        return next(iter(self.validation_curves), None)
+
+    def curve(self, monitor: str | None) -> str | None:
+        """The validation curve that a callback's or learning rate's `monitor` names."""
+        return self.watched if monitor == RANKING and self.watched is not None else monitor
 
     @property
     def progress(self) -> Progress:
@@ -163,6 +172,8 @@ class TrainingTask(Resuming, ABC):
                 "trainer.max_steps, or use learning_rate=constant"
             )
         schedule = self.learning_rate.schedule(optimizer, int(steps))
+        if "monitor" in schedule:
+            schedule["monitor"] = self.curve(schedule["monitor"])
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def describe(self) -> dict[str, Any]:

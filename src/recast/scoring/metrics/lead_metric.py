@@ -90,6 +90,11 @@ class LeadMetric(Described, Metric, ABC):
         return self.computable_from(parts) or (self.of_points and set(parts) == {"mean"})
 
     @property
+    def mixes(self) -> bool:
+        """Whether its values have the unit of targets that differ in unit or size."""
+        return self.spec.targets_differ and self.has_unit
+
+    @property
     def description(self) -> Description:
         """The meaning of its values."""
         return self.describe(self.spec.unit)

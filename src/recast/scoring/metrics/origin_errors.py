@@ -1,5 +1,7 @@
 """The errors of each forecast origin: the input of tests between forecasters."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
@@ -7,7 +9,26 @@ from torch import Tensor
 from torch.distributed import is_available, is_initialized
 from torchmetrics.utilities.distributed import gather_all_tensors
 
+from recast.scoring.metrics.description import ranking
+from recast.scoring.metrics.lead_metric import LeadMetric
+from recast.types import Forecast
+
 NAMES = ("mse", "mae")
+
+
+def further(metrics: Mapping[str, LeadMetric]) -> dict[str, LeadMetric]:
+    """The metric that ranks, where it is one of the mean alone and those of `NAMES` mix targets that differ.
+
+    Args:
+        metrics: Those of a task.
+    """
+    name = ranking({name: metric.description for name, metric in metrics.items()})
+    if name is None or name in NAMES:
+        return {}
+    metric = metrics[name]
+    # A window's value is then the mean of its pointwise errors.
+    plain = metric.needs == ("mean",) and type(metric).finish is LeadMetric.finish
+    return {name: metric} if plain and metric.spec.targets_differ and not metric.mixes else {}
 
 
 class OriginErrors:
@@ -18,9 +39,17 @@ class OriginErrors:
 
     If all truths are observed, their means over windows are the overall `MSE` and `MAE`; otherwise each is a mean over
     the observed truths of its window, NaN if it has none.
+
+    Args:
+        further: Metrics of which the same is kept, by name, see `further`; none: no others.
+
+    Attributes:
+        names: Names of what is kept.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, further: Mapping[str, LeadMetric] | None = None) -> None:
+        self._further = dict(further or {})
+        self.names = (*NAMES, *self._further)
         self.reset()
 
     def reset(self) -> None:
@@ -42,15 +71,18 @@ class OriginErrors:
             truth: What was observed, in the data's unit.
             mask: True where it was; None: everywhere.
         """
-        error = mean.double() - truth.double()
+        mean, truth = mean.double(), truth.double()
+        error = mean - truth
+        errors = [error.square(), error.abs()]
+        errors += [metric.pointwise(Forecast(mean), truth) for metric in self._further.values()]
         weight = 1.0
         if mask is not None:
-            error = error.where(mask, 0.0)
+            errors = [values.where(mask, 0.0) for values in errors]
             # The mean over a window's observed truths, as a share of that over all of them.
             weight = mask[0].numel() / mask.sum(dim=(1, 2))
             weight = weight.where(weight.isfinite(), torch.nan)
         # Rows are integers below 2^53: exact as float64, so that everything fits in one tensor.
-        columns = (start.double(), error.square().mean(dim=(1, 2)) * weight, error.abs().mean(dim=(1, 2)) * weight)
+        columns = [start.double(), *(values.mean(dim=(1, 2)) * weight for values in errors)]
         self._kept.append(torch.stack(columns, dim=1))
 
     def gather(self, device: torch.device) -> None:
@@ -74,9 +106,9 @@ class OriginErrors:
             starts: First row of each window, ascending; those that were seen are among them.
         """
         table = self._table().cpu().numpy()
-        errors = np.full((len(starts), len(NAMES)), np.nan)
+        errors = np.full((len(starts), len(self.names)), np.nan)
         errors[np.searchsorted(starts, table[:, 0].astype(np.int64))] = table[:, 1:]
-        return dict(zip(NAMES, errors.T, strict=True))
+        return dict(zip(self.names, errors.T, strict=True))
 
     def _table(self) -> Float[Tensor, "seen columns"]:
-        return torch.cat(self._kept) if self._kept else torch.empty(0, 1 + len(NAMES), dtype=torch.float64)
+        return torch.cat(self._kept) if self._kept else torch.empty(0, 1 + len(self.names), dtype=torch.float64)

@@ -4,6 +4,7 @@ from typing import final
 
 from torch import Tensor
 
+from recast.scoring.metrics.description import squared
 from recast.scoring.metrics.lead_metric import LeadMetric
 from recast.types import Forecast
 
@@ -24,8 +25,8 @@ class ScaledMSE(LeadMetric):
     higher_is_better = False
 
     def unit(self, of: str) -> str:
-        """None."""
-        return ""
+        """None; where values are not scaled, that of `MSE`."""
+        return "" if self.spec.scaled_targets else squared(of)
 
     def pointwise(self, forecast: Forecast, truth: Tensor) -> Tensor:
         """((f - y) / s)^2."""

@@ -9,6 +9,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from recast.options import checked
 from recast.training.checkpoint_format import best_checkpoint_path
+from recast.training.training_task import TrainingTask
+from recast.types import RANKING
 
 
 def selection(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -27,12 +29,12 @@ class BestCheckpoint(ModelCheckpoint):
     """Keeps `checkpoints/best.ckpt` of the run, selected by a validation curve. Idle without validation windows.
 
     Args:
-        monitor: The validation curve to monitor.
+        monitor: The validation curve to monitor; "ranking/validation": that of the metric that ranks.
         mode: Whether smaller ("min") or larger ("max") is better.
     """
 
     @checked
-    def __init__(self, *, monitor: str = "mse/validation", mode: Literal["min", "max"] = "min") -> None:
+    def __init__(self, *, monitor: str = RANKING, mode: Literal["min", "max"] = "min") -> None:
         super().__init__(
             filename="best",
             monitor=monitor,
@@ -44,7 +46,9 @@ class BestCheckpoint(ModelCheckpoint):
         )
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Puts the file into the run's folder, not into the logger's."""
+        """Puts the file into the run's folder, not into the logger's, and finds the curve."""
+        if isinstance(pl_module, TrainingTask):
+            self.monitor = pl_module.curve(self.monitor)
         self.dirpath = str(best_checkpoint_path(trainer.default_root_dir).parent)
         with warnings.catch_warnings():
             # Raised by every resumed run; another run's folder is rejected elsewhere.

@@ -52,8 +52,8 @@ class ForecastFigures(pl.Callback):
         log_figure(trainer, "validation_forecasts", figure, trainer.global_step)
         if errors is not None and name is not None:
             curves = {**task.references, "model": errors}
-            shown = metrics[name].title
-            figure = lead_errors(curves, unit=spec.unit, metric=shown, step=spec.step, highlight="model")
+            unit = metrics[name].description.unit
+            figure = lead_errors(curves, unit=unit, metric=metrics[name].title, step=spec.step, highlight="model")
             log_figure(trainer, "validation_error_per_lead", figure, trainer.global_step)
 
 

@@ -6,6 +6,7 @@ import lightning.pytorch as pl
 
 from recast.errors import PrunedError
 from recast.options import NonNegativeInt, checked
+from recast.training.training_task import TrainingTask
 
 
 class Pruning(pl.Callback):
@@ -17,7 +18,7 @@ class Pruning(pl.Callback):
         storage: The study's journal file, or the address of its database.
         study_name: Name of the study in its storage.
         trial: Number of the trial that this run is.
-        monitor: The validation curve.
+        monitor: The validation curve; "ranking/validation": that of the metric that ranks.
         pruner: Optuna's pruner.
     """
 
@@ -32,7 +33,9 @@ class Pruning(pl.Callback):
         self._trial: Any = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Finds the trial."""
+        """Finds the curve and the trial."""
+        if isinstance(pl_module, TrainingTask):
+            self.monitor = pl_module.curve(self.monitor)
         if stage != "fit" or self._trial is not None or not trainer.is_global_zero:
             return
         import optuna

@@ -65,7 +65,9 @@ CASES = (
     Bad("GPU where there is none", ("trainer=gpu",), "gpu"),
     Bad("unknown curve to watch", ("callbacks.best_checkpoint.monitor=mse/vaildation",), "did you mean mse/validation"),
     Bad("unknown curve for the rate", ("learning_rate=plateau", "learning_rate.monitor=rmse/val"), "did you mean rmse"),
-    Bad("seasonal lag beyond the context", ("data.windows.context=100",), "longer context"),
+    Bad(
+        "seasonal lag beyond the context", ("data.windows.context=100", "baselines.seasonal.lag=149"), "longer context"
+    ),
     _file("file missing", "none.csv", "no such file"),
     _file("folder for a file", "folder", "a folder; expected a CSV file"),
     _file("not text", "binary.csv", "no UTF-8 text"),

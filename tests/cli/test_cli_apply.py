@@ -240,11 +240,11 @@ def test_forecast_refuses_and_writes_nothing(options, says, files, moved):
 
 def test_an_output_that_cannot_be_written(files, moved, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    for place in ("file/out.csv", "/proc/recast/out.csv"):
+    for place, code in (("file/out.csv", 2), ("/proc/recast/out.csv", 1)):
         done = forecast(moved, f"input={files / 'gauge.csv'}", f"output={place}", cwd=tmp_path)
-        assert_refused(done, place.rpartition("/")[0], code=1)
+        assert_refused(done, place.rpartition("/")[0], code=code)
         done = evaluate(f"checkpoint={moved}", f"output={place}", cwd=tmp_path)
-        assert_refused(done, place.rpartition("/")[0], code=1)
+        assert_refused(done, place.rpartition("/")[0], code=code)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 

@@ -106,6 +106,7 @@ def test_a_sentinel_that_the_training_had_not(checkpoint):
         ("data/grid=nine", r"data/grid=nine: no such choice.*interpolate, mask"),
         ("data.windows.context=3", r"^data\.windows: .*it has: source, grid"),
         ("data.source.missing=[1", "input should be a valid list"),
+        ("data.source.missing=[1", r"^data\.source\.missing='\[1': input should be a valid list"),
         ("samples=3", "expected options of the data"),
     ],
 )
@@ -133,6 +134,14 @@ def test_scoring_another_file(checkpoint, tmp_path):
     assert done.code == 0, done
 
 
+def test_a_part_without_windows_is_not_scored(checkpoint, tmp_path):
+    gauge().to_csv(tmp_path / "later.csv", index=False)
+    read = [f"path={tmp_path / 'later.csv'}", "data.split.test=0"]
+    for command in ("evaluate", "gradients"):
+        with pytest.raises(ConfigurationError, match=r"^split=test: this part has no windows; windows by part: train"):
+            evaluation(checkpoint, *read, "split=test", command=command)
+
+
 def test_the_parts_of_the_training_stay(checkpoint, monkeypatch):
     with pytest.raises(ConfigurationError, match=r"^data\.split: .*for another file \(path=\)"):
         evaluation(checkpoint, "data.split.test=0.5")
@@ -147,4 +156,6 @@ def test_a_part_is_merged_or_replaced():
     assert found["source"]["step"] == "h"
     assert np.isnan(found["source"]["missing"][0])
     assert found["grid"] == {"_target_": "recast.data.prepare.grid.SplitGrid", "most": 0.5}
+    assert found["grid"]["_target_"] == "recast.data.prepare.grid.SplitGrid"
+    assert "x" not in found["grid"]
     assert data["source"]["missing"] is None

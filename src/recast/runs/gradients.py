@@ -9,11 +9,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from recast.errors import ConfigurationError
 from recast.figures.png import save
 from recast.runs.machine import set_up
-from recast.runs.record import window_counts
-from recast.runs.restored_forecast import data_of, restore_forecaster
+from recast.runs.restored_forecast import data_of, require_windows, restore_forecaster
 from recast.system.files import require_folder, user_path, write_json, write_text
 from recast.training.evenly import evenly_spaced
 from recast.training.memory.memory import LayerMemory, measure
@@ -106,10 +104,8 @@ def measure_gradients(config: dict[str, Any]) -> Gradients:
     restored = restore_forecaster(config["checkpoint"], config["data"], other_file=config["path"] is not None)
     data = data_of(restored, config["path"])
     part = config["split"]
+    require_windows(data, part)
     loader = data.loader(part)
-    if not len(loader.order.items):
-        counts = ", ".join(f"{name} {count}" for name, count in window_counts(data.prepared).items())
-        raise ConfigurationError(f"split={part}: this part has no windows; windows by part: {counts}")
     chosen = loader.order.items[evenly_spaced(len(loader.order.items), config["windows"])]
     layers = measure(
         restored.task.model,

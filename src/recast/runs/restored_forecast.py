@@ -8,6 +8,7 @@ from recast.data.datamodule import ForecastDataModule
 from recast.data.spec import SeriesSpec
 from recast.errors import CheckpointError, ConfigurationError, DataError
 from recast.runs.checkpoints.restore import restore
+from recast.runs.record import window_counts
 from recast.runs.tasks.task_plug import RestoredTask
 from recast.training.task import ForecastTask
 
@@ -29,6 +30,14 @@ def restore_forecaster(
             "on other files too (path=...)"
         )
     return restored
+
+
+def require_windows(data: ForecastDataModule, part: str) -> None:
+    """Raises ConfigurationError if a part has no windows."""
+    counts = window_counts(data.prepared)
+    if not counts[part]:
+        told = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise ConfigurationError(f"split={part}: this part has no windows; windows by part: {told}")
 
 
 def data_of(restored: RestoredForecast, path: str | None) -> ForecastDataModule:

@@ -19,7 +19,7 @@ from recast.runs.checkpoints.spec import checked_series_spec
 from recast.runs.per_origin import per_origin
 from recast.runs.pictures import draw
 from recast.runs.ranked_forecasts import ranked_forecasts
-from recast.runs.restored_forecast import RestoredForecast, data_of
+from recast.runs.restored_forecast import RestoredForecast, data_of, require_windows
 from recast.runs.results import Results
 from recast.runs.scores import Scores
 from recast.runs.tasks.task_plug import TaskPlug
@@ -94,6 +94,7 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
     def adapt(self, config: dict[str, Any], restored: RestoredForecast) -> bool:
         """Reads the file that is to be scored, in the scaling of the training."""
         data = data_of(restored, config["path"])
+        require_windows(data, config["split"])
         data.evaluation_batch_size = config["batch_size"]
         restored.task.samples["test"] = config["samples"]
         return True

@@ -66,7 +66,7 @@ CASES = (
     Bad("unknown curve to watch", ("callbacks.best_checkpoint.monitor=mse/vaildation",), "did you mean mse/validation"),
     Bad("unknown curve for the rate", ("learning_rate=plateau", "learning_rate.monitor=rmse/val"), "did you mean rmse"),
     Bad(
-        "seasonal lag beyond the context", ("data.windows.context=100", "baselines.seasonal.lag=149"), "longer context"
+        "season beyond the context", ("data.windows.context=100", "baselines.seasonal.hours=24.8412"), "longer context"
     ),
     _file("file missing", "none.csv", "no such file"),
     _file("folder for a file", "folder", "a folder; expected a CSV file"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from commands import QUICK, Done, metrics_of, run, scratch, shared_run, strict_json, trained
+from commands import QUICK, Done, load, metrics_of, run, scratch, shared_run, strict_json, trained
 from PIL import Image
 
 CONTEXT, HORIZON = 48, 12
@@ -278,7 +278,7 @@ def test_a_quantile_head_is_scored_by_its_quantiles(quantiles):
     assert {"pinball", "coverage"} <= set(metrics["test"])
     assert "crps" not in metrics["test"]
     assert 0 <= metrics["test"]["coverage"] <= 1
-    assert metrics["metrics"]["coverage"] == {"unit": "", "higher_is_better": None, "perfect": 0.9}
+    assert metrics["metrics"]["coverage"] == {"unit": "", "higher_is_better": None, "perfect": 0.9, "mixes": False}
     for scores in metrics["baselines"].values():
         # Evenly spread levels about a point.
         assert scores["pinball"] == pytest.approx(scores["mae"] / 2, rel=1e-9)
@@ -293,7 +293,11 @@ def test_ranked_forecasts_hold_both_targets_with_their_bands(quantiles):
     assert (ahead["lower"] <= ahead["forecast"]).all()
     assert (ahead["forecast"] <= ahead["upper"]).all()
     np.testing.assert_allclose(ahead["level"], 0.9, rtol=1e-12)
-    errors = (ahead["forecast"] - ahead["true"]).pow(2).groupby(ahead["rank"]).mean()
+    # Metres and cubic metres a second: ranked by an error without unit.
+    assert set(ahead["loss"]) == {"scaled_mse"}
+    spec = load(quantiles / "checkpoints" / "best.ckpt")["recast"]["spec"]
+    scale = ahead["target"].map(dict(zip(("ssh", "flow"), spec["scale"], strict=False)))
+    errors = ((ahead["forecast"] - ahead["true"]) / scale).pow(2).groupby(ahead["rank"]).mean()
     np.testing.assert_allclose(errors, ahead.groupby("rank")["error"].first(), rtol=1e-4)
 
 

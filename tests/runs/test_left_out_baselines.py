@@ -24,7 +24,7 @@ def test_a_season_longer_than_the_context_is_left_out(tmp_path, caplog):
     (line,) = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
     assert line.startswith("baselines.seasonal is left out: Seasonal: ")
     with pytest.raises(MisfitError, match=r"^baselines\.seasonal: Seasonal: "):
-        recast.fit(overrides=[*words, "baselines.seasonal.lag=149"], folder=tmp_path / "named")
+        recast.fit(overrides=[*words, "baselines.seasonal.hours=24.8412"], folder=tmp_path / "named")
 
 
 def test_a_line_needs_two_values(tmp_path, caplog):
@@ -43,7 +43,7 @@ def test_a_line_needs_two_values(tmp_path, caplog):
 
 
 def test_those_that_overrides_name_are_required():
-    config = recast.compose(["data=tide", DRIFT, "baselines.seasonal.lag=3", "baselines=tide"])
+    config = recast.compose(["data=tide", DRIFT, "baselines.seasonal.hours=0.5", "baselines=tide"])
     assert config["required_baselines"] == ["line", "seasonal"]
     assert recast.compose(["data=tide", "baselines=tide"])["required_baselines"] == []
     Rehearsal().rehearse(recast.compose([*SMALL, "data.windows.context=1", "baselines=series"]))

@@ -22,7 +22,7 @@ def composing(overrides: Sequence[str]) -> Iterator[None]:
 
 
 def named_baselines() -> list[str]:
-    """The baselines that the overrides give or change one by one, as in `baselines.seasonal.lag=25`, in order."""
+    """The baselines that the overrides give or change one by one, as in `baselines.seasonal.hours=24`, in order."""
     keys = (override.lstrip("+").partition("=")[0] for override in _given())
     return sorted({key.split(".")[1] for key in keys if key.startswith("baselines.")})
 

@@ -53,7 +53,6 @@ def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
     Raises:
         ConfigurationError: if an override cannot be applied. Values are checked by `fit`.
     """
-    folders.register()
     return compose_command("train", _listed(overrides))
 
 

@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from recast.errors import ConfigurationError
-from recast.runs.configure.folders import conf_folder
+from recast.runs.configure.folders import conf_folder, register
 from recast.runs.configure.named import composing
 
 
@@ -28,6 +28,7 @@ def compose(name: str, overrides: Sequence[str]) -> dict[str, Any]:
     from recast.runs.configure.refusal import refusal
     from recast.runs.configure.words import readable
 
+    register()
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())), composing(overrides):
             return plain(hydra_compose(config_name=name, overrides=readable(overrides)))

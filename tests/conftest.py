@@ -1,5 +1,7 @@
 """What all tests share: array shapes and types checked as recast is imported, one thread, small data."""
 
+import signal
+from collections.abc import Iterator
 from importlib.util import find_spec
 
 from jaxtyping import install_import_hook
@@ -38,6 +40,24 @@ def pytest_configure(config: pytest.Config) -> None:
     # OmegaConf's annotations are not ours to modernise.
     config.addinivalue_line("filterwarnings", "ignore::beartype.roar.BeartypeDecorHintPep585DeprecationWarning")
     config.addinivalue_line("filterwarnings", r"ignore:GPU available but not used")
+
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
+
+
+@pytest.fixture(autouse=True)
+def state_of_the_process() -> Iterator[None]:
+    """A run that a test kills leaves its signal handlers and its deterministic algorithms to the tests after it."""
+    handlers, deterministic = (
+        {number: signal.getsignal(number) for number in SIGNALS},
+        torch.are_deterministic_algorithms_enabled(),
+    )
+    yield
+    for number, handler in handlers.items():
+        if signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
+    if torch.are_deterministic_algorithms_enabled() != deterministic:
+        torch.use_deterministic_algorithms(deterministic)
 
 
 @pytest.fixture

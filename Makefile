@@ -32,7 +32,7 @@ check: install  ## Lint, check types, run the tests that break first (under 2 mi
 	$(BIN)/pyright
 	$(BIN)/python -m pytest -n 2 -x -q $(FIRST)
 
-test: install  ## Lint, check types, run the tests (about 10 minutes on two cores)
+test: install  ## Lint, check types, run the tests (about 8 minutes on two cores)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright

@@ -83,7 +83,7 @@ def test_evaluating_the_test_part_gives_the_scores_of_the_run(gauge, moved, tmp_
     assert written == ["metrics.csv", "metrics.json", "per_horizon.csv", "per_origin.csv", "ranked_forecasts.csv"]
 
 
-@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize("size", [1, 7, pytest.param(1000, marks=pytest.mark.slow)])
 def test_the_batch_size_changes_nothing_but_the_last_digits(size, tmp_path):
     run_folder = shared_run(*QUICK)
     checkpoint = f"checkpoint={run_folder / 'checkpoints' / 'best.ckpt'}"

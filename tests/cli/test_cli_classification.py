@@ -135,6 +135,7 @@ def test_the_log_and_provenance_say_what_was_read(folder):
     assert yaml.safe_load((folder / "config.yaml").read_text())["model"]["pooling"] == "last"
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_numbers(options, metrics):
     again = trained(*options, cwd=scratch() / "classified_again")
     ours, theirs = metrics_of(again), {name: value for name, value in metrics.items() if name != "seconds"}
@@ -149,6 +150,7 @@ def test_all_sequences_train_and_the_last_state_is_kept_without_validation(optio
     assert found["steps"] == 2 * 8
 
 
+@pytest.mark.slow
 def test_double_precision_scores_nearly_as_single(options, metrics):
     folder = trained(*options, "trainer.precision=64-true", cwd=scratch() / "classified_double")
     assert metrics_of(folder)["test"]["loss"] == pytest.approx(metrics["test"]["loss"], rel=1e-3)

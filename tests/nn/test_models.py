@@ -591,11 +591,8 @@ def test_the_same_seed_gives_the_same_trajectories():
 # Learning
 
 
-@pytest.mark.parametrize(
-    "cell",
-    [pytest.param(RNN, marks=pytest.mark.slow), partial(GRU, gate_init=ConstantBias(bias=0.0))],
-    ids=["RNN", "GRU"],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", [RNN, partial(GRU, gate_init=ConstantBias(bias=0.0))], ids=["RNN", "GRU"])
 def test_a_small_model_learns_the_best_forecast_of_an_autoregression(cell):
     """The best forecast is known; nothing forecasts better but by chance.
 

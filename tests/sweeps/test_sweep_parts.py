@@ -21,7 +21,7 @@ from rich.console import Console
 from recast.errors import ConfigurationError
 from recast.runs.configure.folders import conf_folder, register
 from recast.sweeps.job_folder import JobFolder, JobRunningError, State
-from recast.sweeps.overview import overview, status_of, sweep_status
+from recast.sweeps.overview import JobStatus, overview, status_of, sweep_status
 from recast.sweeps.plan import LONGEST, Job, add_jobs, check_jobs, job_name, place_jobs, plain_config, read_jobs, swept
 from recast.sweeps.search_space import corners, overrides_of, split
 from recast.sweeps.slots import Slots
@@ -197,6 +197,23 @@ def test_the_list_of_jobs_grows(tmp_path):
     add_jobs(tmp_path, [entry | {"overrides": ["seed=00"]}, entry | {"folder": "seed-1"}])
     assert [found["folder"] for found in read_jobs(tmp_path)] == ["seed-0", "seed-1"]
     assert read_jobs(tmp_path)[0]["overrides"] == ["seed=00"]
+
+
+def test_a_long_reason_leaves_the_names_of_a_live_table_readable():
+    jobs = [
+        JobStatus("lr-0.01", State.FINISHED, 420, 420, scores={"mse/test": 9.5}),
+        JobStatus(
+            "lr-1e+30", State.FAILED, 1, 420, reason="the training loss is inf at step 1; " + "rows 74 to 1086 " * 20
+        ),
+    ]
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(overview(jobs, most=20))
+    heading, finished, failed, _ = console.export_text().splitlines()
+    assert heading.startswith("job ")
+    assert finished.startswith("lr-0.01 ")
+    assert failed.startswith("lr-1e+30 ")
+    assert failed.rstrip().endswith("…")
+    assert len(failed) <= 80
 
 
 def test_status_of_a_sweep(tmp_path):

@@ -125,10 +125,15 @@ def _table(jobs: Sequence[JobStatus], *, brief: bool) -> Table:
     table.add_column("state")
     table.add_column("progress", width=12)
     table.add_column("steps", justify="right")
-    # A live table must fit the terminal; what is cut off was printed above it, or is in failure.json.
-    table.add_column("score or reason", overflow="ellipsis" if brief else "fold", no_wrap=brief, ratio=3)
+    table.add_column("score or reason", ratio=3)
     for job in jobs:
-        said = escape(shorten(job.reason, LONGEST_REASON)) if job.reason else score_text(job.scores)
+        # A live table must fit the terminal; what is cut off was printed above it, or is in failure.json. Not an option
+        # of the column: a long reason would take the width of all others.
+        said = Text(
+            shorten(job.reason, LONGEST_REASON) if job.reason else score_text(job.scores),
+            overflow="ellipsis" if brief else "fold",
+            no_wrap=brief,
+        )
         steps = "" if job.step is None else f"{job.step}" + (f"/{job.total_steps}" if job.total_steps else "")
         state = job.phase or job.state.value
         table.add_row(escape(job.name), Text(state, style=STYLES[job.state]), _bar(job), steps, said)

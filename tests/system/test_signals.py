@@ -123,6 +123,19 @@ def test_imports_of_compiled_modules_are_left_in_good_order(moment):
     assert program.wait() == (143, "SIGTERM: stopped; a remedy\n", "")
 
 
+def test_a_configuration_is_composed_to_its_end_before_a_signal_stops():
+    """OmegaConf would make an error of its own of what is raised within it."""
+    lines = (
+        "from omegaconf import OmegaConf\n"
+        "OmegaConf.register_new_resolver('slow', lambda: (ready(), time.sleep(2), 1)[2])\n"
+        "print(OmegaConf.to_container(OmegaConf.create({'a': '${slow:}'}), resolve=True), flush=True)\n"
+        "time.sleep(60)"
+    )
+    program = Program(STOPPED.replace("{}", lines.replace("\n", "\n        ")))
+    program.signal(signal.SIGTERM)
+    assert program.wait() == (143, "{'a': 1}\nSIGTERM: stopped; a remedy\n", "")
+
+
 SLOW_TO_LEAVE = stopped("try:\n    ready(); time.sleep(60)\nfinally:\n    ready(); time.sleep(3); print('saved')")
 
 

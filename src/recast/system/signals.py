@@ -198,7 +198,7 @@ class _Signals:
             return
         if self.deferred or self.leaving:
             return
-        if _imports_compiled(frame):
+        if _must_not_be_interrupted(frame):
             self.again()
             return
         raise _Stop(self.came.name)
@@ -209,10 +209,16 @@ class _Signals:
             signal.raise_signal(number)
 
 
-def _imports_compiled(frame: FrameType | None) -> bool:
-    """Whether a compiled module is being imported; many turn exceptions raised meanwhile into an ImportError."""
+def _must_not_be_interrupted(frame: FrameType | None) -> bool:
+    """Whether a compiled module is being imported, or OmegaConf at work.
+
+    Many modules turn exceptions raised meanwhile into an ImportError; OmegaConf, half way through changing flags of a
+    configuration, into an error of its own.
+    """
     while frame is not None:
         if frame.f_code.co_qualname.startswith("ExtensionFileLoader."):
+            return True
+        if frame.f_globals.get("__name__", "").startswith("omegaconf."):
             return True
         frame = frame.f_back
     return False

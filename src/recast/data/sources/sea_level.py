@@ -1,20 +1,17 @@
 """Sea level at a tide gauge, from a CSV file."""
 
-import copy
 from typing import final
 
 from recast.data.panel import Panel
+from recast.data.sources.column_source import ColumnSource
 from recast.data.sources.csv_file import CsvSource
 from recast.data.sources.csv_text import Decimal, Delimiter
-from recast.data.sources.source import Source
 from recast.data.sources.stamps import DoubledHour
-from recast.data.sources.table import Table
-from recast.data.sources.table_source import TableSource
 from recast.options import AnyFloat, checked
 
 
 @final
-class SeaLevelSource(Source):
+class SeaLevelSource(ColumnSource):
     """Sea surface height at one gauge: one column of a CSV file, read as `CsvSource` reads it.
 
     Args:
@@ -50,7 +47,7 @@ class SeaLevelSource(Source):
         decimal: Decimal = "point",
         missing: list[AnyFloat] | None = None,
     ) -> None:
-        self.csv: TableSource = CsvSource(
+        self.csv = CsvSource(
             path=path,
             time=time,
             targets=[column],
@@ -71,24 +68,3 @@ class SeaLevelSource(Source):
             DataError: as `CsvSource.read`.
         """
         return self.csv.read()
-
-    @property
-    def time_column(self) -> str:
-        """See the base class."""
-        return self.csv.time
-
-    def for_table(self, table: Table) -> "SeaLevelSource":
-        """The source that reads the same column from another table."""
-        twin = copy.copy(self)
-        twin.csv = self.csv.for_table(table)
-        return twin
-
-    def with_step(self, step: str) -> "SeaLevelSource":
-        """See the base class."""
-        twin = copy.copy(self)
-        twin.csv = self.csv.with_step(step)
-        return twin
-
-    def load(self, path: str) -> Table:
-        """See the base class."""
-        return self.csv.load(path)

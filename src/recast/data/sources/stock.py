@@ -1,24 +1,22 @@
 """Daily bars of a stock, from a CSV file."""
 
-import copy
 from dataclasses import replace
 from typing import Literal, final
 
 import numpy as np
 
 from recast.data.panel import Panel, columns_of
+from recast.data.sources.column_source import ColumnSource
 from recast.data.sources.csv_file import CsvSource
 from recast.data.sources.csv_text import Decimal, Delimiter
-from recast.data.sources.source import Source
 from recast.data.sources.stamps import DoubledHour
 from recast.data.sources.table import Table
-from recast.data.sources.table_source import TableSource
 from recast.errors import DataError
 from recast.options import AnyFloat, checked
 
 
 @final
-class StockSource(Source):
+class StockSource(ColumnSource):
     """One column of a table of open, high, low, close and volume, unchanged or as its log return.
 
     The log return of row t is ln(p_t / p_(t-1)), with the previous row of the file, however many days (a weekend, a
@@ -66,7 +64,7 @@ class StockSource(Source):
         self.currency = currency
         self.missing = missing
         unit = "shares" if column == "Volume" else currency
-        self.csv: TableSource = CsvSource(
+        self.csv = CsvSource(
             path=path,
             time=time,
             targets=[column],
@@ -89,27 +87,6 @@ class StockSource(Source):
         table = self.csv.table
         series = self.csv.read_from(table)
         return series if self.transform == "price" else self._log_return(series, table)
-
-    @property
-    def time_column(self) -> str:
-        """See the base class."""
-        return self.csv.time
-
-    def for_table(self, table: Table) -> "StockSource":
-        """The source that reads the same column from another table."""
-        twin = copy.copy(self)
-        twin.csv = self.csv.for_table(table)
-        return twin
-
-    def with_step(self, step: str) -> "StockSource":
-        """See the base class."""
-        twin = copy.copy(self)
-        twin.csv = self.csv.with_step(step)
-        return twin
-
-    def load(self, path: str) -> Table:
-        """See the base class."""
-        return self.csv.load(path)
 
     def _log_return(self, series: Panel, table: Table) -> Panel:
         dropped = np.isnan(series.values[:, 0])

@@ -174,7 +174,7 @@ class TableSource(Source):
         times, timezone, zone = self._stamps(table, columns)
         step = self.step or self._trained_step or ""
         if self.tolerance is not None and step:
-            times = self._rounded(table, times, zone, step)
+            times = self._rounded(table, times, zone, step, self.tolerance)
         return Panel(
             columns=columns_of(known=self.known, units=self.units, levels=levels),
             values=self._values(table, columns, self.known, levels),
@@ -208,7 +208,7 @@ class TableSource(Source):
             local = observed if zone is None or not far_apart(observed) else zone.local(observed)
             step = infer_step(local, text.label, self.tolerance)
         if self.tolerance is not None:
-            times = self._rounded(text, times, zone, step)
+            times = self._rounded(text, times, zone, step, self.tolerance)
             observed = times[seen]
         if self.step is not None or self._trained_step is not None:
             local = zone is not None and (is_civil(step) or far_apart(observed))
@@ -225,18 +225,19 @@ class TableSource(Source):
                 )
         return times, step
 
-    def _rounded(self, text: Table, times: np.ndarray, zone: Zone | None, step: str) -> np.ndarray:
+    def _rounded(
+        self, text: Table, times: np.ndarray, zone: Zone | None, step: str, tolerance: np.timedelta64
+    ) -> np.ndarray:
         """Stamps near to the grid of the step on it; how many were moved is logged."""
-        assert self.tolerance is not None  # noqa: S101 for pyright
         local = zone.local(times) if zone is not None and is_civil(step) else times
-        rounded = round_to_grid(local, step, self.tolerance)
+        rounded = round_to_grid(local, step, tolerance)
         moved = rounded != local
         twice = np.flatnonzero(np.diff(rounded) <= np.timedelta64(0, "ns"))
         if len(twice):
             row = int(twice[0]) + 1
             raise DataError(
                 f"{text.where(row, self.time)}: found {text.found(row, self.time)!r}, which belongs to the same stamp "
-                f"of the {step} grid as {text.row(row - 1)} within the tolerance of {_length(self.tolerance)}; choose "
+                f"of the {step} grid as {text.row(row - 1)} within the tolerance of {_length(tolerance)}; choose "
                 "a smaller data.source.tolerance"
             )
         if not moved.any():
@@ -244,7 +245,7 @@ class TableSource(Source):
         log.info(
             "%s: %d of %d stamps rounded to the %s grid, by %s at most (tolerance %s)",
             *(text.label, moved.sum(), len(times), step, _length(np.abs(rounded - local).max())),
-            _length(self.tolerance),
+            _length(tolerance),
         )
         return zone.utc(rounded) if zone is not None and is_civil(step) else rounded
 

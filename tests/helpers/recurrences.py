@@ -1,7 +1,8 @@
 """Random open and closed loops, and what every implementation must do with them: the same as `Plain`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -256,29 +257,68 @@ def squares(implementation: Implementation, request: OpenLoop | ClosedLoop) -> T
     return torch.stack([part.square().sum() for part in results(implementation, request)]).sum()
 
 
-def assert_close(found: Tensor, expected: Tensor, tolerance: float, what: str, least: float = 0) -> None:
-    """They differ by at most `tolerance` of the largest entry, or of `least` where that is larger."""
+def assert_close(
+    found: Tensor, expected: Tensor, tolerance: float, what: str, least: float = 0, slack: float = 0
+) -> None:
+    """They differ by at most `tolerance` of the largest entry, or of `least` where that is larger; or by `slack`."""
     assert found.shape == expected.shape, what
     assert found.dtype == expected.dtype, what
     if expected.numel():
         difference, largest = (found - expected).abs().max(), expected.abs().max()
-        assert difference <= tolerance * max(largest, least), f"{what}: {difference} beside {largest}"
+        assert difference <= max(tolerance * max(largest, least), slack), f"{what}: {difference} beside {largest}"
+
+
+def in_double(request: OpenLoop | ClosedLoop) -> OpenLoop | ClosedLoop:
+    """The same numbers in float64; of a closed loop with `linear_readout`."""
+
+    def doubled(part: Tensor) -> Tensor:
+        return part.detach().double().requires_grad_(part.requires_grad)
+
+    common: dict[str, Any] = {
+        "layers": [deepcopy(layer).double() for layer in request.layers],
+        "states": [None if state is None else type(state)(*map(doubled, state)) for state in request.states],
+        "dropout": [factors.double() for factors in request.dropout],
+    }
+    if isinstance(request, OpenLoop):
+        return replace(request, inputs=doubled(request.inputs), **common)
+    linear = nn.Linear(request.readout.weight.shape[1], request.readout.weight.shape[0]).to(request.first.device)
+    linear.weight, linear.bias = nn.Parameter(request.readout.weight), nn.Parameter(request.readout.bias)
+    return replace(
+        request,
+        readout=linear_readout(linear.double(), residual=request.readout.residual),
+        first=doubled(request.first),
+        known=doubled(request.known),
+        base=doubled(request.base),
+        truth=None if request.truth is None else doubled(request.truth),
+        **common,
+    )
 
 
 def compare(
-    implementation: Implementation, request: OpenLoop | ClosedLoop, tolerance: float, *, share: float = 0.1
+    implementation: Implementation, request: OpenLoop | ClosedLoop, tolerance: float, *, exact: Ran | None = None
 ) -> None:
     """Values and all gradients are those of `Plain`, relative to the largest entry of each tensor.
 
-    A gradient is a sum in which large terms may cancel; what is left of them is compared with a share of the largest
+    A gradient is a sum in which large terms may cancel; what is left of them is compared with a tenth of the largest
     entry of all gradients, where its own entries are smaller.
+
+    Args:
+        exact: The results in double precision: a tensor may be three times as far from these as that of `Plain`,
+            whose rounding errors grow with the network's factors, beyond any fixed tolerance.
     """
     expected, found = run(Plain(), request), run(implementation, request)
     for number, (one, other) in enumerate(zip(found.values, expected.values, strict=True)):
-        assert_close(one, other, tolerance, f"value {number}")
-    least = share * max(float(gradient.abs().max()) for gradient in expected.gradients.values() if gradient.numel())
+        slack = _rounding(other, exact.values[number]) if exact else 0.0
+        assert_close(one, other, tolerance, f"value {number}", slack=slack)
+    least = 0.1 * max(float(gradient.abs().max()) for gradient in expected.gradients.values() if gradient.numel())
     for name, gradient in expected.gradients.items():
-        assert_close(found.gradients[name], gradient, tolerance, f"gradient of {name}", least)
+        slack = _rounding(gradient, exact.gradients[name]) if exact else 0.0
+        assert_close(found.gradients[name], gradient, tolerance, f"gradient of {name}", least, slack)
+
+
+def _rounding(found: Tensor, exact: Tensor) -> float:
+    """How far a result may be from `found` whose own error is at most three times as large."""
+    return 4 * float((found - exact).abs().max()) if found.numel() else 0.0
 
 
 def gradcheck_of(implementation: Implementation, request: OpenLoop | ClosedLoop) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from recurrences import (
     CELLS,
@@ -23,6 +23,7 @@ from recurrences import (
     assert_close,
     compare,
     gradcheck_of,
+    in_double,
     kinds,
     leaves,
     precisions,
@@ -68,12 +69,10 @@ every_loop = pytest.mark.parametrize("case", [OPEN, CLOSED], ids=["open", "close
 
 
 def agrees(case: OpenCase | ClosedCase) -> None:
-    """With the definition.
-
-    In float32 gradients are compared with the largest entry of all: a sum over batch and steps in which large terms
-    cancel has an error of their size, in the definition as well. Of 8600 random loops the worst differs by 9e-6.
-    """
-    compare(fast(), case.request(), TOLERANCE[case.dtype], share=1 if case.dtype == torch.float32 else 0.1)
+    """With the definition; in float32 as closely as its own rounding errors leave it to be told."""
+    request = case.request()
+    exact = run(Plain(), in_double(request)) if case.dtype == torch.float32 else None
+    compare(fast(), request, TOLERANCE[case.dtype], exact=exact)
 
 
 hidden_sizes = st.lists(st.integers(1, 70), min_size=1, max_size=3).map(tuple)
@@ -137,6 +136,9 @@ def test_closed_loops_are_those_of_the_definition(case):
 @pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(open_loops() | closed_loops)
+@example(
+    ClosedCase(kind="rnn", hidden=(4,), targets=13, known=1, batch=68, horizon=40, residual=True, dtype=torch.float32)
+)
 def test_many_loops_are_those_of_the_definition(case):
     agrees(case)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import sys
 import time
@@ -86,7 +87,7 @@ def test_each_signal_is_answered_and_a_lost_controller_waited_for(node, tmp_path
         job.in_training()
         node.scancel(job.number, f"--signal={name}")
         job.says(f"is requeued, {times} of at most 20 times")
-        assert f"recast: SIG{name} at step " in job.output
+        assert re.search(rf"recast: SIG{name} (at|in the validation after) step \d+: ", job.output), job.output
     job.in_training()
     node.stop_controller()
     try:

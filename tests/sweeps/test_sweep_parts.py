@@ -355,8 +355,9 @@ def test_jobs_that_wait_for_a_launcher_are_queued_for_everybody(tmp_path):
         waiting.write(["begun"])
         assert states() == ["queued", *alone[1:]]
     assert states() == alone
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"begun", "failed", "done"}
     # A launcher that was killed holds no lock.
-    (tmp_path / ".waiting" / "1").write_text("begun\n")
+    (tmp_path / ".waiting-1").write_text("begun\n")
     assert states() == alone
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-FOLDER = ".waiting"
+PREFIX = ".waiting-"
 """In the folder of a sweep: a file for each launcher, locked for as long as it lives, a job's name in each line."""
 
 
@@ -45,7 +45,7 @@ def waiting_jobs(sweep: Path) -> Iterator[WaitingJobs]:
     Args:
         sweep: The folder of the sweep.
     """
-    path = sweep / FOLDER / str(os.getpid())
+    path = sweep / f"{PREFIX}{os.getpid()}"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -58,7 +58,7 @@ def waiting_jobs(sweep: Path) -> Iterator[WaitingJobs]:
 def names_waiting(sweep: Path) -> set[str]:
     """The jobs that wait for any launcher that lives."""
     found: set[str] = set()
-    for path in (sweep / FOLDER).glob("*"):
+    for path in sweep.glob(f"{PREFIX}*"):
         try:
             with path.open(encoding="utf-8") as file:
                 try:

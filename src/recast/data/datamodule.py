@@ -17,7 +17,7 @@ from recast.data.sources.source import Source
 from recast.data.sources.table import Table
 from recast.data.spec import SeriesSpec
 from recast.data.stored_data import StoredData
-from recast.options import PositiveFloat, PositiveInt, Seed, checked
+from recast.options import Fraction, PositiveFloat, PositiveInt, Seed, checked
 from recast.types import Batch
 
 
@@ -36,6 +36,9 @@ class ForecastDataModule(StoredData[Prepared]):
         periods: Periods of sine and cosine inputs that are known for past and future steps, such as 24 or 12.4206012
             (M2). [hours]
         season: Lag of the naive forecast in the denominator of MASE. [steps]
+        removed: Share of rows whose targets are removed at random, for studies of gaps; what becomes of these is up to
+            the grid ("mask": they are kept as not observed). [share of rows]
+        removal_seed: Seed of the rows removed, which are the same whatever the model and its `seed`.
         batch_size: Windows in a training batch of each process. [windows]
         evaluation_batch_size: Windows in a validation or test batch. [windows]
         seed: Seed of the order of training windows.
@@ -53,6 +56,8 @@ class ForecastDataModule(StoredData[Prepared]):
         regime: Regime | None = None,
         periods: list[PositiveFloat] | None = None,
         season: PositiveInt = 1,
+        removed: Fraction = 0.0,
+        removal_seed: Seed = 0,
         batch_size: PositiveInt = 32,
         evaluation_batch_size: PositiveInt = 512,
         seed: Seed = 0,
@@ -66,6 +71,8 @@ class ForecastDataModule(StoredData[Prepared]):
         self.regime = regime or ShuffledWindows()
         self.periods = tuple(periods or ())
         self.season = season
+        self.removed = removed
+        self.removal_seed = removal_seed
         self._trained: SeriesSpec | None = None
 
     def prepare(self) -> Prepared:
@@ -78,6 +85,8 @@ class ForecastDataModule(StoredData[Prepared]):
             windows=self.windows,
             periods=self.periods,
             season=self.season,
+            removed=self.removed,
+            removal_seed=self.removal_seed,
             trained=self._trained,
         )
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from recast.data.panel import Panel
 from recast.data.prepare.describe import align, column_scaling, static_scaling
 from recast.data.prepare.grid import WORTH_A_WARNING, Grid
+from recast.data.prepare.removal import without_readings
 from recast.data.prepare.scale import Scaler
 from recast.data.prepare.split import Parts, Split
 from recast.data.prepare.storage import Storage, stored
@@ -67,6 +68,8 @@ def prepare(
     windows: Windows,
     periods: tuple[float, ...] = (),
     season: int = 1,
+    removed: float = 0.0,
+    removal_seed: int = 0,
     trained: SeriesSpec | None = None,
 ) -> Prepared:
     """Puts a panel on its grid, splits it, fits the scaling on its training rows, and finds its windows.
@@ -79,13 +82,15 @@ def prepare(
         windows: Context, horizon, strides.
         periods: Periods of additional sine and cosine inputs. [hours]
         season: Lag of the naive forecast in the denominator of MASE. [steps]
+        removed: Share of rows whose targets are removed at random. [share of rows]
+        removal_seed: Seed of these rows.
         trained: The spec of a trained model, whose scaling and levels replace fitted ones.
 
     Raises:
         DataError: if a requested part has no window, or a column is constant; with `trained`, if the panel has other
             columns, levels or steps.
     """
-    panel = grid.apply(raw)
+    panel = grid.apply(without_readings(raw, removed, removal_seed))
     if trained is not None:
         panel = align(panel, trained)
     parts = split.parts(panel)

@@ -147,11 +147,14 @@ def test_heavy_modules_are_seen():
     assert heavy_modules("import pandas") == ["pandas"]
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "forecast", "gradients", "options", "application"])
+COMMANDS = ["train", "evaluate", "forecast", "gradients", "importance", "options"]
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "application"])
 def test_commands_are_imported_without_torch(command):
     assert heavy_modules(f"import recast.cli.{command}") == []
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "forecast", "gradients", "options"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_is_shown_without_torch(command):
     assert heavy_modules(f"from recast.cli.{command} import main\nmain()", "--help") == []

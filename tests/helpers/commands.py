@@ -29,6 +29,7 @@ COMMANDS = (
     "recast-evaluate",
     "recast-forecast",
     "recast-gradients",
+    "recast-importance",
     "recast-options",
     "recast-status",
 )

@@ -39,7 +39,7 @@ from recast.runs.configure.folders import conf_folder
 from recast.runs.configure.options import ForecastOptions, Paths
 from recast.runs.configure.signature import REQUIRED, options_of
 from recast.runs.configure.targets import resolve
-from recast.runs.configure.training_options import EvaluateOptions, GradientOptions, TrainOptions
+from recast.runs.configure.training_options import EvaluateOptions, GradientOptions, ImportanceOptions, TrainOptions
 from recast.runs.fit import run
 from recast.runs.tasks.find import plugs
 from recast.training.learning_rates import LearningRate
@@ -51,6 +51,7 @@ COMMANDS = {
     "evaluate": EvaluateOptions,
     "forecast": ForecastOptions,
     "gradients": GradientOptions,
+    "importance": ImportanceOptions,
 }
 NEEDED = {
     "chrono": ["model.cell.gate_init.longest=100"],
@@ -141,7 +142,7 @@ def test_every_choice_composes_and_passes_the_check(group, choice):
     check(config, TrainOptions)
 
 
-@pytest.mark.parametrize("command", ["evaluate", "forecast", "gradients"])
+@pytest.mark.parametrize("command", ["evaluate", "forecast", "gradients", "importance"])
 def test_the_other_commands_pass_too(command):
     folders.register()
     required = ["checkpoint=a.ckpt"] + (["input=a.csv", "output=b.csv"] if command == "forecast" else [])

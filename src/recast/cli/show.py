@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from recast.runs.gradients import Gradients
+from recast.runs.importance import Importance
 from recast.runs.results import ResultTable, RunResults
 from recast.training.memory.memory import LayerMemory
 from recast.training.memory.picture import layer_name
@@ -84,3 +85,18 @@ def _gates(layer: LayerMemory) -> Table:
     for name, gate in layer.gates.items():
         table.add_row(name, f"{gate.low:.1%}", f"{gate.high:.1%}", f"{gate.mean:.3f}")
     return table
+
+
+def show_importance(importance: Importance) -> None:
+    """Prints how the error grows with each input permuted."""
+    console = Console()
+    console.print(importance.title, style="italic", markup=False, highlight=False, soft_wrap=True)
+    frame = importance.table()
+    table = Table()
+    for name in ("input", "role", "increase", "spread", "share"):
+        table.add_column(name, justify="left" if name in {"input", "role"} else "right")
+    for name, role, _, increase, spread, share in frame.itertuples():
+        told = "-" if math.isnan(spread) else f"{spread:.2g}"
+        table.add_row(escape(str(name)), role, f"{increase:+.4g}", told, f"{share:+.1%}")
+    # A table that the terminal breaks can be read; one squeezed into its width lacks digits.
+    Console(width=max(console.width, Console(width=1000).measure(table).maximum)).print(table)

@@ -191,7 +191,7 @@ class ForecastTask(TrainingTask):
         parameters = None if self.forced_score is None else self.model.teacher_forced(batch)
         if parameters is not None and self.forced_score is not None:
             forced = Forecast(self.in_unit(self.model.head.mean(parameters)))
-            self.forced_score.update(forced, self._truth(batch), batch.target_observed)
+            self.forced_score.update(forced, self.truth_of(batch), batch.target_observed)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Scores the free-running forecast, and keeps the errors of each window."""
@@ -208,12 +208,12 @@ class ForecastTask(TrainingTask):
         # A seed for each global batch: identical draws in each would correlate their errors.
         seed = batch_idx * self.trainer.world_size + self.trainer.global_rank
         forecast = self.forecast(batch, samples=self.samples[part], seed=seed)
-        truth = self._truth(batch)
+        truth = self.truth_of(batch)
         for metric in self.metrics_of(part).values():
             metric.update(forecast, truth, batch.target_observed)
         return forecast, truth
 
-    def _truth(self, batch: Batch) -> Tensor:
+    def truth_of(self, batch: Batch) -> Tensor:
         """The truth in the data's unit: the source's own, or, of a batch made by hand, what its scaled one says."""
         truth = batch.truth
         return self.in_unit(batch.target) if truth is None else truth

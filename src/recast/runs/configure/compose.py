@@ -15,7 +15,7 @@ def compose(name: str, overrides: Sequence[str]) -> dict[str, Any]:
     """The configuration of a command as Hydra composes it, in plain containers.
 
     Args:
-        name: "train", "evaluate" or "gradients".
+        name: "train", "evaluate", "gradients" or "importance".
         overrides: As on the command line; `hydra.searchpath=[file:///folder]` adds a configuration folder of others.
 
     Raises:

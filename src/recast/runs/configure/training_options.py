@@ -162,3 +162,41 @@ class GradientOptions:
         threads: PositiveInt = 1,
         trust: list[str] | None = None,
     ) -> None: ...
+
+
+class ImportanceOptions:
+    """Options of recast-importance.
+
+    Args:
+        checkpoint: Checkpoint file of a run. [file]
+        split: The part that windows are taken from.
+        path: Another CSV file of the same kind, split in the same way; none: the data of the training. [file]
+        data: Options of the checkpoint's data to change; see `EvaluateOptions`.
+        output: Folder for table and picture; none: `importance` in the run's folder. [folder]
+        windows: Largest number of windows that are forecast, spread evenly over the part. [windows]
+        repeats: Permutations of each input. [times]
+        batch_size: Windows forecast at a time. [windows]
+        samples: Trajectories of a stochastic head. [trajectories]
+        threads: Cores of the CPU that recurrences use; see `train`. [threads]
+        recurrence: What runs the recurrent layers.
+        paths: Where data are read and logs are written.
+        trust: Packages of others whose classes may be named; none: those of RECAST_TRUST.
+    """
+
+    def __init__(
+        self,
+        *,
+        checkpoint: str,
+        paths: Paths,
+        recurrence: Engine,
+        data: dict[str, Any],
+        split: Literal["train", "validation", "test"] = "validation",
+        path: str | None = None,
+        output: str | None = None,
+        windows: PositiveInt = 2048,
+        repeats: PositiveInt = 3,
+        batch_size: PositiveInt = 512,
+        samples: PositiveInt = 100,
+        threads: PositiveInt = 1,
+        trust: list[str] | None = None,
+    ) -> None: ...

@@ -290,7 +290,7 @@ def test_unreadable_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"targets": ["v", "v"]}, "the column 'v' is named twice in time, targets, past, known and static"),
+        ({"targets": ["v", "v"]}, "the column 'v' is named twice in time, id, targets, past, known and static"),
         ({"targets": ["t"]}, "the column 't' is named twice"),
         ({"past": ["v"]}, "the column 'v' is named twice"),
         ({"targets": []}, "targets=[]"),
@@ -636,7 +636,7 @@ def test_a_static_column_has_the_value_of_the_rows_where_it_is_known(read):
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"known": ["v"]}, "the column 'v' is named twice in time, targets, past, known and static"),
+        ({"known": ["v"]}, "the column 'v' is named twice in time, id, targets, past, known and static"),
         ({"past": ["p"], "static": ["p"]}, "the column 'p' is named twice"),
         ({"categories": ["v"]}, "the target 'v' is a category; forecasts are numbers"),
         ({"known": ["day"], "categories": ["days"]}, "categories names 'days'; did you mean 'day'? the columns are"),

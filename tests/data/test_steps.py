@@ -47,7 +47,7 @@ def utc(*words):
 
 
 def following(panel, count=5):
-    return future_times(panel, panel.step, count).tolist()
+    return future_times(panel, panel.step, count)[0].tolist()
 
 
 @pytest.mark.parametrize("step", ["min", "h"])

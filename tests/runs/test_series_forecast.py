@@ -28,7 +28,7 @@ def forecast_of(
     )
     mean = 10.0 * torch.arange(len(targets)) + torch.arange(1, 4)[None, :, None]
     samples = mean.double() + 0.1 * torch.arange(-9, 10)[:, None, None, None]
-    return SeriesForecast(series, clock[24:], Forecast(mean.double(), samples), time)
+    return SeriesForecast(series, clock[None, 24:], Forecast(mean.double(), samples), time)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_no_column_takes_the_name_of_another(targets, time):
     assert frame.columns.is_unique
     assert frame.columns[0] == time
     assert len(frame.columns) == 1 + len(targets) * 5
-    assert frame[time].tolist() == list(pd.DatetimeIndex(found.times))
+    assert frame[time].tolist() == list(pd.DatetimeIndex(found.times[0]))
     for place, name in enumerate(targets):
         assert frame[name].tolist() == [10 * place + lead for lead in (1, 2, 3)]
     values = frame.drop(columns=time).to_numpy().reshape(3, len(targets), 5)
@@ -78,5 +78,5 @@ def test_the_hour_is_left_out_of_whole_days_alone(options, expected):
     whole = found.text(()).splitlines()
     assert whole[1].split(",")[0] == expected
     # A forecast of one step may end in midnights alone.
-    one = SeriesForecast(found.series, found.times[:1], found.forecast.values(lambda part: part[..., :1, :]), "time")
+    one = SeriesForecast(found.series, found.times[:, :1], found.forecast.values(lambda part: part[..., :1, :]), "time")
     assert one.text(()).splitlines() == whole[:2]

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from recast.data.panel import Panel
-from recast.figures.panels import TargetPanels, target_panels
+from recast.figures.panels import MOST_COLUMNS, TargetPanels, target_panels
 from recast.figures.plot import Plot
 
 
@@ -17,36 +17,46 @@ def picture(
     level: float | None,
     title: str,
 ) -> Figure:
-    """The end of a series and its forecast, a panel for each target.
+    """The end of each series and its forecast, a panel for each target; of many series the first ones.
 
     Args:
-        series: The series up to the origin.
-        times: The steps that are forecast, shape (horizon,).
-        mean: The forecast, shape (horizon, targets).
-        band: Ends of the central interval, shape (2, horizon, targets); None for a point.
+        series: One or many series up to the origin.
+        times: The steps of each that are forecast, shape (items, horizon).
+        mean: The forecast, shape (items, horizon, targets).
+        band: Ends of the central interval, shape (2, items, horizon, targets); None for a point.
         level: The interval's probability.
         title: Its heading.
     """
-    tail = min(len(series) - int(series.starts[-1]), max(3 * len(times), 20))
     targets = [column for column in series.columns if column.role == "target"]
+    shown = range(min(len(times), MOST_COLUMNS))
+    ends = [_end(series, item, max(3 * times.shape[1], 20)) for item in shown]
     panels = [
         TargetPanels(
             column.name,
             column.unit,
-            (
+            tuple(
                 Plot(
-                    title="",
-                    context_times=series.clock[-tail:],
-                    context=series.targets[-tail:, target],
-                    future_times=times,
+                    title="" if series.is_single else series.ids[item],
+                    context_times=series.clock[end],
+                    context=series.targets[end, target],
+                    future_times=times[item],
                     truth=None,
-                    mean=mean[:, target],
-                    lower=None if band is None else band[0, :, target],
-                    upper=None if band is None else band[1, :, target],
+                    mean=mean[item, :, target],
+                    lower=None if band is None else band[0, item, :, target],
+                    upper=None if band is None else band[1, item, :, target],
                     level=None if band is None else level,
-                ),
+                )
+                for item, end in zip(shown, ends, strict=True)
             ),
         )
         for target, column in enumerate(targets)
     ]
+    if len(times) > len(shown):
+        title = f"{title}, the first {len(shown)} of {len(times)} series"
     return target_panels(panels, title=title, timezone=series.timezone)
+
+
+def _end(series: Panel, item: int, most: int) -> slice:
+    """The rows after the last gap of a series, at most so many."""
+    first, stop = series.pieces[int(np.searchsorted(series.items, item, side="right")) - 1]
+    return slice(max(first, stop - most), stop)

@@ -61,7 +61,7 @@ class FittedBaseline:
     errors: np.ndarray
 
     def forecast(self, series: Panel) -> Forecast:
-        """The forecast of the steps after the end of a series, in the data's unit.
+        """The forecast of the steps after the end of each series, in the data's unit.
 
         Its quantiles are the forecast plus those of the errors.
 
@@ -72,8 +72,9 @@ class FittedBaseline:
             DataError: if fewer rows than a context follow the last gap.
         """
         panel, context = beyond_end(series, self.spec, None), self.spec.context
-        times = hours(panel.clock)[None]
-        mean = self.baseline.forecast(Origins(panel.targets[None, :context], times[:, :context], times[:, context:]))
+        times = hours(panel.clock).reshape(len(panel.starts), -1)
+        targets = panel.targets.reshape(*times.shape, -1)
+        mean = self.baseline.forecast(Origins(targets[:, :context], times[:, :context], times[:, context:]))
         if not self.levels:
             return Forecast(torch.from_numpy(mean))
         return Forecast(

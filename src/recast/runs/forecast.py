@@ -13,9 +13,10 @@ FILES = ("checkpoint", "run", "input", "known", "output", "figure")
 
 
 def forecast_file(config: dict[str, Any]) -> None:
-    """Forecasts the steps after the last row of a CSV file; writes them as CSV, and where it is asked for as a picture.
+    """Forecasts the steps after the last row of each series of a CSV file.
 
-    The output holds what `recast.runs.forecaster.SeriesForecast.text` says.
+    They are written as CSV, as `recast.runs.forecaster.SeriesForecast.text` says, and where it is asked for as a
+    picture.
 
     Args:
         config: A configuration of recast-forecast that has passed the check, in plain containers.
@@ -70,7 +71,7 @@ def _draw(found: SeriesForecast, config: dict[str, Any]) -> None:
     figure = picture(
         found.series,
         found.times,
-        found.forecast.mean[0].numpy(),
+        found.forecast.mean.numpy(),
         band=None if level is None else found.band(level),
         level=level,
         title=f"forecast from {Path(config['input']).name}",

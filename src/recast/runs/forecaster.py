@@ -12,7 +12,7 @@ import torch
 
 from recast.data.panel import Panel
 from recast.data.prepare.describe import align
-from recast.data.prepare.future import beyond_end, future_times, until_last_observed
+from recast.data.prepare.future import beyond_end, future_times, last_rows, until_last_observed
 from recast.data.prepare.grid import ErrorGrid, Grid
 from recast.data.prepare.storage import stored
 from recast.data.sources.frame import FrameTable
@@ -38,20 +38,25 @@ from recast.types import Forecast
 
 log = logging.getLogger(__name__)
 
+AT_ONCE = 512
+"""Series that are forecast in one batch."""
+NAMED = 5
+"""Series that a message names."""
 PREFIX = "model."
 """What the names of a model's weights begin with in a checkpoint, whose root is the task."""
 
 
 @dataclass(frozen=True, eq=False)
 class SeriesForecast:
-    """A forecast of the steps after the end of a series, in the data's own unit.
+    """A forecast of the steps after the end of one or many series, in the data's own unit.
 
     Args:
         series: The series up to the origin.
-        times: The steps that are forecast, `datetime64[ns]`, shape (horizon,).
-        forecast: The forecast of one window.
+        times: The steps of each that are forecast, `datetime64[ns]`, shape (items, horizon).
+        forecast: The forecast of one window of each series.
         time_column: Name of the time column.
         remedy: What gives wider intervals.
+        id_column: Name of the column that names the series; None: there is one.
     """
 
     series: Panel
@@ -59,16 +64,17 @@ class SeriesForecast:
     forecast: Forecast
     time_column: str
     remedy: str = "train with wider levels"
+    id_column: str | None = None
 
     def band(self, level: float) -> np.ndarray | None:
-        """Lower and upper ends of the central interval of a level, shape (2, horizon, targets); None for a point.
+        """Ends of the central interval of a level, shape (2, items, horizon, targets); None for a point.
 
         Raises:
             ConfigurationError: if the forecast does not know an interval that wide.
         """
         ends = self.forecast.interval(level)
         if ends is not None:
-            return np.stack([end[0].numpy() for end in ends])
+            return np.stack([end.numpy() for end in ends])
         if self.forecast.widest is None:
             return None
         remedy = self.remedy if self.forecast.samples is None else "draw more samples (samples=)"
@@ -80,6 +86,8 @@ class SeriesForecast:
     def frame(self, levels: Sequence[float]) -> pd.DataFrame:
         """A row for each step: its time, each target, and the ends of its central intervals where there are any.
 
+        Of many series there is a row for each series and step, the name of the series first.
+
         Args:
             levels: Probabilities of the intervals; the ends of that of 0.8 are called `<target>_lower_80` and
                 `<target>_upper_80`, with as many "_" behind as it takes where another column has that name.
@@ -87,11 +95,14 @@ class SeriesForecast:
         Raises:
             ConfigurationError: if the forecast does not know an interval that wide.
         """
-        stamps = pd.DatetimeIndex(self.times)
-        columns: dict[str, Any] = {self.time_column: stamps.tz_localize("UTC") if self.series.timezone else stamps}
+        stamps = pd.DatetimeIndex(self.times.ravel())
+        columns: dict[str, Any] = {}
+        if self.id_column is not None:
+            columns[self.id_column] = np.repeat(np.array(self.series.ids, dtype=object), self.times.shape[1])
+        columns[self.time_column] = stamps.tz_localize("UTC") if self.series.timezone else stamps
         bands = {f"{100 * level:.10g}": self.band(level) for level in levels}
         names = [column.name for column in self.series.columns if column.role == "target"]
-        taken = {self.time_column, *names}
+        taken = {*columns, *names}
 
         def free(name: str) -> str:
             while name in taken:
@@ -100,11 +111,11 @@ class SeriesForecast:
             return name
 
         for target, name in enumerate(names):
-            columns[name] = self.forecast.mean[0, :, target].numpy()
+            columns[name] = self.forecast.mean[..., target].flatten().numpy()
             for level, band in bands.items():
                 if band is not None:
                     for end, values in zip(("lower", "upper"), band[..., target], strict=True):
-                        columns[free(f"{name}_{end}_{level}")] = values
+                        columns[free(f"{name}_{end}_{level}")] = values.ravel()
         return pd.DataFrame(columns)
 
     def text(self, levels: Sequence[float]) -> str:
@@ -163,12 +174,13 @@ class Forecaster:
         samples: int = 200,
         seed: int = 0,
     ) -> pd.DataFrame:
-        """Forecasts the steps after the last row of a frame.
+        """Forecasts the steps after the last row of a frame, or of each of its series.
 
         Args:
-            frame: The columns of the training data, with the time in a column or in the index; the last rows are the
-                context.
-            known: The columns known ahead at the steps that are forecast, for a model that reads such.
+            frame: The columns of the training data, with the time (and the names of series, where it has several) in a
+                column or in the index; the last rows of each series are the context.
+            known: The columns known ahead at the steps that are forecast, for a model that reads such; for each series
+                by name, where there are several.
             levels: Probabilities of the central intervals, where the model knows more than a point.
             horizon: Steps to forecast; none: as many as the model was trained for. Others only with models that
                 unroll. [steps]
@@ -177,7 +189,8 @@ class Forecaster:
 
         Returns:
             A row for each step: its time under the name of the time column, each target in its unit, and the ends of
-            the intervals, `<target>_lower_80` and `<target>_upper_80` for a level of 0.8.
+            the intervals, `<target>_lower_80` and `<target>_upper_80` for a level of 0.8. Of many series a row for each
+            series and step, its name as in the frame first.
 
         Raises:
             DataError: if a frame cannot be used as it stands.
@@ -189,10 +202,14 @@ class Forecaster:
         for level in levels:
             if not 0 < level < 1:
                 raise ConfigurationError(f"levels: {level} is no probability between 0 and 1")
-        time = self.source.time_column
-        ahead = None if known is None else FrameTable(known, time, "known")
-        found = self.forecast_table(FrameTable(frame, time), ahead, horizon=horizon, samples=samples, seed=seed)
-        return found.frame(levels)
+        time, id_column = self.source.time_column, self.source.id_column
+        table = FrameTable(frame, time, id=id_column)
+        ahead = None if known is None else FrameTable(known, time, "known", id=id_column)
+        found = self.forecast_table(table, ahead, horizon=horizon, samples=samples, seed=seed).frame(levels)
+        if id_column is not None:
+            names = {str(name).strip(): name for name in table.read([id_column])[id_column].unique()}
+            found[id_column] = pd.Series([names[name] for name in found[id_column]], index=found.index)
+        return found
 
     def forecast_table(
         self, table: Table, known: Table | None = None, *, horizon: int | None = None, samples: int, seed: int
@@ -214,14 +231,24 @@ class Forecaster:
         spec = model.spec
         series = self._series(table, spec)
         ahead = self._known(known, series, spec)
-        storage = stored(beyond_end(series, spec, ahead), spec)
-        batch = storage.windows(torch.zeros(1, dtype=torch.int64), spec.context, spec.horizon)
-        scaled = model.forecast(batch.to_precision(model.precision), samples=samples, seed=seed)
+        panel = beyond_end(series, spec, ahead)
+        storage = stored(panel, spec)
+        scaled = _together(
+            [
+                model.forecast(
+                    storage.windows(starts, spec.context, spec.horizon).to_precision(model.precision),
+                    samples=samples,
+                    seed=(seed + number) % 2**32,  # draws of different series are independent
+                )
+                for number, starts in enumerate(torch.from_numpy(panel.starts).split(AT_ONCE))
+            ]
+        )
         offset, scale = (
             torch.tensor(numbers, dtype=torch.float64) for numbers in (spec.target_offset, spec.target_scale)
         )
         times = future_times(series, spec.step, spec.horizon)
-        return SeriesForecast(series, times, scaled.in_unit(offset, scale), self.source.time_column)
+        names = self.source.time_column, self.source.id_column
+        return SeriesForecast(series, times, scaled.in_unit(offset, scale), names[0], id_column=names[1])
 
     def _unrolled(self, horizon: int | None) -> ForecastModel:
         """The model for another horizon, with the same weights."""
@@ -317,6 +344,7 @@ class BaselineForecaster(Forecaster):
             fitted.forecast(series),
             self.source.time_column,
             remedy="train with a longer validation part",
+            id_column=self.source.id_column,
         )
 
 
@@ -408,14 +436,31 @@ def load_with(
 
 def _tell_lost_rows(raw: Panel, series: Panel) -> None:
     """Says where targets were observed after the origin, in rows that lack something else that the model reads."""
-    seen = raw.clock[~np.isnan(raw.targets).all(axis=1)]
-    lost = int((seen > series.clock[-1]).sum())
-    if lost:
+    ends = series.clock[last_rows(series)]
+    items = np.repeat(raw.items, raw.lengths)
+    late = np.flatnonzero((raw.clock > ends[items]) & ~np.isnan(raw.targets).all(axis=1))
+    lost = np.bincount(items[late], minlength=len(ends))
+    for item in np.flatnonzero(lost)[:NAMED].tolist():
         log.warning(
-            "%s: the last %d row(s) lack a value that the model reads, or lie off the grid; the forecast begins after "
-            "%s",
-            *(raw.label, lost, stamp_text(series.clock[-1])),
+            "%s%s: the last %d row(s) lack a value that the model reads, or lie off the grid; the forecast begins "
+            "after %s",
+            *(raw.label, "" if raw.is_single else f", series {raw.ids[item]!r}", lost[item], stamp_text(ends[item])),
         )
+    if np.count_nonzero(lost) > NAMED:
+        log.warning("%s: so it is with %d more series", raw.label, np.count_nonzero(lost) - NAMED)
+
+
+def _together(forecasts: list[Forecast]) -> Forecast:
+    """Forecasts of one kind as one batch."""
+    first = forecasts[0]
+    if len(forecasts) == 1:
+        return first
+    parts = {
+        name: torch.cat([getattr(forecast, name) for forecast in forecasts], dim=axis)
+        for name, axis in (("mean", 0), ("samples", 1), ("quantiles", 1), ("probabilities", 0))
+        if getattr(first, name) is not None
+    }
+    return first._replace(**parts)
 
 
 def _shape(value: Any) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -59,9 +59,11 @@ def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
 def fit(
     frame: pd.DataFrame | None = None,
     time: str | None = None,
-    targets: Sequence[str] = (),
+    targets: Sequence[str] | Literal["all"] = (),
     overrides: Sequence[str] = (),
     folder: str | Path | None = None,
+    *,
+    id: str | None = None,
 ) -> Run:
     """Trains on a frame, scores the best state on the test part beside the baselines, and fills a run folder.
 
@@ -71,9 +73,12 @@ def fit(
     Args:
         frame: The table, with the time in a column or in the index; none: the data that the overrides choose.
         time: Name of the time column, or of the index.
-        targets: Columns to forecast; columns of other roles by overrides, as in "data.source.known=[day]".
+        targets: Columns to forecast, or "all": each column that has no other role; columns of other roles by overrides,
+            as in "data.source.known=[day]".
         overrides: As on the command line; see `compose`.
         folder: The run folder. None: a new one, named by date and time, below that of `paths.output_dir`.
+        id: Name of the column (or of the level of the index) that names the series of a row, in a frame of several
+            series one below the other. None: the frame is one series.
 
     Raises:
         DataError: if the frame cannot be used as it stands.
@@ -90,21 +95,22 @@ def fit(
     overrides = _listed(overrides)
     table = None
     if frame is not None:
-        if time is None or isinstance(targets, str) or not targets:
+        if time is None or (isinstance(targets, str) and targets != "all") or not targets:
             raise ConfigurationError(
-                'fit: expected time="column" (or a name for the index) and targets=["column", ...], found '
+                'fit: expected time="column" (or a name for the index) and targets=["column", ...] or "all", found '
                 f"time={time!r} and targets={targets!r}"
             )
-        table = FrameTable(frame, time)
         overrides = ["data=frame", *overrides]
-    elif time is not None or targets:
+    elif time is not None or targets or id is not None:
         raise ConfigurationError(
-            "fit: time and targets name columns of a frame; give the frame, or name them among the overrides: "
-            "data.source.time=..., data.source.targets=[...]"
+            "fit: time, targets and id name columns of a frame; give the frame, or name them among the overrides: "
+            "data.source.time=..., data.source.targets=[...], data.source.id=..."
         )
     config = compose(overrides)
-    if table is not None:
-        config["data"]["source"] |= {"time": time, "targets": list(targets)}
+    if frame is not None and time is not None:
+        source = config["data"]["source"]
+        source |= {"time": time, "targets": targets if targets == "all" else list(targets), "id": id or source["id"]}
+        table = FrameTable(frame, time, id=source["id"])
     quiet_lightning()
     try:
         with accepted(config, TrainOptions):

@@ -5,6 +5,7 @@ import math
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from dataclasses import replace
+from itertools import pairwise
 from typing import ClassVar, final
 
 import numpy as np
@@ -57,8 +58,8 @@ class Grid(ABC):
         """The panel on its grid, for a reader of its last steps alone; what lies before them may be left out.
 
         Args:
-            panel: One series.
-            steps: Steps at its end that are read. [steps]
+            panel: One or many series.
+            steps: Steps at the end of each that are read. [steps]
 
         Raises:
             DataError: if these do not suit this policy.
@@ -116,10 +117,17 @@ class ErrorGrid(Grid):
         """
         panel = self._observed(panel)
         times, first = wall_clock(panel), np.zeros(1, dtype=np.int64)
-        rows = range(max(len(panel) - steps, 0) + 1)
-        # Regular from some row on is regular from each later one.
-        begin = bisect_left(rows, True, key=lambda row: is_regular(times[row:], first, panel.step))
-        return self.regular(panel.without(np.arange(len(panel)) < (begin if begin < len(rows) else 0)))
+        bounds = panel.bounds[np.append(np.flatnonzero(np.diff(panel.items, prepend=-1)), len(panel.items))]
+        if is_regular(times, bounds[:-1], panel.step):
+            return self.regular(panel)
+        dropped = np.zeros(len(panel), dtype=bool)
+        for start, stop in pairwise(bounds.tolist()):
+            rows = range(start, max(stop - steps, start) + 1)
+            # Regular from some row on is regular from each later one.
+            own = times[:stop]
+            begin = bisect_left(rows, True, key=lambda row, own=own: is_regular(own[row:], first, panel.step))
+            dropped[start : start + (begin if begin < len(rows) else 0)] = True
+        return self.regular(panel.without(dropped))
 
     def regular(self, panel: Panel) -> Panel:
         """The panel unchanged.

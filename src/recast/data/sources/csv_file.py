@@ -1,29 +1,29 @@
 """A series in a CSV file."""
 
-from typing import Annotated, final
-
-from annotated_types import MinLen
+from typing import final
 
 from recast.data.sources.csv_text import Decimal, Delimiter, load_csv
 from recast.data.sources.stamps import DoubledHour
 from recast.data.sources.table import Table
-from recast.data.sources.table_source import TableSource
+from recast.data.sources.table_source import TableSource, Targets
 from recast.options import AnyFloat, checked
 
 
 @final
 class CsvSource(TableSource):
-    """One long series in a CSV file; see `recast.data.sources.table_source.TableSource` for how it is read.
+    """One or several series in a CSV file; see `recast.data.sources.table_source.TableSource` for how it is read.
 
     The file is UTF-8 with a header.
 
     Args:
         path: The file.
         time: Name of the time column.
-        targets: Columns to forecast.
+        targets: Columns to forecast; "all": each column that has no other role.
+        id: Name of the column that names the series of a row: series of any lengths and spans, one below the other or
+            mixed. None: all rows are of one series.
         past: Columns that are inputs only, observed up to the origin. None: no such columns.
         known: Columns that are inputs known ahead, also for the steps that are forecast. None: no such columns.
-        static: Columns with one value for the whole file that are inputs. None: no such columns.
+        static: Columns with one value for each series that are inputs. None: no such columns.
         categories: Inputs whose values are names of levels, not numbers. None: all are numbers.
         units: Unit of each column, by name; "" by default.
         step: Distance between rows, a pandas offset alias ("10min", "h", "D", "B"). None: the most frequent
@@ -52,7 +52,8 @@ class CsvSource(TableSource):
         *,
         path: str,
         time: str,
-        targets: Annotated[list[str], MinLen(1)],
+        targets: Targets,
+        id: str | None = None,
         past: list[str] | None = None,
         known: list[str] | None = None,
         static: list[str] | None = None,
@@ -72,6 +73,7 @@ class CsvSource(TableSource):
         super().__init__(
             time=time,
             targets=targets,
+            id=id,
             past=past,
             known=known,
             static=static,

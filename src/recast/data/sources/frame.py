@@ -1,35 +1,34 @@
 """A series in a pandas frame."""
 
-from typing import Annotated, Any, final
+from typing import Any, final
 
 import pandas as pd
-from annotated_types import MinLen
 
 from recast.data.sources.stamps import DoubledHour
 from recast.data.sources.table import Table
-from recast.data.sources.table_source import TableSource
+from recast.data.sources.table_source import TableSource, Targets
 from recast.errors import DataError
 from recast.options import AnyFloat, checked
 
 
 class FrameTable(Table):
-    """A frame as a table; its index is a column if it holds the time.
+    """A frame as a table; its index, or a level of it, is a column if it holds the time or the names of series.
 
     Args:
         frame: The frame; it is not changed.
-        time: Name of the time column. If no column has it and the index has dates or that name, the index is used.
+        time: Name of the time column. If no column has it, the level of the index that has that name or dates is used.
         label: Name of the frame in messages.
+        id: Name of the column that names series, or of a level of the index; an unnamed level beside the time is it,
+            too. None: the frame holds one series.
     """
 
     kind = "frame"
 
-    def __init__(self, frame: pd.DataFrame, time: str, label: str = "the frame") -> None:
+    def __init__(self, frame: pd.DataFrame, time: str, label: str = "the frame", id: str | None = None) -> None:
         if not isinstance(frame, pd.DataFrame):
             raise DataError(f"{label}: found a {type(frame).__name__}; expected a pandas DataFrame")
         self.label = label
-        self._frame = frame
-        if time not in frame.columns and (frame.index.name == time or isinstance(frame.index, pd.DatetimeIndex)):
-            self._frame = frame.rename_axis(index=time).reset_index()
+        self._frame = _with_index(frame, time, id)
         self.header = [str(name) for name in self._frame.columns]
         if not len(frame):
             raise DataError(f"{label}: columns ({', '.join(self.header)}) and no rows")
@@ -55,16 +54,40 @@ class FrameTable(Table):
         return column.reset_index(drop=True)
 
 
+def _with_index(frame: pd.DataFrame, time: str, id: str | None) -> pd.DataFrame:
+    """A frame with time and names of series in columns; see `FrameTable`."""
+    lacking = [name for name in (time, id) if name is not None and name not in frame.columns]
+    names = list(frame.index.names)
+    for name in lacking:
+        if name not in names:
+            free = [place for place, own in enumerate(names) if own not in lacking]
+            dates = [place for place in free if _has_dates(frame.index, place)]
+            # A single index without dates may be nothing but the numbers of rows.
+            others = [place for place in free if place not in dates] if len(names) > 1 else []
+            places = dates if name == time else others
+            if len(places) == 1:
+                names[places[0]] = name
+    found = [name for name in lacking if name in names]
+    return frame.rename_axis(index=names).reset_index(level=found) if found else frame
+
+
+def _has_dates(index: pd.Index, place: int) -> bool:
+    level = index.levels[place] if isinstance(index, pd.MultiIndex) else index
+    return pd.api.types.is_datetime64_any_dtype(level.dtype)
+
+
 @final
 class FrameSource(TableSource):
-    """One long series in a frame passed by a program; see `recast.data.sources.table_source.TableSource`.
+    """One or several series in a frame passed by a program; see `recast.data.sources.table_source.TableSource`.
 
     Args:
         time: Name of the time column, or of the index.
-        targets: Columns to forecast.
+        targets: Columns to forecast; "all": each column that has no other role.
+        id: Name of the column that names the series of a row: series of any lengths and spans, one below the other or
+            mixed. None: all rows are of one series.
         past: Columns that are inputs only, observed up to the origin. None: no such columns.
         known: Columns that are inputs known ahead, also for the steps that are forecast. None: no such columns.
-        static: Columns with one value for the whole frame that are inputs. None: no such columns.
+        static: Columns with one value for each series that are inputs. None: no such columns.
         categories: Inputs whose values are names of levels, not numbers. None: all are numbers.
         units: Unit of each column, by name; "" by default.
         step: Distance between rows, a pandas offset alias ("10min", "h", "D", "B"). None: the most frequent
@@ -89,7 +112,8 @@ class FrameSource(TableSource):
         self,
         *,
         time: str,
-        targets: Annotated[list[str], MinLen(1)],
+        targets: Targets,
+        id: str | None = None,
         past: list[str] | None = None,
         known: list[str] | None = None,
         static: list[str] | None = None,
@@ -104,6 +128,7 @@ class FrameSource(TableSource):
         super().__init__(
             time=time,
             targets=targets,
+            id=id,
             past=past,
             known=known,
             static=static,

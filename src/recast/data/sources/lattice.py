@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from pandas.tseries.offsets import BaseOffset
 
-from recast.data.sources.step import DAY, UNITS, alias, fixed_step, infer_step, parse_step
+from recast.data.sources.step import DAY, UNITS, alias, differences, fixed_step, infer_step, parse_step
 from recast.errors import ConfigurationError, DataError
 
 NONE = np.timedelta64(0, "ns")
@@ -188,27 +188,31 @@ LEAST = 2
 """Equal differences that say what a step is."""
 
 
-def other_step(times: np.ndarray, step: str) -> str | None:
+def other_step(times: np.ndarray, step: str, starts: np.ndarray | None = None) -> str | None:
     """The step that stamps have, where it is not `step`, as "1min (14999 of 14999 differences)"; otherwise None.
 
     The step of stamps is their most frequent difference, which gaps leave as it is; for a calendar step the most
     frequent number of its dates from row to row must be one, and nine rows of ten must lie on them.
 
     Args:
-        times: Ascending stamps of one series, `datetime64[ns]`.
+        times: Stamps, `datetime64[ns]`, ascending in each series.
         step: A pandas offset alias.
+        starts: First row of each series; None: there is one.
 
     Raises:
         ConfigurationError: if the step is unknown.
     """
-    found, counts = np.unique(np.diff(times), return_counts=True)
+    found, counts = np.unique(differences(times, starts), return_counts=True)
     if counts.max(initial=0) < LEAST:
         return None
     length = fixed_step(step)
     if length is None:
-        lattice = find_lattice(times, step)
-        steps = np.diff(lattice.positions[lattice.on])
-        fits = lattice.off <= STRAY * len(times) and (not len(steps) or _mode(steps) == 1)
+        stamps, places = np.unique(times, return_inverse=True)
+        lattice = find_lattice(stamps, step)
+        on = lattice.on[places]
+        steps = np.diff(lattice.positions[places][on])
+        steps = steps[steps > 0]  # not from the end of a series back to the begin of the next one
+        fits = (~on).sum() <= STRAY * len(times) and (not len(steps) or _mode(steps) == 1)
     else:
         fits = counts[found == length].sum() == counts.max()
     if fits:

@@ -50,6 +50,44 @@ def find_sentinel(values: np.ndarray) -> tuple[int, float] | None:
     return (int(rows[0]), float(values[rows[0]])) if len(rows) else None
 
 
+def find_sentinel_of_items(values: np.ndarray, starts: np.ndarray) -> tuple[int, float] | None:
+    """The same for a column of several series, each looked at by itself, for they may differ in size.
+
+    Args:
+        values: One column, finite, shape (rows,).
+        starts: First row of each series.
+
+    Returns:
+        Row and value of the first series that has one, or None.
+    """
+    bounds = np.append(starts, len(values))
+    for item in np.flatnonzero(_may_have_one(values, starts)).tolist():
+        first = int(bounds[item])
+        found = find_sentinel(values[first : bounds[item + 1]])
+        if found is not None:
+            return first + found[0], found[1]
+    return None
+
+
+def _may_have_one(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Which series may have a sentinel, without a loop over them.
+
+    One that is common lies at an end of its series. Others are few at one end, so far off that the middle between the
+    ends of the series has them on one side, and all other values on the other.
+    """
+    ends = np.stack([extreme.reduceat(values, starts) for extreme in (np.minimum, np.maximum)])
+    found = np.isin(ends, USUAL).any(axis=0)
+    rows = np.diff(starts, append=len(values))
+    for sign, (low, high) in ((1.0, ends), (-1.0, -ends[::-1])):
+        rest = sign * values
+        above = rest > np.repeat((low + high) / 2, rows)
+        for _ in range(KINDS):
+            top = np.maximum.reduceat(np.where(above, rest, -np.inf), starts)
+            above &= rest < np.repeat(top, rows)
+        found |= ~np.logical_or.reduceat(above, starts)
+    return found
+
+
 def _far(values: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Where a value lies far from the others, see `find_sentinel`."""
     middle = np.median(others)

@@ -25,6 +25,11 @@ class Source(ABC):
         """Name of the time column in tables of the same kind."""
         return TIME
 
+    @property
+    def id_column(self) -> str | None:
+        """Name of the column that names the series of a row; None: such tables hold one series."""
+        return None
+
     @abstractmethod
     def for_table(self, table: Table) -> "Source":
         """The source that reads the same kind of series from a table.

@@ -92,61 +92,84 @@ def duration(text: str) -> np.timedelta64:
     return length
 
 
-def far_apart(times: np.ndarray) -> bool:
-    """Whether stamps lie a day or longer apart, or an hour less where clocks are turned."""
-    return len(times) > 1 and bool(np.diff(times).min() >= DAY - HOUR)
+def differences(numbers: np.ndarray, starts: np.ndarray | None = None) -> np.ndarray:
+    """Each number less the one before it.
+
+    Args:
+        numbers: Of one series after the other.
+        starts: First row of each series, whose number follows none; None: there is one series.
+    """
+    found = np.diff(numbers)
+    return found if starts is None or len(starts) < 2 else np.delete(found, starts[1:] - 1)
 
 
-def infer_step(times: np.ndarray, label: str, tolerance: np.timedelta64 | None = None) -> str:
+def far_apart(times: np.ndarray, starts: np.ndarray | None = None) -> bool:
+    """Whether stamps lie a day or longer apart, or an hour less where clocks are turned.
+
+    Args:
+        times: Stamps, ascending in each series.
+        starts: First row of each series; None: there is one.
+    """
+    apart = differences(times, starts)
+    return len(apart) > 0 and bool(apart.min() >= DAY - HOUR)
+
+
+def infer_step(
+    times: np.ndarray, label: str, tolerance: np.timedelta64 | None = None, starts: np.ndarray | None = None
+) -> str:
     """The most frequent difference of `times` as a pandas alias; of equally frequent ones the shortest.
 
     Daily stamps that leave out every Saturday and Sunday have the step "B". Stamps on the same day of each month, each
     quarter and so on have the step "MS", "3MS" and so on; on the last days of months "ME", "3ME".
 
     Args:
-        times: Ascending stamps, `datetime64[ns]`; where the step is a day or longer, local ones.
+        times: Stamps, `datetime64[ns]`, ascending in each series; where the step is a day or longer, local ones.
         label: What they were read from, for messages.
         tolerance: How far stamps may lie off their grid: the step is then the roundest number of seconds, minutes, ...
             near to the most frequent differences. None: they lie on it.
+        starts: First row of each series; None: there is one.
 
     Raises:
         DataError: if there are fewer than two stamps, or the difference is that of a month or longer, but neither fixed
             nor that of a calendar.
     """
-    if len(times) < 2:
-        raise DataError(f"{label}: {len(times)} row(s); a step needs two at least; state it (data.source.step=10min)")
-    differences, counts = np.unique(np.diff(times), return_counts=True)
-    step = differences[counts.argmax()] if tolerance is None else _near(differences, counts, tolerance)
+    apart, counts = np.unique(differences(times, starts), return_counts=True)
+    if not len(apart):
+        each = " in each series" if len(times) > 1 else ""
+        raise DataError(
+            f"{label}: {min(len(times), 1)} row(s){each}; a step needs two at least; state it (data.source.step=10min)"
+        )
+    step = apart[counts.argmax()] if tolerance is None else _near(apart, counts, tolerance)
     if step >= MONTH:
-        months = _months(times)
+        months = _months(times, starts)
         if months is not None:
             return months
-        if len(differences) > 1:
+        if len(apart) > 1:
             days = int(step / DAY)
             raise DataError(
                 f"{label}: the most frequent difference of stamps is {days} days, of no fixed length in a calendar; "
                 "state the step: data.source.step=MS (months), ME (month ends), QS, YS, or for example 28D"
             )
-    if step == DAY and 3 * DAY in differences and np.is_busday(times.astype("datetime64[D]")).all():
+    if step == DAY and 3 * DAY in apart and np.is_busday(times.astype("datetime64[D]")).all():
         return "B"
     return alias(step)
 
 
-def _near(differences: np.ndarray, counts: np.ndarray, tolerance: np.timedelta64) -> np.timedelta64:
+def _near(lengths: np.ndarray, counts: np.ndarray, tolerance: np.timedelta64) -> np.timedelta64:
     """The roundest length near to most differences: the coarsest unit that changes their median by a hundredth at most.
 
     Args:
-        differences: Different ones, ascending.
+        lengths: Different ones, ascending.
         counts: How often each is found.
         tolerance: How far a stamp may lie off its grid.
     """
     # Two stamps may be off in opposite directions.
-    first = np.searchsorted(differences, differences - 2 * tolerance, side="left")
-    stop = np.searchsorted(differences, differences + 2 * tolerance, side="right")
+    first = np.searchsorted(lengths, lengths - 2 * tolerance, side="left")
+    stop = np.searchsorted(lengths, lengths + 2 * tolerance, side="right")
     total = np.concatenate([[0], np.cumsum(counts)])
     best = int((total[stop] - total[first]).argmax())
     cluster = slice(first[best], stop[best])
-    middle = int(np.median(np.repeat(differences[cluster].astype(np.int64), counts[cluster])))
+    middle = int(np.median(np.repeat(lengths[cluster].astype(np.int64), counts[cluster])))
     for size, _ in UNITS:
         rounded = (middle + size // 2) // size * size
         if rounded and abs(rounded - middle) <= middle / 100:
@@ -161,14 +184,14 @@ def alias(length: np.timedelta64) -> str:
     return unit if count == size else f"{count // size}{unit}"
 
 
-def _months(times: np.ndarray) -> str | None:
+def _months(times: np.ndarray, starts: np.ndarray | None = None) -> str | None:
     """The step of stamps that lie a number of months apart, on the same day of the month or its last; else None."""
     days, months = times.astype("datetime64[D]"), times.astype("datetime64[M]")
     if (times - days != times[0] - days[0]).any():
         return None
     place = (days - months.astype("datetime64[D]")).astype(int)
     last = ((months + 1).astype("datetime64[D]") - months.astype("datetime64[D]")).astype(int) - 1
-    apart, counts = np.unique(np.diff(months.astype(int)), return_counts=True)
+    apart, counts = np.unique(differences(months.astype(int), starts), return_counts=True)
     number = int(apart[counts.argmax()])
     if (place == last).all():
         ending = "ME"

@@ -1,0 +1,194 @@
+"""The columns of a table as numbers: anything that is not clearly an observation is an error with its location."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from recast.data.sources.items import Items
+from recast.data.sources.sentinels import find_sentinel_of_items
+from recast.data.sources.table import LARGEST, Table
+from recast.errors import DataError
+
+log = logging.getLogger(__name__)
+
+NUMBER = r"(?ai)[ \t]*[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|inf|infinity|nan)[ \t]*"
+
+
+@dataclass(frozen=True)
+class Observations:
+    """What the fields of a table mean.
+
+    Args:
+        missing: Values that mean "not observed"; None: none. []: none, and none is looked for.
+    """
+
+    missing: list[float] | None
+
+    def levels(self, table: Table, name: str, words: pd.Series) -> tuple[str, ...]:
+        """The names of a category's levels, ascending.
+
+        Raises:
+            DataError: if there is none, or a row has none.
+        """
+        found = tuple(sorted(self._words(table, name, words).dropna().unique()))
+        if not found:
+            raise DataError(f"{table.label}, column {name!r}: a category without any level; leave the column out")
+        return found
+
+    def codes(self, table: Table, name: str, words: pd.Series, levels: tuple[str, ...]) -> np.ndarray:
+        """A category as indices of its levels, float64, NaN where nothing was observed."""
+        codes = pd.Categorical(self._words(table, name, words), categories=list(levels)).codes
+        return np.where(codes < 0, np.nan, codes)
+
+    def numbers(self, table: Table, name: str, words: pd.Series, items: Items) -> np.ndarray:
+        """A column as float64, NaN where nothing was observed.
+
+        Raises:
+            DataError: if a field is no finite number, or looks like one that means "not observed".
+        """
+        numbers = _numbers(table, name, words)
+        missing = self._is_missing(numbers)
+        kept = np.flatnonzero(~missing)
+        self._refuse_unusable(table, name, kept, numbers[kept], items.starts_among(~missing))
+        numbers[missing] = np.nan
+        return numbers
+
+    def constants(self, table: Table, name: str, values: np.ndarray, items: Items) -> np.ndarray:
+        """The single value of a static column in each series, NaN where none was observed, shape (items,).
+
+        Raises:
+            DataError: if a series has several.
+        """
+        rows = np.flatnonzero(~np.isnan(values))
+        codes = items.codes[rows]
+        place = np.full(len(items.ids), -1)
+        place[codes[::-1]] = rows[::-1]
+        differs = rows[values[rows] != values[place[codes]]]
+        if len(differs):
+            row = int(differs[0])
+            first = int(place[np.searchsorted(items.starts, row, side="right") - 1])
+            raise DataError(
+                f"{table.where(row, name)}: found {table.found(row, name)!r}{items.of(row)}, but "
+                f"{table.found(first, name)!r} in {table.row(first)}; expected one value "
+                f"{'throughout' if len(items.ids) == 1 else 'in each series'} for a static column; name it in "
+                "data.source.past or data.source.known"
+            )
+        return np.where(place < 0, np.nan, values[place])
+
+    def tell_missing(self, table: Table, values: np.ndarray, targets: list[str]) -> None:
+        """Logs how many rows have a value not observed.
+
+        Args:
+            table: The table.
+            values: Its values, targets first, shape (rows, columns).
+            targets: Names of the targets.
+
+        Raises:
+            DataError: if no target was observed in any row.
+        """
+        if not self.missing:
+            return
+        missing = np.isnan(values)
+        log.info(
+            "%s: %d of %d rows have a value not observed by missing=%s",
+            *(table.label, missing.any(axis=1).sum(), len(values), self.missing),
+        )
+        if missing[:, : len(targets)].all():
+            raise DataError(f"{table.label}: no target of {targets} is observed in any row by missing={self.missing}")
+
+    def _words(self, table: Table, name: str, words: pd.Series) -> pd.Series:
+        """The names of a category's levels, NaN where nothing was observed."""
+        missing = words.isna()
+        words = words.astype(str).str.strip().mask(missing)
+        empty = (words.isna() | (words == "")).to_numpy(dtype=bool)
+        if empty.any() and not np.isnan(self.missing or []).any():
+            row = int(empty.argmax())
+            raise DataError(
+                f"{table.where(row, name)}: found {table.found(row, name)!r}; expected the name of a level "
+                f"({empty.sum()} row(s) have none); say that they were not observed: data.source.missing=[nan]"
+            )
+        numbers = np.asarray(pd.to_numeric(words, errors="coerce"))
+        return words.mask(empty | np.isin(numbers, self.missing or []))
+
+    def _is_missing(self, numbers: np.ndarray) -> np.ndarray:
+        """Where a value equals one of `missing`."""
+        if not self.missing:
+            return np.zeros(len(numbers), dtype=bool)
+        missing = np.isin(numbers, self.missing)
+        return missing | np.isnan(numbers) if np.isnan(self.missing).any() else missing
+
+    def _refuse_unusable(
+        self, table: Table, name: str, rows: np.ndarray, values: np.ndarray, starts: np.ndarray
+    ) -> None:
+        huge = np.isfinite(values) & (np.abs(values) > LARGEST)
+        if huge.any():
+            row = int(rows[huge.argmax()])
+            raise DataError(
+                f"{table.where(row, name)}: found {table.found(row, name)!r}; expected a number of at most {LARGEST:g} "
+                f"in size, so that squares of errors can be summed ({huge.sum()} row(s) have none); correct them, or "
+                f'if it means "not observed", say so: data.source.missing=[{_plain(float(values[huge.argmax()]))}]'
+            )
+        wrong = ~np.isfinite(values)
+        if wrong.any():
+            row, value = int(rows[wrong.argmax()]), values[wrong.argmax()]
+            remedy = (
+                "delete such rows, or say that they were not observed: data.source.missing=[nan]"
+                if np.isnan(value)
+                else "correct the value"
+            )
+            raise DataError(
+                f"{table.where(row, name)}: found {table.found(row, name)!r}; expected a finite number "
+                f"({wrong.sum()} row(s) have none); {remedy}"
+            )
+        sentinel = None if self.missing == [] or not len(values) else find_sentinel_of_items(values, starts)
+        if sentinel is not None:
+            row, value = sentinel
+            count, middle = _around(values, starts, row)
+            raise DataError(
+                f"{table.where(int(rows[row]), name)}: found {_plain(value)} in {count} row(s), far "
+                f'from the other values (median {middle:g}); if it means "not observed", say so: '
+                f"data.source.missing=[{_plain(value)}]; if it was measured: data.source.missing=[]"
+            )
+
+
+def _around(values: np.ndarray, starts: np.ndarray, row: int) -> tuple[int, float]:
+    """How often the value of a row is found in its series, and the median of that."""
+    item = int(np.searchsorted(starts, row, side="right")) - 1
+    own = values[starts[item] : np.append(starts, len(values))[item + 1]]
+    return int((own == values[row]).sum()), float(np.median(own))
+
+
+def _numbers(table: Table, column: str, words: pd.Series) -> np.ndarray:
+    """The column as float64, each the nearest to its decimal digits; not the column's own memory."""
+    if table.decimal == "," and not pd.api.types.is_numeric_dtype(words.dtype):
+        _refuse_bad(table, column, words, NUMBER.replace(r"\.", ","), "a number with a decimal comma")
+        words = words.str.replace(",", ".", regex=False)
+        return words.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+    try:
+        numbers = words.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+    except (ValueError, TypeError):
+        numbers = None
+    if numbers is None or (table.is_odd and not pd.api.types.is_numeric_dtype(words.dtype)):
+        # Python parses 1_0 as 10, and takes some control characters for blanks.
+        _refuse_bad(table, column, words, NUMBER, "a number with a decimal point")
+    return words.to_numpy(dtype=np.float64, na_value=np.nan, copy=True) if numbers is None else numbers
+
+
+def _refuse_bad(table: Table, column: str, words: pd.Series, pattern: str, expected: str) -> None:
+    """Raises DataError for the first field that is there and does not match."""
+    shown = words.astype(str)
+    bad = (words.notna() & ~shown.str.fullmatch(pattern, na=False)).to_numpy(dtype=bool)
+    if bad.any():
+        row = int(bad.argmax())
+        comma = table.decimal == "." and bool(shown.loc[bad].str.fullmatch(NUMBER.replace(r"\.", ",")).all())
+        remedy = "say so: data.source.decimal=comma" if comma else "correct the value, or choose another column"
+        raise DataError(
+            f"{table.where(row, column)}: found {table.found(row, column)!r}; expected {expected} "
+            f"({bad.sum()} row(s) have none); {remedy}"
+        )
+
+
+def _plain(value: float) -> str:
+    return repr(value).removesuffix(".0")

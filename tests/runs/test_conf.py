@@ -57,6 +57,7 @@ NEEDED = {
     "chrono": ["model.cell.gate_init.longest=100"],
     "csv": ["data.source.path=file.csv", "data.source.time=t", "data.source.targets=[v]"],
     "frame": ["data.source.time=t", "data.source.targets=[v]"],
+    "series_rows": ["data.source.path=file.csv", "data.source.id=V1"],
     "time": ["data.split.test=2020-06-01"],
     "ts": ["data.source.path=train.ts", "data.source.test_path=test.ts"],
 }

@@ -3,10 +3,11 @@
 import csv
 import io
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,10 @@ Delimiter = Literal["comma", "semicolon", "tab", "pipe"]
 Decimal = Literal["point", "comma"]
 DELIMITERS: dict[Delimiter, str] = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 DECIMALS: dict[Decimal, str] = {"point": ".", "comma": ","}
+# Since pandas 3.1 numbers are read as the nearest to their digits without being asked.
+EXACT: dict[str, Any] = (
+    {} if tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1) else {"float_precision": "round_trip"}
+)
 LOOKED_AT = 20
 """Rows that are looked at to tell how a file is written."""
 
@@ -55,24 +60,49 @@ class CsvText(Table):
         """Number of rows after the header."""
         return len(self.lines)
 
-    def read(self, names: list[str]) -> dict[str, pd.Series]:
-        """The columns `names` as text; empty fields and the usual words for "not a number" are NaN.
+    def read(self, names: list[str], numbers: Collection[str] = ()) -> dict[str, pd.Series]:
+        """The columns `names`; empty fields and the usual words for "not a number" are NaN.
+
+        Columns of `numbers` are float64, each the nearest to its digits, unless there is a field that may be none.
 
         Raises:
             DataError: if a column is missing or twice in the header.
         """
-        positions = [self.position(name) for name in names]
-        table = pd.read_csv(
+        places = {name: self.position(name) for name in names}
+        kinds: dict[Any, Any] = dict.fromkeys(places.values(), str)
+        # It takes these for blanks.
+        if not (b"\v" in self.content or b"\f" in self.content):
+            kinds |= {places[name]: float for name in numbers}
+        try:
+            table = self._parsed(kinds)
+        except ValueError:
+            table = self._parsed(dict.fromkeys(kinds, str))
+        # It takes True and False for numbers, where a column has nothing else.
+        doubtful = [
+            place for place in table if table.dtypes[place] == float and _has_only_flags(table[place].to_numpy())
+        ]
+        if doubtful:
+            table[doubtful] = self._parsed(dict.fromkeys(doubtful, str))
+        if len(table) != len(self.lines):
+            raise DataError(f"{self.label}: quotation marks open and close in different rows; write each row on a line")
+        return {name: pd.Series(table[position]) for name, position in places.items()}
+
+    def _parsed(self, kinds: dict[Any, Any]) -> pd.DataFrame:
+        """Columns by position, as str or float.
+
+        Raises:
+            ValueError: if a field is no number where it should be one.
+        """
+        return pd.read_csv(
             io.BytesIO(self.content),
             sep=self.delimiter,
             header=0,
             names=list(range(len(self.header))),
-            usecols=positions,
-            dtype=str,
+            usecols=list(kinds),
+            dtype=kinds,
+            decimal=self.decimal,
+            **EXACT,
         )
-        if len(table) != len(self.lines):
-            raise DataError(f"{self.label}: quotation marks open and close in different rows; write each row on a line")
-        return {name: pd.Series(table[position]) for name, position in zip(names, positions, strict=True)}
 
     def found(self, row: int, column: str) -> str:
         """The content of `column` in the given row after the header, for messages."""
@@ -116,6 +146,11 @@ def load_csv(path: str, delimiter: Delimiter = "comma", decimal: Decimal = "poin
     return CsvText(
         label=path, content=content, header=header, lines=lines[1:], delimiter=mark, decimal=DECIMALS[decimal]
     )
+
+
+def _has_only_flags(values: np.ndarray) -> bool:
+    """Whether all values are 0, 1 or NaN; most columns show soon that they are not."""
+    return all(((part == 0) | (part == 1) | np.isnan(part)).all() for part in (values[:LOOKED_AT], values))
 
 
 def _refuse_other_dialect(path: str, content: bytes, delimiter: Delimiter, decimal: Decimal) -> None:

@@ -1,5 +1,6 @@
 """A series in a pandas frame."""
 
+from collections.abc import Collection
 from typing import Any, final
 
 import pandas as pd
@@ -37,7 +38,7 @@ class FrameTable(Table):
         """Number of rows."""
         return len(self._frame)
 
-    def read(self, names: list[str]) -> dict[str, pd.Series]:
+    def read(self, names: list[str], numbers: Collection[str] = ()) -> dict[str, pd.Series]:
         """See the base class."""
         return {name: self._column(name) for name in names}
 

@@ -1,5 +1,6 @@
 """The items of a table in long form: the rows of several series, told apart by a column that names the series."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,9 +78,9 @@ class Grouped(Table):
         """Number of rows."""
         return len(self._order)
 
-    def read(self, names: list[str]) -> dict[str, pd.Series]:
+    def read(self, names: list[str], numbers: Collection[str] = ()) -> dict[str, pd.Series]:
         """See the base class."""
-        return self.arranged(self._table.read(names))
+        return self.arranged(self._table.read(names, numbers))
 
     def arranged(self, columns: dict[str, pd.Series]) -> dict[str, pd.Series]:
         """Columns of the table in the order of this one."""

@@ -1,6 +1,7 @@
 """The table interface of sources: columns by name, and locations of fields for messages."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from difflib import get_close_matches
 
 import pandas as pd
@@ -36,8 +37,12 @@ class Table(ABC):
         """Number of rows."""
 
     @abstractmethod
-    def read(self, names: list[str]) -> dict[str, pd.Series]:
+    def read(self, names: list[str], numbers: Collection[str] = ()) -> dict[str, pd.Series]:
         """The columns `names`, in any type; a missing value is NaN, None, NaT or NA.
+
+        Args:
+            names: The columns.
+            numbers: Those that hold numbers: they may come as such where each of their fields is one.
 
         Raises:
             DataError: if a column is missing or its name is not unique.

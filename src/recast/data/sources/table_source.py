@@ -219,7 +219,8 @@ class TableSource(Source):
 
     def _read(self, table: Table, names: list[str]) -> tuple[Table, Items, dict[str, pd.Series]]:
         """The time and other columns, the rows of each series together; and which they are."""
-        columns = table.read([self.time, *([] if self.id is None else [self.id]), *names])
+        numbers = [name for name in names if name not in self.categories]
+        columns = table.read([self.time, *([] if self.id is None else [self.id]), *names], numbers)
         if self.id is None:
             return table, Items.one(len(table)), columns
         return by_item(table, self.id, columns)

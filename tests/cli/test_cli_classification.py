@@ -132,7 +132,8 @@ def test_the_log_and_provenance_say_what_was_read(folder):
     facts = strict_json(folder / "provenance.json")["data"]
     assert facts["sequences"] == {"train": 45, "validation": 15, "test": 30}
     assert facts["spec"]["static"][0]["levels"] == list(CLASSES)
-    assert yaml.safe_load((folder / "config.yaml").read_text())["model"]["pooling"] == "last"
+    assert yaml.safe_load((folder / "config.yaml").read_text())["model"]["pooling"] is None
+    assert "stride=1, pooling=last for sequences of up to 12 steps" in (folder / "recast-train.log").read_text()
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ from recast.data.prepare.sequences import prepare_unseen, stratified
 from recast.data.sequence_datamodule import SequenceDataModule
 from recast.data.sources.ts_file import TsSource
 from recast.errors import ConfigurationError, DataError
-from recast.runs.checkpoints.spec import checked_panel_spec
+from recast.runs.checkpoints.spec import checked_sequence_spec
 from recast.runs.predictions import Predictions
 from recast.runs.scores import class_scores
 from recast.scoring.baselines.class_baselines import Majority, SummaryRidge, summary
@@ -363,7 +363,7 @@ def test_impossible_options_are_refused(files, option, value):
 
 def test_the_spec_survives_a_checkpoint(files):
     spec = SequenceDataModule(source=source_of(*files)).spec
-    assert checked_panel_spec(json.loads(json.dumps(spec.to_dict()))) == spec
+    assert checked_sequence_spec(json.loads(json.dumps(spec.to_dict()))) == spec
 
 
 # Batches

@@ -3,7 +3,7 @@
 import numpy as np
 
 from recast.data.panel import Column, Panel, columns_of
-from recast.data.spec import PanelSpec
+from recast.data.spec import SequenceSpec
 
 
 def sequences_of(lengths: list[int], channels: int = 2, classes: int = 3) -> Panel:
@@ -24,9 +24,9 @@ def label_of(classes: int) -> Column:
     return Column("class", role="target", levels=tuple("abcdefgh"[:classes]))
 
 
-def spec_of(channels: int, *, offset: float = 0.0, classes: int = 3) -> PanelSpec:
+def spec_of(channels: int, *, offset: float = 0.0, classes: int = 3) -> SequenceSpec:
     """Of the sequences above."""
-    return PanelSpec(
+    return SequenceSpec(
         columns=columns_of(past="xyzuvw"[:channels]),
         offset=(offset,) * channels,
         scale=(1.0,) * channels,

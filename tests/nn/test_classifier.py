@@ -1,7 +1,9 @@
 """The classifier: padding and neighbours change nothing, both routes agree, torch's own modules give the same."""
 
+import logging
 import math
 from functools import partial
+from typing import get_args
 
 import lightning.pytorch as pl
 import numpy as np
@@ -19,18 +21,20 @@ from ts_files import write_turning
 import recast.nn.cells
 from recast.data.sequence_datamodule import SequenceDataModule
 from recast.data.sources.ts_file import TsSource
+from recast.data.spec import SequenceSpec
 from recast.errors import ConfigurationError, NonFiniteLossError
 from recast.nn.cells.cell import Cell
 from recast.nn.cells.gru import GRU
 from recast.nn.cells.lstm import LSTM
 from recast.nn.cells.rnn import RNN
 from recast.nn.cells.torch_cell import TorchCell
-from recast.nn.models.classifier import Classifier
+from recast.nn.models.classifier import Classifier, Pooling
+from recast.nn.models.front import Front
 from recast.training.classification_task import ClassificationTask
 from recast.training.learning_rates import OneCycle
 from recast.types import Batch
 
-POOLINGS = ("last", "mean")
+POOLINGS = get_args(Pooling)
 
 
 def results_of(model: nn.Module, batch: Batch) -> list[torch.Tensor]:
@@ -51,14 +55,21 @@ poolings = st.sampled_from(POOLINGS)
 routes = st.sampled_from(["padded", "packed"])
 all_lengths = st.lists(st.integers(1, 9), min_size=1, max_size=6)
 seeds = st.integers(0, 1000)
+strides = st.sampled_from([None, 1, 2, 3, 4, 6])
 
 
 @settings(max_examples=40, deadline=None)
 @given(
-    cell=cells, pooling=poolings, route=routes, layers=st.integers(1, 3), lengths=all_lengths, extra=st.integers(1, 7)
+    cell=cells,
+    pooling=poolings,
+    route=routes,
+    layers=st.integers(1, 3),
+    stride=strides,
+    lengths=all_lengths,
+    extra=st.integers(1, 7),
 )
-def test_more_padding_and_what_stands_in_it_change_nothing(cell, pooling, route, layers, lengths, extra):
-    model = model_of(cell, pooling=pooling, route=route, layers=layers)
+def test_more_padding_and_what_stands_in_it_change_nothing(cell, pooling, route, layers, stride, lengths, extra):
+    model = model_of(cell, pooling=pooling, route=route, layers=layers, stride=stride)
     expected = results_of(model, batch_of(lengths))
     padded = batch_of(lengths, extra=1 + extra % 7)
     assert_close(results_of(model, padded), expected)
@@ -68,9 +79,9 @@ def test_more_padding_and_what_stands_in_it_change_nothing(cell, pooling, route,
 
 
 @settings(max_examples=40, deadline=None)
-@given(cell=cells, pooling=poolings, route=routes, lengths=all_lengths, data=st.data())
-def test_a_sequence_has_its_scores_in_any_company_and_order(cell, pooling, route, lengths, data):
-    model = model_of(cell, pooling=pooling, route=route, layers=2)
+@given(cell=cells, pooling=poolings, route=routes, stride=strides, lengths=all_lengths, data=st.data())
+def test_a_sequence_has_its_scores_in_any_company_and_order(cell, pooling, route, stride, lengths, data):
+    model = model_of(cell, pooling=pooling, route=route, layers=2, stride=stride)
     batch = batch_of(lengths)
     scores = model(batch)
     order = data.draw(st.permutations(range(len(lengths))))
@@ -79,10 +90,11 @@ def test_a_sequence_has_its_scores_in_any_company_and_order(cell, pooling, route
 
 
 @settings(max_examples=40, deadline=None)
-@given(cell=cells, pooling=poolings, layers=st.integers(1, 3), lengths=all_lengths, seed=seeds)
-def test_both_routes_give_the_same_values_and_gradients(cell, pooling, layers, lengths, seed):
+@given(cell=cells, pooling=poolings, layers=st.integers(1, 3), stride=strides, lengths=all_lengths, seed=seeds)
+def test_both_routes_give_the_same_values_and_gradients(cell, pooling, layers, stride, lengths, seed):
     padded, packed = (
-        model_of(cell, pooling=pooling, layers=layers, seed=seed, route=route) for route in ("padded", "packed")
+        model_of(cell, pooling=pooling, layers=layers, stride=stride, seed=seed, route=route)
+        for route in ("padded", "packed")
     )
     assert_close(results_of(padded, batch_of(lengths, seed=seed)), results_of(packed, batch_of(lengths, seed=seed)))
 
@@ -110,12 +122,65 @@ def test_it_is_torchs_module_on_packed_sequences_and_a_linear_map(cell, layers, 
     assert_close([weight.grad for weight in ours], gradients)
 
 
-def test_the_mean_is_that_over_the_steps():
-    model = model_of(pooling="mean")
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_pooling_is_over_the_steps_of_each_sequence(pooling):
+    model = model_of(pooling=pooling)
     batch = batch_of([3, 7])
     for row, length in enumerate((3, 7)):
         outputs, _ = model.stack(batch.past[row : row + 1, :length])
-        torch.testing.assert_close(model(batch)[row], model.linear(outputs.mean(1))[0])
+        parts = {"last": outputs[:, -1], "mean": outputs.mean(1), "max": outputs.max(1).values}
+        pooled = torch.cat([parts[name] for name in pooling.split("+")], dim=1)
+        torch.testing.assert_close(model(batch)[row], model.linear(pooled)[0])
+
+
+@pytest.mark.parametrize(("stride", "factors"), [(1, []), (2, [2]), (7, [7]), (12, [2, 2, 3])])
+@pytest.mark.parametrize("length", [1, 2, 11, 24])
+def test_the_front_is_a_convolution_with_a_stride_for_each_prime_factor(stride, factors, length):
+    torch.manual_seed(0)
+    front = Front(inputs=2, stride=stride, filters=4).double()
+    sequence = torch.randn(1, length, 2).double()
+    padded = torch.cat([sequence, torch.zeros(1, 5, 2).double()], dim=1)
+    found, lengths = front(padded, torch.tensor([length]))
+    expected = sequence[0]
+    for factor, convolution, norm in zip(factors, front.convolutions, front.norms, strict=True):
+        before = 3 * factor // 2
+        steps = []
+        for start in range(-before, len(expected) - before, factor):
+            rows = [
+                expected[t] if 0 <= t < len(expected) else expected[0] * 0 for t in range(start, start + 3 * factor + 1)
+            ]
+            step = torch.einsum("ti,oit->o", torch.stack(rows), convolution.weight) + convolution.bias
+            steps.append(norm(step).clamp(min=0))
+        expected = torch.stack(steps)
+    assert lengths.tolist() == [math.ceil(length / stride)] == [len(expected)]
+    torch.testing.assert_close(found[0, : len(expected)], expected)
+    assert not found[0, len(expected) :].any()
+
+
+def sequence_spec(longest: int) -> SequenceSpec:
+    return SequenceSpec(**vars(spec_of(2)), longest=longest)
+
+
+@pytest.mark.parametrize(
+    ("longest", "stride", "pooling"),
+    [
+        *((0, 1, "last"), (29, 1, "last"), (200, 1, "last"), (201, 2, "mean+max"), (400, 2, "mean+max")),
+        *((401, 4, "mean+max"), (1344, 8, "mean+max"), (100_000, 512, "mean+max")),
+    ],
+)
+def test_what_is_left_open_follows_the_length_and_is_said(longest, stride, pooling, caplog):
+    caplog.set_level(logging.INFO, "recast")
+    model = Classifier(spec=sequence_spec(longest), cell=partial(GRU, hidden_size=3))
+    assert (model.stride, model.pooling) == (stride, pooling)
+    (line,) = [record.getMessage() for record in caplog.records if "stride" in record.getMessage()]
+    assert f"stride={stride}, pooling={pooling} for sequences of up to {longest} steps" in line
+    given = Classifier(spec=sequence_spec(longest), cell=partial(GRU, hidden_size=3), stride=3, pooling="mean")
+    assert (given.stride, given.pooling) == (3, "mean")
+
+
+def test_without_a_front_a_classifier_has_the_weights_of_older_checkpoints():
+    names = set(Classifier(spec=sequence_spec(29), cell=partial(GRU, hidden_size=3)).state_dict())
+    assert {name.split(".")[0] for name in names} == {"stack", "linear"}
 
 
 EVERY_CELL = [
@@ -124,7 +189,7 @@ EVERY_CELL = [
 
 
 @pytest.mark.parametrize("cell", EVERY_CELL, ids=lambda cell: cell.__name__)
-@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("pooling", ["last", "mean+max"])
 def test_every_cell_classifies_whatever_the_padding(cell, pooling):
     model = model_of(cell, pooling=pooling, layers=2)
     lengths = [1, 6, 3]
@@ -174,7 +239,16 @@ def test_the_noise_has_the_size_asked_for(route):
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("layers", 0), ("dropout", 1.0), ("noise", -1.0), ("pooling", "max"), ("route", "sorted"), ("spec", 3)],
+    [
+        ("layers", 0),
+        ("dropout", 1.0),
+        ("noise", -1.0),
+        ("pooling", "middle"),
+        ("stride", 0),
+        ("filters", 0),
+        ("route", "sorted"),
+        ("spec", 3),
+    ],
 )
 def test_impossible_options_are_refused(option, value):
     options = {"spec": spec_of(2), "cell": partial(GRU, hidden_size=2), option: value}

@@ -28,7 +28,7 @@ def test_the_name_is_that_of_the_project_and_of_what_is_installed():
     assert {command.name for command in commands} == set(PROJECT["scripts"])
 
 
-@pytest.mark.parametrize("extra", ["fast", "search"])
+@pytest.mark.parametrize("extra", ["fast", "search", "dtw"])
 def test_advice_names_an_extra_that_is_there(extra):
     assert how_to_install(extra) == f"pip install 'recast-rnn[{extra}]'"
     assert extra in EXTRAS

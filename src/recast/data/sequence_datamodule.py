@@ -7,7 +7,7 @@ from recast.data.prepare.loader import SequenceLoader
 from recast.data.prepare.scale import Scaler, Standard
 from recast.data.prepare.sequences import PreparedSequences, prepare_sequences, prepare_unseen
 from recast.data.sources.source import SequenceSource
-from recast.data.spec import PanelSpec
+from recast.data.spec import SequenceSpec
 from recast.data.stored_data import StoredData
 from recast.options import Fraction, PositiveInt, Seed, checked
 
@@ -20,6 +20,9 @@ class SequenceDataModule(StoredData[PreparedSequences]):
     Args:
         source: Where the sequences come from.
         scaler: Scaling of the channels, fitted on the training part; none: standardised.
+        own_scale: Whether each sequence is first standardised by itself, with its level and the logarithm of its spread
+            as further inputs; see `recast.data.prepare.own_scale`. None: if the longest sequence to train on has more
+            than 200 steps.
         validation: Share of the training sequences held out for validation, stratified by class; 0: train on all of
             them, and keep the last state. [share of sequences]
         batch_size: Sequences in a training batch of each process. [sequences]
@@ -33,6 +36,7 @@ class SequenceDataModule(StoredData[PreparedSequences]):
         *,
         source: SequenceSource,
         scaler: Scaler | None = None,
+        own_scale: bool | None = None,
         validation: Fraction = 0.2,
         batch_size: PositiveInt = 32,
         evaluation_batch_size: PositiveInt = 512,
@@ -41,8 +45,9 @@ class SequenceDataModule(StoredData[PreparedSequences]):
         super().__init__(batch_size=batch_size, evaluation_batch_size=evaluation_batch_size, seed=seed)
         self.source = source
         self.scaler = scaler or Standard()
+        self.own_scale = own_scale
         self.validation = validation
-        self._trained: PanelSpec | None = None
+        self._trained: SequenceSpec | None = None
         self._path: str | None = None
 
     def prepare(self) -> PreparedSequences:
@@ -51,10 +56,16 @@ class SequenceDataModule(StoredData[PreparedSequences]):
             return prepare_unseen(self.source.read_file(self._path, self._trained.classes), self._trained)
         train, test = self.source.read()
         return prepare_sequences(
-            train, test, scaler=self.scaler, validation=self.validation, seed=self.seed, trained=self._trained
+            train,
+            test,
+            scaler=self.scaler,
+            validation=self.validation,
+            seed=self.seed,
+            own_scale=self.own_scale,
+            trained=self._trained,
         )
 
-    def adopt(self, spec: PanelSpec, path: str | None = None) -> None:
+    def adopt(self, spec: SequenceSpec, path: str | None = None) -> None:
         """Uses the scaling and the classes of a trained model instead of fitted ones, and rereads the data.
 
         Args:
@@ -65,7 +76,7 @@ class SequenceDataModule(StoredData[PreparedSequences]):
         self.read_again()
 
     @property
-    def spec(self) -> PanelSpec:
+    def spec(self) -> SequenceSpec:
         """What a model must know about the data."""
         return self.prepared.spec
 

@@ -121,6 +121,28 @@ class PanelSpec:
         return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
 
 
+LONG = 200
+"""Steps beyond which a recurrence learns little from the loss of a whole sequence; see `SequenceSpec.is_long`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceSpec(PanelSpec):
+    """The spec of labelled sequences.
+
+    Args:
+        longest: Steps of the longest sequence of the training file; 0 if unknown (in checkpoints of recast 0.4).
+        own_scale: Whether each sequence is scaled by itself; see `recast.data.prepare.own_scale`.
+    """
+
+    longest: int = 0
+    own_scale: bool = False
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the longest sequence has more than `LONG` steps, which other defaults suit than short ones."""
+        return self.longest > LONG
+
+
 @dataclass(frozen=True, kw_only=True)
 class SeriesSpec(PanelSpec):
     """The spec of a panel to forecast, with its clock and windows.

@@ -1,6 +1,6 @@
 """Prepares labelled sequences for training: split, scaling, storage."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -9,10 +9,11 @@ from torch import Tensor
 
 from recast.data.panel import Panel, joined
 from recast.data.prepare.describe import align, column_scaling, static_scaling
+from recast.data.prepare.own_scale import own_scaled
 from recast.data.prepare.scale import Scaler
 from recast.data.prepare.storage import Storage, stored
 from recast.data.sources.fingerprint import fingerprint
-from recast.data.spec import PanelSpec
+from recast.data.spec import LONG, SequenceSpec
 from recast.errors import DataError
 
 
@@ -63,7 +64,7 @@ class PreparedSequences:
     """
 
     panel: Panel
-    spec: PanelSpec
+    spec: SequenceSpec
     storage: Storage
     parts: SequenceParts
     fingerprint: str
@@ -74,7 +75,14 @@ class PreparedSequences:
 
 
 def prepare_sequences(
-    train: Panel, test: Panel, *, scaler: Scaler, validation: float, seed: int, trained: PanelSpec | None = None
+    train: Panel,
+    test: Panel,
+    *,
+    scaler: Scaler,
+    validation: float,
+    seed: int,
+    own_scale: bool | None = None,
+    trained: SequenceSpec | None = None,
 ) -> PreparedSequences:
     """Holds out a validation part of the training sequences and fits the scaling on the others.
 
@@ -84,6 +92,7 @@ def prepare_sequences(
         scaler: Scaling, by default fitted on the rows of the training part.
         validation: Share of the training sequences to hold out, stratified by class.
         seed: Seed of that split.
+        own_scale: Whether each sequence is first scaled by itself; None: if the longest to train on is long.
         trained: The spec of a trained model, whose scaling replaces a fitted one.
 
     Raises:
@@ -97,18 +106,24 @@ def prepare_sequences(
         )
     panel = joined(train, test)
     parts = (kept, aside, np.arange(len(train.ids), len(panel.ids)))
-    spec = trained or _described(panel, train.take(kept) if scaler.fitted_on == "train" else panel, scaler)
-    panel = align(panel, spec)
+    longest = int(train.lengths.max())
+    if trained is None:
+        fitted_on = train.take(kept) if scaler.fitted_on == "train" else panel
+        own_scale = longest > LONG if own_scale is None else own_scale
+        spec = _described(panel, fitted_on, scaler, longest=longest, own_scale=own_scale)
+    else:
+        spec = trained
+    panel, storage = _stored(panel, spec)
     return PreparedSequences(
         panel=panel,
         spec=spec,
-        storage=stored(panel, spec),
+        storage=storage,
         parts=SequenceParts(*(torch.from_numpy(part) for part in parts)),
         fingerprint=fingerprint(train, test),
     )
 
 
-def prepare_unseen(sequences: Panel, spec: PanelSpec) -> PreparedSequences:
+def prepare_unseen(sequences: Panel, spec: SequenceSpec) -> PreparedSequences:
     """Sequences that a trained model has not seen, under its scaling; all of them are the test part.
 
     Args:
@@ -124,25 +139,39 @@ def prepare_unseen(sequences: Panel, spec: PanelSpec) -> PreparedSequences:
             f"{len(spec.columns)}"
         )
     none = torch.empty(0, dtype=torch.int64)
-    panel = align(sequences, spec)
+    panel, storage = _stored(sequences, spec)
     return PreparedSequences(
         panel=panel,
         spec=spec,
-        storage=stored(panel, spec),
+        storage=storage,
         parts=SequenceParts(none, none, torch.arange(len(sequences.ids))),
         fingerprint=fingerprint(sequences),
     )
 
 
-def _described(panel: Panel, fitted_on: Panel, scaler: Scaler) -> PanelSpec:
-    offset, scale = column_scaling(panel.columns, fitted_on.values, scaler)
+def _stored(panel: Panel, spec: SequenceSpec) -> tuple[Panel, Storage]:
+    """The panel in its own unit, with levels of the spec, and its scaled rows."""
+    if not spec.own_scale:
+        panel = align(panel, spec)
+        return panel, stored(panel, spec)
+    scaled = align(own_scaled(panel, spec), spec)
+    categories = [column.is_category for column in panel.columns]
+    return replace(scaled, values=np.where(categories, scaled.values, panel.values)), stored(scaled, spec)
+
+
+def _described(panel: Panel, fitted_on: Panel, scaler: Scaler, *, longest: int, own_scale: bool) -> SequenceSpec:
+    if own_scale:
+        fitted_on = own_scaled(fitted_on)
+    offset, scale = column_scaling(fitted_on.columns, fitted_on.values, scaler)
     static_offset, static_scale = static_scaling(fitted_on)
-    return PanelSpec(
-        columns=panel.columns,
+    return SequenceSpec(
+        columns=fitted_on.columns,
         offset=offset,
         scale=scale,
-        static=panel.static,
+        static=fitted_on.static,
         static_offset=static_offset,
         static_scale=static_scale,
         masked=bool(np.isnan(panel.values).any()),
+        longest=longest,
+        own_scale=own_scale,
     )

@@ -1,5 +1,7 @@
 """A recurrent classifier of sequences of different lengths."""
 
+import logging
+import math
 from typing import Any, ClassVar, Literal, cast, final
 
 import torch
@@ -8,16 +10,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from recast.data.spec import Feature, PanelSpec
+from recast.data.spec import LONG, Feature, PanelSpec, SequenceSpec
 from recast.errors import ConfigurationError
 from recast.nn.cells.torch_cell import TorchCell
+from recast.nn.models.front import Front, inside
 from recast.nn.models.inputs import Inputs
 from recast.nn.models.reads import EVERYTHING, reject_unread
 from recast.nn.models.stack import CellFactory, Stack
 from recast.options import Fraction, NonNegativeFloat, PositiveInt, checked
 from recast.types import Batch
 
-Pooling = Literal["last", "mean"]
+log = logging.getLogger(__name__)
+
+Pooling = Literal["last", "mean", "max", "mean+last", "max+last", "mean+max"]
 Route = Literal["padded", "packed"]
 
 
@@ -25,12 +30,19 @@ Route = Literal["padded", "packed"]
 class Classifier(nn.Module):
     """Recurrent layers over a sequence, pooling of their outputs over time, and a linear map to the classes.
 
-        h_1 ... h_T = layers(x_1 ... x_T)
-        scores = W pool(h_1 ... h_T) + b,    pool = h_T ("last") or their mean ("mean")
+        z_1 ... z_S = front(x_1 ... x_T),    S = ceil(T / stride)
+        h_1 ... h_S = layers(z_1 ... z_S)
+        scores = W pool(h_1 ... h_S) + b
         P(class) = softmax(scores)
 
-    Neither padding nor the rest of the batch affects a sequence: layers are causal, and neither outputs nor gradients
-    are taken from padding. Sequences may be longer than any of those trained on.
+    The front are convolutions with strides, see `recast.nn.models.front.Front`; with a stride of 1 there is none, and
+    the layers read the sequence itself. Neither padding nor the rest of the batch affects a sequence: layers are
+    causal, convolutions read zeros beyond the end, and neither outputs nor gradients are taken from padding. Sequences
+    may be longer than any of those trained on.
+
+    Defaults by length: if the longest sequence of the training file has more than 200 steps, `stride` is the smallest
+    power of 2 that leaves 200 or fewer of them, and `pooling` is "mean+max"; otherwise they are 1 and "last". A log
+    line says so.
 
     Args:
         spec: The data's names, classes and scaling.
@@ -39,7 +51,10 @@ class Classifier(nn.Module):
         dropout: Probability of dropping an output between layers, and of those entering the linear map.
         noise: Standard deviation of Gaussian noise added to each number of a sequence in training (Bishop 1995,
             "Training with noise is equivalent to Tikhonov regularization"). [scaled]
-        pooling: The output at a sequence's "last" step, or the "mean" over its steps.
+        stride: Steps of a sequence that the front turns into one step of the recurrence; none: by length. [steps]
+        filters: Filters of each convolution of the front.
+        pooling: The output at a sequence's "last" step, the "mean" or maximum ("max") over its steps, or two of these
+            side by side ("mean+max"); none: by length.
         route: How sequences of different lengths are processed, with equal results: "padded", all to the end of the
             longest; "packed", each to its own end with torch's PackedSequence (cells rnn, gru and lstm). Padded was
             faster on the CPU even for lengths from 10 to 800; scripts/benchmark_padding.py measures both.
@@ -59,17 +74,27 @@ class Classifier(nn.Module):
         layers: PositiveInt = 1,
         dropout: Fraction = 0.0,
         noise: NonNegativeFloat = 0.0,
-        pooling: Pooling = "last",
+        stride: PositiveInt | None = None,
+        filters: PositiveInt = 32,
+        pooling: Pooling | None = None,
         route: Route = "padded",
     ) -> None:
         super().__init__()
         reject_unread("Classifier", spec, self.reads)
         self.spec = spec
         self.inputs = Inputs(spec)
-        self.stack = Stack(cell=cell, input_size=self.inputs.context_size, layers=layers, dropout=dropout)
-        self.linear = nn.Linear(self.stack.hidden_size, len(spec.classes))
+        longest = spec.longest if isinstance(spec, SequenceSpec) else 0
         self.noise = noise
-        self.pooling = pooling
+        self.stride = stride or stride_for(longest)
+        self.pooling: Pooling = pooling or ("mean+max" if longest > LONG else "last")
+        if stride is None or pooling is None:
+            log.info(
+                "Classifier: stride=%d, pooling=%s for sequences of up to %d steps (model.stride, model.pooling)",
+                *(self.stride, self.pooling, longest),
+            )
+        self.front = Front(inputs=self.inputs.context_size, stride=self.stride, filters=filters)
+        self.stack = Stack(cell=cell, input_size=self.front.output_size, layers=layers, dropout=dropout)
+        self.linear = nn.Linear(self.stack.hidden_size * len(self.pooling.split("+")), len(spec.classes))
         self.route = route
         if route == "packed":
             for layer in self.stack.cells:
@@ -81,39 +106,47 @@ class Classifier(nn.Module):
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch classes"]:
         """The scores of each class, before the softmax."""
-        run = self._packed if self.route == "packed" else self._padded
-        inputs = self.inputs.context(batch._replace(past=self._noisy(batch.past)))
-        lengths = batch.start.new_full((len(inputs),), inputs.shape[1]) if batch.lengths is None else batch.lengths
-        pooled = run(inputs, lengths)
-        return self.linear(functional.dropout(pooled, self.stack.dropout, self.training))
+        values = self.inputs.context(batch._replace(past=self._noisy(batch.past)))
+        lengths = batch.start.new_full((len(values),), values.shape[1]) if batch.lengths is None else batch.lengths
+        # A gradient of zero times a NaN of the padding would be NaN.
+        values, lengths = self.front(values.where(inside(values, lengths), 0.0), lengths)
+        outputs = self._packed(values, lengths) if self.route == "packed" else self.stack(values)[0]
+        pooled = [_pooled(name, outputs, lengths) for name in self.pooling.split("+")]
+        return self.linear(functional.dropout(torch.cat(pooled, dim=1), self.stack.dropout, self.training))
 
     def _noisy(self, values: Tensor) -> Tensor:
         return values + self.noise * torch.randn_like(values) if self.training and self.noise else values
 
-    def _padded(
-        self, values: Float[Tensor, "batch time inputs"], lengths: Int[Tensor, " batch"]
-    ) -> Float[Tensor, "batch hidden"]:
-        inside = (torch.arange(values.shape[1], device=lengths.device) < lengths.unsqueeze(1)).unsqueeze(2)
-        # A gradient of zero times a NaN of the padding would be NaN.
-        outputs, _ = self.stack(values.where(inside, 0.0))
-        if self.pooling == "mean":
-            return outputs.where(inside, 0.0).sum(1) / lengths.unsqueeze(1)
-        return outputs[torch.arange(len(lengths), device=lengths.device), lengths - 1]
-
     def _packed(
         self, values: Float[Tensor, "batch time inputs"], lengths: Int[Tensor, " batch"]
-    ) -> Float[Tensor, "batch hidden"]:
+    ) -> Float[Tensor, "batch steps hidden"]:
         packed = pack_padded_sequence(values, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        hidden = values
         for layer, cell in enumerate(self.stack.cells):
             if layer:
                 packed = _replaced(packed, functional.dropout(packed.data, self.stack.dropout, self.training))
-            packed, state = cast("TorchCell[Any]", cell).forward_packed(packed)
-            hidden = state.hidden
-        if self.pooling == "last":
-            return hidden
+            packed, _ = cast("TorchCell[Any]", cell).forward_packed(packed)
         outputs, _ = pad_packed_sequence(packed, batch_first=True)
-        return outputs.sum(1) / lengths.unsqueeze(1)
+        return outputs
+
+
+def stride_for(longest: int) -> int:
+    """The smallest power of 2 that leaves at most `LONG` of the longest sequence's steps."""
+    stride = 1
+    while -(-longest // stride) > LONG:
+        stride *= 2
+    return stride
+
+
+def _pooled(
+    name: str, outputs: Float[Tensor, "batch time hidden"], lengths: Int[Tensor, " batch"]
+) -> Float[Tensor, "batch hidden"]:
+    """The outputs at the last step of each sequence, or their mean or maximum over its steps."""
+    if name == "last":
+        return outputs[torch.arange(len(lengths), device=lengths.device), lengths - 1]
+    within = inside(outputs, lengths)
+    if name == "mean":
+        return outputs.where(within, 0.0).sum(1) / lengths.unsqueeze(1)
+    return outputs.where(within, -math.inf).amax(1)
 
 
 def _replaced(packed: PackedSequence, data: Tensor) -> PackedSequence:

@@ -9,9 +9,9 @@ from annotated_types import MinLen
 
 from recast.data.panel import ORDER, Column, Role
 from recast.data.sources.step import parse_step
-from recast.data.spec import PanelSpec, SeriesSpec
+from recast.data.spec import PanelSpec, SequenceSpec, SeriesSpec
 from recast.errors import ConfigurationError
-from recast.options import NonNegativeFloat, PositiveFloat, PositiveInt, check_values
+from recast.options import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, check_values
 
 LARGEST = 10**7
 """Numbers in the forecast of a window: metrics keep some for each of them, whatever the size of the file."""
@@ -26,6 +26,7 @@ PANEL: dict[str, Any] = {
     "static_scale": list[NonNegativeFloat],
     "masked": bool,
 }
+SEQUENCES: dict[str, Any] = PANEL | {"longest": NonNegativeInt, "own_scale": bool}
 SERIES: dict[str, Any] = PANEL | {
     "step": str,
     "context": PositiveInt,
@@ -57,13 +58,15 @@ def checked_series_spec(values: object) -> SeriesSpec:
     return spec
 
 
-def checked_panel_spec(values: object) -> PanelSpec:
-    """The inverse of `PanelSpec.to_dict` for labelled sequences of unknown origin.
+def checked_sequence_spec(values: object) -> SequenceSpec:
+    """The inverse of `SequenceSpec.to_dict` for values of unknown origin.
 
     Raises:
         ConfigurationError: if a field is missing, unknown, of the wrong type or out of range, or the fields disagree.
     """
-    spec = PanelSpec(**_fields(values, PANEL))
+    # Recast 0.4 had no such fields.
+    before = {"longest": 0, "own_scale": False}
+    spec = SequenceSpec(**_fields(before | values if isinstance(values, dict) else values, SEQUENCES))
     _check_columns(spec)
     if len(spec.classes) < 2:
         raise ConfigurationError("spec: expected a static column with the role target that names two classes or more")

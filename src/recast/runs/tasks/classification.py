@@ -6,11 +6,11 @@ from typing import Any
 import lightning.pytorch as pl
 
 from recast.data.sequence_datamodule import SequenceDataModule
-from recast.data.spec import PanelSpec
+from recast.data.spec import SequenceSpec
 from recast.errors import ConfigurationError, DataError
 from recast.figures.confusion import confusion_matrix
 from recast.nn.models.classifier import Classifier
-from recast.runs.checkpoints.spec import checked_panel_spec
+from recast.runs.checkpoints.spec import checked_sequence_spec
 from recast.runs.classification_results import ClassificationResults
 from recast.runs.predictions import predict
 from recast.runs.scores import class_scores, descriptions
@@ -21,7 +21,7 @@ from recast.scoring.metrics.description import ranking
 from recast.training.callbacks.forecast_figures import log_figure
 from recast.training.classification_task import ClassificationTask
 
-RestoredClassifier = RestoredTask[ClassificationTask, SequenceDataModule, PanelSpec]
+RestoredClassifier = RestoredTask[ClassificationTask, SequenceDataModule, SequenceSpec]
 
 
 class ClassificationPlug(TaskPlug[ClassificationTask, SequenceDataModule, ClassificationResults]):
@@ -34,9 +34,9 @@ class ClassificationPlug(TaskPlug[ClassificationTask, SequenceDataModule, Classi
     metric = ClassMetric
     baseline = ClassBaseline
 
-    def checked_spec(self, values: object) -> PanelSpec:
+    def checked_spec(self, values: object) -> SequenceSpec:
         """See the base class."""
-        return checked_panel_spec(values)
+        return checked_sequence_spec(values)
 
     def counts(self, data: SequenceDataModule) -> dict[str, int]:
         """Number of sequences in each part."""
@@ -67,8 +67,9 @@ class ClassificationPlug(TaskPlug[ClassificationTask, SequenceDataModule, Classi
 
     def fit_baselines(self, baselines: Mapping[str, ClassBaseline], data: SequenceDataModule) -> None:
         """See the base class."""
-        train = data.prepared.part("train")
+        train, scored = data.prepared.part("train"), data.prepared.part("test")
         for baseline in baselines.values():
+            baseline.require_affordable(train, scored)
             baseline.fit(train)
 
     def score_baselines(

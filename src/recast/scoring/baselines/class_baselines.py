@@ -16,6 +16,17 @@ from recast.scoring.baselines.baseline import AnyBaseline
 class ClassBaseline(AnyBaseline[Panel]):
     """A classifier without a network: fitted on the training sequences, in the data's own unit."""
 
+    def require_affordable(self, training: Panel, scored: Panel) -> None:
+        """Refuses sets that would take too long, before `fit`; none unless overridden.
+
+        Args:
+            training: The sequences to be fitted on.
+            scored: Those to be classified.
+
+        Raises:
+            MisfitError: if they would.
+        """
+
     @abstractmethod
     def fit(self, sequences: Panel) -> None:
         """Fits on the training sequences; must be called before `probabilities`. A second call refits from scratch."""

@@ -138,6 +138,20 @@ def test_plateau_follows_the_validation_error_as_torch_does():
     assert noted.steps[-1] < 0.5
 
 
+def test_plateau_counts_validated_epochs_alone():
+    """Three steps an epoch, a validation in every second one; the ninth epoch has none."""
+    noted = trained(Plateau(factor=0.5, patience=0), lr=0.5, max_epochs=9, check_val_every_n_epoch=2)
+    assert len(noted.errors) == 4
+    optimizer = optimizer_with(0.5)
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=0)
+    expected = []
+    for error in noted.errors:
+        expected += [optimizer.param_groups[0]["lr"]] * 6
+        scheduler.step(error)
+    assert noted.steps == [*expected, *[optimizer.param_groups[0]["lr"]] * 3]
+    assert noted.steps[-1] < 0.5
+
+
 def test_plateau_waits_for_its_patience():
     optimizer = optimizer_with(1.0)
     scheduler = Plateau(factor=0.1, patience=2).schedule(optimizer, 0)["scheduler"]

@@ -78,9 +78,11 @@ class OneCycle(LearningRate):
 class Plateau(LearningRate):
     """Multiplies the rate by `factor` when the free-running validation error has not improved for `patience` epochs.
 
+    With `trainer.check_val_every_n_epoch` above 1, only epochs with a validation count.
+
     Args:
         factor: Ratio of new to old rate.
-        patience: Epochs without improvement that are tolerated. [epochs]
+        patience: Validated epochs without improvement that are tolerated. [epochs]
         monitor: The validation curve to monitor; "ranking/validation": that of the metric that ranks.
     """
 

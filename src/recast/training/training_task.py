@@ -174,6 +174,8 @@ class TrainingTask(Resuming, ABC):
         schedule = self.learning_rate.schedule(optimizer, int(steps))
         if "monitor" in schedule:
             schedule["monitor"] = self.curve(schedule["monitor"])
+            # Between validations there would be no value at first, and later an old one, taken for no improvement.
+            schedule["frequency"] = self.trainer.check_val_every_n_epoch or 1
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def describe(self) -> dict[str, Any]:

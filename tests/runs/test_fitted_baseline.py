@@ -1,5 +1,6 @@
 """Baselines of a run as forecasters: what they were scored as, with the band of their own errors."""
 
+import logging
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from commands import scratch
 import recast
 from recast.cli.forecast import forecast as command
 from recast.errors import CheckpointError, ConfigurationError, DataError, RecastError
+from recast.runs.configure import folders
+from recast.runs.configure.compose import compose
+from recast.runs.evaluate import evaluate
 from recast.runs.forecaster import BaselineForecaster
 
 CONTEXT, HORIZON, ROWS = 12, 4, 400
@@ -80,12 +84,39 @@ def test_a_baseline_forecasts_what_it_was_scored_on(run, name):
     assert np.mean(squares) == pytest.approx(run.metrics["baselines"][name]["mse"], rel=1e-6)
 
 
-def test_best_is_the_best_of_the_run(run):
-    best = run.metrics["skill"]["best"]["baseline"]
+def test_best_is_the_best_on_the_validation_windows(run, caplog):
+    """Whatever the test part says."""
+    caplog.set_level(logging.INFO, "recast")
+    validated = evaluated(run)
+    first = run.metrics["skill"]["best"]["metric"]
+    best = min(validated, key=lambda name: validated[name][first])
     frame = walk()
     pd.testing.assert_frame_equal(
         recast.load(run.folder, baseline="best").forecast(frame), recast.load(run.folder, baseline=best).forecast(frame)
     )
+    windows = VALIDATION - TRAIN - CONTEXT - HORIZON + 1
+    assert f"baseline=best is {best}, by {first} on {windows} validation windows" in caplog.text
+
+
+def evaluated(run: recast.Run) -> dict[str, dict[str, float]]:
+    """The scores of the baselines on the validation part, by recast-evaluate."""
+    folders.register()
+    words = [f"checkpoint={run.folder}/checkpoints/best.ckpt", "split=validation", "baselines=series"]
+    return {name: found.overall for name, found in evaluate(compose("evaluate", words)).baselines.items()}
+
+
+def test_best_on_the_test_part_without_validation_is_said(tmp_path, caplog):
+    path = tmp_path / "walk.csv"
+    walk().to_csv(path, index=False)
+    words = [*data_of(path), *OPTIONS, "data.split.validation=0"]
+    done = recast.fit(overrides=words, folder=tmp_path / "run")
+    best = done.metrics["skill"]["best"]["baseline"]
+    found = recast.load(done.folder, baseline="best")
+    assert repr(best)[1:-1] in repr(found)
+    assert f"baseline=best is {best}, by the test score: the run has no validation windows" in caplog.text
+    (tmp_path / "run" / "metrics.json").unlink()
+    with pytest.raises(ConfigurationError, match=r"names no best baseline; name the one to forecast with"):
+        recast.load(done.folder, baseline="best")
 
 
 def test_another_horizon_is_fitted_anew(run):
@@ -159,9 +190,6 @@ def test_a_run_on_a_frame_says_what_to_do(tmp_path):
     done = recast.fit(walk(), time="time", targets=["level"], overrides=OPTIONS, folder=tmp_path / "run")
     with pytest.raises(DataError, match="trained on a frame of a program, which no file holds; train on a file"):
         recast.load(done.folder, baseline="ridge")
-    (tmp_path / "run" / "metrics.json").unlink()
-    with pytest.raises(ConfigurationError, match="names no best baseline; name the one to forecast with"):
-        recast.load(done.folder, baseline="best")
     (tmp_path / "run" / "config.yaml").write_text("data: 3")
     with pytest.raises(CheckpointError, match="not the configuration of a run"):
         recast.load(done.folder, baseline="ridge")

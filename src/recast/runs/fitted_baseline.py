@@ -1,7 +1,9 @@
 """A baseline of a run, fitted again on the data of the training, and how far it was off on the validation windows."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +24,7 @@ from recast.data.sources.fingerprint import fingerprint
 from recast.data.sources.frame import FrameSource
 from recast.data.sources.source import Source
 from recast.data.spec import SeriesSpec
-from recast.errors import CheckpointError, ConfigurationError, DataError
+from recast.errors import CheckpointError, ConfigurationError, DataError, MisfitError
 from recast.options import PositiveInt, value_problem
 from recast.runs.baseline_windows import training_history, windows
 from recast.runs.checkpoints.checkpoint import ALLOWED, fitting
@@ -33,9 +35,12 @@ from recast.runs.configure.folders import RESULT
 from recast.runs.configure.options import BaselineParts
 from recast.runs.configure.targets import resolve, trusting
 from recast.runs.configure.wording import suggestion
+from recast.runs.scores import score_baselines
 from recast.scoring.baselines.baseline import Baseline
 from recast.training.evenly import evenly_spaced
 from recast.types import Forecast, Origins
+
+log = logging.getLogger(__name__)
 
 BEST = "best"
 DATA = "recast.data.datamodule.ForecastDataModule"
@@ -90,7 +95,8 @@ class BaselineOfRun:
 
     Args:
         place: The run folder, or a checkpoint in it.
-        name: The baseline's name in the run; "best": the one with the best test score.
+        name: The baseline's name in the run; "best": the one with the best score on the validation windows, in the
+            metric that ranks; without such windows the one with the best test score. A log line says which.
         trust: Packages of others whose classes may be named.
 
     Raises:
@@ -102,20 +108,27 @@ class BaselineOfRun:
         self.folder = Path(place) if Path(place).is_dir() else Path(place).absolute().parents[1]
         config = self._config()
         nodes = {key: node for key, node in config["baselines"].items() if node}
-        self.name = self._best() if name == BEST and BEST not in nodes else name
-        if self.name not in nodes:
-            had = suggestion(self.name, list(nodes)) if nodes else "; it was compared with none (baselines=none)"
-            raise ConfigurationError(f"baseline={self.name}: {self.folder} has no such baseline{had}")
+        self.name = name
+        wanted = list(nodes) if name == BEST and BEST not in nodes else [name]
+        if not nodes or wanted[0] not in nodes:
+            had = suggestion(name, list(nodes)) if nodes else "; it was compared with none (baselines=none)"
+            raise ConfigurationError(f"baseline={name}: {self.folder} has no such baseline{had}")
         data = config["data"]
         with trusting(*trust), fitting(self.folder / "config.yaml"):
-            if data["_target_"] != DATA or not issubclass(resolve(nodes[self.name]["_target_"], ALLOWED), Baseline):
-                raise CheckpointError(f"{self.folder}: baseline={self.name} does not forecast a series")
             self._parts = {key: data.get(key) for key in ("source", "windows", "grid", "split", "scaler", "periods")}
-            self._parts |= {"season": data.get("season", 1), "baseline": nodes[self.name]}
-            check(self._parts, BaselineParts, allowed=ALLOWED)
+            self._parts["season"] = data.get("season", 1)
+            for each in wanted:
+                if data["_target_"] != DATA or not issubclass(resolve(nodes[each]["_target_"], ALLOWED), Baseline):
+                    raise CheckpointError(f"{self.folder}: baseline={each} does not forecast a series")
+                self._parts["baseline"] = nodes[each]
+                check(self._parts, BaselineParts, allowed=ALLOWED)
             self._source: Source = build(self._parts["source"], ALLOWED)
             self._grid: Grid = self._part("grid") or ErrorGrid()
         self._trust = tuple(trust)
+        if name not in nodes:
+            with trusting(*trust):
+                self.name = self._best(nodes, config.get("metrics") or {})
+            self._parts["baseline"] = nodes[self.name]
 
     def reading(self, data_options: Mapping[str, Any]) -> tuple[Source, Grid]:
         """How a table is read.
@@ -199,14 +212,37 @@ class BaselineOfRun:
             raise CheckpointError(f"{path}: not the configuration of a run: it names no data and no baselines")
         return parts
 
-    def _best(self) -> str:
-        skill = self._json(RESULT).get("skill")
-        best = skill.get(BEST) if isinstance(skill, dict) else None
-        if not isinstance(best, dict):
+    def _best(self, nodes: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+        """The baseline that is best on the validation windows; without any, on the test windows of the run."""
+        prepared = _some_validated(self._prepared(None))
+        count = len(prepared.starts.validation)
+        if not count:
+            skill = self._json(RESULT).get("skill")
+            best = skill.get(BEST) if isinstance(skill, dict) else None
+            if not isinstance(best, dict) or best.get("baseline") not in nodes:
+                raise ConfigurationError(
+                    f"baseline=best: {self.folder} has no validation windows, and its {RESULT} names no best baseline; "
+                    "name the one to forecast with"
+                )
+            log.warning("baseline=best is %s, by the test score: the run has no validation windows", best["baseline"])
+            return best["baseline"]
+        history, fitted = training_history(prepared), {}
+        for name, node in nodes.items():
+            baseline = build(node, ALLOWED)
+            with suppress(MisfitError):  # the run left it out
+                baseline.fit(history)
+                fitted[name] = baseline
+        measured = {name: build(node, ALLOWED)(spec=prepared.spec) for name, node in metrics.items() if node}
+        scores = score_baselines(fitted, prepared, "validation", measured)
+        first = next((score.ranking for score in scores.values()), None)
+        if first is None:
             raise ConfigurationError(
-                f"baseline=best: {self.folder / RESULT} names no best baseline; name the one to forecast with"
+                f"baseline=best: no metric of {self.folder} ranks its baselines; name the one to forecast with"
             )
-        return str(best.get("baseline"))
+        order = max if next(iter(scores.values())).metrics[first].higher_is_better else min
+        best = order(scores, key=lambda name: scores[name].overall[first])
+        log.info("baseline=best is %s, by %s on %d validation windows", best, first, count)
+        return best
 
     def _json(self, name: str) -> dict[str, Any]:
         try:
@@ -216,17 +252,22 @@ class BaselineOfRun:
         return found if isinstance(found, dict) else {}
 
 
+def _some_validated(prepared: Prepared) -> Prepared:
+    """The same with at most `WINDOWS` validation windows, evenly chosen."""
+    starts = prepared.starts.validation
+    chosen = starts[evenly_spaced(len(starts), WINDOWS)] if len(starts) else starts
+    return replace(prepared, starts=prepared.starts._replace(validation=chosen))
+
+
 def _error_quantiles(baseline: Baseline, prepared: Prepared) -> tuple[tuple[float, ...], np.ndarray]:
     """Quantiles of truth less forecast over the validation windows, and their probabilities.
 
     Of m errors those at k / (m + 1), k = 1 ... m: the errors themselves (Hyndman & Fan 1996, definition 6), so that a
     further error like them falls into each part between them with equal probability.
     """
-    starts = prepared.starts.validation
-    if not len(starts):
+    some = _some_validated(prepared)
+    if not len(some.starts.validation):
         return (), np.empty((0, prepared.spec.horizon, prepared.panel.targets.shape[1]))
-    chosen = starts[evenly_spaced(len(starts), WINDOWS)]
-    some = replace(prepared, starts=prepared.starts._replace(validation=chosen))
     errors = np.concatenate([truth - baseline.forecast(origins) for origins, truth in windows(some, "validation")])
     fewest = int((~np.isnan(errors)).sum(axis=0).min())
     count = min(fewest, MOST_LEVELS)

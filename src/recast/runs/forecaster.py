@@ -363,7 +363,7 @@ def load(
         overrides: How tables are read, where otherwise than in the training, as on the command line:
             "data.source.missing=[nan]", "data.source.step=10min", "data/grid=interpolate".
         baseline: Name of a baseline of the run, fitted again on the data of the training; "best": the one with the best
-            test score. None: the model.
+            score on the validation windows. None: the model.
 
     Raises:
         CheckpointError: if the file cannot be read safely, its parts do not fit each other, or it does not forecast.

@@ -77,8 +77,8 @@ class ForecastOptions:
         checkpoint: Checkpoint file of a run; none: `run` is given. [file]
         run: Run folder, of which the best state forecasts; none: `checkpoint` is given. [folder]
         baseline: Name of a baseline of the run, which forecasts in place of the network; "best": the one with the best
-            test score. It is fitted again on the data of the training, which must be there; its band are the quantiles
-            of its errors on the validation windows. None: the network forecasts.
+            score on the validation windows. It is fitted again on the data of the training, which must be there; its
+            band are the quantiles of its errors on the validation windows. None: the network forecasts.
         input: CSV file with the columns of the training data; its last rows are the context. [file]
         output: CSV file for the forecast. [file]
         data: Options of the checkpoint's data to change for this file: how it is read, such as

@@ -151,7 +151,7 @@ def test_an_epoch_has_other_segments_and_as_many_forecasts_as_there_are_windows(
     assert loader.origins == (6, 8, 10, 12, 14)
     batches = list(loader)
     assert sum(len(batch.start) for batch in batches) == len(data.prepared.starts.train) // 5 == 15
-    first, stop = data.prepared.parts.train
+    first, stop = data.prepared.parts.train[0]
     for batch in batches:
         assert batch.start.min() >= first
         assert batch.start.max() + 14 + 4 <= stop

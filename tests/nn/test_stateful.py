@@ -26,7 +26,7 @@ from torch import Tensor
 import recast.nn.cells
 from recast.data.prepare.grid import SplitGrid
 from recast.data.prepare.regime import StatefulStreams
-from recast.data.prepare.streams import StreamLoader, contiguous_ranges
+from recast.data.prepare.streams import StreamLoader
 from recast.data.prepare.windows import Windows
 from recast.data.sources.tide import TideSimulator
 from recast.data.spec import SeriesSpec
@@ -223,11 +223,6 @@ def test_no_chunk_at_all_in_several_processes():
         streams_of([(3, 5)], chunk=5, streams=2, world=3)
 
 
-def test_ranges_lie_in_a_piece_and_in_the_part():
-    assert contiguous_ranges([(0, 5), (5, 9), (9, 20)], (2, 11)) == [(2, 5), (5, 9), (9, 11)]
-    assert contiguous_ranges([(0, 5), (5, 9)], (0, 5)) == [(0, 5)]
-
-
 # The regime in the data module
 
 
@@ -245,7 +240,7 @@ def test_training_batches_of_the_data_module_keep_to_pieces_and_part(caplog):
     batches = list(loader)
     for batch in batches:
         last = batch.start + 20 + prepared.spec.horizon - 1
-        assert (last < prepared.parts.train[1]).all()
+        assert (last < prepared.parts.train[0, 1]).all()
         assert piece[batch.start].equal(piece[last])
     assert 0.5 < torch.stack([batch.carried for batch in batches[1:]]).double().mean() < 1
     assert next(iter(data.val_dataloader())).carried is None

@@ -17,6 +17,7 @@ from small_data import small_data
 from synthetic import spec_of
 
 from recast.data.datamodule import ForecastDataModule
+from recast.data.prepare.split import ItemsSplit
 from recast.data.prepare.windows import Windows
 from recast.data.sources.autoregressive import AR2
 from recast.data.sources.sines import TwoSines
@@ -234,7 +235,7 @@ def test_curves_of_baselines_in_training_are_on_the_windows_of_the_validation(li
 
 
 def test_the_row_tells_the_series_of_a_panel_apart():
-    data = small_data(source=TwoSines(series=40, length=20), periods=None)
+    data = small_data(source=TwoSines(series=40, length=20), split=ItemsSplit(), periods=None)
     results = scored(data, task_of(data))
     table, prepared = results.per_origin, data.prepared
     assert table["row"].is_unique
@@ -349,7 +350,8 @@ def test_bands_are_quantiles_of_the_samples():
 
 def test_the_files_of_fifty_thousand_windows_are_small(tmp_path):
     """Six columns of errors beside origin and row."""
-    data = small_data(source=TwoSines(series=25_000, length=20), periods=None, evaluation_batch_size=4096)
+    source = TwoSines(series=25_000, length=20)
+    data = small_data(source=source, split=ItemsSplit(), periods=None, evaluation_batch_size=4096)
     results = scored(data, task_of(data))
     table = pd.concat([results.per_origin] * math.ceil(50_000 / len(results.per_origin)))[:50_000]
     Results(**(vars(results) | {"per_origin": table})).write(tmp_path)

@@ -82,7 +82,7 @@ def test_holding_the_last_value_of_etth1(exclude_last: str, windows: int, expect
     data = build(config["data"])
     assert isinstance(data, ForecastDataModule)
     prepared = data.prepared
-    assert [stop - first for first, stop in prepared.parts] == [8640, 2880, 2880]
+    assert [int(stop - first) for ((first, stop),) in prepared.parts] == [8640, 2880, 2880]
     assert len(prepared.starts.test) == windows
     baselines = {"last_value": LastValue()}
     fit_baselines(baselines, prepared)

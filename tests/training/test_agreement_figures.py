@@ -10,6 +10,7 @@ import torch
 
 from recast.data.datamodule import ForecastDataModule
 from recast.data.prepare.grid import SplitGrid
+from recast.data.prepare.split import ItemsSplit
 from recast.data.prepare.windows import Windows
 from recast.data.sources.autoregressive import AR2
 from recast.data.sources.sines import TwoSines
@@ -28,7 +29,8 @@ def scored(
     tmp_path: Any, callback: AgreementFigures, *, panel: bool = False, **options: Any
 ) -> tuple[ForecastTask, Any]:
     torch.manual_seed(0)
-    given = {"source": TwoSines(series=20, length=13) if panel else AR2(rows=200), **options}
+    several = {"source": TwoSines(series=20, length=13), "split": ItemsSplit()}
+    given = {**(several if panel else {"source": AR2(rows=200)}), **options}
     data = ForecastDataModule(windows=Windows(context=10, horizon=3), evaluation_batch_size=7, **given)
     task = ForecastTask(
         model=EncoderDecoder(spec=data.spec, cell=partial(RNN, hidden_size=3), head=Point(), schedule=Never())

@@ -323,7 +323,8 @@ def test_the_series_is_read_once():
 
 
 def test_defaults_of_the_data_module(tiny_data):
-    assert (tiny_data.prepared.parts.train, tiny_data.prepared.parts.test) == ((0, 84), (96, 120))
+    parts = tiny_data.prepared.parts
+    assert (parts.train.tolist(), parts.test.tolist()) == ([[0, 84]], [[96, 120]])
     assert tiny_data.spec.scale[0] != 1
     assert tiny_data.train_dataloader().order.shuffle
     assert not tiny_data.val_dataloader().order.shuffle

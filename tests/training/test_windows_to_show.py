@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from recast.data.datamodule import ForecastDataModule
+from recast.data.prepare.split import ItemsSplit
 from recast.data.prepare.windows import Windows
 from recast.data.sources.autoregressive import AR2
 from recast.data.sources.csv_file import CsvSource
@@ -38,8 +39,8 @@ def test_evenly_spread_from_end_to_end(count, wanted):
     assert max(np.diff(chosen), default=1) - min(np.diff(chosen), default=1) <= 1
 
 
-def shown(source, head=None):
-    data = ForecastDataModule(source=source, windows=Windows(context=20, horizon=5))
+def shown(source, head=None, split=None):
+    data = ForecastDataModule(source=source, windows=Windows(context=20, horizon=5), split=split)
     model = EncoderDecoder(
         spec=data.spec,
         cell=partial(GRU, hidden_size=4),
@@ -56,14 +57,14 @@ def test_truth_and_context_are_the_rows_around_the_origin():
     values = data.prepared.panel.values[:, 0]
     for panel in panels:
         origin = int(np.searchsorted(data.prepared.panel.times, panel.context_times[-1]))
-        assert origin >= data.prepared.parts.test[0]
+        assert origin >= data.prepared.parts.test[0, 0]
         assert np.array_equal(panel.truth, values[origin + 1 : origin + 6])
         assert np.array_equal(panel.context, values[origin - len(panel.context) + 1 : origin + 1])
         assert np.all(panel.lower < panel.upper)
 
 
 def test_series_of_a_panel_are_numbered_and_others_dated():
-    (target,), _ = shown(TwoSines(series=40, length=25))
+    (target,), _ = shown(TwoSines(series=40, length=25), split=ItemsSplit())
     numbers = [int(panel.title.removeprefix("series ")) for panel in target.panels]
     assert all(32 < number <= 40 for number in numbers)
     (dated,), _ = shown(AR2(rows=400))

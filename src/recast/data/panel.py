@@ -141,6 +141,15 @@ class Panel:
         return np.diff(self.bounds)
 
     @property
+    def item_bounds(self) -> np.ndarray:
+        """First row of each item, followed by the number of rows, int64, shape (items + 1,)."""
+        return self.bounds[np.searchsorted(self.items, np.arange(len(self.ids) + 1))]
+
+    def items_at(self, rows: np.ndarray) -> np.ndarray:
+        """The item of each of the rows, int64."""
+        return self.items[np.searchsorted(self.starts, rows, side="right") - 1]
+
+    @property
     def is_single(self) -> bool:
         """Whether it holds one item: a series, possibly in several consecutive pieces."""
         return len(self.ids) == 1
@@ -199,9 +208,9 @@ class Panel:
     def take(self, which: np.ndarray) -> "Panel":
         """Some of the items, in the order of their indices `which`, int64; repeated indices repeat items."""
         first, stop = (np.searchsorted(self.items, which, side=side) for side in ("left", "right"))
-        kept = _runs(first, stop - first)
+        kept = runs(first, stop - first)
         lengths = self.lengths[kept]
-        rows = _runs(self.starts[kept], lengths)
+        rows = runs(self.starts[kept], lengths)
         return replace(
             self,
             values=self.values[rows],
@@ -247,6 +256,11 @@ def joined(first: Panel, second: Panel) -> Panel:
     )
 
 
-def _runs(first: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """For each run the numbers first, first + 1, ..., `counts` of them, concatenated."""
-    return np.arange(counts.sum()) + np.repeat(first - (np.cumsum(counts) - counts), counts)
+def runs(first: np.ndarray, counts: np.ndarray, stride: int = 1) -> np.ndarray:
+    """For each run the numbers first, first + stride, ..., `counts` of them, concatenated."""
+    found = np.arange(counts.sum())
+    found -= np.repeat(np.cumsum(counts) - counts, counts)
+    if stride != 1:
+        found *= stride
+    found += np.repeat(first, counts)
+    return found

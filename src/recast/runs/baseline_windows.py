@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from recast.data.prepare.prepare import Prepared
+from recast.data.prepare.split import rows_of
 from recast.data.prepare.storage import hours
 from recast.scoring.baselines.baseline import History
 from recast.types import Origins
@@ -14,11 +15,14 @@ BATCH = 1024  # windows in memory at a time; 800 + 100 steps of one target make 
 
 def training_history(prepared: Prepared) -> History:
     """The training part as baselines see it."""
-    first, stop = prepared.parts.train
+    panel, starts = prepared.panel, prepared.starts.train.numpy()
+    rows = rows_of(panel, prepared.parts.train)
+    # The place of each window among the rows of the part.
+    starts = starts - rows.start if isinstance(rows, slice) else (np.cumsum(rows) - 1)[starts]
     return History(
-        values=prepared.panel.targets[first:stop],
-        hours=hours(prepared.panel.clock[first:stop]),
-        starts=prepared.starts.train.numpy() - first,
+        values=panel.targets[rows],
+        hours=hours(panel.clock[rows]),
+        starts=starts,
         context=prepared.spec.context,
         horizon=prepared.spec.horizon,
     )

@@ -1,15 +1,18 @@
 """Summaries of the data of a run: one line, and provenance.json."""
 
+import hashlib
 from typing import Any
 
 from recast.data.prepare.prepare import Prepared
+from recast.data.prepare.split import Ranges, rows_of
 
 
 def summary(prepared: Prepared) -> str:
     """One line: rows, pieces, windows."""
+    items = "" if prepared.panel.is_single else f"{len(prepared.panel.ids)} items, "
     counts = ", ".join(f"{count} {part}" for part, count in window_counts(prepared).items())
     return (
-        f"{prepared.panel.label}: {len(prepared.panel)} rows every {prepared.spec.step}, "
+        f"{prepared.panel.label}: {items}{len(prepared.panel)} rows every {prepared.spec.step}, "
         f"{len(prepared.panel.starts)} piece(s); windows: {counts}"
     )
 
@@ -24,11 +27,21 @@ def data_facts(prepared: Prepared) -> dict[str, Any]:
     return {
         "label": prepared.panel.label,
         "fingerprint": prepared.fingerprint,
+        "items": len(prepared.panel.ids),
         "rows": len(prepared.panel),
         "pieces": len(prepared.panel.starts),
         "first": str(prepared.panel.clock.min()),
         "last": str(prepared.panel.clock.max()),
         "spec": prepared.spec.to_dict(),
-        "parts": {part: list(rows) for part, rows in prepared.parts._asdict().items()},
+        "parts": {part: _rows(prepared, rows) for part, rows in prepared.parts._asdict().items()},
         "windows": window_counts(prepared),
     }
+
+
+def _rows(prepared: Prepared, part: Ranges) -> Any:
+    """The rows [first, stop) of a part; where they are not consecutive, how many of how many items, and a digest."""
+    rows = rows_of(prepared.panel, part)
+    if isinstance(rows, slice):
+        return [rows.start, rows.stop]
+    digest = hashlib.sha256(part.tobytes()).hexdigest()[:12]
+    return {"items": int((part[:, 0] < part[:, 1]).sum()), "rows": int(rows.sum()), "ranges": digest}

@@ -14,7 +14,7 @@ from recast.data.prepare.describe import align, column_scaling, static_scaling
 from recast.data.prepare.grid import WORTH_A_WARNING, Grid
 from recast.data.prepare.removal import without_readings
 from recast.data.prepare.scale import Scaler
-from recast.data.prepare.split import Parts, Split
+from recast.data.prepare.split import Parts, Ranges, Split, contiguous, rows_of
 from recast.data.prepare.storage import Storage, stored
 from recast.data.prepare.windows import Windows
 from recast.data.sources.fingerprint import fingerprint
@@ -40,7 +40,7 @@ class Prepared:
         panel: The panel on its grid, in the data's own unit, its categories as levels of the spec.
         spec: What a model must know about it.
         storage: Its scaled rows.
-        parts: Row ranges of training, validation and test.
+        parts: Row ranges of each item in training, validation and test.
         windows: Context, horizon, strides.
         starts: Window starts of each part.
         fingerprint: SHA-256 of the panel as it was read.
@@ -96,8 +96,8 @@ def prepare(
     parts = split.parts(panel)
     starts = Starts(
         *(
-            torch.from_numpy(windows.starts(panel, part, training=part is parts.train))
-            for part in (parts.train, parts.validation, parts.test)
+            torch.from_numpy(windows.starts(panel, part, training=name == "train", reach_back=split.reaches_back))
+            for name, part in parts._asdict().items()
         )
     )
     _require_windows(panel, parts, starts, windows)
@@ -119,7 +119,7 @@ def describe(
     masked: bool,
 ) -> SeriesSpec:
     """What a model must know about a panel; see `prepare`."""
-    fitted_on = slice(*parts.train) if scaler.fitted_on == "train" else slice(None)
+    fitted_on = rows_of(panel, parts.train) if scaler.fitted_on == "train" else slice(None)
     offset, scale = column_scaling(panel.columns, panel.values[fitted_on], scaler)
     static_offset, static_scale = static_scaling(panel)
     return SeriesSpec(
@@ -145,13 +145,14 @@ def _require_windows(panel: Panel, parts: Parts, starts: Starts, windows: Window
         raise DataError(
             f"{panel.label}: {len(panel)} rows are too short: {needed}; give a longer series or shorter windows"
         )
+    items = "" if panel.is_single else "hold out whole items (data/split=items), "
     for name, part, found in zip(Parts._fields, parts, starts, strict=True):
-        rows = part[1] - part[0]
+        rows = int(np.diff(part).sum())
         if len(found) == 0 and (rows > 0 or name == "train"):
             raise DataError(
                 f"{panel.label}: the {name} part ({rows} rows) has no window: {needed} without a gap; "
                 "give it more rows, shorten the windows, fill short gaps (data/grid=interpolate), "
-                "or let its context reach back (data.windows.reach_back=true)"
+                f"{items}or let its context reach back (data.windows.reach_back=true)"
             )
 
 
@@ -181,13 +182,13 @@ def _tell_short_pieces(panel: Panel, windows: Windows) -> None:
     )
 
 
-def _naive_error(panel: Panel, train: tuple[int, int], season: int) -> tuple[float, ...]:
+def _naive_error(panel: Panel, train: Ranges, season: int) -> tuple[float, ...]:
     """Mean |y(t) - y(t - season)| of the targets over training rows, within pieces, where both were observed."""
     targets = panel.targets
     total = np.zeros(targets.shape[1])
     count = np.zeros(targets.shape[1], dtype=np.int64)
-    for first, stop in panel.pieces:
-        values = targets[first : min(stop, train[1])]
+    for first, stop in contiguous(panel, train):
+        values = targets[first:stop]
         if len(values) > season:
             differences = np.abs(values[season:] - values[:-season])
             missing = np.isnan(differences)

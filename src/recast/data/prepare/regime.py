@@ -4,10 +4,13 @@ import logging
 from abc import ABC, abstractmethod
 from typing import final
 
+import numpy as np
+
 from recast.data.prepare.loader import WindowLoader
 from recast.data.prepare.order import EpochLoader, Order
 from recast.data.prepare.prepare import Prepared
-from recast.data.prepare.streams import SegmentLoader, StreamLoader, contiguous_ranges
+from recast.data.prepare.split import contiguous
+from recast.data.prepare.streams import SegmentLoader, StreamLoader
 from recast.errors import ConfigurationError
 from recast.options import PositiveInt, checked
 from recast.types import Batch
@@ -83,8 +86,8 @@ class MultiOrigin(Regime):
         origins = tuple(range(first, first + self.origins * self.apart, self.apart))
         starts = prepared.training_starts(origins[-1])
         if not len(starts):
-            ranges = contiguous_ranges(prepared.panel.pieces, prepared.parts.train)
-            longest = max(stop - start for start, stop in ranges)
+            ranges = contiguous(prepared.panel, prepared.parts.train)
+            longest = int(np.diff(ranges).max())
             needed = origins[-1] + prepared.spec.horizon
             raise ConfigurationError(
                 f"MultiOrigin: a segment of {self.origins} origins {self.apart} steps apart takes {needed} rows, "
@@ -140,10 +143,9 @@ class StatefulStreams(Regime):
                 f"StatefulStreams: data.windows.stride={stride}, but its training windows lie data.regime.chunk="
                 f"{self.chunk} steps apart; give data.windows.stride=1"
             )
-        first, stop = prepared.parts.train
         loader = StreamLoader(
             storage=prepared.storage,
-            ranges=contiguous_ranges(prepared.panel.pieces, (first, stop)),
+            ranges=[(first, stop) for first, stop in contiguous(prepared.panel, prepared.parts.train).tolist()],
             horizon=prepared.spec.horizon,
             chunk=self.chunk,
             origins=self.origins,

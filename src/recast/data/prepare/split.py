@@ -1,29 +1,59 @@
-"""Splits a series into training, validation and test rows, in chronological order."""
+"""Divides the rows of each item into training, validation and test, in this order."""
 
 import re
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from itertools import pairwise
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Int
 
 from recast.data.panel import Panel
 from recast.errors import ConfigurationError, DataError
-from recast.options import Fraction, checked
+from recast.options import Fraction, NonNegativeInt, PositiveInt, Seed, checked
 
-Range = tuple[int, int]
+Ranges = Int[np.ndarray, "items 2"]
 
 
 class Parts(NamedTuple):
-    """Row ranges [first, stop) of the three parts; each begins where the previous one ends."""
+    """Row range [first, stop) of each item in the three parts; within an item each begins where the previous one ends.
 
-    train: Range
-    validation: Range
-    test: Range
+    An item that is not in a part has an empty range there.
+    """
+
+    train: Ranges
+    validation: Ranges
+    test: Ranges
+
+
+def contiguous(panel: Panel, part: Ranges) -> np.ndarray:
+    """The row ranges [first, stop) that lie in one piece and in a part, ascending, none empty; shape (ranges, 2)."""
+    own = part[panel.items]
+    first, stop = np.maximum(panel.starts, own[:, 0]), np.minimum(panel.bounds[1:], own[:, 1])
+    return np.stack([first, stop], axis=1)[first < stop]
+
+
+def rows_of(panel: Panel, part: Ranges) -> slice | np.ndarray:
+    """What takes the rows of a part out of arrays over rows: a slice, where they are consecutive, else a mask."""
+    filled = part[part[:, 0] < part[:, 1]]
+    if (filled[1:, 0] == filled[:-1, 1]).all():
+        return slice(int(filled[0, 0]), int(filled[-1, 1])) if len(filled) else slice(0, 0)
+    steps = np.zeros(len(panel) + 1, dtype=np.int8)
+    np.add.at(steps, filled[:, 0], 1)
+    np.add.at(steps, filled[:, 1], -1)
+    return steps[:-1].cumsum(dtype=np.int8) > 0
 
 
 class Split(ABC):
-    """Decides which rows are for training, validation and test. Parts never share a row."""
+    """Decides which rows are for training, validation and test. Parts never share a row.
+
+    Attributes:
+        reaches_back: Whether the context of validation and test windows may lie in the preceding part whatever
+            `data.windows.reach_back` says.
+    """
+
+    reaches_back: ClassVar[bool] = False
 
     @abstractmethod
     def parts(self, panel: Panel) -> Parts:
@@ -35,7 +65,7 @@ class Split(ABC):
 
 
 class FractionSplit(Split):
-    """Parts by fractions of the rows: the first are for training, the last for the test.
+    """Parts by fractions of the rows of each item: the first are for training, the last for the test.
 
     Args:
         validation: Fraction of all rows for validation. [share of rows]
@@ -44,29 +74,85 @@ class FractionSplit(Split):
 
     @checked
     def __init__(self, *, validation: Fraction = 0.1, test: Fraction = 0.2) -> None:
-        if validation + test >= 1:
-            raise ConfigurationError(
-                f"FractionSplit: validation={validation} and test={test} leave nothing for training; "
-                "together they must be less than 1"
-            )
+        _require_training(self, validation, test)
         self.validation = validation
         self.test = test
 
     def parts(self, panel: Panel) -> Parts:
         """See the class."""
-        rows = len(panel)
-        test = round(rows * (1 - self.test))
-        train = round(rows * (1 - self.test - self.validation))
-        return Parts((0, train), (train, test), (test, rows))
+        bounds = panel.item_bounds
+        rows = np.diff(bounds)
+        train, test = (np.round(rows * share).astype(np.int64) for share in _shares(self.validation, self.test))
+        return _after(bounds, train, test, rows)
+
+
+class LastSplit(Split):
+    """Parts by the last rows of each item: the last are for the test, those before them for validation.
+
+    Contexts reach back into the rows before, so that with as many rows as the horizon, the default, each item has one
+    test window, which ends where it does, and one validation window before it. An item too short for all three parts
+    is for testing first, and for training last.
+
+    Args:
+        validation: Rows of each item for validation. [steps]
+        test: Rows of each item for the test. [steps]
+    """
+
+    reaches_back = True
+
+    @checked
+    def __init__(self, *, validation: NonNegativeInt, test: PositiveInt) -> None:
+        self.validation = validation
+        self.test = test
+
+    def parts(self, panel: Panel) -> Parts:
+        """See the class."""
+        bounds = panel.item_bounds
+        rows = np.diff(bounds)
+        test = np.maximum(rows - self.test, 0)
+        return _after(bounds, np.maximum(test - self.validation, 0), test, rows)
+
+
+class ItemsSplit(Split):
+    """Parts by items: some are held out whole, to see how well the model does on items that it was not trained on.
+
+    Args:
+        validation: Fraction of the items for validation. [share of items]
+        test: Fraction of the items for the test. [share of items]
+        seed: Seed of a random choice; none: the first items are for training, the last for the test.
+    """
+
+    @checked
+    def __init__(self, *, validation: Fraction = 0.1, test: Fraction = 0.2, seed: Seed | None = None) -> None:
+        _require_training(self, validation, test)
+        self.validation = validation
+        self.test = test
+        self.seed = seed
+
+    def parts(self, panel: Panel) -> Parts:
+        """See the class."""
+        count = len(panel.ids)
+        if count < 2:
+            raise DataError(
+                f"{panel.label}: one item, but ItemsSplit holds out some of several; divide its rows instead "
+                "(data/split=fraction, time, last)"
+            )
+        train, test = (round(count * share) for share in _shares(self.validation, self.test))
+        place = np.arange(count)
+        if self.seed is not None:
+            place = np.random.default_rng(self.seed).permutation(count)
+        bounds = panel.item_bounds
+        rows = np.diff(bounds)
+        return _after(bounds, np.where(place < train, rows, 0), np.where(place < test, rows, 0), rows)
 
 
 class TimeSplit(Split):
-    """Parts by dates: the test begins at a given time, validation ends there.
+    """Parts by dates, the same for all items: the test begins at a given time, validation ends there.
 
     Args:
         test: First time stamp of the test part in ISO 8601, as in "2020-06-01" or "2020-06-01 12:00". [date]
-        validation: Fraction of the rows before `test`, taken from their end, or the date at which validation begins.
-            [share of rows, or date]
+        validation: Fraction of the rows of each item before `test`, taken from their end, or the date at which
+            validation begins. [share of rows, or date]
         end: Rows from this date on are left out; none: the series is used to its end. [date]
     """
 
@@ -78,21 +164,45 @@ class TimeSplit(Split):
 
     def parts(self, panel: Panel) -> Parts:
         """See the class."""
-        if not panel.is_single:
-            raise DataError(f"{panel.label}: a split by time needs one series in order of time; use FractionSplit")
-        times = panel.clock
-        test = int(np.searchsorted(times, self.test))
-        stop = len(panel) if self.end is None else int(np.searchsorted(times, self.end))
+        bounds, times = panel.item_bounds, panel.clock
+
+        def before(date: np.datetime64) -> np.ndarray:
+            """Rows of each item before a date."""
+            return np.diff(np.concatenate([[0], np.cumsum(times < date)])[bounds])
+
+        test = before(self.test)
+        stop = np.diff(bounds) if self.end is None else before(self.end)
         if isinstance(self.validation, np.datetime64):
-            train = int(np.searchsorted(times, self.validation))
+            train = before(self.validation)
         else:
-            train = test - round(test * self.validation)
-        if not train <= test <= stop:
-            raise DataError(
-                f"{panel.label}: the parts are out of order: validation begins at row {train}, the test at row "
-                f"{test}, the end is row {stop}; give ascending dates"
-            )
-        return Parts((0, train), (train, test), (test, stop))
+            train = test - np.round(test * self.validation).astype(np.int64)
+        for one, other, end in zip(train, test, stop, strict=True):
+            if not one <= other <= end:
+                raise DataError(
+                    f"{panel.label}: the parts are out of order: validation begins at row {one}, the test at row "
+                    f"{other}, the end is row {end}; give ascending dates"
+                )
+        return _after(bounds, train, test, stop)
+
+
+def _require_training(split: Split, validation: float, test: float) -> None:
+    if validation + test >= 1:
+        raise ConfigurationError(
+            f"{type(split).__name__}: validation={validation} and test={test} leave nothing for training; "
+            "together they must be less than 1"
+        )
+
+
+def _shares(validation: float, test: float) -> tuple[float, float]:
+    """Where validation and test begin, as shares of the whole."""
+    return 1 - test - validation, 1 - test
+
+
+def _after(bounds: np.ndarray, train: np.ndarray, test: np.ndarray, stop: np.ndarray) -> Parts:
+    """Parts of each item, which end after as many of its rows."""
+    first = bounds[:-1]
+    ends = [first, first + train, first + test, first + stop]
+    return Parts(*(np.stack([one, other], axis=1) for one, other in pairwise(ends)))
 
 
 ISO = re.compile(r"\d{4}-\d\d(-\d\d([T ]\d\d(:?\d\d(:?\d\d([.,]\d+)?)?)?(Z|[+-]\d\d(:?\d\d)?)?)?)?")

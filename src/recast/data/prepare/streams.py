@@ -112,12 +112,6 @@ class StreamLoader(EpochLoader[Batch]):
         return int(order[place])
 
 
-def contiguous_ranges(pieces: list[tuple[int, int]], part: tuple[int, int]) -> list[tuple[int, int]]:
-    """The row ranges [first, stop) that lie in one piece and in the part."""
-    ranges = [(max(first, part[0]), min(stop, part[1])) for first, stop in pieces]
-    return [(first, stop) for first, stop in ranges if first < stop]
-
-
 def _too_few(ranges: list[tuple[int, int]], horizon: int, chunk: int, streams: int, world: int) -> str:
     longest = max((stop - first for first, stop in ranges), default=0)
     processes = f" in each of {world} processes" if world > 1 else ""

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Int
 
-from recast.data.panel import Panel
+from recast.data.panel import Panel, runs
 from recast.options import PositiveInt, checked
 
 
@@ -45,7 +45,13 @@ class Windows:
         return self.context + self.horizon
 
     def starts(
-        self, panel: Panel, part: tuple[int, int], *, training: bool, context: int | None = None
+        self,
+        panel: Panel,
+        part: Int[np.ndarray, "items 2"],
+        *,
+        training: bool,
+        context: int | None = None,
+        reach_back: bool = False,
     ) -> Int[np.ndarray, " windows"]:
         """First rows of all windows of a part, int64, ascending.
 
@@ -54,25 +60,20 @@ class Windows:
 
         Args:
             panel: The panel on its grid.
-            part: Row range [first, stop) of the part.
+            part: Row range [first, stop) of each item in the part.
             training: Whether `stride` applies, or `evaluation_stride`.
             context: Number of context steps that overrides the option. [steps]
+            reach_back: Whether contexts may extend into the preceding part even where the option says otherwise.
         """
         context = context or self.context
         length = context + self.horizon
         stride = self.stride if training else self.evaluation_stride
-        earliest = part[0] - context if self.reach_back else part[0]
-        ranges = [
-            np.arange(
-                max(first, earliest),
-                min(stop, part[1]) - length + (0 if self.exclude_last else 1),
-                stride,
-                dtype=np.int64,
-            )
-            for first, stop in panel.pieces
-            if stop > earliest and first < part[1]
-        ]
-        starts = np.concatenate(ranges) if ranges else np.empty(0, dtype=np.int64)
+        own = part[panel.items]
+        earliest = own[:, 0] - context if self.reach_back or reach_back else own[:, 0]
+        first = np.maximum(panel.starts, earliest)
+        last = np.minimum(panel.bounds[1:], own[:, 1]) - length + (0 if self.exclude_last else 1)
+        counts = np.where(own[:, 0] < own[:, 1], np.maximum(-((first - last) // stride), 0), 0)
+        starts = runs(first, counts, stride)
         missing = np.isnan(panel.targets)
         if not missing.any():
             return starts

@@ -25,6 +25,7 @@ def without_readings(panel: Panel, share: float, seed: int) -> Panel:
         return panel
     gone = np.random.default_rng(seed).random(len(panel)) < share
     values = panel.values.copy()
-    values[np.ix_(gone, panel.of("target"))] = np.nan
+    for place in panel.of("target"):
+        values[gone, place] = np.nan
     log.info("%s: the targets of %d of %d rows removed at random", panel.label, gone.sum(), len(panel))
     return replace(panel, values=values)

@@ -79,7 +79,7 @@ class CsvText(Table):
             table = self._parsed(dict.fromkeys(kinds, str))
         # It takes True and False for numbers, where a column has nothing else.
         doubtful = [
-            place for place in table if table.dtypes[place] == float and _has_only_flags(table[place].to_numpy())
+            place for place in table if table.dtypes[place] == np.float64 and _has_only_flags(table[place].to_numpy())
         ]
         if doubtful:
             table[doubtful] = self._parsed(dict.fromkeys(doubtful, str))

@@ -119,9 +119,7 @@ def _server() -> Any:
     # Read by OpenMP when torch is imported, so before the server starts.
     os.environ["OMP_NUM_THREADS"] = "1"
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(
-        ["recast.runs.fit", "recast.runs.evaluate", "recast.runs.forecast", "recast.cli.train", "plotext"]
-    )
+    server.set_forkserver_preload(["warm_commands"])
     return server
 
 

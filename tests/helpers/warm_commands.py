@@ -1,0 +1,46 @@
+"""What a command imports on its way, imported by the server that forks a process for each; see `commands`."""
+
+import contextlib
+import gc
+import importlib
+
+MODULES = (
+    "fsspec.implementations.chained",
+    "hydra._internal.hydra",
+    "hydra._internal.logging_config",
+    "hydra.core.plugins",
+    "hydra.main",
+    "hydra_plugins.recast_plugins",
+    "matplotlib.backends.backend_agg",
+    "PIL.PngImagePlugin",
+    "plotext",
+    "pydantic.dataclasses",
+    "recast.cli.show",
+    "recast.cli.train",
+    "recast.nn.attention",
+    "recast.nn.recurrence.compiled.implementation",
+    "recast.nn.schedules",
+    "recast.runs.evaluate",
+    "recast.runs.fit",
+    "recast.runs.forecast",
+    "recast.runs.gradients",
+    "recast.runs.importance",
+    "recast.runs.pictures",
+    "recast.sweeps.local",
+)
+
+for name in MODULES:
+    # Without an extra's package, what needs it is not there.
+    with contextlib.suppress(ImportError):
+        importlib.import_module(name)
+
+with contextlib.suppress(ImportError):
+    # Numba's tables of types and functions, which it fills when the first kernel is looked up.
+    from numba.core.registry import cpu_target
+
+    cpu_target.typing_context.refresh()
+    cpu_target.target_context.refresh()
+
+# A collection in a child would touch, and so copy, all that the server has made.
+gc.collect()
+gc.freeze()

@@ -279,10 +279,10 @@ def test_unreadable_file(tmp_path, monkeypatch):
     path = tmp_path / "level.csv"
     path.write_text("t,v\n2020,1\n")
 
-    def refuse(self):
+    def refuse(self, mode):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(DataError, match=r"level\.csv: cannot be read: Permission denied"):
         CsvSource(path=str(path), time="t", targets=["v"]).read()
 
@@ -605,7 +605,7 @@ def test_a_number_that_means_not_observed_is_no_level(read):
     ("old", "new", "expected"),
     [
         (" shut", "", "level.csv, line 3, column 'gate': found ''; expected the name of a level"),
-        (" shut", "  ", "level.csv, line 3, column 'gate': found '  '; expected the name of a level"),
+        (" shut", "  ", "level.csv, line 3, column 'gate': found ''; expected the name of a level"),
         (" shut", "NA", "level.csv, line 3, column 'gate': found 'NA'; expected the name of a level"),
         ("11,thu", "x,thu", "level.csv, line 3, column 'plan': found 'x'; expected a number"),
         ("12,fri", ",fri", "level.csv, line 4, column 'plan': found ''; expected a finite number"),

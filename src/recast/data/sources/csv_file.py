@@ -2,10 +2,11 @@
 
 from typing import final
 
-from recast.data.sources.csv_text import Decimal, Delimiter, load_csv
+from recast.data.sources.csv_text import load_csv
 from recast.data.sources.stamps import DoubledHour
 from recast.data.sources.table import Table
 from recast.data.sources.table_source import TableSource, Targets
+from recast.data.sources.text_lines import Decimal, Delimiter, Dialect
 from recast.options import AnyFloat, checked
 
 
@@ -96,4 +97,4 @@ class CsvSource(TableSource):
 
     def load(self, path: str) -> Table:
         """See the base class."""
-        return load_csv(path, self.delimiter, self.decimal)
+        return load_csv(path, Dialect(self.delimiter, self.decimal))

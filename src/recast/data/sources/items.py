@@ -69,11 +69,6 @@ class Grouped(Table):
         self._table, self._order = table, order
         self.label, self.kind, self.header, self.decimal = table.label, table.kind, table.header, table.decimal
 
-    @property
-    def is_odd(self) -> bool:
-        """See the base class."""
-        return self._table.is_odd
-
     def __len__(self) -> int:
         """Number of rows."""
         return len(self._order)

@@ -26,21 +26,26 @@ class Observations:
 
     missing: list[float] | None
 
-    def levels(self, table: Table, name: str, words: pd.Series) -> tuple[str, ...]:
-        """The names of a category's levels, ascending.
+    def category(self, table: Table, name: str, words: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
+        """A category as indices of its levels, float64, NaN where nothing was observed; and its levels, ascending.
 
         Raises:
-            DataError: if there is none, or a row has none.
+            DataError: if there is no level, or a row has none.
         """
-        found = tuple(sorted(self._words(table, name, words).dropna().unique()))
-        if not found:
+        codes, found = pd.factorize(words)
+        names = [str(level).strip() for level in found]
+        empty = np.append([level == "" for level in names], True)[codes]
+        if empty.any() and not self._has_nan:
+            row = int(empty.argmax())
+            raise DataError(
+                f"{table.where(row, name)}: found {table.found(row, name)!r}; expected the name of a level "
+                f"({empty.sum()} row(s) have none); say that they were not observed: data.source.missing=[nan]"
+            )
+        levels = tuple(sorted({level for level in names if level and not self._means_missing(level)}))
+        if not levels:
             raise DataError(f"{table.label}, column {name!r}: a category without any level; leave the column out")
-        return found
-
-    def codes(self, table: Table, name: str, words: pd.Series, levels: tuple[str, ...]) -> np.ndarray:
-        """A category as indices of its levels, float64, NaN where nothing was observed."""
-        codes = pd.Categorical(self._words(table, name, words), categories=list(levels)).codes
-        return np.where(codes < 0, np.nan, codes)
+        places = {level: float(place) for place, level in enumerate(levels)}
+        return np.array([*(places.get(level, np.nan) for level in names), np.nan])[codes], levels
 
     def numbers(self, table: Table, name: str, words: pd.Series, items: Items) -> np.ndarray:
         """A column as float64, NaN where nothing was observed.
@@ -98,19 +103,14 @@ class Observations:
         if missing[:, : len(targets)].all():
             raise DataError(f"{table.label}: no target of {targets} is observed in any row by missing={self.missing}")
 
-    def _words(self, table: Table, name: str, words: pd.Series) -> pd.Series:
-        """The names of a category's levels, NaN where nothing was observed."""
-        missing = words.isna()
-        words = words.astype(str).str.strip().mask(missing)
-        empty = (words.isna() | (words == "")).to_numpy(dtype=bool)
-        if empty.any() and not np.isnan(self.missing or []).any():
-            row = int(empty.argmax())
-            raise DataError(
-                f"{table.where(row, name)}: found {table.found(row, name)!r}; expected the name of a level "
-                f"({empty.sum()} row(s) have none); say that they were not observed: data.source.missing=[nan]"
-            )
-        numbers = np.asarray(pd.to_numeric(words, errors="coerce"))
-        return words.mask(empty | np.isin(numbers, self.missing or []))
+    @property
+    def _has_nan(self) -> bool:
+        """Whether an empty field means "not observed"."""
+        return bool(np.isnan(self.missing or []).any())
+
+    def _means_missing(self, word: str) -> bool:
+        """Whether a word means "not observed"."""
+        return pd.to_numeric(word, errors="coerce") in (self.missing or [])
 
     def _is_missing(self, numbers: np.ndarray) -> np.ndarray:
         """Where a value equals one of `missing`."""
@@ -170,7 +170,7 @@ def _numbers(table: Table, column: str, words: pd.Series) -> np.ndarray:
         numbers = words.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
     except (ValueError, TypeError):
         numbers = None
-    if numbers is None or (table.is_odd and not pd.api.types.is_numeric_dtype(words.dtype)):
+    if numbers is None or not pd.api.types.is_numeric_dtype(words.dtype):
         # Python parses 1_0 as 10, and takes some control characters for blanks.
         _refuse_bad(table, column, words, NUMBER, "a number with a decimal point")
     return words.to_numpy(dtype=np.float64, na_value=np.nan, copy=True) if numbers is None else numbers

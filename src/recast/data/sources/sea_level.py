@@ -5,8 +5,8 @@ from typing import final
 from recast.data.panel import Panel
 from recast.data.sources.column_source import ColumnSource
 from recast.data.sources.csv_file import CsvSource
-from recast.data.sources.csv_text import Decimal, Delimiter
 from recast.data.sources.stamps import DoubledHour
+from recast.data.sources.text_lines import Decimal, Delimiter
 from recast.options import AnyFloat, checked
 
 

@@ -6,10 +6,11 @@ from typing import final
 import numpy as np
 import pandas as pd
 
-from recast.data.sources.csv_text import Decimal, Delimiter, load_csv
+from recast.data.sources.csv_text import load_csv
 from recast.data.sources.step import parse_step
 from recast.data.sources.table import Table
 from recast.data.sources.table_source import TableSource
+from recast.data.sources.text_lines import Decimal, Delimiter, Dialect
 from recast.errors import ConfigurationError, DataError
 from recast.options import AnyFloat, checked
 
@@ -59,11 +60,6 @@ class SeriesRows(Table):
         first = np.cumsum(lengths) - lengths
         stamps = pd.date_range(begin, periods=int(lengths.max()), freq=step)
         self._stamps = stamps[np.arange(len(self._series)) - first[self._series]]
-
-    @property
-    def is_odd(self) -> bool:
-        """See the base class."""
-        return any(table.is_odd for table in self._tables)
 
     def __len__(self) -> int:
         """Number of values of all series."""
@@ -217,7 +213,7 @@ class SeriesRowsSource(TableSource):
         return self._rows(path)
 
     def _rows(self, *paths: str) -> Table:
-        tables: list[Table] = [load_csv(path, self.delimiter, self.decimal) for path in paths]
+        tables: list[Table] = [load_csv(path, Dialect(self.delimiter, self.decimal)) for path in paths]
         (target,) = self.targets
         return SeriesRows(
             tables, self.id or "", time=self.time, value=target, begin=self.begin, step=self.clock.step or ""

@@ -74,9 +74,12 @@ def parse_stamps(
     if pd.api.types.is_datetime64_any_dtype(words.dtype):
         stamps = pd.DatetimeIndex(words)
     else:
-        words = words.astype(str)
-        stamps = pd.DatetimeIndex(_parsed(table, column, words))
-        offsets = None if stamps.tz is None else _offsets(words)
+        # Those of many series are often the same.
+        codes, distinct = pd.factorize(words)
+        distinct = pd.Series(distinct).astype(str)
+        found = _parsed(table, column, distinct, codes)
+        stamps = pd.DatetimeIndex(found)[codes]
+        offsets = None if stamps.tz is None else _offsets(distinct)[codes]
     _refuse_out_of_range(table, column, stamps)
     zone = None if timezone is None else Zone(timezone)
     if stamps.tz is None and timezone is not None:
@@ -180,17 +183,24 @@ def _divide_doubled(
         summer[begin + back[0] + 1 : stop] = False
 
 
-def _parsed(table: Table, column: str, words: pd.Series) -> pd.Series:
-    """Words as stamps; those with a zone or offset in UTC."""
+def _parsed(table: Table, column: str, words: pd.Series, codes: np.ndarray) -> pd.Series:
+    """Words as stamps; those with a zone or offset in UTC.
+
+    Args:
+        table: The table, for messages.
+        column: The time column's name.
+        words: Different ones, in order of appearance.
+        codes: Which of them stands in each row.
+    """
     # pandas reads the words "now" and "today" too.
     worded = ~words.str.match(r"\s*\d").to_numpy(dtype=bool)
-    _refuse_first(table, column, worded, "no time stamp", REMEDY)
+    _refuse_first(table, column, worded[codes], "no time stamp", REMEDY)
     zoned = words.str.contains(ZONE).to_numpy(dtype=bool)
     odd = "a stamp with a zone" if not zoned[0] else "a stamp without a zone"
     remedy = "the rows before are otherwise; write all stamps with a zone or offset, or all without"
-    _refuse_first(table, column, zoned != zoned[0], odd, remedy)
+    _refuse_first(table, column, (zoned != zoned[0])[codes], odd, remedy)
     parsed = pd.Series(pd.to_datetime(words, format="ISO8601", utc=bool(zoned[0]), errors="coerce"))
-    _refuse_first(table, column, parsed.isna().to_numpy(dtype=bool), "no time stamp", REMEDY)
+    _refuse_first(table, column, parsed.isna().to_numpy(dtype=bool)[codes], "no time stamp", REMEDY)
     return parsed
 
 

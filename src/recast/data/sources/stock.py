@@ -8,9 +8,9 @@ import numpy as np
 from recast.data.panel import Panel, columns_of
 from recast.data.sources.column_source import ColumnSource
 from recast.data.sources.csv_file import CsvSource
-from recast.data.sources.csv_text import Decimal, Delimiter
 from recast.data.sources.stamps import DoubledHour
 from recast.data.sources.table import Table
+from recast.data.sources.text_lines import Decimal, Delimiter
 from recast.errors import DataError
 from recast.options import AnyFloat, checked
 

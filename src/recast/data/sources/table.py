@@ -27,11 +27,6 @@ class Table(ABC):
     header: list[str]
     decimal: str = "."
 
-    @property
-    def is_odd(self) -> bool:
-        """Whether a number may hold what Python reads and people do not mean: 1_0, control characters, other digits."""
-        return True
-
     @abstractmethod
     def __len__(self) -> int:
         """Number of rows."""
@@ -66,6 +61,7 @@ class Table(ABC):
         Raises:
             DataError: if there is not exactly one of that name.
         """
+        name = name if name in self.header else name.strip()
         if name not in self.header:
             near = get_close_matches(name, self.header, n=1)
             hint = f" did you mean {near[0]!r}?" if near else ""

@@ -179,12 +179,11 @@ class TableSource(Source):
         names = [*targets, *self.past, *self.known]
         table, items, columns = self._read(table, [*names, *self.static])
         stamps = self._stamps(table, items, columns)
-        levels = self._levels(table, columns)
-        values = self._values(table, items, columns, names, levels)
+        values, levels = self._values(table, items, columns, names)
         self.observations.tell_missing(table, values, targets)
         seen = ~np.asarray(np.isnan(values[:, : len(targets)]).all(axis=1))
         times, step = self.clock.on_step(table, self.time, stamps, items, seen)
-        statics = self._values(table, items, columns, self.static, levels)
+        statics, static_levels = self._values(table, items, columns, self.static)
         constants = [
             self.observations.constants(table, name, column, items)
             for name, column in zip(self.static, statics.T, strict=True)
@@ -197,7 +196,9 @@ class TableSource(Source):
             values=values,
             times=times,
             step=step,
-            static=tuple(Column(name, self.units.get(name, ""), "static", levels.get(name)) for name in self.static),
+            static=tuple(
+                Column(name, self.units.get(name, ""), "static", static_levels.get(name)) for name in self.static
+            ),
             static_values=np.array(constants).reshape(len(self.static), len(items.ids)).T,
         )
 
@@ -205,14 +206,14 @@ class TableSource(Source):
         """See the base class."""
         table, items, columns = self._read(table, self.known)
         stamps = self._stamps(table, items, columns)
-        levels = self._levels(table, columns)
         times, step = self.clock.of_known(table, self.time, stamps, items)
+        values, levels = self._values(table, items, columns, self.known)
         return self._panel(
             table,
             items,
             stamps,
             columns=columns_of(known=self.known, units=self.units, levels=levels),
-            values=self._values(table, items, columns, self.known, levels),
+            values=values,
             times=times,
             step=step,
         )
@@ -229,29 +230,17 @@ class TableSource(Source):
         words = columns[self.time]
         return parse_stamps(table, self.time, words, timezone=self.timezone, doubled=self.doubled_hour, items=items)
 
-    def _levels(self, table: Table, columns: dict[str, pd.Series]) -> dict[str, tuple[str, ...]]:
-        """The levels of the categories among some columns."""
-        return {
-            name: self.observations.levels(table, name, columns[name]) for name in self.categories if name in columns
-        }
-
     def _values(
-        self,
-        table: Table,
-        items: Items,
-        columns: dict[str, pd.Series],
-        names: list[str],
-        levels: dict[str, tuple[str, ...]],
-    ) -> np.ndarray:
-        """Some columns as numbers, NaN where nothing was observed, shape (rows, columns)."""
-        values = np.empty((len(table), len(names)))
+        self, table: Table, items: Items, columns: dict[str, pd.Series], names: list[str]
+    ) -> tuple[np.ndarray, dict[str, tuple[str, ...]]]:
+        """Some columns as numbers, NaN where nothing was observed, shape (rows, columns); the levels of categories."""
+        values, levels = np.empty((len(table), len(names))), {}
         for place, name in enumerate(names):
-            values[:, place] = (
-                self.observations.codes(table, name, columns[name], levels[name])
-                if name in levels
-                else self.observations.numbers(table, name, columns[name], items)
-            )
-        return values
+            if name in self.categories:
+                values[:, place], levels[name] = self.observations.category(table, name, columns[name])
+            else:
+                values[:, place] = self.observations.numbers(table, name, columns[name], items)
+        return values, levels
 
     def _panel(self, table: Table, items: Items, stamps: Stamps, **parts: Any) -> Panel:
         """A panel of which each series is one piece."""

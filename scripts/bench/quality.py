@@ -111,7 +111,7 @@ def mse(run: Run, weights: dict[str, Tensor]) -> float:
     run.task.eval()
     total, count = 0.0, 0
     for batch in run.data.loader("test"):
-        errors = run.task.forecast(batch).mean - run.task.in_unit(batch.target)
+        errors = run.task.forecast(batch).mean - run.task.in_unit(batch.target, batch)
         total += float(errors.square().sum())
         count += errors.numel()
     return total / count

@@ -45,6 +45,26 @@ class Categories(NamedTuple):
     static: Int[Tensor, "batch static"]
 
 
+class ItemSizes:
+    """What scaled metrics divide by, for each item of a panel.
+
+    Args:
+        naive_error: Mean absolute error of the (seasonal) naive forecast of each target, in its unit; NaN: none.
+        scale: The divisor of its scaling; NaN: none.
+    """
+
+    def __init__(
+        self, naive_error: Float64[Tensor, "*items targets"], scale: Float64[Tensor, "*items targets"]
+    ) -> None:
+        self.naive_error = naive_error
+        self.scale = scale
+
+    def of(self, item: Int[Tensor, " batch"]) -> "ItemSizes":
+        """Those of the item of each window, on the device of the items: each of shape (batch, 1, targets)."""
+        place = item.to(self.scale.device)
+        return ItemSizes(*(sizes[place].unsqueeze(1).to(item.device) for sizes in (self.naive_error, self.scale)))
+
+
 class Truths:
     """The targets of a panel as its source has them: float64, in the data's unit, NaN where nothing was observed.
 
@@ -54,14 +74,16 @@ class Truths:
 
     Args:
         values: The targets of each row.
+        sizes: What scaled metrics divide by, item by item; None: the numbers of the data's description.
     """
 
-    def __init__(self, values: Float64[Tensor, "rows targets"]) -> None:
+    def __init__(self, values: Float64[Tensor, "rows targets"], sizes: ItemSizes | None = None) -> None:
         self._values = values
+        self.sizes = sizes
 
     def on(self, device: torch.device) -> "Truths":
         """The same on a device."""
-        return Truths(self._values.to(device))
+        return Truths(self._values.to(device), self.sizes)
 
     def after(
         self, start: Int[Tensor, " batch"], context: int, horizon: int
@@ -75,6 +97,31 @@ class Truths:
         """
         steps = torch.arange(context, context + horizon, device=self._values.device)
         return self._values[start.to(self._values.device).unsqueeze(1) + steps].to(start.device)
+
+
+class Scaling:
+    """Location and scale of the targets of each window, in the data's unit: scaled = (value - location) / scale.
+
+    Float64, which no conversion of a batch to the precision of a trainer reaches, as with `Truths`.
+
+    Args:
+        location: Subtracted from each target of a window.
+        scale: Divides it after that; positive.
+    """
+
+    def __init__(self, location: Float64[Tensor, "batch 1 targets"], scale: Float64[Tensor, "batch 1 targets"]) -> None:
+        self.location = location
+        self.scale = scale
+
+    def take(self, which: Int[Tensor, " chosen"]) -> "Scaling":
+        """That of some of the windows; repeated indices repeat them."""
+        which = which.to(self.location.device)
+        return Scaling(self.location[which], self.scale[which])
+
+    @property
+    def level(self) -> Float64[Tensor, "batch targets"]:
+        """log(1 + |location| / scale): how large the values of a window are beside their changes."""
+        return (self.location.abs() / self.scale).log1p().squeeze(1)
 
 
 class Batch(NamedTuple):
@@ -91,7 +138,8 @@ class Batch(NamedTuple):
     at the end of the batch before belong to the row just before this context, None where each window stands alone;
     share: which windows of the batch of all processes they are, None for one process and in evaluation; origins: in
     training, the counts of context steps after which forecasts are made, ascending, the last is that of all; None:
-    after all alone; truths: where the truth in the data's unit is looked up, None where it is not known.
+    after all alone; truths: where the truth in the data's unit is looked up, None where it is not known; scaling: the
+    window's own location and scale of the targets, None where those of the data's description hold for all.
     """
 
     history: Float[Tensor, "batch context targets"]
@@ -109,6 +157,7 @@ class Batch(NamedTuple):
     share: Share | None = None
     origins: tuple[int, ...] | None = None
     truths: Truths | None = None
+    scaling: Scaling | None = None
 
     @classmethod
     def of(
@@ -162,6 +211,12 @@ class Batch(NamedTuple):
         return None if self.truths is None else self.truths.after(self.start, self.context, self.target.shape[1])
 
     @property
+    def sizes(self) -> ItemSizes | None:
+        """What scaled metrics divide by, for each window; None: the numbers of the data's description."""
+        sizes = None if self.truths is None else self.truths.sizes
+        return None if sizes is None else sizes.of(self.item)
+
+    @property
     def target_observed(self) -> Bool[Tensor, "batch horizon targets"] | None:
         """Where the truth was observed; None where it was everywhere."""
         return None if self.observed is None else self.observed.target
@@ -186,7 +241,21 @@ class Batch(NamedTuple):
             observed=group(self.observed),
             categories=group(self.categories),
             truths=self.truths,
+            scaling=None if self.scaling is None else self.scaling.take(which),
         )
+
+    def affine(
+        self, offset: Float[Tensor, " targets"], scale: Float[Tensor, " targets"]
+    ) -> tuple[Float[Tensor, "*windows targets"], Float[Tensor, "*windows targets"]]:
+        """Offset and scale of its targets: those of each window, shape (batch, 1, targets), where it has its own.
+
+        Args:
+            offset: That of the data's description.
+            scale: The same.
+        """
+        if self.scaling is None:
+            return offset, scale
+        return self.scaling.location.to(offset.device), self.scaling.scale.to(scale.device)
 
 
 class Forecast(NamedTuple):
@@ -210,11 +279,13 @@ class Forecast(NamedTuple):
             quantiles=None if self.quantiles is None else change(self.quantiles),
         )
 
-    def in_unit(self, offset: Float[Tensor, " targets"], scale: Float[Tensor, " targets"]) -> "Forecast":
+    def in_unit(
+        self, offset: Float[Tensor, "*windows targets"], scale: Float[Tensor, "*windows targets"]
+    ) -> "Forecast":
         """A forecast of scaled values in the data's own unit.
 
         Args:
-            offset: What was subtracted from each target, in its unit.
+            offset: What was subtracted from each target, in its unit, see `Batch.affine`.
             scale: What each was divided by after that, in its unit; positive.
         """
         return self.values(lambda scaled: scaled * scale + offset)

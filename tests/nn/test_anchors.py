@@ -14,7 +14,7 @@ from torch import Tensor
 
 import recast.nn.anchors
 from recast.errors import ConfigurationError
-from recast.nn.anchors import Anchor, LastAnchor, LinearAnchor, NoAnchor
+from recast.nn.anchors import Anchor, LastAnchor, LinearAnchor, NoAnchor, SeasonalAnchor
 from recast.nn.cells.gru import GRU
 from recast.nn.heads.point import Point
 from recast.nn.models.encoder_decoder import EncoderDecoder
@@ -179,3 +179,16 @@ def test_more_than_the_context_is_refused():
 def test_linear_options_out_of_range_are_refused(option, value):
     with pytest.raises(ConfigurationError, match=f"LinearAnchor: {option}={value}"):
         LinearAnchor(targets=1, leads=1, **{option: value})
+
+
+@pytest.mark.parametrize("lags", [[3], [2, 5], [LEADS + 3, 1]])
+def test_the_seasonal_anchor_repeats_the_last_seasons(lags: list[int]):
+    anchor = SeasonalAnchor(targets=TARGETS, leads=LEADS, lags=lags)
+    recent = torch.randn(2, 3, anchor.reach, TARGETS)
+    expected = torch.zeros(2, 3, LEADS, TARGETS)
+    for lead in range(1, LEADS + 1):
+        for lag in lags:
+            seasons = -(-lead // lag)
+            expected[:, :, lead - 1] += recent[:, :, anchor.reach - 1 + lead - seasons * lag] / len(lags)
+    torch.testing.assert_close(anchor(recent), expected)
+    assert not anchor.state_dict()

@@ -23,7 +23,7 @@ QUICK = [
     *("callbacks.figures=null", "callbacks.learning_rate_monitor=null"),
 ]
 UNITS = ["data.source.units={level: m, pressure: Pa}"]
-REMARK = "the targets differ in unit or size, and the largest decides mse"
+REMARK = "targets or items differ in unit or size, and the largest decides mse"
 
 
 def frame(pressure: float = 100.0) -> pd.DataFrame:

@@ -349,7 +349,7 @@ def test_where_targets_differ_a_scaled_error_ranks(units, scale, naive_error, di
     chosen = "scaled_mse" if scaled else "smape"
     assert ranking(descriptions) == (chosen if differ else "mse")
     assert of_pictures(metrics) == (chosen if differ else "rmse")
-    remark = f"ranked by {chosen}: the targets differ in unit or size, and the largest decides mse"
+    remark = f"ranked by {chosen}: targets or items differ in unit or size, and the largest decides mse"
     assert ranking_remark(descriptions) == (remark if differ else None)
     assert {name: Description.from_dict(found.to_dict()) for name, found in descriptions.items()} == descriptions
 

@@ -62,7 +62,7 @@ def test_forecast_and_truth_of_every_window_meet(tmp_path, monkeypatch):
     for (truth, forecast, _), part in zip(drawn, ("train", "test"), strict=True):
         loader = data.loader(part)
         batch = loader.storage.windows(loader.order.items, loader.context, loader.horizon)
-        np.testing.assert_allclose(truth, task.in_unit(batch.target)[:, 1, 0].numpy(), rtol=1e-5)
+        np.testing.assert_allclose(truth, task.in_unit(batch.target, batch)[:, 1, 0].numpy(), rtol=1e-5)
         np.testing.assert_allclose(forecast, task.forecast(batch).mean[:, 1, 0].numpy(), rtol=1e-5)
     assert len(list((tmp_path / "figures").glob("*.png"))) == 4
 

@@ -80,8 +80,9 @@ def test_validation_runs_free_and_the_exposure_bias_is_logged():
     logged = {name: value.item() for name, value in trainer.callback_metrics.items()}
     truth, free = truth_and_forecast(task, data, "validation")
     loader = data.loader("validation")
-    parameters = task.model.teacher_forced(loader.storage.windows(loader.order.items, loader.context, loader.horizon))
-    forced = task.in_unit(task.model.head.mean(parameters)).detach().numpy()
+    batch = loader.storage.windows(loader.order.items, loader.context, loader.horizon)
+    parameters = task.model.teacher_forced(batch)
+    forced = task.in_unit(task.model.head.mean(parameters), batch).detach().numpy()
     free_error, forced_error = np.mean((free - truth) ** 2), np.mean((forced - truth) ** 2)
     assert free_error != pytest.approx(forced_error, rel=1e-3)
     assert logged["mse/validation"] == pytest.approx(free_error, rel=1e-5)

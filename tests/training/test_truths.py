@@ -139,5 +139,5 @@ def test_a_batch_made_by_hand_is_scored_by_its_scaled_truth():
     task.on_validation_epoch_start()
     task.trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
     task.validation_step(alone, 0)
-    errors = (task.forecast(alone).mean - task.in_unit(batch.target)).square().mean()
+    errors = (task.forecast(alone).mean - task.in_unit(batch.target, batch)).square().mean()
     assert task.metrics_of("validation")["mse"].compute().item() == pytest.approx(errors.item(), rel=1e-12)

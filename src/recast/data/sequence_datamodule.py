@@ -9,6 +9,7 @@ from recast.data.prepare.sequences import PreparedSequences, prepare_sequences, 
 from recast.data.sources.source import SequenceSource
 from recast.data.spec import SequenceSpec
 from recast.data.stored_data import StoredData
+from recast.errors import ConfigurationError
 from recast.options import Fraction, PositiveInt, Seed, checked
 
 
@@ -28,6 +29,9 @@ class SequenceDataModule(StoredData[PreparedSequences]):
         batch_size: Sequences in a training batch of each process. [sequences]
         evaluation_batch_size: Sequences in a validation or test batch. [sequences]
         seed: Seed of the validation part and of the order of training sequences.
+
+    Raises:
+        ConfigurationError: if the scaler scales series one by one.
     """
 
     @checked
@@ -45,6 +49,11 @@ class SequenceDataModule(StoredData[PreparedSequences]):
         super().__init__(batch_size=batch_size, evaluation_batch_size=evaluation_batch_size, seed=seed)
         self.source = source
         self.scaler = scaler or Standard()
+        if self.scaler.local is not None:
+            raise ConfigurationError(
+                "data.scaler: labelled sequences are scaled together, or each by itself (data.own_scale=true); give "
+                "data.scaler.by=together, or another scaler (data/scaler=standard)"
+            )
         self.own_scale = own_scale
         self.validation = validation
         self._trained: SequenceSpec | None = None

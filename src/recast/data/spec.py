@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from recast.data.local_scaling import LocalScaling
 from recast.data.panel import Column, Role
 
 Feature = Literal["past", "known", "static", "categories", "masks"]
@@ -95,6 +96,11 @@ class PanelSpec:
         return len(self.reals("known"))
 
     @property
+    def static_reals(self) -> int:
+        """Numbers known of each window as a whole, excluding categories."""
+        return len([column for column in self.static_inputs if not column.is_category])
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The levels of the static column to predict; () if there is none."""
         label = next((column for column in self.static if column.role == "target"), None)
@@ -107,7 +113,7 @@ class PanelSpec:
         found: dict[Feature, list[str]] = {
             "past": [column.name for column in self.of("past")],
             "known": self._known_names(),
-            "static": [column.name for column in self.static_inputs],
+            "static": self._static_names(),
             "categories": [column.name for column in inputs if column.is_category],
             "masks": ["values not observed"] if self.masked else [],
         }
@@ -115,6 +121,9 @@ class PanelSpec:
 
     def _known_names(self) -> list[str]:
         return [column.name for column in self.of("known")]
+
+    def _static_names(self) -> list[str]:
+        return [column.name for column in self.static_inputs]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain containers, suitable for a checkpoint and for JSON."""
@@ -155,6 +164,9 @@ class SeriesSpec(PanelSpec):
             in its unit: the denominator of MASE (Hyndman & Koehler 2006, section 3).
         periods: Periods of the sine and cosine inputs known for any time, past and future. [hours]
         timezone: "UTC" if the stamps have a zone, otherwise None.
+        local: How targets are scaled item by item or window by window, in place of their `offset` and `scale`; None:
+            these hold for all.
+        items_differ: Whether the items differ in size, so that errors in the data's unit are those of the largest.
     """
 
     step: str
@@ -163,6 +175,14 @@ class SeriesSpec(PanelSpec):
     naive_error: tuple[float, ...]
     periods: tuple[float, ...] = ()
     timezone: str | None = None
+    local: LocalScaling | None = None
+    items_differ: bool = False
+
+    @property
+    def static_reals(self) -> int:
+        """Those of the static columns, then the level of each target where that is an input."""
+        levels = self.local is not None and self.local.level
+        return super().static_reals + levels * self.targets
 
     @property
     def known_reals(self) -> int:
@@ -172,7 +192,7 @@ class SeriesSpec(PanelSpec):
     @property
     def scaled_targets(self) -> bool:
         """Whether the scaling brings the targets to one size: their scales are fitted, not all 1."""
-        return any(scale != 1.0 for scale in self.target_scale)
+        return self.local is not None or any(scale != 1.0 for scale in self.target_scale)
 
     @property
     def targets_differ(self) -> bool:
@@ -184,11 +204,20 @@ class SeriesSpec(PanelSpec):
         sizes = [size for size in found if 0 < size < float("inf")]
         return self.unit == "mixed" or (len(sizes) > 1 and max(sizes) > ALIKE * min(sizes))
 
+    @property
+    def sizes_differ(self) -> bool:
+        """Whether targets or items differ in unit or size."""
+        return self.targets_differ or self.items_differ
+
+    def _static_names(self) -> list[str]:
+        levels = self.target_names if self.local is not None and self.local.level else ()
+        return [*super()._static_names(), *(f"the level of {name}" for name in levels)]
+
     def _known_names(self) -> list[str]:
         return [*super()._known_names(), *(f"a period of {period:g} h" for period in self.periods)]
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Column):
+    if isinstance(value, Column | LocalScaling):
         return value.to_dict()
     return [_plain(item) for item in value] if isinstance(value, tuple) else value

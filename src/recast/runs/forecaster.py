@@ -233,22 +233,18 @@ class Forecaster:
         ahead = self._known(known, series, spec)
         panel = beyond_end(series, spec, ahead)
         storage = stored(panel, spec)
-        scaled = _together(
-            [
-                model.forecast(
-                    storage.windows(starts, spec.context, spec.horizon).to_precision(model.precision),
-                    samples=samples,
-                    seed=(seed + number) % 2**32,  # draws of different series are independent
-                )
-                for number, starts in enumerate(torch.from_numpy(panel.starts).split(AT_ONCE))
-            ]
-        )
         offset, scale = (
             torch.tensor(numbers, dtype=torch.float64) for numbers in (spec.target_offset, spec.target_scale)
         )
+        found = []
+        for number, starts in enumerate(torch.from_numpy(panel.starts).split(AT_ONCE)):
+            batch = storage.windows(starts, spec.context, spec.horizon).to_precision(model.precision)
+            # Draws of different series are independent.
+            scaled = model.forecast(batch, samples=samples, seed=(seed + number) % 2**32)
+            found.append(scaled.in_unit(*batch.affine(offset, scale)))
         times = future_times(series, spec.step, spec.horizon)
         names = self.source.time_column, self.source.id_column
-        return SeriesForecast(series, times, scaled.in_unit(offset, scale), names[0], id_column=names[1])
+        return SeriesForecast(series, times, _together(found), names[0], id_column=names[1])
 
     def _unrolled(self, horizon: int | None) -> ForecastModel:
         """The model for another horizon, with the same weights."""

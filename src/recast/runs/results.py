@@ -11,6 +11,7 @@ import pandas as pd
 
 from recast.runs.scores import Scores
 from recast.scoring.metrics.description import ranking_remark
+from recast.scoring.metrics.item_errors import spread
 from recast.scoring.metrics.skill import skill
 from recast.system.files import write_json, write_text
 
@@ -65,6 +66,7 @@ class Results(RunResults):
             has a limit.
         model: Scores of the model.
         baselines: Scores of the baselines by name.
+        items: Name of each item of the data.
         per_origin: The errors of each window, see `recast.runs.per_origin`.
         ranked_forecasts: The best, the median and the worst forecast, see `recast.runs.ranked_forecasts`.
         seconds: What took how long. [s]
@@ -77,6 +79,7 @@ class Results(RunResults):
     scored: int
     model: Scores
     baselines: dict[str, Scores]
+    items: tuple[str, ...]
     per_origin: pd.DataFrame
     ranked_forecasts: pd.DataFrame
     seconds: dict[str, float]
@@ -135,11 +138,37 @@ class Results(RunResults):
             f"{self.part}_per_target": self.model.per_target,
             "baselines": {name: scores.overall for name, scores in self.baselines.items()},
             "baselines_per_horizon": {name: scores.per_lead for name, scores in self.baselines.items()},
+            **self._over_items(),
             "skill": self.skills(),
             "seconds": self.seconds,
             **self.facts,
         }
         return finite(content)
+
+    def spreads(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """How each metric is spread over the items of a panel, by forecaster; empty for a single series."""
+        return {
+            name: {
+                metric: spread(values, self.items, scores.metrics[metric]) for metric, values in scores.per_item.items()
+            }
+            for name, scores in {"model": self.model, **self.baselines}.items()
+            if scores.per_item
+        }
+
+    def _over_items(self) -> dict[str, Any]:
+        spreads = self.spreads()
+        if not spreads:
+            return {}
+        return {f"{self.part}_per_item": spreads.pop("model"), "baselines_per_item": spreads}
+
+    def per_item(self) -> pd.DataFrame:
+        """One row for each item that was scored, one column for each forecaster and metric."""
+        columns = {
+            f"{name}:{metric}": values
+            for name, scores in {"model": self.model, **self.baselines}.items()
+            for metric, values in scores.per_item.items()
+        }
+        return pd.DataFrame(columns, index=pd.Index(self.items, name="item")).dropna(how="all")
 
     def table(self) -> pd.DataFrame:
         """One row for the model and each baseline, best first; one column for each metric."""
@@ -156,7 +185,13 @@ class Results(RunResults):
         total = self.windows[self.part]
         scored = total if self.scored == total else f"{self.scored} of {total}"
         title = f"{self.part}: {scored} windows, all leads{unit}"
-        return [ResultTable(title, "forecaster", self.table(), "model")]
+        tables = [ResultTable(title, "forecaster", self.table(), "model")]
+        first, spreads = self.model.ranking, self.spreads()
+        rows = {} if first is None else {name: found[first] for name, found in spreads.items() if found.get(first)}
+        if rows:
+            frame = pd.DataFrame.from_dict(rows, orient="index").drop(columns="items")
+            tables.append(ResultTable(f"{self.part}: {first} over the items", "forecaster", frame, "model"))
+        return tables
 
     def remarks(self) -> list[str]:
         """Skill against each reference, and why the first metric does not rank, if so."""
@@ -170,6 +205,8 @@ class Results(RunResults):
     def write(self, folder: Path) -> None:
         """Writes metrics.csv, per_horizon.csv, per_origin.csv, ranked_forecasts.csv and metrics.json, each whole.
 
+        Of a panel per_item.csv, too.
+
         Every number has as many digits as reading it back exactly takes.
         """
         per_lead = {
@@ -182,6 +219,8 @@ class Results(RunResults):
         write_text(folder / "per_horizon.csv", leads.to_csv())
         for name, table in (("per_origin", self.per_origin), ("ranked_forecasts", self.ranked_forecasts)):
             write_text(folder / f"{name}.csv", table.to_csv(index=False))
+        if self.model.per_item:
+            write_text(folder / "per_item.csv", self.per_item().to_csv())
         write_text(folder / "metrics.csv", self.table().to_csv(index_label="forecaster"))
         # Last: whoever finds it knows that the run is complete.
         write_json(folder / "metrics.json", self.to_dict())

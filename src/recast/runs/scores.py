@@ -15,6 +15,7 @@ from recast.runs.baseline_windows import BATCH, training_history, windows
 from recast.scoring.baselines.baseline import Baseline
 from recast.scoring.metrics.class_metric import ClassMetric
 from recast.scoring.metrics.description import Description, ranking
+from recast.scoring.metrics.item_errors import ItemErrors
 from recast.scoring.metrics.lead_metric import LeadMetric
 from recast.scoring.metrics.origin_errors import OriginErrors, further
 from recast.types import Forecast
@@ -49,6 +50,8 @@ class Scores:
         per_target: Values for each target for each metric.
         per_origin: "mse", "mae" and, where these mix targets that differ, the metric that ranks, of each window over
             leads and targets, in order of rows, shape (windows,); NaN where a window was not scored.
+        per_item: The value of each metric for each item of a panel, NaN where none of its windows was scored; empty for
+            a single series.
         metrics: What the values of each metric mean.
     """
 
@@ -56,6 +59,7 @@ class Scores:
     per_lead: dict[str, list[float]]
     per_target: dict[str, list[float]]
     per_origin: dict[str, np.ndarray]
+    per_item: dict[str, np.ndarray]
     metrics: dict[str, Description]
 
     @property
@@ -69,12 +73,15 @@ class Scores:
         return self.ranking if self.ranking in self.per_origin else next(iter(self.per_origin))
 
 
-def read_scores(metrics: Mapping[str, LeadMetric], origin_errors: OriginErrors, starts: np.ndarray) -> Scores:
+def read_scores(
+    metrics: Mapping[str, LeadMetric], origin_errors: OriginErrors, item_errors: ItemErrors, starts: np.ndarray
+) -> Scores:
     """The values of metrics updated with all windows.
 
     Args:
         metrics: What was measured.
         origin_errors: The errors of each window, gathered from all processes.
+        item_errors: The scores of each item, likewise.
         starts: First row of each window of the part, ascending.
     """
     return Scores(
@@ -83,6 +90,7 @@ def read_scores(metrics: Mapping[str, LeadMetric], origin_errors: OriginErrors, 
         per_lead={name: metric.per_lead().tolist() for name, metric in metrics.items()},
         per_target={name: metric.per_target().tolist() for name, metric in metrics.items()},
         per_origin=origin_errors.of(starts),
+        per_item=item_errors.values(),
         metrics={name: metric.description for name, metric in metrics.items()},
     )
 
@@ -107,17 +115,23 @@ def score_baselines(
     """
     usable = local_metrics({name: metric for name, metric in metrics.items() if metric.defined_for({"mean"})})
     starts = getattr(prepared.starts, part)
+    truths = prepared.storage.truths
+    sizes = None if truths is None else truths.sizes
     scores = {}
     for name, baseline in baselines.items():
-        errors = OriginErrors(further(usable))
+        errors, item_errors = OriginErrors(further(usable)), ItemErrors(usable)
         batches = starts.split(BATCH) if len(starts) else ()
         for (origins, truth), rows in zip(windows(prepared, part), batches, strict=True):
             forecast, true = Forecast(torch.from_numpy(baseline.forecast(origins))), torch.from_numpy(truth)
             observed = None if not prepared.spec.masked else ~true.isnan()
+            items = torch.from_numpy(prepared.panel.items_at(rows.numpy()))
+            own = None if sizes is None else sizes.of(items)
             for metric in usable.values():
-                metric.update(forecast, true, observed)
-            errors.update(rows, forecast.mean, true, observed)
-        scores[name] = read_scores(usable, errors, starts.numpy())
+                metric.update(forecast, true, observed, own)
+            errors.update(rows, forecast.mean, true, observed, own)
+            if sizes is not None:
+                item_errors.update(items, forecast, true, observed, sizes)
+        scores[name] = read_scores(usable, errors, item_errors, starts.numpy())
         for metric in usable.values():
             metric.reset()
     return scores

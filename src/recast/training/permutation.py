@@ -141,7 +141,7 @@ def permuted_errors(
             batch = windows_at(rows)
             read = batch if swap is None else swap(batch, windows_at(others))
             forecast = task.forecast(read, samples=samples, seed=number)
-            metric.update(forecast, task.truth_of(batch), batch.target_observed)
+            metric.update(forecast, task.truth_of(batch), batch.target_observed, batch.sizes)
         return float(metric.compute())
 
     task.eval()

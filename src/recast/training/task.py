@@ -13,6 +13,7 @@ from recast.errors import ConfigurationError, NonFiniteLossError
 from recast.nn.models.model import ForecastModel
 from recast.options import PositiveInt, checked
 from recast.scoring.metrics.description import ranking
+from recast.scoring.metrics.item_errors import ItemErrors
 from recast.scoring.metrics.lead_metric import LeadMetric
 from recast.scoring.metrics.mae import MAE
 from recast.scoring.metrics.mse import MSE
@@ -43,6 +44,7 @@ class ForecastTask(TrainingTask):
 
     Attributes:
         origin_errors: The errors of each window of the last test.
+        item_errors: The scores of each item of a panel in the last test.
         references: Validation error of each baseline at each lead in the data's unit, by name, for figures.
     """
 
@@ -75,6 +77,7 @@ class ForecastTask(TrainingTask):
         self.exposed = ranking({name: metric.description for name, metric in means.items()})
         self.forced_score = None if self.exposed is None else factories[self.exposed](spec=spec)
         self.origin_errors = OriginErrors(further(self.metrics_of("test")))
+        self.item_errors = ItemErrors(self.metrics_of("test"))
         self.references: dict[str, np.ndarray] = {}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "ForecastTask":
@@ -105,9 +108,12 @@ class ForecastTask(TrainingTask):
         first = ranking({name: metric.description for name, metric in self.metrics_of("validation").items()})
         return None if first is None else f"{first}/validation"
 
-    def in_unit(self, scaled: Float[Tensor, "*any targets"]) -> Float[Tensor, "*any targets"]:
-        """Scaled values in the data's own unit, float64."""
-        return scaled * self.scale + self.offset
+    def in_unit(
+        self, scaled: Float[Tensor, "batch steps targets"], batch: Batch
+    ) -> Float[Tensor, "batch steps targets"]:
+        """Scaled values of the windows of a batch in the data's own unit, float64."""
+        offset, scale = batch.affine(self.offset, self.scale)
+        return scaled * scale + offset
 
     def forecast(self, batch: Batch, *, samples: int | None = None, seed: int = 0) -> Forecast:
         """Free-running forecast in the data's unit.
@@ -120,7 +126,7 @@ class ForecastTask(TrainingTask):
         # Outside the trainer a batch has the precision of the storage.
         precise = batch.to_precision(self.model.precision)
         scaled = self.model.forecast(precise, samples=samples or self.samples["test"], seed=seed)
-        return scaled.in_unit(self.offset, self.scale)
+        return scaled.in_unit(*precise.affine(self.offset, self.scale))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The head's loss under the model's training regime."""
@@ -143,7 +149,11 @@ class ForecastTask(TrainingTask):
         if not torch.isfinite(mean):
             raise NonFiniteLossError(self._describe_non_finite(mean, batch))
         if is_due(self.trainer):
-            errors = ((self.model.head.mean(parameters.detach()) - target) * self.scale).square()
+            _, scale = batch.affine(self.offset, self.scale)
+            if batch.scaling is not None:
+                # Window by window, all forecasts of a window.
+                scale = scale.repeat_interleave(len(target) // len(scale), dim=0)
+            errors = ((self.model.head.mean(parameters.detach()) - target) * scale).square()
             errors = (
                 errors.mean() if observed is None else errors.where(observed, 0.0).sum() / observed.sum().clamp(min=1)
             )
@@ -190,15 +200,20 @@ class ForecastTask(TrainingTask):
         self._score("validation", batch, batch_idx)
         parameters = None if self.forced_score is None else self.model.teacher_forced(batch)
         if parameters is not None and self.forced_score is not None:
-            forced = Forecast(self.in_unit(self.model.head.mean(parameters)))
-            self.forced_score.update(forced, self.truth_of(batch), batch.target_observed)
+            forced = Forecast(self.in_unit(self.model.head.mean(parameters), batch))
+            self.forced_score.update(forced, self.truth_of(batch), batch.target_observed, batch.sizes)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Scores the free-running forecast, and keeps the errors of each window."""
+        """Scores the free-running forecast, and keeps the errors of each window and item."""
+        sizes = None if batch.truths is None else batch.truths.sizes
+        if sizes is not None:
+            self.item_errors.expect(len(sizes.scale), batch.start.device)
         if not len(batch.start):
             return
         forecast, truth = self._score("test", batch, batch_idx)
-        self.origin_errors.update(batch.start, forecast.mean, truth, batch.target_observed)
+        self.origin_errors.update(batch.start, forecast.mean, truth, batch.target_observed, batch.sizes)
+        if sizes is not None:
+            self.item_errors.update(batch.item, forecast, truth, batch.target_observed, sizes)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Forecast:
         """The free-running forecast in the data's unit."""
@@ -208,15 +223,15 @@ class ForecastTask(TrainingTask):
         # A seed for each global batch: identical draws in each would correlate their errors.
         seed = batch_idx * self.trainer.world_size + self.trainer.global_rank
         forecast = self.forecast(batch, samples=self.samples[part], seed=seed)
-        truth = self.truth_of(batch)
+        truth, sizes = self.truth_of(batch), batch.sizes
         for metric in self.metrics_of(part).values():
-            metric.update(forecast, truth, batch.target_observed)
+            metric.update(forecast, truth, batch.target_observed, sizes)
         return forecast, truth
 
     def truth_of(self, batch: Batch) -> Tensor:
         """The truth in the data's unit: the source's own, or, of a batch made by hand, what its scaled one says."""
         truth = batch.truth
-        return self.in_unit(batch.target) if truth is None else truth
+        return self.in_unit(batch.target, batch) if truth is None else truth
 
     def metrics_of(self, part: str) -> dict[str, LeadMetric]:
         """The metrics of "validation" or "test" by name."""
@@ -232,6 +247,7 @@ class ForecastTask(TrainingTask):
         """Resets the metrics."""
         self._reset("test")
         self.origin_errors.reset()
+        self.item_errors.reset()
 
     def _reset(self, part: str) -> None:
         for metric in self.metrics_of(part).values():
@@ -252,7 +268,8 @@ class ForecastTask(TrainingTask):
             self.log("exposure_bias", scores[self.exposed] - forced, sync_dist=True)
 
     def on_test_epoch_end(self) -> None:
-        """Logs the free-running errors, and gathers those of each window."""
+        """Logs the free-running errors, and gathers those of each window and item."""
         for name, metric in self.metrics_of("test").items():
             self.log(f"{name}/test", metric.compute(), sync_dist=True)
         self.origin_errors.gather(self.device)
+        self.item_errors.gather(self.device)

@@ -17,7 +17,7 @@ from recast.types import Share
 class Order:
     """Which items an epoch holds, in which order, and which of them this process gets.
 
-    Every item occurs once per epoch, whatever the number of processes.
+    Every item occurs once per epoch, whatever the number of processes, unless `draws` or `groups` says otherwise.
 
     If shuffled, for training, the global batch of all processes equals that of a single process with `world` times the
     batch size. Each process takes a contiguous share of it; shares differ by at most one item, and all processes have
@@ -35,6 +35,9 @@ class Order:
         seed: Seed of that order.
         rank: Rank of this process, 0 <= rank < world.
         world: Number of processes that share the items.
+        draws: Items of an epoch if shuffled, drawn anew in each; none: as many as there are.
+        groups: Where each group of items begins, ascending, the first at 0: if shuffled, groups take turns in random
+            order, and each turn draws one item of the group. None: each item occurs at most once.
     """
 
     items: Int[Tensor, " items"]
@@ -43,12 +46,21 @@ class Order:
     seed: int = 0
     rank: int = 0
     world: int = 1
+    draws: int | None = None
+    groups: Int[Tensor, " groups"] | None = None
+
+    @property
+    def size(self) -> int:
+        """Items of all processes in an epoch."""
+        if not self.shuffle or self.draws is None:
+            return len(self.items)
+        return self.draws if self.groups is not None else min(self.draws, len(self.items))
 
     @property
     def batches(self) -> int:
         """Batches of this process in an epoch."""
         if self.shuffle:
-            return math.ceil(len(self.items) / (self.batch_size * self.world))
+            return math.ceil(self.size / (self.batch_size * self.world))
         everywhere = math.ceil(len(self.items) / self.batch_size)
         return max(len(range(self.rank, everywhere, self.world)), min(everywhere, 1))
 
@@ -56,7 +68,11 @@ class Order:
         """The items of all processes in the order of an epoch."""
         if not self.shuffle:
             return self.items
-        order = torch.randperm(len(self.items), generator=epoch_generator(self.seed, epoch))
+        generator = epoch_generator(self.seed, epoch)
+        if self.groups is None:
+            order = torch.randperm(len(self.items), generator=generator)[: self.size]
+        else:
+            order = _one_of_each(self.groups, len(self.items), self.size, generator)
         return self.items[order.to(self.items.device)]
 
     def cut(self, ordered: Int[Tensor, " items"], number: int) -> tuple[Int[Tensor, " batch"], Share | None]:
@@ -75,6 +91,18 @@ class Order:
             return batch[:1], Share(total, first=0, weight=0.0)
         first = self.rank * fewest + min(self.rank, more)
         return batch[first : first + own], Share(total, first, weight=own * self.world / total)
+
+
+def _one_of_each(
+    groups: Int[Tensor, " groups"], items: int, size: int, generator: torch.Generator
+) -> Int[Tensor, " size"]:
+    """Places of `size` items: all groups take a turn, in random order, again and again, with a random item of each."""
+    turns = [torch.randperm(len(groups), generator=generator) for _ in range(math.ceil(size / len(groups)))]
+    chosen = torch.cat(turns)[:size] if turns else groups[:0]
+    counts = torch.diff(groups, append=torch.tensor([items]))
+    # In double precision a product below the count stays below it.
+    within = torch.rand(len(chosen), generator=generator, dtype=torch.float64) * counts[chosen]
+    return groups[chosen] + within.long()
 
 
 AnyBatch = TypeVar("AnyBatch")

@@ -12,9 +12,10 @@ from torch import Tensor
 from recast.data.panel import Panel
 from recast.data.prepare.describe import align, column_scaling, static_scaling
 from recast.data.prepare.grid import WORTH_A_WARNING, Grid
+from recast.data.prepare.item_sizes import item_sizes, items_differ, naive_errors
 from recast.data.prepare.removal import without_readings
 from recast.data.prepare.scale import Scaler
-from recast.data.prepare.split import Parts, Ranges, Split, contiguous, rows_of
+from recast.data.prepare.split import Parts, Ranges, Split, rows_of
 from recast.data.prepare.storage import Storage, stored
 from recast.data.prepare.windows import Windows
 from recast.data.sources.fingerprint import fingerprint
@@ -105,7 +106,8 @@ def prepare(
     spec = trained or describe(
         panel, parts, scaler=scaler, windows=windows, periods=periods, season=season, masked=grid.masks
     )
-    return Prepared(panel, spec, stored(panel, spec), parts, windows, starts, fingerprint(raw))
+    storage = stored(panel, spec, item_sizes(panel, parts.train, spec, season))
+    return Prepared(panel, spec, storage, parts, windows, starts, fingerprint(raw))
 
 
 def describe(
@@ -119,8 +121,9 @@ def describe(
     masked: bool,
 ) -> SeriesSpec:
     """What a model must know about a panel; see `prepare`."""
-    fitted_on = rows_of(panel, parts.train) if scaler.fitted_on == "train" else slice(None)
-    offset, scale = column_scaling(panel.columns, panel.values[fitted_on], scaler)
+    bounds = panel.item_bounds
+    rows = parts.train if scaler.fitted_on == "train" else np.stack([bounds[:-1], bounds[1:]], axis=1)
+    offset, scale = column_scaling(panel.columns, panel.values[rows_of(panel, rows)], scaler)
     static_offset, static_scale = static_scaling(panel)
     return SeriesSpec(
         columns=panel.columns,
@@ -136,6 +139,8 @@ def describe(
         naive_error=_naive_error(panel, parts.train, season),
         periods=periods,
         timezone=panel.timezone,
+        local=scaler.local_to(panel, rows),
+        items_differ=items_differ(panel, parts.train),
     )
 
 
@@ -183,17 +188,10 @@ def _tell_short_pieces(panel: Panel, windows: Windows) -> None:
 
 
 def _naive_error(panel: Panel, train: Ranges, season: int) -> tuple[float, ...]:
-    """Mean |y(t) - y(t - season)| of the targets over training rows, within pieces, where both were observed."""
-    targets = panel.targets
-    total = np.zeros(targets.shape[1])
-    count = np.zeros(targets.shape[1], dtype=np.int64)
-    for first, stop in contiguous(panel, train):
-        values = targets[first:stop]
-        if len(values) > season:
-            differences = np.abs(values[season:] - values[:-season])
-            missing = np.isnan(differences)
-            total += np.where(missing, 0.0, differences).sum(axis=0)
-            count += (~missing).sum(axis=0)
+    """Mean |y(t) - y(t - season)| of the targets over the training rows of all items."""
+    totals, counts = naive_errors(panel, train, season)
+    # One after the other, as sums of sums differ in rounding.
+    total, count = totals.cumsum(axis=0)[-1], counts.sum(axis=0)
     for column, number in zip(panel.columns, count, strict=False):
         if not number:
             raise DataError(

@@ -2,9 +2,10 @@
 
 import logging
 from abc import ABC, abstractmethod
-from typing import final
+from typing import Literal, final
 
 import numpy as np
+import torch
 
 from recast.data.prepare.loader import WindowLoader
 from recast.data.prepare.order import EpochLoader, Order
@@ -41,16 +42,49 @@ class Regime(ABC):
 
 @final
 class ShuffledWindows(Regime):
-    """Every training window once per epoch, in a new random order; every window starts from the initial state."""
+    """Training windows in a new random order in each epoch; every window starts from the initial state.
+
+    Args:
+        sample: "window": every window once per epoch, so that long items count for more than short ones. "item": each
+            item of a panel equally often, give or take one, each time with one of its windows at random.
+        windows: Windows of an epoch, drawn anew in each; none: as many as there are training windows. [windows]
+    """
+
+    @checked
+    def __init__(self, *, sample: Literal["window", "item"] = "window", windows: PositiveInt | None = None) -> None:
+        self.sample = sample
+        self.windows = windows
 
     def loader(self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> WindowLoader:
         """See `Regime.loader`."""
-        starts = prepared.starts.train.to(prepared.storage.device)
+        starts = prepared.starts.train
+        groups = None
+        if self.sample == "item":
+            # Windows ascend, and so do their items.
+            groups = torch.from_numpy(np.unique(prepared.panel.items_at(starts.numpy()), return_index=True)[1])
         return WindowLoader(
             storage=prepared.storage,
-            order=Order(starts, batch_size, shuffle=True, seed=seed, rank=rank, world=world),
+            order=Order(
+                starts.to(prepared.storage.device),
+                batch_size,
+                shuffle=True,
+                seed=seed,
+                rank=rank,
+                world=world,
+                draws=self.windows,
+                groups=groups,
+            ),
             context=prepared.spec.context,
             horizon=prepared.spec.horizon,
+        )
+
+
+def _require_one_scaling(prepared: Prepared, regime: Regime) -> None:
+    """Raises ConfigurationError where windows are scaled one by one: what is read together has one scaling."""
+    if prepared.spec.local is not None and prepared.spec.local.each_window:
+        raise ConfigurationError(
+            f"{type(regime).__name__}: windows are scaled one by one (data/scaler=window), but several forecasts are "
+            "made from rows that are read once; give data/regime=shuffled, or data/scaler=standard"
         )
 
 
@@ -82,6 +116,7 @@ class MultiOrigin(Regime):
 
     def loader(self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> SegmentLoader:
         """See `Regime.loader`; `batch_size` is the number of segments of this process."""
+        _require_one_scaling(prepared, self)
         first = prepared.spec.context
         origins = tuple(range(first, first + self.origins * self.apart, self.apart))
         starts = prepared.training_starts(origins[-1])
@@ -137,6 +172,7 @@ class StatefulStreams(Regime):
 
     def loader(self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> StreamLoader:
         """See `Regime.loader`; `batch_size` is the number of streams of this process."""
+        _require_one_scaling(prepared, self)
         stride = prepared.windows.stride
         if stride != 1:
             raise ConfigurationError(

@@ -1,26 +1,42 @@
-"""Scaling of channels: fitted on training rows, affine, invertible: scaled = (value - offset) / scale."""
+"""Scaling of columns: affine, invertible, fitted on training rows or on each window: (value - offset) / scale."""
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
+from recast.data.local_scaling import LocalScaling
+from recast.data.panel import Panel
 from recast.errors import ConfigurationError, DataError
-from recast.options import checked
+from recast.options import PositiveFloat, checked
 
 FittedOn = Literal["train", "everything"]
+By = Literal["together", "item"]
 
 
 class Scaler(ABC):
-    """An affine map for each channel, fitted on the training rows.
+    """An affine map for each channel, fitted on the training rows of all items together.
 
     Args:
         fitted_on: The rows that it is fitted on. "everything" leaks the test part: for reproducing publications that do
             so.
+        local: What the targets are scaled by instead, see `local_to`; None: they are scaled like other columns.
     """
 
-    def __init__(self, fitted_on: FittedOn = "train") -> None:
+    def __init__(self, fitted_on: FittedOn = "train", local: LocalScaling | None = None) -> None:
         self.fitted_on = fitted_on
+        self.local = local
+
+    def local_to(self, panel: Panel, fitted_on: np.ndarray) -> LocalScaling | None:
+        """The scaling of targets item by item or window by window; None where they are scaled together.
+
+        Args:
+            panel: The panel.
+            fitted_on: The row range [first, stop) of each item that it is fitted on, shape (items, 2).
+        """
+        del panel, fitted_on
+        return self.local
 
     @abstractmethod
     def measure(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -60,34 +76,61 @@ class Scaler(ABC):
         return offset, scale
 
 
-class Standard(Scaler):
+class ItemScaler(Scaler):
+    """A scaler that can be fitted on each item by itself."""
+
+    def local_to(self, panel: Panel, fitted_on: np.ndarray) -> LocalScaling | None:
+        """See the base class."""
+        if self.local is None:
+            return None
+        ids, offset, scale = [], [], []
+        for name, (first, stop) in zip(panel.ids, fitted_on.tolist(), strict=True):
+            rows = panel.targets[first:stop]
+            if len(rows) and not np.isnan(rows).all(axis=0).any():
+                location, size = self._measure_observed(rows, panel.names[: rows.shape[1]])
+                least = self.local.smallest * np.nanmean(np.abs(rows), axis=0)
+                ids.append(name)
+                offset.append(tuple(location.tolist()))
+                scale.append(tuple(np.maximum(size, np.where(least > 0, least, 1.0)).tolist()))
+        return replace(self.local, ids=tuple(ids), offset=tuple(offset), scale=tuple(scale))
+
+
+class Standard(ItemScaler):
     """Zero mean and unit (population) standard deviation.
 
     Args:
         fitted_on: The rows that it is fitted on; "everything" leaks the test part, for reproducing publications.
+        by: "together": one scaling for all items. "item": the targets of each item by its own training rows, at least a
+            thousandth of its mean absolute value (1 where that is 0); an item without training rows, held out or new
+            at forecast time, by the context of each window. Other columns are scaled together.
     """
 
     @checked
-    def __init__(self, *, fitted_on: FittedOn = "train") -> None:
-        super().__init__(fitted_on)
+    def __init__(self, *, fitted_on: FittedOn = "train", by: By = "together") -> None:
+        super().__init__(fitted_on, LocalScaling(statistic="standard") if by == "item" else None)
 
     def measure(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See the base class."""
         return values.mean(axis=0), values.std(axis=0)
 
 
-class MinMax(Scaler):
+class MinMax(ItemScaler):
     """Maps minimum and maximum to `low` and `high`. Values of other rows may lie outside.
 
     Args:
         low: Scaled value of the minimum. [scaled]
         high: Scaled value of the maximum; above `low`. [scaled]
         fitted_on: The rows that it is fitted on; "everything" leaks the test part, for reproducing publications.
+        by: "together": one scaling for all items; "item": the targets of each item by its own training rows, as for
+            `Standard`.
     """
 
     @checked
-    def __init__(self, *, low: float = -1.0, high: float = 1.0, fitted_on: FittedOn = "train") -> None:
-        super().__init__(fitted_on)
+    def __init__(
+        self, *, low: float = -1.0, high: float = 1.0, fitted_on: FittedOn = "train", by: By = "together"
+    ) -> None:
+        local = LocalScaling(statistic="minmax", low=low, high=high)
+        super().__init__(fitted_on, local if by == "item" else None)
         if not low < high:
             raise ConfigurationError(f"MinMax: low={low} must lie below high={high}")
         self.low = low
@@ -98,6 +141,36 @@ class MinMax(Scaler):
         smallest, largest = values.min(axis=0), values.max(axis=0)
         scale = (largest - smallest) / (self.high - self.low)
         return smallest - self.low * scale, scale
+
+
+class WindowScaler(Scaler):
+    """Scales the targets of each window by its own context, so that level and size of an item do not matter.
+
+    Location and scale are those of the observed values of the context; forecasts are brought back with the same. With
+    `statistic=standard` it is RevIN without its learnt factors (Kim et al. 2022, "Reversible instance normalization").
+    Other columns have zero mean and unit standard deviation over the training rows.
+
+    Args:
+        statistic: "mean": the mean, and the mean absolute deviation from it; "last": the last value, and the mean
+            absolute deviation from it; "standard": mean and standard deviation.
+        smallest: Least scale as a share of the mean absolute value of the context, for contexts that are (nearly)
+            constant; where all values are 0, the scale is 1. [share]
+        level: Whether the model also reads log(1 + |location| / scale) of each target, which the scaling removes.
+    """
+
+    @checked
+    def __init__(
+        self,
+        *,
+        statistic: Literal["mean", "last", "standard"] = "mean",
+        smallest: PositiveFloat = 1e-3,
+        level: bool = False,
+    ) -> None:
+        super().__init__(local=LocalScaling(statistic=statistic, smallest=smallest, level=level))
+
+    def measure(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See the base class."""
+        return values.mean(axis=0), values.std(axis=0)
 
 
 class NoScaling(Scaler):

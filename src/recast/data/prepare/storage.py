@@ -10,8 +10,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from recast.data.panel import Panel, Role
+from recast.data.prepare.local_scales import LocalScales
 from recast.data.spec import PanelSpec, SeriesSpec
-from recast.types import Batch, Categories, Observed, Truths
+from recast.types import Batch, Categories, ItemSizes, Observed, Truths
 
 
 class Layout:
@@ -63,6 +64,7 @@ class Storage:
         static_categories: Levels of the static categories of each item, int64, shape (items, categories).
         labels: Label of each item, int64, shape (items,); None without labels.
         truths: The targets of each row in the data's unit; None where nothing is forecast.
+        local: How targets are scaled item by item or window by window; None: all alike.
     """
 
     spec: PanelSpec
@@ -74,6 +76,7 @@ class Storage:
     static_categories: Int[Tensor, "items categories"]
     labels: Int[Tensor, " items"] | None = None
     truths: Truths | None = None
+    local: LocalScales | None = None
 
     @cached_property
     def layout(self) -> Layout:
@@ -90,7 +93,10 @@ class Storage:
         names = ("values", "starts", "lengths", "items", "static", "static_categories")
         labels = None if self.labels is None else self.labels.to(device)
         truths = None if self.truths is None else self.truths.on(device)
-        return replace(self, labels=labels, truths=truths, **{name: getattr(self, name).to(device) for name in names})
+        local = None if self.local is None else self.local.on(device)
+        return replace(
+            self, labels=labels, truths=truths, local=local, **{name: getattr(self, name).to(device) for name in names}
+        )
 
     def windows(self, starts: Int[Tensor, " batch"], context: int, horizon: int) -> Batch:
         """The windows of `context` and `horizon` steps that begin at the rows `starts`."""
@@ -149,17 +155,24 @@ class Storage:
                 known=parts[7].long(),
                 static=self.static_categories[item],
             )
+        targets, scaling = parts[0], None
+        if self.local is not None:
+            seen = parts[3] > 0 if layout.has_masks else None
+            targets, scaling = self.local.apply(targets, item, context, seen)
+            if self.local.local.level:
+                static = torch.cat([static, scaling.level.to(static.dtype)], dim=1)
         return Batch(
-            history=parts[0][:, :context],
+            history=targets[:, :context],
             past=parts[1][:, :context],
             known=parts[2],
             static=static,
-            target=parts[0][:, context:],
+            target=targets[:, context:],
             start=start,
             item=item,
             observed=observed,
             categories=categories,
             truths=self.truths,
+            scaling=scaling,
         )
 
 
@@ -180,20 +193,27 @@ def periodic(times: np.ndarray, periods: tuple[float, ...]) -> np.ndarray:
     return np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(len(times), -1).astype(np.float32)
 
 
-def stored(panel: Panel, spec: PanelSpec) -> Storage:
+def stored(panel: Panel, spec: PanelSpec, sizes: ItemSizes | None = None) -> Storage:
     """The storage of a panel under the scaling of a spec.
 
     Args:
         panel: The panel, its categories as levels of the spec.
         spec: Its description.
+        sizes: What scaled metrics divide by, item by item; None: the numbers of the spec.
     """
     layout = Layout(spec)
     values = torch.zeros(len(panel) + 1, layout.width, dtype=torch.float32)
     reals = [place for place, column in enumerate(spec.columns) if not column.is_category]
     # Scaled in float64 first: a small signal on a large offset would lose precision in float32.
     offset, scale = (np.asarray(numbers)[reals] for numbers in (spec.offset, spec.scale))
+    local = None
+    if isinstance(spec, SeriesSpec) and spec.local is not None:
+        local = LocalScales.of(panel, spec.targets, spec.local)
+        offset[: spec.targets], scale[: spec.targets] = 0.0, 1.0
     scaled = (panel.values if len(reals) == len(spec.columns) else panel.values[:, reals]) - offset
     scaled /= scale
+    if local is not None:
+        local.store(scaled[:, : spec.targets], panel)
     if spec.masked:
         observed = ~np.isnan(scaled)
         scaled[~observed] = 0.0
@@ -214,7 +234,7 @@ def stored(panel: Panel, spec: PanelSpec) -> Storage:
     truths = None
     if isinstance(spec, SeriesSpec):
         # The panel's own memory: targets come first.
-        truths = Truths(torch.from_numpy(np.require(panel.values[:, : spec.targets], np.float64, "W")))
+        truths = Truths(torch.from_numpy(np.require(panel.values[:, : spec.targets], np.float64, "W")), sizes)
     return Storage(
         spec=spec,
         values=values,
@@ -225,6 +245,7 @@ def stored(panel: Panel, spec: PanelSpec) -> Storage:
         static_categories=torch.from_numpy(categories),
         labels=None if panel.label_column is None else torch.from_numpy(panel.labels),
         truths=truths,
+        local=local,
     )
 
 

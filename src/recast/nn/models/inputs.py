@@ -37,9 +37,8 @@ class Inputs(nn.Module):
             {role: _embeddings(spec.categories(role)) for role in ("past", "known", "static")}
         )
         masks = int(spec.masked)
-        statics = len([column for column in spec.static_inputs if not column.is_category])
         self.past_size = past + masks * (targets + past) + self._width("past")
-        self.ahead_size = known * (1 + masks) + statics + self._width("known") + self._width("static")
+        self.ahead_size = known * (1 + masks) + spec.static_reals + self._width("known") + self._width("static")
         self.context_size = targets + self.past_size + self.ahead_size
 
     def context(self, batch: Batch) -> Float[Tensor, "batch context inputs"]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, cast, get_args
 
 from annotated_types import MinLen
 
+from recast.data.local_scaling import LocalScaling, Statistic
 from recast.data.panel import ORDER, Column, Role
 from recast.data.sources.step import parse_step
 from recast.data.spec import PanelSpec, SequenceSpec, SeriesSpec
@@ -34,7 +35,21 @@ SERIES: dict[str, Any] = PANEL | {
     "naive_error": list[NonNegativeFloat],
     "periods": list[PositiveFloat],
     "timezone": Literal["UTC"] | None,
+    "local": dict[str, Any] | None,
+    "items_differ": bool,
 }
+LOCAL: dict[str, Any] = {
+    "statistic": Statistic,
+    "smallest": PositiveFloat,
+    "low": float,
+    "high": float,
+    "level": bool,
+    "ids": list[str],
+    "offset": list[list[float]],
+    "scale": list[list[PositiveFloat]],
+}
+LATER = {"local": None, "items_differ": False}
+"""What checkpoints of earlier versions lack."""
 
 
 def checked_series_spec(values: object) -> SeriesSpec:
@@ -43,7 +58,9 @@ def checked_series_spec(values: object) -> SeriesSpec:
     Raises:
         ConfigurationError: if a field is missing, unknown, of the wrong type or out of range, or the fields disagree.
     """
-    spec = SeriesSpec(**_fields(values, SERIES))
+    found = _fields(LATER | values if isinstance(values, dict) else values, SERIES)
+    local = found.pop("local")
+    spec = SeriesSpec(**found, local=None if local is None else _local(local))
     if spec.horizon * spec.targets > LARGEST:
         raise ConfigurationError(
             f"spec: horizon={spec.horizon} of {spec.targets} targets; metrics would keep more than {LARGEST} numbers"
@@ -55,7 +72,18 @@ def checked_series_spec(values: object) -> SeriesSpec:
             f"spec: {spec.targets} targets do not fit {len(spec.naive_error)} naive errors; expected one for "
             "each, one target or more, none a category"
         )
+    if spec.local is not None:
+        _check_local(spec.local, spec.targets)
     return spec
+
+
+def _check_local(local: LocalScaling, targets: int) -> None:
+    """Raises ConfigurationError where the numbers of items do not fit them, or the range is empty."""
+    sizes = {len(local.ids), len(local.offset), len(local.scale)}
+    if len(sizes) > 1 or {len(row) for row in (*local.offset, *local.scale)} - {targets}:
+        raise ConfigurationError(f"spec: offsets and scales do not fit {len(local.ids)} items of {targets} targets")
+    if not local.low < local.high:
+        raise ConfigurationError(f"spec: low={local.low} must lie below high={local.high}")
 
 
 def checked_sequence_spec(values: object) -> SequenceSpec:
@@ -94,6 +122,13 @@ def _fields(values: object, expected: Mapping[str, Any]) -> dict[str, Any]:
     found = checked_fields(values, expected)
     columns = {name: [_column(column) for column in found[name]] for name in ("columns", "static")}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in (found | columns).items()}
+
+
+def _local(values: object) -> LocalScaling:
+    """The scaling item by item or window by window."""
+    found: dict[str, Any] = checked_fields(values, LOCAL)
+    rows: dict[str, Any] = {name: tuple(tuple(row) for row in found[name]) for name in ("offset", "scale")}
+    return LocalScaling(**{**found, **rows, "ids": tuple(found["ids"])})
 
 
 def _column(values: object) -> Column:

@@ -123,7 +123,7 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
         """See the base class."""
         prepared = _scored(task, data, part)
         starts = getattr(prepared.starts, part)
-        model = scores.read_scores(task.metrics_of("test"), task.origin_errors, starts.numpy())
+        model = scores.read_scores(task.metrics_of("test"), task.origin_errors, task.item_errors, starts.numpy())
         loss = model.ranking_of_origins
         return Results(
             part=part,
@@ -132,6 +132,7 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
             scored=len(starts),
             model=model,
             baselines=baselines,
+            items=prepared.panel.ids,
             per_origin=per_origin(prepared, part, {"model": model, **baselines}),
             ranked_forecasts=ranked_forecasts(task, data, starts, model.per_origin[loss], loss),
             seconds=seconds,

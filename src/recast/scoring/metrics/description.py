@@ -16,7 +16,7 @@ class Description:
         unit: Their unit; "" for none.
         higher_is_better: Whether larger is better; None if the best value is a nominal level, so that it does not rank.
         perfect: The value of a perfect forecast.
-        mixes: Whether they add up targets that differ in unit or size, so that the largest of these decides.
+        mixes: Whether they add up targets or items that differ in unit or size, so that the largest of these decides.
     """
 
     unit: str
@@ -98,7 +98,7 @@ def ranking_remark(metrics: Mapping[str, Description]) -> str | None:
     if first is None or not metrics[first].mixes:
         return None
     chosen = ranking(metrics)
-    why = f"the targets differ in unit or size, and the largest decides {first}"
+    why = f"targets or items differ in unit or size, and the largest decides {first}"
     if chosen == first:
         return f"ranked by {first} for want of a scaled metric, such as scaled_mse or mase: {why}"
     return f"ranked by {chosen}: {why}"

@@ -12,7 +12,7 @@ from torchmetrics import Metric
 from recast.data.spec import SeriesSpec
 from recast.options import checked
 from recast.scoring.metrics.description import Described, Description
-from recast.types import SAME_LEVEL, Forecast
+from recast.types import SAME_LEVEL, Forecast, ItemSizes
 
 
 class LeadMetric(Described, Metric, ABC):
@@ -65,6 +65,51 @@ class LeadMetric(Described, Metric, ABC):
             truth: What was observed, float64, in the data's unit.
         """
 
+    def by_item(
+        self,
+        forecast: Forecast,
+        truth: Float[Tensor, "batch horizon targets"],
+        sizes: ItemSizes,
+    ) -> Float[Tensor, "batch horizon targets"]:
+        """The same where windows are of items that differ in size; for metrics that divide by it.
+
+        NaN where an item has no size: such values do not count.
+
+        Args:
+            forecast: What was forecast.
+            truth: What was observed.
+            sizes: Of the item of each window.
+        """
+        del sizes
+        return self.pointwise(forecast, truth)
+
+    def counted(
+        self,
+        forecast: Forecast,
+        truth: Float[Tensor, "batch horizon targets"],
+        mask: Bool[Tensor, "batch horizon targets"] | None = None,
+        sizes: ItemSizes | None = None,
+    ) -> tuple[Float[Tensor, "batch horizon targets"], Bool[Tensor, "batch horizon targets"] | None]:
+        """The quantity of each window, lead and target, 0 where it does not count; and where it does, None: everywhere.
+
+        Args:
+            forecast: What was forecast, in the data's unit.
+            truth: What was observed, in the data's unit; any value, or NaN, where nothing was.
+            mask: True where something was observed; None: everywhere.
+            sizes: What scaled metrics divide by, for each window; None: the numbers of the spec.
+        """
+        forecast, truth = forecast.values(Tensor.double), truth.double()
+        values = self.pointwise(forecast, truth) if sizes is None else self.by_item(forecast, truth, sizes)
+        if sizes is not None and (unsized := self.unsized(sizes)) is not None:
+            sized = ~unsized.expand_as(values)
+            mask = sized if mask is None else mask & sized
+        return (values if mask is None else values.where(mask, 0.0)), mask
+
+    def unsized(self, sizes: ItemSizes) -> Bool[Tensor, "batch 1 targets"] | None:
+        """Where an item has no size to divide by; None for a metric that does not."""
+        del sizes
+        return None
+
     def finish(self, mean: Tensor) -> Tensor:
         """Turns means of the pointwise quantity into the reported value; the identity by default.
 
@@ -91,8 +136,8 @@ class LeadMetric(Described, Metric, ABC):
 
     @property
     def mixes(self) -> bool:
-        """Whether its values have the unit of targets that differ in unit or size."""
-        return self.spec.targets_differ and self.has_unit
+        """Whether its values have the unit of targets or items that differ in unit or size."""
+        return self.spec.sizes_differ and self.has_unit
 
     @property
     def description(self) -> Description:
@@ -104,6 +149,7 @@ class LeadMetric(Described, Metric, ABC):
         forecast: Forecast,
         truth: Float[Tensor, "batch horizon targets"],
         mask: Bool[Tensor, "batch horizon targets"] | None = None,
+        sizes: ItemSizes | None = None,
     ) -> None:
         """Adds the windows of one batch.
 
@@ -111,15 +157,14 @@ class LeadMetric(Described, Metric, ABC):
             forecast: What was forecast, in the data's unit.
             truth: What was observed, in the data's unit; any value, or NaN, where nothing was.
             mask: True where something was observed; None: everywhere.
+            sizes: What scaled metrics divide by, for each window; None: the numbers of the spec.
 
         Raises:
             ValueError: if the shapes differ from each other or from the horizon and targets of the spec; broadcasting
                 would otherwise give a meaningless number.
         """
         self._check_shapes(forecast, truth, mask)
-        values = self.pointwise(forecast.values(Tensor.double), truth.double())
-        if mask is not None:
-            values = values.where(mask, 0.0)
+        values, mask = self.counted(forecast, truth, mask, sizes)
         self.total = self.total + values.sum(dim=0)
         self.count = self.count + (len(truth) if mask is None else mask.sum(dim=0))
 

@@ -8,7 +8,7 @@ from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError
 from recast.options import checked
 from recast.scoring.metrics.lead_metric import LeadMetric
-from recast.types import Forecast
+from recast.types import Forecast, ItemSizes
 
 
 @final
@@ -16,8 +16,9 @@ class MASE(LeadMetric):
     """Mean absolute scaled error of the forecast mean: the mean of |f - y| / q, without unit.
 
     q is the mean absolute error of the (seasonal) naive forecast on the training rows, for each target: below 1 the
-    forecast is better than the naive one on the training rows. Hyndman & Koehler (2006), "Another look at measures of
-    forecast accuracy", International Journal of Forecasting 22, section 3.
+    forecast is better than the naive one on the training rows. Of a panel each item has its own q, of its own training
+    rows (`recast.data.prepare.item_sizes`); items that are constant there are left out. Hyndman & Koehler (2006),
+    "Another look at measures of forecast accuracy", International Journal of Forecasting 22, section 3.
 
     Args:
         spec: The series that is forecast; its `naive_error` is q.
@@ -49,3 +50,11 @@ class MASE(LeadMetric):
     def pointwise(self, forecast: Forecast, truth: Tensor) -> Tensor:
         """|f - y| / q."""
         return (forecast.mean - truth).abs() / truth.new_tensor(self.spec.naive_error)
+
+    def by_item(self, forecast: Forecast, truth: Tensor, sizes: ItemSizes) -> Tensor:
+        """|f - y| / q, q that of the item."""
+        return (forecast.mean - truth).abs() / sizes.naive_error
+
+    def unsized(self, sizes: ItemSizes) -> Tensor:
+        """Items that are constant have no q."""
+        return sizes.naive_error.isnan()

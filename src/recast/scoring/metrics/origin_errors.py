@@ -11,7 +11,7 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 
 from recast.scoring.metrics.description import ranking
 from recast.scoring.metrics.lead_metric import LeadMetric
-from recast.types import Forecast
+from recast.types import Forecast, ItemSizes
 
 NAMES = ("mse", "mae")
 
@@ -28,7 +28,7 @@ def further(metrics: Mapping[str, LeadMetric]) -> dict[str, LeadMetric]:
     metric = metrics[name]
     # A window's value is then the mean of its pointwise errors.
     plain = metric.needs == ("mean",) and type(metric).finish is LeadMetric.finish
-    return {name: metric} if plain and metric.spec.targets_differ and not metric.mixes else {}
+    return {name: metric} if plain and metric.spec.sizes_differ and not metric.mixes else {}
 
 
 class OriginErrors:
@@ -62,6 +62,7 @@ class OriginErrors:
         mean: Float[Tensor, "batch horizon targets"],
         truth: Float[Tensor, "batch horizon targets"],
         mask: Bool[Tensor, "batch horizon targets"] | None = None,
+        sizes: ItemSizes | None = None,
     ) -> None:
         """Adds the windows of one batch.
 
@@ -70,19 +71,15 @@ class OriginErrors:
             mean: What was forecast, in the data's unit.
             truth: What was observed, in the data's unit.
             mask: True where it was; None: everywhere.
+            sizes: What scaled metrics divide by, for each window; None: the numbers of the spec.
         """
         mean, truth = mean.double(), truth.double()
         error = mean - truth
-        errors = [error.square(), error.abs()]
-        errors += [metric.pointwise(Forecast(mean), truth) for metric in self._further.values()]
-        weight = 1.0
-        if mask is not None:
-            errors = [values.where(mask, 0.0) for values in errors]
-            # The mean over a window's observed truths, as a share of that over all of them.
-            weight = mask[0].numel() / mask.sum(dim=(1, 2))
-            weight = weight.where(weight.isfinite(), torch.nan)
+        errors = (error.square(), error.abs())
+        counted = [(values if mask is None else values.where(mask, 0.0), mask) for values in errors]
+        counted += [metric.counted(Forecast(mean), truth, mask, sizes) for metric in self._further.values()]
         # Rows are integers below 2^53: exact as float64, so that everything fits in one tensor.
-        columns = [start.double(), *(values.mean(dim=(1, 2)) * weight for values in errors)]
+        columns = [start.double(), *(_mean(values, seen) for values, seen in counted)]
         self._kept.append(torch.stack(columns, dim=1))
 
     def gather(self, device: torch.device) -> None:
@@ -112,3 +109,14 @@ class OriginErrors:
 
     def _table(self) -> Float[Tensor, "seen columns"]:
         return torch.cat(self._kept) if self._kept else torch.empty(0, 1 + len(self.names), dtype=torch.float64)
+
+
+def _mean(
+    values: Float[Tensor, "batch horizon targets"], mask: Bool[Tensor, "batch horizon targets"] | None
+) -> Float[Tensor, " batch"]:
+    """The mean of each window over its observed truths, NaN without any; other values are 0."""
+    if mask is None:
+        return values.mean(dim=(1, 2))
+    # As a share of that over all of them.
+    weight = mask[0].numel() / mask.sum(dim=(1, 2))
+    return values.mean(dim=(1, 2)) * weight.where(weight.isfinite(), torch.nan)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from recast.data.datamodule import ForecastDataModule
 from recast.data.prepare.grid import ErrorGrid
 from recast.data.prepare.scale import NoScaling
+from recast.data.prepare.split import ItemsSplit
 from recast.data.prepare.windows import Windows
 from recast.data.sources.adding import Adding
 from recast.data.sources.fingerprint import fingerprint
@@ -88,7 +89,10 @@ def test_options_are_checked(options, says):
 
 def data_of(series: int = 1000, length: int = 12) -> ForecastDataModule:
     return ForecastDataModule(
-        source=Adding(series=series, length=length), windows=Windows(context=length, horizon=1), scaler=NoScaling()
+        source=Adding(series=series, length=length),
+        windows=Windows(context=length, horizon=1),
+        split=ItemsSplit(),
+        scaler=NoScaling(),
     )
 
 

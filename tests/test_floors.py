@@ -17,6 +17,7 @@ FLOORS = [
     ["errors", "options", "types", "system"],
     ["data.panel", "data.spec", "data.zone"],
     ["data.sources"],
+    ["data.features"],
     ["data.prepare"],
     [
         "nn.anchors",

@@ -367,8 +367,13 @@ class Origins:
         context: Targets up to the origin, NaN where nothing was observed, shape (batch, context, targets).
         context_hours: Times of the context steps, hours since 1970-01-01 UTC, shape (batch, context).
         future_hours: Times of the steps to forecast, shape (batch, horizon).
+        past: Inputs observed up to the origin, as numbers, NaN where nothing was observed, shape (batch, context,
+            inputs); None: none.
+        known: Inputs known ahead over context and horizon, alike, shape (batch, context + horizon, inputs).
     """
 
     context: np.ndarray
     context_hours: np.ndarray
     future_hours: np.ndarray
+    past: np.ndarray | None = None
+    known: np.ndarray | None = None

@@ -106,14 +106,21 @@ def test_a_window_is_a_series():
     assert not batch.history.any()
 
 
-def test_baselines_cannot_see_the_markers():
+def test_no_line_through_the_markers_adds():
     prepared = data_of().prepared
-    baselines = {"last_value": LastValue(), "drift": Drift(), "mean": Mean(), "ridge": Ridge(penalty=10.0)}
+    baselines = {
+        "last_value": LastValue(),
+        "drift": Drift(),
+        "mean": Mean(),
+        "ridge": Ridge(penalty=10.0, inputs=False),
+    }
+    baselines["with_inputs"] = Ridge(penalty=10.0)
     fit_baselines(baselines, prepared)
     scores = score_baselines(baselines, prepared, "test", {"mse": MSE(spec=prepared.spec)})
     errors = {name: found.overall["mse"] for name, found in scores.items()}
     answers = panel_of(Adding(series=1000, length=12))[:, -1, 0]
-    # Its inputs, earlier sums, are all zero: what is left is the mean of the training answers.
+    # Earlier sums are all zero: what is left is the mean of the training answers.
+    assert errors["with_inputs"] > 0.8 * errors["ridge"]
     assert errors["ridge"] == pytest.approx(np.mean((answers[800:] - answers[:700].mean()) ** 2), rel=1e-6)
     assert errors["last_value"] == errors["drift"] == pytest.approx(np.mean(answers[800:] ** 2), rel=1e-6)
     assert errors["ridge"] < errors["mean"] < errors["last_value"]

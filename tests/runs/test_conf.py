@@ -9,6 +9,7 @@ import pytest
 import yaml
 from finding import concrete_classes
 
+import recast.data.features
 import recast.data.prepare
 import recast.data.sources
 import recast.nn.anchors
@@ -21,6 +22,7 @@ import recast.scoring.baselines
 import recast.scoring.metrics
 import recast.training.learning_rates
 from hydra_plugins import recast_plugins
+from recast.data.features.known_feature import KnownFeature
 from recast.data.prepare.grid import Grid
 from recast.data.prepare.regime import Regime
 from recast.data.prepare.scale import Scaler
@@ -59,6 +61,7 @@ NEEDED = {
     "frame": ["data.source.time=t", "data.source.targets=[v]"],
     "series_rows": ["data.source.path=file.csv", "data.source.id=V1"],
     "time": ["data.split.test=2020-06-01"],
+    "holidays": ["data.features.holidays.country=NO"],
     "ts": ["data.source.path=train.ts", "data.source.test_path=test.ts"],
 }
 """What the user must give, by the name of the file that leaves it open."""
@@ -73,6 +76,7 @@ CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / gro
 PARTS = {
     "baselines": (recast.scoring.baselines, tuple(plug.baseline for plug in plugs())),
     "data": (recast.data.sources, tuple(options_of(plug.data)["source"].hint for plug in plugs())),
+    "data/features": (recast.data.features, KnownFeature),
     "data/grid": (recast.data.prepare, Grid),
     "data/regime": (recast.data.prepare, Regime),
     "data/scaler": (recast.data.prepare, Scaler),

@@ -9,9 +9,10 @@ import pytest
 import utide
 from utide.harmonics import ut_E
 
+from recast.data.features.tidal_basis import ROWS, TidalBasis
 from recast.errors import ConfigurationError, DataError, RecastError
 from recast.scoring.baselines.baseline import Baseline, History
-from recast.scoring.baselines.harmonic import ROWS, Harmonic, TidalBasis
+from recast.scoring.baselines.harmonic import Harmonic
 from recast.scoring.baselines.naive import LastValue, Mean, Seasonal
 from recast.scoring.baselines.ridge import Ridge
 from recast.types import Origins

@@ -5,6 +5,8 @@ from dataclasses import replace
 from jaxtyping import Int
 from torch import Tensor
 
+from recast.data.features.known_feature import KnownFeature
+from recast.data.prepare.covariates import Covariates
 from recast.data.prepare.grid import ErrorGrid, Grid
 from recast.data.prepare.loader import WindowLoader
 from recast.data.prepare.order import EpochLoader
@@ -35,6 +37,8 @@ class ForecastDataModule(StoredData[Prepared]):
         regime: Which windows a training batch holds, and in which order; none: all of them, shuffled.
         periods: Periods of sine and cosine inputs that are known for past and future steps, such as 24 or 12.4206012
             (M2). [hours]
+        features: Columns that are computed at any stamp, past and future, and so are known ahead, by name: calendar,
+            holidays, tide, earlier values of the targets; none: none.
         season: Lag of the naive forecast in the denominator of MASE. [steps]
         removed: Share of rows whose targets are removed at random, for studies of gaps; what becomes of these is up to
             the grid ("mask": they are kept as not observed). [share of rows]
@@ -55,6 +59,7 @@ class ForecastDataModule(StoredData[Prepared]):
         scaler: Scaler | None = None,
         regime: Regime | None = None,
         periods: list[PositiveFloat] | None = None,
+        features: dict[str, KnownFeature | None] | None = None,
         season: PositiveInt = 1,
         removed: Fraction = 0.0,
         removal_seed: Seed = 0,
@@ -70,6 +75,7 @@ class ForecastDataModule(StoredData[Prepared]):
         self.scaler = scaler or Standard()
         self.regime = regime or ShuffledWindows()
         self.periods = tuple(periods or ())
+        self.covariates = Covariates(features)
         self.season = season
         self.removed = removed
         self.removal_seed = removal_seed
@@ -88,6 +94,7 @@ class ForecastDataModule(StoredData[Prepared]):
             removed=self.removed,
             removal_seed=self.removal_seed,
             trained=self._trained,
+            covariates=self.covariates,
         )
 
     def adopt(self, spec: SeriesSpec, path: str | None = None) -> None:

@@ -1,6 +1,7 @@
 """What a model must know about its data. It flows from data to model, never back."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from recast.data.local_scaling import LocalScaling
@@ -127,7 +128,7 @@ class PanelSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain containers, suitable for a checkpoint and for JSON."""
-        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+        return {one.name: _plain(getattr(self, one.name)) for one in fields(self)}
 
 
 LONG = 200
@@ -167,6 +168,7 @@ class SeriesSpec(PanelSpec):
         local: How targets are scaled item by item or window by window, in place of their `offset` and `scale`; None:
             these hold for all.
         items_differ: Whether the items differ in size, so that errors in the data's unit are those of the largest.
+        fitted: Numbers of the computed columns that were fitted on training rows, by the name of the feature.
     """
 
     step: str
@@ -177,6 +179,7 @@ class SeriesSpec(PanelSpec):
     timezone: str | None = None
     local: LocalScaling | None = None
     items_differ: bool = False
+    fitted: Mapping[str, tuple[float, ...]] = field(default_factory=dict, hash=False)
 
     @property
     def static_reals(self) -> int:
@@ -220,4 +223,6 @@ class SeriesSpec(PanelSpec):
 def _plain(value: Any) -> Any:
     if isinstance(value, Column | LocalScaling):
         return value.to_dict()
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, tuple) else value

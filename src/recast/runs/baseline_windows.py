@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from recast.data.panel import Panel, Role
 from recast.data.prepare.prepare import Prepared
 from recast.data.prepare.split import rows_of
-from recast.data.prepare.storage import hours
+from recast.data.prepare.storage import hours, periodic
+from recast.data.spec import SeriesSpec
 from recast.scoring.baselines.baseline import History
 from recast.types import Origins
 
@@ -15,17 +17,10 @@ BATCH = 1024  # windows in memory at a time; 800 + 100 steps of one target make 
 
 def training_history(prepared: Prepared) -> History:
     """The training part as baselines see it."""
-    panel, starts = prepared.panel, prepared.starts.train.numpy()
-    rows = rows_of(panel, prepared.parts.train)
+    rows, starts = rows_of(prepared.panel, prepared.parts.train), prepared.starts.train.numpy()
     # The place of each window among the rows of the part.
     starts = starts - rows.start if isinstance(rows, slice) else (np.cumsum(rows) - 1)[starts]
-    return History(
-        values=panel.targets[rows],
-        hours=hours(panel.clock[rows]),
-        starts=starts,
-        context=prepared.spec.context,
-        horizon=prepared.spec.horizon,
-    )
+    return _history(prepared, rows, starts)
 
 
 def windows(prepared: Prepared, part: str, batch: int = BATCH) -> Iterator[tuple[Origins, np.ndarray]]:
@@ -36,11 +31,54 @@ def windows(prepared: Prepared, part: str, batch: int = BATCH) -> Iterator[tuple
         part: "train", "validation" or "test".
         batch: Windows in memory at a time.
     """
-    everything = History(
-        values=prepared.panel.targets,
-        hours=hours(prepared.panel.clock),
-        starts=getattr(prepared.starts, part).numpy(),
+    return _history(prepared, slice(None), getattr(prepared.starts, part).numpy()).windows(batch)
+
+
+def last_origins(panel: Panel, spec: SeriesSpec) -> Origins:
+    """The origins of a panel whose pieces are one window each."""
+    context = spec.context
+
+    def windows(values: np.ndarray) -> np.ndarray:
+        return values.reshape(len(panel.starts), -1, *values.shape[1:])
+
+    times, (past, known) = windows(hours(panel.clock)), inputs_of(panel, spec)
+    return Origins(
+        windows(panel.targets)[:, :context],
+        times[:, :context],
+        times[:, context:],
+        None if past is None else windows(past)[:, :context],
+        None if known is None else windows(known),
+    )
+
+
+def inputs_of(panel: Panel, spec: SeriesSpec) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Past and known inputs of each row as numbers: categories one-hot, sines and cosines of time behind known ones.
+
+    None where there are none of a kind.
+    """
+    past, known = _numbers(panel, "past"), _numbers(panel, "known")
+    if spec.periods:
+        known.append(periodic(panel.clock, spec.periods).astype(np.float64))
+    one, other = (np.concatenate(columns, axis=1) if columns else None for columns in (past, known))
+    return one, other
+
+
+def _numbers(panel: Panel, role: Role) -> list[np.ndarray]:
+    found = []
+    for place in panel.of(role):
+        levels, values = panel.columns[place].levels, panel.values[:, place, None]
+        found.append(values if levels is None else (values == np.arange(len(levels))).astype(np.float64))
+    return found
+
+
+def _history(prepared: Prepared, rows: slice | np.ndarray, starts: np.ndarray) -> History:
+    past, known = inputs_of(prepared.panel, prepared.spec)
+    return History(
+        values=prepared.panel.targets[rows],
+        hours=hours(prepared.panel.clock[rows]),
+        starts=starts,
         context=prepared.spec.context,
         horizon=prepared.spec.horizon,
+        past=None if past is None else past[rows],
+        known=None if known is None else known[rows],
     )
-    return everything.windows(batch)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,22 +15,22 @@ import torch
 import yaml
 
 from recast.data.panel import Panel
+from recast.data.prepare.covariates import Covariates
 from recast.data.prepare.future import beyond_end
 from recast.data.prepare.grid import ErrorGrid, Grid
 from recast.data.prepare.prepare import Prepared, prepare
 from recast.data.prepare.scale import Standard
 from recast.data.prepare.split import FractionSplit
-from recast.data.prepare.storage import hours
 from recast.data.sources.fingerprint import fingerprint
 from recast.data.sources.frame import FrameSource
 from recast.data.sources.source import Source
 from recast.data.spec import SeriesSpec
 from recast.errors import CheckpointError, ConfigurationError, DataError, MisfitError
 from recast.options import PositiveInt, value_problem
-from recast.runs.baseline_windows import training_history, windows
+from recast.runs.baseline_windows import last_origins, training_history, windows
 from recast.runs.checkpoints.checkpoint import ALLOWED, fitting
 from recast.runs.checkpoints.data_options import checked_changes
-from recast.runs.configure.build import build
+from recast.runs.configure.build import build, build_each
 from recast.runs.configure.check import check
 from recast.runs.configure.folders import RESULT
 from recast.runs.configure.options import BaselineParts
@@ -38,7 +39,7 @@ from recast.runs.configure.wording import suggestion
 from recast.runs.scores import score_baselines
 from recast.scoring.baselines.baseline import Baseline
 from recast.training.evenly import evenly_spaced
-from recast.types import Forecast, Origins
+from recast.types import Forecast
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ BEST = "best"
 DATA = "recast.data.datamodule.ForecastDataModule"
 WINDOWS = 4096  # of the validation part: of more, some are chosen evenly
 MOST_LEVELS = 999
+PARTS = ("source", "windows", "grid", "split", "scaler", "periods", "features")
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,21 +67,22 @@ class FittedBaseline:
     levels: tuple[float, ...]
     errors: np.ndarray
 
-    def forecast(self, series: Panel) -> Forecast:
+    def forecast(
+        self, series: Panel, known: Panel | None = None, computed: Mapping[str, np.ndarray] = MappingProxyType({})
+    ) -> Forecast:
         """The forecast of the steps after the end of each series, in the data's unit.
 
         Its quantiles are the forecast plus those of the errors.
 
         Args:
             series: A panel under the spec, see `recast.data.prepare.describe.align`.
+            known: See `beyond_end`.
+            computed: See `beyond_end`.
 
         Raises:
-            DataError: if fewer rows than a context follow the last gap.
+            DataError: if fewer rows than a context follow the last gap, or an input known ahead has no value.
         """
-        panel, context = beyond_end(series, self.spec, None), self.spec.context
-        times = hours(panel.clock).reshape(len(panel.starts), -1)
-        targets = panel.targets.reshape(*times.shape, -1)
-        mean = self.baseline.forecast(Origins(targets[:, :context], times[:, :context], times[:, context:]))
+        mean = self.baseline.forecast(last_origins(beyond_end(series, self.spec, known, computed), self.spec))
         if not self.levels:
             return Forecast(torch.from_numpy(mean))
         return Forecast(
@@ -115,7 +118,7 @@ class BaselineOfRun:
             raise ConfigurationError(f"baseline={name}: {self.folder} has no such baseline{had}")
         data = config["data"]
         with trusting(*trust), fitting(self.folder / "config.yaml"):
-            self._parts = {key: data.get(key) for key in ("source", "windows", "grid", "split", "scaler", "periods")}
+            self._parts = {key: data.get(key) for key in PARTS}
             self._parts["season"] = data.get("season", 1)
             for each in wanted:
                 if data["_target_"] != DATA or not issubclass(resolve(nodes[each]["_target_"], ALLOWED), Baseline):
@@ -124,6 +127,7 @@ class BaselineOfRun:
                 check(self._parts, BaselineParts, allowed=ALLOWED)
             self._source: Source = build(self._parts["source"], ALLOWED)
             self._grid: Grid = self._part("grid") or ErrorGrid()
+            self.covariates = Covariates(build_each(self._parts["features"], ALLOWED))
         self._trust = tuple(trust)
         if name not in nodes:
             with trusting(*trust):
@@ -171,6 +175,7 @@ class BaselineOfRun:
             windows=build(self._parts["windows"] | size, ALLOWED),
             periods=tuple(self._parts["periods"] or ()),
             season=self._parts["season"],
+            covariates=self.covariates,
         )
 
     @cached_property

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from recast.data.panel import Panel
+from recast.data.prepare.covariates import Covariates
 from recast.data.prepare.describe import align
 from recast.data.prepare.future import beyond_end, future_times, last_rows, until_last_observed
 from recast.data.prepare.grid import ErrorGrid, Grid
@@ -27,7 +28,7 @@ from recast.runs.checkpoints.checkpoint import ALLOWED, described, fitting
 from recast.runs.checkpoints.data_options import checked_changes
 from recast.runs.checkpoints.size import no_larger_than
 from recast.runs.checkpoints.spec import checked_series_spec
-from recast.runs.configure.build import build
+from recast.runs.configure.build import build, build_each
 from recast.runs.configure.check import check
 from recast.runs.configure.options import ForecasterParts
 from recast.runs.configure.targets import resolve, trusting
@@ -141,14 +142,22 @@ class Forecaster:
         spec: The data's names, sizes and scaling at training.
         source: How tables of its kind are read.
         grid: Policy for missing and off-grid stamps.
+        covariates: Columns that its tables do not hold.
     """
 
     def __init__(
-        self, *, build_model: Callable[[SeriesSpec], ForecastModel], spec: SeriesSpec, source: Source, grid: Grid
+        self,
+        *,
+        build_model: Callable[[SeriesSpec], ForecastModel],
+        spec: SeriesSpec,
+        source: Source,
+        grid: Grid,
+        covariates: Covariates | None = None,
     ) -> None:
         self._build_model = build_model
         self.source = source
         self.grid = grid
+        self.covariates = covariates or Covariates()
         self.model = build_model(spec)
 
     def __repr__(self) -> str:
@@ -229,9 +238,9 @@ class Forecaster:
         """
         model = self.model if horizon in (None, self.spec.horizon) else self._unrolled(horizon)
         spec = model.spec
-        series = self._series(table, spec)
-        ahead = self._known(known, series, spec)
-        panel = beyond_end(series, spec, ahead)
+        series, computed = self._series(table, spec)
+        ahead = self._known(known, series, spec, computed)
+        panel = beyond_end(series, spec, ahead, computed)
         storage = stored(panel, spec)
         offset, scale = (
             torch.tensor(numbers, dtype=torch.float64) for numbers in (spec.target_offset, spec.target_scale)
@@ -269,16 +278,22 @@ class Forecaster:
             )
         return model.eval()
 
-    def _series(self, table: Table, spec: SeriesSpec) -> Panel:
-        """A table up to the origin, under a spec."""
+    def _series(self, table: Table, spec: SeriesSpec) -> tuple[Panel, dict[str, np.ndarray]]:
+        """A table up to the origin, under a spec, and what is computed at the steps after it, by name."""
         raw = self.source.for_table(table).with_step(spec.step).read()
-        series = until_last_observed(align(self.grid.apply_to_end(raw, spec.context), spec))
+        regular = self.grid.apply_to_end(raw, spec.context + self.covariates.steps_before(raw))
+        series = self.covariates.whole(regular, spec.fitted, horizon=spec.horizon, keep_gaps=self.grid.masks)
+        series = until_last_observed(align(series, spec))
         _tell_lost_rows(raw, series)
-        return series
+        ends = series.clock[last_rows(series)]
+        history = regular.without(regular.clock > ends[np.repeat(regular.items, regular.lengths)])
+        return series, self.covariates.ahead(history, future_times(series, spec.step, spec.horizon), spec.fitted)
 
-    def _known(self, known: Table | None, series: Panel, spec: SeriesSpec) -> Panel | None:
-        """The inputs known ahead; None where the model has none."""
-        columns = spec.of("known")
+    def _known(
+        self, known: Table | None, series: Panel, spec: SeriesSpec, computed: Mapping[str, np.ndarray]
+    ) -> Panel | None:
+        """The inputs known ahead that a table gives; None where the model has none."""
+        columns = [column for column in spec.of("known") if column.name not in computed]
         if not columns:
             if known is not None:
                 raise ConfigurationError(f"known={known.label}: the model reads no columns known ahead; leave it out")
@@ -308,6 +323,7 @@ class BaselineForecaster(Forecaster):
         self._of_run = of_run
         self.source = source
         self.grid = grid
+        self.covariates = of_run.covariates
         self._fitted = of_run.fitted()
 
     def __repr__(self) -> str:
@@ -327,17 +343,14 @@ class BaselineForecaster(Forecaster):
         self, table: Table, known: Table | None = None, *, horizon: int | None = None, samples: int, seed: int
     ) -> SeriesForecast:
         """See `Forecaster.forecast_table`; for another horizon the baseline is fitted once more."""
-        if known is not None:
-            raise ConfigurationError(
-                f"known={known.label}: baseline={self._of_run.name} reads no columns known ahead; leave it out"
-            )
         fitted = self._fitted if horizon in (None, self.spec.horizon) else self._of_run.fitted(horizon)
         spec = fitted.spec
-        series = self._series(table, spec)
+        series, computed = self._series(table, spec)
+        ahead = self._known(known, series, spec, computed)
         return SeriesForecast(
             series,
             future_times(series, spec.step, spec.horizon),
-            fitted.forecast(series),
+            fitted.forecast(series, ahead, computed),
             self.source.time_column,
             remedy="train with a longer validation part",
             id_column=self.source.id_column,
@@ -406,12 +419,16 @@ def load_with(
                 f"{path}: it holds a {model_class.__name__}, which does not forecast a series; recast-evaluate scores "
                 "it, on other files too (path=...)"
             )
-        parts = {"model": config["model"], **{name: config["data"].get(name) for name in ("source", "grid")}}
+        parts = {
+            "model": config["model"],
+            **{name: config["data"].get(name) for name in ("source", "grid", "features")},
+        }
         check(parts, ForecasterParts, allowed=ALLOWED)
     with trusting(*trust):
         parts = checked_changes(parts, data_options, ForecasterParts)
         source = build(parts["source"], ALLOWED)
         grid = build(parts["grid"], ALLOWED) if parts["grid"] else ErrorGrid()
+        covariates = Covariates(build_each(parts["features"], ALLOWED))
     with trusting(*trust), fitting(path):
         spec = checked_series_spec(content[KEY].get("spec"))
         weights = {
@@ -424,7 +441,7 @@ def load_with(
             with trusting(*trust), no_larger_than(2 * size):
                 return build(parts["model"], ALLOWED)(spec=spec)
 
-        forecaster = Forecaster(build_model=build_model, spec=spec, source=source, grid=grid)
+        forecaster = Forecaster(build_model=build_model, spec=spec, source=source, grid=grid, covariates=covariates)
         forecaster.model.load_state_dict(weights)
         forecaster.model.eval()
     return forecaster

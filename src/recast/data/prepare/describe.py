@@ -1,8 +1,9 @@
 """The scaling of a panel's columns, and another panel under that of a trained model."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -16,19 +17,28 @@ log = logging.getLogger(__name__)
 Scaling = tuple[tuple[float, ...], tuple[float, ...]]
 
 
-def column_scaling(columns: Sequence[Column], values: np.ndarray, scaler: Scaler) -> Scaling:
+def column_scaling(
+    columns: Sequence[Column],
+    values: np.ndarray,
+    scaler: Scaler,
+    own: Mapping[str, tuple[float, float]] = MappingProxyType({}),
+) -> Scaling:
     """Offset and scale of each column over time; categories are unchanged.
 
     Args:
         columns: The columns.
         values: The rows that the scaling is fitted on, shape (rows, columns).
         scaler: How it is fitted.
+        own: Offset and scale of columns that need no fit, by name.
 
     Raises:
         DataError: if a column is constant on these rows.
     """
-    reals = [place for place, column in enumerate(columns) if not column.is_category]
+    reals = [place for place, column in enumerate(columns) if not (column.is_category or column.name in own)]
     offset, scale = np.zeros(len(columns)), np.ones(len(columns))
+    for place, column in enumerate(columns):
+        if column.name in own:
+            offset[place], scale[place] = own[column.name]
     kept = values if len(reals) == len(columns) else values[:, reals]
     if reals:
         offset[reals], scale[reals] = scaler.fit(kept, tuple(columns[place].name for place in reals))
@@ -140,13 +150,13 @@ def _warn_of_other_units(panel: Panel, spec: PanelSpec) -> None:
 
 
 def aligned_known(panel: Panel, spec: PanelSpec) -> Panel:
-    """A panel of only the inputs known ahead, its categories as levels of a trained model's spec.
+    """A panel of inputs known ahead alone, its categories as levels of a trained model's spec.
 
     Raises:
         DataError: if it has levels unseen in training.
     """
-    wanted = spec.of("known")
-    return replace(panel, columns=wanted, values=_translated(panel.label, panel.values, panel.columns, wanted))
+    wanted = [column for column in spec.of("known") if column.name in panel.names]
+    return replace(panel, columns=tuple(wanted), values=_translated(panel.label, panel.values, panel.columns, wanted))
 
 
 def _translated(label: str, values: np.ndarray, found: Sequence[Column], wanted: Sequence[Column]) -> np.ndarray:

@@ -1,6 +1,8 @@
 """The steps after the end of a series: their time stamps, and what is known ahead there."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -69,13 +71,16 @@ def until_last_observed(panel: Panel) -> Panel:
     return panel.without(np.arange(len(panel)) > last[series])
 
 
-def beyond_end(panel: Panel, spec: SeriesSpec, known: Panel | None) -> Panel:
+def beyond_end(
+    panel: Panel, spec: SeriesSpec, known: Panel | None, computed: Mapping[str, np.ndarray] = MappingProxyType({})
+) -> Panel:
     """The last context of each series and the steps after its end, which have only the inputs known ahead.
 
     Args:
         panel: A panel under the spec of a trained model, see `recast.data.prepare.describe.align`.
         spec: That spec.
-        known: The inputs known ahead, at least at the steps after the end; None if the model has none.
+        known: The inputs known ahead that a table gives, at least at the steps after the end; None if there are none.
+        computed: Those that no table gives, by name, at the steps after the end.
 
     Returns:
         A panel of which each series is one piece of context + horizon rows.
@@ -99,7 +104,15 @@ def beyond_end(panel: Panel, spec: SeriesSpec, known: Panel | None) -> Panel:
                 f"{known.label}: its stamps are {words[known.timezone]}, but those of {panel.label} "
                 f"{words[panel.timezone]}; write both alike"
             )
-        ahead[..., panel.of("known")] = _at(aligned_known(known, spec), panel.ids, times)
+        ahead[..., [panel.names.index(name) for name in known.names]] = _at(aligned_known(known, spec), panel.ids, times)
+    for name, values in computed.items():
+        unknown = np.isnan(values)
+        if unknown.any() and not spec.masked:
+            raise DataError(
+                f"{panel.label}: {name!r} is not known at {stamp_text(times[unknown][0])}, a step to forecast; "
+                "give more rows before the end, without gaps"
+            )
+        ahead[..., panel.names.index(name)] = values
     rows = last[:, None] + np.arange(1 - spec.context, 1)
     items = np.arange(len(last))
     return replace(

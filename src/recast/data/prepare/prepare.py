@@ -1,6 +1,7 @@
 """Prepares a panel for training: grid, split, scaling, storage, windows."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from recast.data.panel import Panel
+from recast.data.prepare.covariates import Covariates, Scales
 from recast.data.prepare.describe import align, column_scaling, static_scaling
 from recast.data.prepare.grid import WORTH_A_WARNING, Grid
 from recast.data.prepare.item_sizes import item_sizes, items_differ, naive_errors
@@ -72,6 +74,7 @@ def prepare(
     removed: float = 0.0,
     removal_seed: int = 0,
     trained: SeriesSpec | None = None,
+    covariates: Covariates | None = None,
 ) -> Prepared:
     """Puts a panel on its grid, splits it, fits the scaling on its training rows, and finds its windows.
 
@@ -86,15 +89,19 @@ def prepare(
         removed: Share of rows whose targets are removed at random. [share of rows]
         removal_seed: Seed of these rows.
         trained: The spec of a trained model, whose scaling and levels replace fitted ones.
+        covariates: Further columns, which are added on the grid; None: none.
 
     Raises:
         DataError: if a requested part has no window, or a column is constant; with `trained`, if the panel has other
             columns, levels or steps.
     """
-    panel = grid.apply(without_readings(raw, removed, removal_seed))
+    covariates = covariates or Covariates()
+    panel = covariates.added(grid.apply(without_readings(raw, removed, removal_seed)), horizon=windows.horizon, keep_gaps=grid.masks)
+    parts = split.parts(panel)
+    fitted = covariates.fit(panel, rows_of(panel, parts.train)) if trained is None else trained.fitted
+    panel = covariates.completed(panel, fitted, horizon=windows.horizon)
     if trained is not None:
         panel = align(panel, trained)
-    parts = split.parts(panel)
     starts = Starts(
         *(
             torch.from_numpy(windows.starts(panel, part, training=name == "train", reach_back=split.reaches_back))
@@ -104,7 +111,15 @@ def prepare(
     _require_windows(panel, parts, starts, windows)
     _tell_short_pieces(panel, windows)
     spec = trained or describe(
-        panel, parts, scaler=scaler, windows=windows, periods=periods, season=season, masked=grid.masks
+        panel,
+        parts,
+        scaler=scaler,
+        windows=windows,
+        periods=periods,
+        season=season,
+        masked=grid.masks,
+        scales=covariates.scales(panel),
+        fitted=fitted,
     )
     storage = stored(panel, spec, item_sizes(panel, parts.train, spec, season))
     return Prepared(panel, spec, storage, parts, windows, starts, fingerprint(raw))
@@ -119,11 +134,13 @@ def describe(
     periods: tuple[float, ...],
     season: int,
     masked: bool,
+    scales: Scales | None = None,
+    fitted: Mapping[str, Sequence[float]] | None = None,
 ) -> SeriesSpec:
-    """What a model must know about a panel; see `prepare`."""
+    """What a model must know about a panel; see `prepare`. `scales` are those of columns that have their own."""
     bounds = panel.item_bounds
     rows = parts.train if scaler.fitted_on == "train" else np.stack([bounds[:-1], bounds[1:]], axis=1)
-    offset, scale = column_scaling(panel.columns, panel.values[rows_of(panel, rows)], scaler)
+    offset, scale = column_scaling(panel.columns, panel.values[rows_of(panel, rows)], scaler, scales or {})
     static_offset, static_scale = static_scaling(panel)
     return SeriesSpec(
         columns=panel.columns,
@@ -141,6 +158,7 @@ def describe(
         timezone=panel.timezone,
         local=scaler.local_to(panel, rows),
         items_differ=items_differ(panel, parts.train),
+        fitted={name: tuple(numbers) for name, numbers in (fitted or {}).items()},
     )
 
 

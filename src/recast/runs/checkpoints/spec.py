@@ -37,6 +37,7 @@ SERIES: dict[str, Any] = PANEL | {
     "timezone": Literal["UTC"] | None,
     "local": dict[str, Any] | None,
     "items_differ": bool,
+    "fitted": dict[str, list[float]],
 }
 LOCAL: dict[str, Any] = {
     "statistic": Statistic,
@@ -48,7 +49,7 @@ LOCAL: dict[str, Any] = {
     "offset": list[list[float]],
     "scale": list[list[PositiveFloat]],
 }
-LATER = {"local": None, "items_differ": False}
+LATER: dict[str, Any] = {"local": None, "items_differ": False, "fitted": {}}
 """What checkpoints of earlier versions lack."""
 
 
@@ -60,6 +61,7 @@ def checked_series_spec(values: object) -> SeriesSpec:
     """
     found = _fields(LATER | values if isinstance(values, dict) else values, SERIES)
     local = found.pop("local")
+    found["fitted"] = {name: tuple(numbers) for name, numbers in found["fitted"].items()}
     spec = SeriesSpec(**found, local=None if local is None else _local(local))
     if spec.horizon * spec.targets > LARGEST:
         raise ConfigurationError(

@@ -30,6 +30,15 @@ def build(node: Mapping[str, Any], allowed: Sequence[str] = ALLOWED, /, **given:
     return partial(target, **options) if node.get("_partial_", False) else target(**options)
 
 
+def build_each(nodes: Mapping[str, Any] | None, allowed: Sequence[str] = ALLOWED) -> dict[str, Any]:
+    """The objects that nodes describe, by their names; None where one is none.
+
+    Raises:
+        ConfigurationError: as `build`.
+    """
+    return {name: _value(node, allowed) for name, node in (nodes or {}).items()}
+
+
 def _value(value: Any, allowed: Sequence[str]) -> Any:
     if isinstance(value, Mapping):
         if "_target_" in value:

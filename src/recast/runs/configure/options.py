@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from annotated_types import Gt, Lt
 
+from recast.data.features.known_feature import KnownFeature
 from recast.data.prepare.grid import Grid
 from recast.data.prepare.scale import Scaler
 from recast.data.prepare.split import Split
@@ -37,9 +38,17 @@ class ForecasterParts:
         model: The model, completed by the data's spec.
         source: Where the series came from, which says how tables of its kind are read.
         grid: Policy for missing and off-grid stamps; none: any irregular step is an error.
+        features: Columns that are computed; none: none.
     """
 
-    def __init__(self, *, model: Callable[..., ForecastModel], source: Source, grid: Grid | None) -> None: ...
+    def __init__(
+        self,
+        *,
+        model: Callable[..., ForecastModel],
+        source: Source,
+        grid: Grid | None,
+        features: dict[str, KnownFeature | None] | None,
+    ) -> None: ...
 
 
 class BaselineParts:
@@ -53,6 +62,7 @@ class BaselineParts:
         split: Policy for training, validation and test rows; none: 70, 10 and 20 per cent.
         scaler: Scaling of the channels; none: standardised.
         periods: Periods of sine and cosine inputs. [hours]
+        features: Columns that are computed; none: none.
         season: Lag of the naive forecast in the denominator of MASE. [steps]
     """
 
@@ -66,6 +76,7 @@ class BaselineParts:
         split: Split | None,
         scaler: Scaler | None,
         periods: list[PositiveFloat] | None,
+        features: dict[str, KnownFeature | None] | None,
         season: PositiveInt,
     ) -> None: ...
 

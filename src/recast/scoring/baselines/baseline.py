@@ -52,6 +52,9 @@ class History:
         starts: First row of each training window, int64, shape (windows,).
         context: Rows of a window that the forecast is made from. [steps]
         horizon: Rows after those, to forecast. [steps]
+        past: Inputs observed up to the origin, at each row, as numbers, NaN where nothing was observed, shape (rows,
+            inputs); None: none.
+        known: Inputs known ahead, alike.
     """
 
     values: np.ndarray
@@ -59,6 +62,8 @@ class History:
     starts: np.ndarray
     context: int
     horizon: int
+    past: np.ndarray | None = None
+    known: np.ndarray | None = None
 
     @property
     def step_hours(self) -> float:
@@ -82,8 +87,16 @@ class History:
         past, future = np.arange(self.context), np.arange(self.context, self.context + self.horizon)
         for first in range(0, len(self.starts), batch):
             start = self.starts[first : first + batch, np.newaxis]
-            origins = Origins(self.values[start + past], self.hours[start + past], self.hours[start + future])
-            yield origins, self.values[start + future]
+            yield (
+                Origins(
+                    self.values[start + past],
+                    self.hours[start + past],
+                    self.hours[start + future],
+                    None if self.past is None else self.past[start + past],
+                    None if self.known is None else self.known[start + np.arange(self.context + self.horizon)],
+                ),
+                self.values[start + future],
+            )
 
     def minus(self, values: np.ndarray) -> "History":
         """The same rows and windows with `values` subtracted.

@@ -8,8 +8,9 @@ from jaxtyping import Float, Int
 from scipy.linalg import LinAlgError, LinAlgWarning, solve
 
 from recast.errors import ConfigurationError, DataError
-from recast.options import NonNegativeFloat, checked
+from recast.options import NonNegativeFloat, PositiveInt, checked
 from recast.scoring.baselines.baseline import Baseline, History
+from recast.scoring.baselines.ridge_inputs import InputReader, has
 from recast.types import Origins
 
 ROWS = 16384  # of a run that are correlated at a time: they stay in the cache
@@ -130,6 +131,9 @@ def _of_changes(sums: WindowProducts, context: int, channels: int, *, levels: bo
 class Ridge(Baseline):
     """A linear map from the context to the changes from its last value, fitted by penalised least squares.
 
+    Where the data have them, past inputs over the context and known ones over context and horizon are read too: what a
+    model is given.
+
     Each target is first standardised by its own mean and standard deviation on the training rows, so that the forecast
     does not depend on units, and no target counts for more than another. With x the context of a window, y its horizon
     less the last value of the context, both minus their mean over the N training windows (so that the constant is not
@@ -154,6 +158,11 @@ class Ridge(Baseline):
             context of all to the horizon of all.
         levels: Whether the inputs are the values of the context. Otherwise they are their differences from the last
             one, so that the forecast moves with the level: better for random walks, worse for what returns to a mean.
+        inputs: Whether past and known inputs are read, where the data have some; each is standardised on the training
+            rows, categories are one-hot.
+        inputs_every: Steps between those at which they are read, forward and backward from the origin. [steps]
+        inputs_reach: How far back from the origin they are read; None: over the whole context. [steps]
+        inputs_penalty: In place of `penalty` for them; None: the same.
 
     Raises:
         ConfigurationError: at fit, if the inputs are collinear and the penalty is too small to regularise them.
@@ -161,10 +170,24 @@ class Ridge(Baseline):
     """
 
     @checked
-    def __init__(self, *, penalty: NonNegativeFloat = 1.0, shared: bool = True, levels: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        penalty: NonNegativeFloat = 1.0,
+        shared: bool = True,
+        levels: bool = True,
+        inputs: bool = True,
+        inputs_every: PositiveInt = 1,
+        inputs_reach: PositiveInt | None = None,
+        inputs_penalty: NonNegativeFloat | None = None,
+    ) -> None:
         self.penalty = penalty
         self.shared = shared
         self.levels = levels
+        self.inputs = inputs
+        self.inputs_every = inputs_every
+        self.inputs_reach = inputs_reach
+        self.inputs_penalty = penalty if inputs_penalty is None else inputs_penalty
 
     def _fit(self, history: History) -> None:
         if len(history.starts) == 0:
@@ -177,27 +200,63 @@ class Ridge(Baseline):
         self._shift, self._spread = history.values.mean(axis=0), _spread(history.values)
         values, starts = self._standardised(history.values), history.starts
         rows, targets = values.shape
-        if self.shared:
-            # The targets one after another, as if they were one.
-            values = values.T.reshape(-1, 1)
-            starts = (np.arange(0, len(values), rows)[:, np.newaxis] + starts).ravel()
         self._channels = 1 if self.shared else targets
-        sums = window_products(values, starts, history.context, history.horizon)
-        found = _of_changes(sums, history.context, self._channels, levels=self.levels)
-        gram = found.gram - np.outer(found.inputs, found.inputs / len(starts))
-        gram[np.diag_indices(len(gram))] += self.penalty
-        self._weight = self._solve(gram, found.cross - np.outer(found.inputs, found.outputs / len(starts)))
-        self._constant = (found.outputs - found.inputs @ self._weight) / len(starts)
+        self._read = self._input_reader(history)
+        if self._read is not None:
+            found, windows = self._with_inputs(history), len(starts) * (targets // self._channels)
+        else:
+            if self.shared:
+                # The targets one after another, as if they were one.
+                values = values.T.reshape(-1, 1)
+                starts = (np.arange(0, len(values), rows)[:, np.newaxis] + starts).ravel()
+            sums, windows = window_products(values, starts, history.context, history.horizon), len(starts)
+            found = _of_changes(sums, history.context, self._channels, levels=self.levels)
+        gram = found.gram - np.outer(found.inputs, found.inputs / windows)
+        own = (history.context if self.levels else history.context - 1) * self._channels
+        gram[np.diag_indices(len(gram))] += np.where(np.arange(len(gram)) < own, self.penalty, self.inputs_penalty)
+        self._weight = self._solve(gram, found.cross - np.outer(found.inputs, found.outputs / windows))
+        self._constant = (found.outputs - found.inputs @ self._weight) / windows
+
+    def _input_reader(self, history: History) -> InputReader | None:
+        """What reads past and known inputs; None where there are none, or they are not to be read."""
+        if not self.inputs or not (has(history.past) or has(history.known)):
+            return None
+        return InputReader(history, every=self.inputs_every, reach=self.inputs_reach)
+
+    def _with_inputs(self, history: History) -> Moments:
+        """The sums over all windows, of which each is made: inputs are of too many kinds for a recursion."""
+        total: Moments | None = None
+        for origins, truth in history.windows(WINDOWS):
+            design = self._design(origins)
+            inputs = design.reshape(-1, design.shape[-1])
+            changes = self._by_map(self._standardised(truth) - self._standardised(origins.context[:, -1:]))
+            outputs = changes.reshape(len(inputs), -1)
+            found = Moments(inputs.T @ inputs, inputs.T @ outputs, inputs.sum(axis=0), outputs.sum(axis=0))
+            total = found if total is None else Moments(*map(np.add, total, found))
+        if total is None:
+            raise DataError("Ridge: no training window to fit on")
+        return total
+
+    def _by_map(self, values: Float[np.ndarray, "windows steps targets"]) -> Float[np.ndarray, "windows maps numbers"]:
+        """What a map reads or gives: a shared one takes each target for a window of its own."""
+        windows, steps, targets = values.shape
+        alone = targets // self._channels
+        apart = values.reshape(windows, steps, alone, self._channels).transpose(0, 2, 1, 3)
+        return apart.reshape(windows, alone, steps * self._channels)
+
+    def _design(self, origins: Origins) -> Float[np.ndarray, "windows maps inputs"]:
+        """What each map reads."""
+        context = self._standardised(origins.context)
+        own = self._by_map(context if self.levels else context[:, :-1] - context[:, -1:])
+        if self._read is None:
+            return own
+        beside = np.broadcast_to(self._read(origins)[:, np.newaxis], (*own.shape[:2], self._read.size))
+        return np.concatenate([own, beside], axis=-1)
 
     def _forecast(self, origins: Origins) -> Float[np.ndarray, "batch horizon targets"]:
-        context = self._standardised(origins.context)
-        inputs = context if self.levels else context[:, :-1] - context[:, -1:]
-        windows, steps, targets = inputs.shape
-        # A shared map takes each target for a window of its own.
-        alone = targets // self._channels
-        inputs = inputs.reshape(windows, steps, alone, self._channels).transpose(0, 2, 1, 3)
-        changes = inputs.reshape(windows, alone, steps * self._channels) @ self._weight + self._constant
-        changes = changes.reshape(windows, alone, -1, self._channels).transpose(0, 2, 1, 3)
+        windows, _, targets = origins.context.shape
+        changes = self._design(origins) @ self._weight + self._constant
+        changes = changes.reshape(windows, targets // self._channels, -1, self._channels).transpose(0, 2, 1, 3)
         return origins.context[:, -1:] + changes.reshape(windows, -1, targets) * self._spread
 
     def _standardised(self, values: Float[np.ndarray, "*any targets"]) -> Float[np.ndarray, "*any targets"]:

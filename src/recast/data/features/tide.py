@@ -1,0 +1,122 @@
+"""The tide as columns: its constituents, or the tide itself as fitted on training rows."""
+
+from collections.abc import Sequence
+from typing import Annotated, final
+
+import numpy as np
+from annotated_types import Ge, Le, MinLen
+
+from recast.data.features.known_feature import Computed, KnownFeature, Rows
+from recast.data.features.tidal_basis import TidalBasis, check_constituents, check_known, fitted, parts_of
+from recast.data.panel import Panel
+from recast.errors import ConfigurationError, DataError
+from recast.options import checked
+
+Constituents = Annotated[list[str], MinLen(1)]
+Latitude = Annotated[float, Ge(-90), Le(90)]
+NS_PER_MS = 1_000_000
+
+
+def _at(basis: TidalBasis, times: np.ndarray) -> np.ndarray:
+    """The cosines, the sines and the constant at stamps, shape (times, basis.size)."""
+    stamps = times.astype("datetime64[ns]").astype(np.int64) // NS_PER_MS
+    return np.concatenate([np.empty((0, basis.size)), *(basis.at(stamps[part]) for part in parts_of(len(stamps)))])
+
+
+@final
+class TidalConstituents(KnownFeature):
+    """Cosine and sine of the astronomical argument of tidal constituents: f cos(V + u), f sin(V + u).
+
+    V, f and u are those of UTide, see `recast.scoring.baselines.harmonic.Harmonic`.
+    Arguments of any period without astronomy are `data.periods`.
+
+    Args:
+        constituents: Names of the constituents in UTide ("M2", "S2", "K1" ...), without repetition.
+        latitude: Latitude of the gauge for the nodal corrections f and u, positive north, not 0; None: f = 1, u = 0.
+            [degrees]
+
+    Raises:
+        ConfigurationError: if constituents are repeated or unknown, or the latitude is 0.
+    """
+
+    @checked
+    def __init__(self, *, constituents: Constituents, latitude: Latitude | None = None) -> None:
+        check_constituents("TidalConstituents", constituents, latitude)
+        self.constituents = constituents
+        self.latitude = latitude
+
+    def columns(self, panel: Panel) -> list[Computed]:
+        """See the base class."""
+        check_known("TidalConstituents", self.constituents)
+        return [Computed(f"{name}.{part}") for part in ("cos", "sin") for name in self.constituents]
+
+    def at(
+        self, times: np.ndarray, items: np.ndarray, panel: Panel, *, horizon: int, numbers: Sequence[float] = ()
+    ) -> np.ndarray:
+        """See the base class."""
+        return _at(TidalBasis(self.constituents, self.latitude), times)[:, :-1]
+
+
+@final
+class FittedTide(KnownFeature):
+    """The tide of each target: a constant plus one oscillation for each constituent, by least squares on training rows.
+
+    See `recast.scoring.baselines.harmonic.Harmonic`, whose forecast without residual it is. For one series.
+
+    Args:
+        constituents: Names of the constituents in UTide ("M2", "S2", "K1" ...), without repetition.
+        latitude: Latitude of the gauge for nodal corrections, positive north, not 0; None omits them. [degrees]
+
+    Raises:
+        ConfigurationError: if constituents are repeated or unknown, or the latitude is 0.
+        DataError: if there are several series, or fewer training rows than coefficients.
+    """
+
+    @checked
+    def __init__(self, *, constituents: Constituents, latitude: Latitude | None = None) -> None:
+        check_constituents("FittedTide", constituents, latitude)
+        self.constituents = constituents
+        self.latitude = latitude
+
+    @property
+    def is_fitted(self) -> bool:
+        """True: amplitudes and phases."""
+        return True
+
+    def columns(self, panel: Panel) -> list[Computed]:
+        """See the base class."""
+        check_known("FittedTide", self.constituents)
+        targets = [column for column in panel.columns if column.role == "target"]
+        return [Computed(column.name, column.unit, scaling=None) for column in targets]
+
+    def fit(self, panel: Panel, rows: Rows) -> tuple[float, ...]:
+        """See the base class."""
+        if not panel.is_single:
+            raise DataError(
+                f"{panel.label}: {len(panel.ids)} series, each with a tide of its own; FittedTide is for one; use "
+                "TidalConstituents (data/features=tidal_constituents)"
+            )
+        basis = TidalBasis(self.constituents, self.latitude)
+        stamps = panel.clock[rows].astype(np.int64) // NS_PER_MS
+        found = []
+        for values in panel.targets[rows].T:
+            seen = ~np.isnan(values)
+            if seen.sum() < basis.size:
+                raise DataError(
+                    f"{panel.label}: {seen.sum()} training rows, but {len(self.constituents)} constituents have "
+                    f"{basis.size} coefficients; use a longer training part or fewer constituents"
+                )
+            found.append(fitted(basis, stamps[seen], values[seen, None])[:, 0])
+        return tuple(np.concatenate(found).tolist())
+
+    def at(
+        self, times: np.ndarray, items: np.ndarray, panel: Panel, *, horizon: int, numbers: Sequence[float] = ()
+    ) -> np.ndarray:
+        """See the base class."""
+        basis = TidalBasis(self.constituents, self.latitude)
+        targets = len(panel.of("target"))
+        if len(numbers) != targets * basis.size:
+            raise ConfigurationError(
+                f"FittedTide: {len(numbers)} fitted numbers, expected {basis.size} for each of {targets} target(s)"
+            )
+        return _at(basis, times) @ np.asarray(numbers).reshape(targets, -1).T

@@ -1,0 +1,165 @@
+"""Adds to a panel what its source does not hold: columns that are computed, and columns of other tables."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from recast.data.features.known_feature import KnownFeature, Rows
+from recast.data.panel import Column, Panel
+from recast.data.prepare.grid import WORTH_A_WARNING
+from recast.data.sources.step import DAY, fixed_step
+from recast.errors import ConfigurationError, DataError
+
+log = logging.getLogger(__name__)
+
+Scales = dict[str, tuple[float, float]]
+Fitted = Mapping[str, Sequence[float]]
+
+
+class Covariates:
+    """Further columns of panels on their grid.
+
+    Args:
+        features: What is computed at any stamp, by name; None: nothing.
+    """
+
+    def __init__(self, features: Mapping[str, KnownFeature | None] | None = None) -> None:
+        self._features = {name: feature for name, feature in (features or {}).items() if feature is not None}
+
+    def added(self, panel: Panel, *, horizon: int, keep_gaps: bool) -> Panel:
+        """The panel with all columns but those of fitted features.
+
+        Args:
+            panel: A panel on its grid.
+            horizon: Steps that are forecast. [steps]
+            keep_gaps: Whether rows that lack such a value are kept, the value as not observed; otherwise they are
+                dropped, and a piece ends there.
+
+        Raises:
+            ConfigurationError: if a feature does not fit the panel or is not known at each lead.
+            DataError: if two columns have one name, or no row has all values.
+        """
+        found = self._with(panel, self._chosen(is_fitted=False), {}, horizon)
+        lacking = np.asarray(np.isnan(found.values[:, len(panel.columns) :]).any(axis=1))
+        if keep_gaps or not lacking.any():
+            return found
+        return _cut(found, lacking)
+
+    def fit(self, panel: Panel, rows: Rows) -> dict[str, tuple[float, ...]]:
+        """The fitted numbers of each feature that has some.
+
+        Args:
+            panel: What `added` gave.
+            rows: Its training rows.
+
+        Raises:
+            DataError: if there are too few of them.
+        """
+        return {name: feature.fit(panel, rows) for name, feature in self._chosen(is_fitted=True).items()}
+
+    def completed(self, panel: Panel, fitted: Fitted, *, horizon: int) -> Panel:
+        """What `added` gave with the columns of fitted features."""
+        return self._with(panel, self._chosen(is_fitted=True), fitted, horizon)
+
+    def whole(self, panel: Panel, fitted: Fitted, *, horizon: int, keep_gaps: bool) -> Panel:
+        """The panel with all columns, by the numbers that were fitted in training; see `added`."""
+        return self.completed(self.added(panel, horizon=horizon, keep_gaps=keep_gaps), fitted, horizon=horizon)
+
+    def scales(self, panel: Panel) -> Scales:
+        """Offset and scale of the columns that have some of their own, by name."""
+        return {
+            computed.column(name).name: computed.scaling
+            for name, feature in self._features.items()
+            for computed in feature.columns(panel)
+            if computed.scaling is not None and computed.levels is None
+        }
+
+    def ahead(self, panel: Panel, times: np.ndarray, fitted: Fitted) -> dict[str, np.ndarray]:
+        """The added columns known ahead at the steps after the end of each series, by name, of the shape of `times`.
+
+        Args:
+            panel: Series, to their ends.
+            times: The stamps after each, shape (items, horizon).
+            fitted: What `fit` gave in training.
+
+        Raises:
+            DataError: if one is not known there.
+        """
+        items, found = np.repeat(np.arange(len(times)), times.shape[1]), {}
+        for name, feature in self._features.items():
+            numbers = fitted.get(name, ())
+            values = feature.at(times.ravel(), items, panel, horizon=times.shape[1], numbers=numbers)
+            for computed, column in zip(feature.columns(panel), values.T, strict=True):
+                found[computed.column(name).name] = column.reshape(times.shape)
+        return found
+
+    def steps_before(self, panel: Panel) -> int:
+        """How many steps before a stamp the features read observations, at most."""
+        reach = max((feature.reach(panel) for feature in self._features.values()), default=None)
+        if not reach:
+            return 0
+        step = fixed_step(panel.step)
+        # A calendar step is a day at least.
+        return int(-(-reach // (DAY if step is None else step)))
+
+    def _chosen(self, *, is_fitted: bool) -> dict[str, KnownFeature]:
+        return {name: feature for name, feature in self._features.items() if feature.is_fitted == is_fitted}
+
+    def _with(self, panel: Panel, features: Mapping[str, KnownFeature], fitted: Fitted, horizon: int) -> Panel:
+        if not features:
+            return panel
+        if panel.times is None:
+            raise DataError(f"{panel.label}: no time stamps, from which data.features are computed; leave them out")
+        items = np.repeat(panel.items, panel.lengths)
+        columns: list[Column] = []
+        values: list[np.ndarray] = []
+        for name, feature in features.items():
+            feature.check(panel, horizon)
+            columns += [computed.column(name) for computed in feature.columns(panel)]
+            values.append(feature.at(panel.clock, items, panel, horizon=horizon, numbers=fitted.get(name, ())))
+        return with_columns(panel, columns, np.concatenate(values, axis=1))
+
+
+def with_columns(panel: Panel, columns: Sequence[Column], values: np.ndarray) -> Panel:
+    """The panel with further columns, which stand last: known ahead, or others where there are no known ones.
+
+    Raises:
+        ConfigurationError: if a column has the name of another.
+    """
+    taken = {column.name for column in (*panel.columns, *panel.static)}
+    for column in columns:
+        if column.name in taken:
+            raise ConfigurationError(
+                f"{panel.label}: two columns are called {column.name!r}; give one of them, or the feature or table "
+                "that it comes from, another name"
+            )
+        taken.add(column.name)
+    return replace(panel, columns=(*panel.columns, *columns), values=np.concatenate([panel.values, values], axis=1))
+
+
+def _cut(panel: Panel, lacking: np.ndarray) -> Panel:
+    """The panel without rows that lack a value; pieces end there."""
+    level = logging.WARNING if lacking.sum() > WORTH_A_WARNING * len(panel) else logging.INFO
+    counts = np.isnan(panel.values).sum(axis=0)
+    names = ", ".join(f"{panel.columns[place].name!r} lacks {counts[place]}" for place in np.flatnonzero(counts)[:3])
+    log.log(level, "%s: %d of %d rows dropped: %s", panel.label, lacking.sum(), len(panel), names)
+    if lacking.all():
+        raise DataError(
+            f"{panel.label}: no row has all of its values ({names}); give a longer series, shorter lags, or keep the "
+            "gaps (data/grid=mask)"
+        )
+    kept = ~lacking
+    begins = np.zeros(len(panel), dtype=bool)
+    begins[panel.starts] = True
+    # A row whose predecessor is dropped begins a piece as well.
+    begins[1:] |= lacking[:-1]
+    # Of dropped rows that began one, the next row does.
+    first = np.flatnonzero(begins & kept)
+    item = np.repeat(panel.items, panel.lengths)
+    return replace(
+        panel.without(lacking),
+        starts=np.cumsum(kept)[first] - 1,
+        items=item[first],
+    )

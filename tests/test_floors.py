@@ -17,7 +17,7 @@ FLOORS = [
     ["errors", "options", "types", "system"],
     ["data.panel", "data.spec", "data.zone"],
     ["data.sources"],
-    ["data.features"],
+    ["data.features", "data.joins"],
     ["data.prepare"],
     [
         "nn.anchors",

@@ -10,6 +10,7 @@ import yaml
 from finding import concrete_classes
 
 import recast.data.features
+import recast.data.joins
 import recast.data.prepare
 import recast.data.sources
 import recast.nn.anchors
@@ -23,6 +24,7 @@ import recast.scoring.metrics
 import recast.training.learning_rates
 from hydra_plugins import recast_plugins
 from recast.data.features.known_feature import KnownFeature
+from recast.data.joins.join import Join
 from recast.data.prepare.grid import Grid
 from recast.data.prepare.regime import Regime
 from recast.data.prepare.scale import Scaler
@@ -62,6 +64,10 @@ NEEDED = {
     "series_rows": ["data.source.path=file.csv", "data.source.id=V1"],
     "time": ["data.split.test=2020-06-01"],
     "holidays": ["data.features.holidays.country=NO"],
+    "table": [
+        *("data.joins.table.source.path=file.csv", "data.joins.table.source.time=t"),
+        "data.joins.table.source.targets=[v]",
+    ],
     "ts": ["data.source.path=train.ts", "data.source.test_path=test.ts"],
 }
 """What the user must give, by the name of the file that leaves it open."""
@@ -78,6 +84,7 @@ PARTS = {
     "data": (recast.data.sources, tuple(options_of(plug.data)["source"].hint for plug in plugs())),
     "data/features": (recast.data.features, KnownFeature),
     "data/grid": (recast.data.prepare, Grid),
+    "data/joins": (recast.data.joins, Join),
     "data/regime": (recast.data.prepare, Regime),
     "data/scaler": (recast.data.prepare, Scaler),
     "data/split": (recast.data.prepare, Split),

@@ -6,6 +6,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from recast.data.features.known_feature import KnownFeature
+from recast.data.joins.join import Join
 from recast.data.prepare.covariates import Covariates
 from recast.data.prepare.grid import ErrorGrid, Grid
 from recast.data.prepare.loader import WindowLoader
@@ -39,6 +40,7 @@ class ForecastDataModule(StoredData[Prepared]):
             (M2). [hours]
         features: Columns that are computed at any stamp, past and future, and so are known ahead, by name: calendar,
             holidays, tide, earlier values of the targets; none: none.
+        joins: Further tables whose columns become inputs at the stamps of the series, by name; none: none.
         season: Lag of the naive forecast in the denominator of MASE. [steps]
         removed: Share of rows whose targets are removed at random, for studies of gaps; what becomes of these is up to
             the grid ("mask": they are kept as not observed). [share of rows]
@@ -60,6 +62,7 @@ class ForecastDataModule(StoredData[Prepared]):
         regime: Regime | None = None,
         periods: list[PositiveFloat] | None = None,
         features: dict[str, KnownFeature | None] | None = None,
+        joins: dict[str, Join | None] | None = None,
         season: PositiveInt = 1,
         removed: Fraction = 0.0,
         removal_seed: Seed = 0,
@@ -75,7 +78,7 @@ class ForecastDataModule(StoredData[Prepared]):
         self.scaler = scaler or Standard()
         self.regime = regime or ShuffledWindows()
         self.periods = tuple(periods or ())
-        self.covariates = Covariates(features)
+        self.covariates = Covariates(features, joins)
         self.season = season
         self.removed = removed
         self.removal_seed = removal_seed

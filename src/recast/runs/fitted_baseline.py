@@ -47,7 +47,7 @@ BEST = "best"
 DATA = "recast.data.datamodule.ForecastDataModule"
 WINDOWS = 4096  # of the validation part: of more, some are chosen evenly
 MOST_LEVELS = 999
-PARTS = ("source", "windows", "grid", "split", "scaler", "periods", "features")
+PARTS = ("source", "windows", "grid", "split", "scaler", "periods", "features", "joins")
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +127,7 @@ class BaselineOfRun:
                 check(self._parts, BaselineParts, allowed=ALLOWED)
             self._source: Source = build(self._parts["source"], ALLOWED)
             self._grid: Grid = self._part("grid") or ErrorGrid()
-            self.covariates = Covariates(build_each(self._parts["features"], ALLOWED))
+            self.covariates = Covariates(*(build_each(self._parts[name], ALLOWED) for name in ("features", "joins")))
         self._trust = tuple(trust)
         if name not in nodes:
             with trusting(*trust):
@@ -191,7 +191,10 @@ class BaselineOfRun:
             raw = self._source.read()
         except DataError as error:
             raise DataError(f"{fitted_again}: {error}") from error
-        found, expected = fingerprint(raw), self._json("provenance.json").get("data", {}).get("fingerprint")
+        found, expected = (
+            fingerprint(raw, *self.covariates.tables),
+            self._json("provenance.json").get("data", {}).get("fingerprint"),
+        )
         if expected is not None and found != expected:
             raise DataError(
                 f"{fitted_again}: {raw.label} has changed since then (SHA-256 {expected[:12]}..., now {found[:12]}...)"

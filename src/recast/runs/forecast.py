@@ -37,9 +37,11 @@ def forecast_file(config: dict[str, Any]) -> None:
         format_of(Path(config["figure"]))
     forecaster = load_with(_place(config), config["trust"] or (), config["data"], config["baseline"])
     known = None if config["known"] is None else forecaster.source.load(config["known"])
+    tables = {name: forecaster.covariates.load(name, path) for name, path in (config["tables"] or {}).items()}
     found = forecaster.forecast_table(
         forecaster.source.load(config["input"]),
         known,
+        tables=tables,
         horizon=config["horizon"],
         samples=config["samples"],
         seed=config["seed"],

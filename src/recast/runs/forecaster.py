@@ -180,6 +180,7 @@ class Forecaster:
         levels: Sequence[float] = (0.8,),
         horizon: int | None = None,
         *,
+        tables: Mapping[str, pd.DataFrame] | None = None,
         samples: int = 200,
         seed: int = 0,
     ) -> pd.DataFrame:
@@ -193,6 +194,8 @@ class Forecaster:
             levels: Probabilities of the central intervals, where the model knows more than a point.
             horizon: Steps to forecast; none: as many as the model was trained for. Others only with models that
                 unroll. [steps]
+            tables: Joined tables by name, as in `data.joins`, up to the origin, and beyond it where they have columns
+                known ahead; None: the files of the training, as they are now.
             samples: Trajectories of a stochastic head. [trajectories]
             seed: Seed of those trajectories.
 
@@ -214,20 +217,31 @@ class Forecaster:
         time, id_column = self.source.time_column, self.source.id_column
         table = FrameTable(frame, time, id=id_column)
         ahead = None if known is None else FrameTable(known, time, "known", id=id_column)
-        found = self.forecast_table(table, ahead, horizon=horizon, samples=samples, seed=seed).frame(levels)
+        beside = {name: self.covariates.frame(name, beside) for name, beside in (tables or {}).items()}
+        found = self.forecast_table(table, ahead, tables=beside, horizon=horizon, samples=samples, seed=seed).frame(
+            levels
+        )
         if id_column is not None:
             names = {str(name).strip(): name for name in table.read([id_column])[id_column].unique()}
             found[id_column] = pd.Series([names[name] for name in found[id_column]], index=found.index)
         return found
 
     def forecast_table(
-        self, table: Table, known: Table | None = None, *, horizon: int | None = None, samples: int, seed: int
+        self,
+        table: Table,
+        known: Table | None = None,
+        *,
+        tables: Mapping[str, Table] | None = None,
+        horizon: int | None = None,
+        samples: int,
+        seed: int,
     ) -> SeriesForecast:
         """The same for any table.
 
         Args:
             table: The columns of the training data.
             known: The columns known ahead at the steps that are forecast.
+            tables: Joined tables in place of those of the training, by name.
             horizon: Steps to forecast; none: as many as the model was trained for. [steps]
             samples: Trajectories of a stochastic head. [trajectories]
             seed: Seed of those trajectories.
@@ -238,7 +252,7 @@ class Forecaster:
         """
         model = self.model if horizon in (None, self.spec.horizon) else self._unrolled(horizon)
         spec = model.spec
-        series, computed = self._series(table, spec)
+        series, computed = self._series(table, spec, tables)
         ahead = self._known(known, series, spec, computed)
         panel = beyond_end(series, spec, ahead, computed)
         storage = stored(panel, spec)
@@ -278,16 +292,19 @@ class Forecaster:
             )
         return model.eval()
 
-    def _series(self, table: Table, spec: SeriesSpec) -> tuple[Panel, dict[str, np.ndarray]]:
-        """A table up to the origin, under a spec, and what is computed at the steps after it, by name."""
+    def _series(
+        self, table: Table, spec: SeriesSpec, tables: Mapping[str, Table] | None = None
+    ) -> tuple[Panel, dict[str, np.ndarray]]:
+        """A table up to the origin, under a spec, and what is known without it at the steps after, by name."""
+        covariates = self.covariates.with_tables(tables or {})
         raw = self.source.for_table(table).with_step(spec.step).read()
-        regular = self.grid.apply_to_end(raw, spec.context + self.covariates.steps_before(raw))
-        series = self.covariates.whole(regular, spec.fitted, horizon=spec.horizon, keep_gaps=self.grid.masks)
+        regular = self.grid.apply_to_end(raw, spec.context + covariates.steps_before(raw))
+        series = covariates.whole(regular, spec.fitted, horizon=spec.horizon, keep_gaps=self.grid.masks)
         series = until_last_observed(align(series, spec))
         _tell_lost_rows(raw, series)
         ends = series.clock[last_rows(series)]
         history = regular.without(regular.clock > ends[np.repeat(regular.items, regular.lengths)])
-        return series, self.covariates.ahead(history, future_times(series, spec.step, spec.horizon), spec.fitted)
+        return series, covariates.ahead(history, future_times(series, spec.step, spec.horizon), spec.fitted)
 
     def _known(
         self, known: Table | None, series: Panel, spec: SeriesSpec, computed: Mapping[str, np.ndarray]
@@ -340,12 +357,19 @@ class BaselineForecaster(Forecaster):
         return self._fitted.spec
 
     def forecast_table(
-        self, table: Table, known: Table | None = None, *, horizon: int | None = None, samples: int, seed: int
+        self,
+        table: Table,
+        known: Table | None = None,
+        *,
+        tables: Mapping[str, Table] | None = None,
+        horizon: int | None = None,
+        samples: int,
+        seed: int,
     ) -> SeriesForecast:
         """See `Forecaster.forecast_table`; for another horizon the baseline is fitted once more."""
         fitted = self._fitted if horizon in (None, self.spec.horizon) else self._of_run.fitted(horizon)
         spec = fitted.spec
-        series, computed = self._series(table, spec)
+        series, computed = self._series(table, spec, tables)
         ahead = self._known(known, series, spec, computed)
         return SeriesForecast(
             series,
@@ -421,14 +445,14 @@ def load_with(
             )
         parts = {
             "model": config["model"],
-            **{name: config["data"].get(name) for name in ("source", "grid", "features")},
+            **{name: config["data"].get(name) for name in ("source", "grid", "features", "joins")},
         }
         check(parts, ForecasterParts, allowed=ALLOWED)
     with trusting(*trust):
         parts = checked_changes(parts, data_options, ForecasterParts)
         source = build(parts["source"], ALLOWED)
         grid = build(parts["grid"], ALLOWED) if parts["grid"] else ErrorGrid()
-        covariates = Covariates(build_each(parts["features"], ALLOWED))
+        covariates = Covariates(*(build_each(parts[name], ALLOWED) for name in ("features", "joins")))
     with trusting(*trust), fitting(path):
         spec = checked_series_spec(content[KEY].get("spec"))
         weights = {

@@ -5,11 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from recast.data.features.known_feature import KnownFeature, Rows
-from recast.data.panel import Column, Panel
+from recast.data.joins.join import Join
+from recast.data.panel import ORDER, Column, Panel
 from recast.data.prepare.grid import WORTH_A_WARNING
+from recast.data.sources.frame import FrameTable
 from recast.data.sources.step import DAY, fixed_step
+from recast.data.sources.table import Table
 from recast.errors import ConfigurationError, DataError
 
 log = logging.getLogger(__name__)
@@ -23,10 +27,63 @@ class Covariates:
 
     Args:
         features: What is computed at any stamp, by name; None: nothing.
+        joins: Further tables, by name; None: none.
     """
 
-    def __init__(self, features: Mapping[str, KnownFeature | None] | None = None) -> None:
+    def __init__(
+        self,
+        features: Mapping[str, KnownFeature | None] | None = None,
+        joins: Mapping[str, Join | None] | None = None,
+    ) -> None:
         self._features = {name: feature for name, feature in (features or {}).items() if feature is not None}
+        self._joins = {name: join for name, join in (joins or {}).items() if join is not None}
+
+    def with_tables(self, tables: Mapping[str, Table]) -> "Covariates":
+        """The same with other tables in place of those that joins name.
+
+        Args:
+            tables: Tables of the same kind, by the name of the join.
+
+        Raises:
+            ConfigurationError: if there is no such join.
+        """
+        given = {name: self._join(name).for_table(table) for name, table in tables.items()}
+        return Covariates(self._features, {**self._joins, **given}) if given else self
+
+    def load(self, name: str, path: str) -> Table:
+        """The table in a file, as the join of that name reads its own.
+
+        Raises:
+            ConfigurationError: if there is no such join.
+            DataError: if it cannot be read.
+        """
+        return self._join(name).source.load(path)
+
+    def frame(self, name: str, frame: pd.DataFrame) -> Table:
+        """A frame in place of the table of the join of that name.
+
+        Raises:
+            ConfigurationError: if there is no such join.
+            DataError: if it is no frame.
+        """
+        source = self._join(name).source
+        return FrameTable(frame, source.time_column, f"tables[{name!r}]", id=source.id_column)
+
+    def _join(self, name: str) -> Join:
+        if name not in self._joins:
+            has = f"it has {', '.join(self._joins)}" if self._joins else "it has none"
+            raise ConfigurationError(f"tables.{name}: the model was trained with no such table; {has}; leave it out")
+        return self._joins[name]
+
+    @property
+    def tables(self) -> list[Panel]:
+        """What the joined tables hold, for a fingerprint."""
+        return [join.table for join in self._joins.values()]
+
+    def read_again(self) -> None:
+        """Forgets what was read."""
+        for join in self._joins.values():
+            join.read_again()
 
     def added(self, panel: Panel, *, horizon: int, keep_gaps: bool) -> Panel:
         """The panel with all columns but those of fitted features.
@@ -41,11 +98,26 @@ class Covariates:
             ConfigurationError: if a feature does not fit the panel or is not known at each lead.
             DataError: if two columns have one name, or no row has all values.
         """
-        found = self._with(panel, self._chosen(is_fitted=False), {}, horizon)
-        lacking = np.asarray(np.isnan(found.values[:, len(panel.columns) :]).any(axis=1))
+        joined, kept = self._with_joins(panel)
+        found = self._with(joined, self._chosen(is_fitted=False), {}, horizon)
+        needed = [place for place, name in enumerate(found.names) if name not in {*panel.names, *kept}]
+        lacking = np.asarray(np.isnan(found.values[:, needed]).any(axis=1))
         if keep_gaps or not lacking.any():
             return found
         return _cut(found, lacking)
+
+    def _with_joins(self, panel: Panel) -> tuple[Panel, set[str]]:
+        """The panel with the columns of joined tables, and the names of those that may lack values."""
+        kept: set[str] = set()
+        for name, join in self._joins.items():
+            if panel.times is None:
+                raise DataError(
+                    f"{panel.label}: no time stamps by which data.joins.{name} could be joined; leave it out"
+                )
+            columns = join.columns(name, panel)
+            panel = with_columns(panel, columns, join.at(name, panel, panel.clock))
+            kept |= {column.name for column in columns if join.missing == "mask"}
+        return panel, kept
 
     def fit(self, panel: Panel, rows: Rows) -> dict[str, tuple[float, ...]]:
         """The fitted numbers of each feature that has some.
@@ -93,6 +165,11 @@ class Covariates:
             values = feature.at(times.ravel(), items, panel, horizon=times.shape[1], numbers=numbers)
             for computed, column in zip(feature.columns(panel), values.T, strict=True):
                 found[computed.column(name).name] = column.reshape(times.shape)
+        for name, join in self._joins.items():
+            columns = [column for column in join.columns(name, panel) if column.role == "known"]
+            if columns:
+                values = join.at(name, panel, times.ravel(), ["known"])
+                found |= {column.name: values[:, place].reshape(times.shape) for place, column in enumerate(columns)}
         return found
 
     def steps_before(self, panel: Panel) -> int:
@@ -123,7 +200,7 @@ class Covariates:
 
 
 def with_columns(panel: Panel, columns: Sequence[Column], values: np.ndarray) -> Panel:
-    """The panel with further columns, which stand last: known ahead, or others where there are no known ones.
+    """The panel with further columns, each behind those of its role.
 
     Raises:
         ConfigurationError: if a column has the name of another.
@@ -136,7 +213,10 @@ def with_columns(panel: Panel, columns: Sequence[Column], values: np.ndarray) ->
                 "that it comes from, another name"
             )
         taken.add(column.name)
-    return replace(panel, columns=(*panel.columns, *columns), values=np.concatenate([panel.values, values], axis=1))
+    every = (*panel.columns, *columns)
+    order = sorted(range(len(every)), key=lambda place: ORDER.index(every[place].role))
+    together = np.concatenate([panel.values, values], axis=1)
+    return replace(panel, columns=tuple(every[place] for place in order), values=together[:, order])
 
 
 def _cut(panel: Panel, lacking: np.ndarray) -> Panel:

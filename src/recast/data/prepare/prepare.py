@@ -46,7 +46,7 @@ class Prepared:
         parts: Row ranges of each item in training, validation and test.
         windows: Context, horizon, strides.
         starts: Window starts of each part.
-        fingerprint: SHA-256 of the panel as it was read.
+        fingerprint: SHA-256 of the panel as it was read, and of the tables joined to it.
     """
 
     panel: Panel
@@ -96,7 +96,9 @@ def prepare(
             columns, levels or steps.
     """
     covariates = covariates or Covariates()
-    panel = covariates.added(grid.apply(without_readings(raw, removed, removal_seed)), horizon=windows.horizon, keep_gaps=grid.masks)
+    panel = covariates.added(
+        grid.apply(without_readings(raw, removed, removal_seed)), horizon=windows.horizon, keep_gaps=grid.masks
+    )
     parts = split.parts(panel)
     fitted = covariates.fit(panel, rows_of(panel, parts.train)) if trained is None else trained.fitted
     panel = covariates.completed(panel, fitted, horizon=windows.horizon)
@@ -122,7 +124,7 @@ def prepare(
         fitted=fitted,
     )
     storage = stored(panel, spec, item_sizes(panel, parts.train, spec, season))
-    return Prepared(panel, spec, storage, parts, windows, starts, fingerprint(raw))
+    return Prepared(panel, spec, storage, parts, windows, starts, fingerprint(raw, *covariates.tables))
 
 
 def describe(

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from annotated_types import Gt, Lt
 
 from recast.data.features.known_feature import KnownFeature
+from recast.data.joins.join import Join
 from recast.data.prepare.grid import Grid
 from recast.data.prepare.scale import Scaler
 from recast.data.prepare.split import Split
@@ -39,6 +40,7 @@ class ForecasterParts:
         source: Where the series came from, which says how tables of its kind are read.
         grid: Policy for missing and off-grid stamps; none: any irregular step is an error.
         features: Columns that are computed; none: none.
+        joins: Further tables; none: none.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class ForecasterParts:
         source: Source,
         grid: Grid | None,
         features: dict[str, KnownFeature | None] | None,
+        joins: dict[str, Join | None] | None,
     ) -> None: ...
 
 
@@ -63,6 +66,7 @@ class BaselineParts:
         scaler: Scaling of the channels; none: standardised.
         periods: Periods of sine and cosine inputs. [hours]
         features: Columns that are computed; none: none.
+        joins: Further tables; none: none.
         season: Lag of the naive forecast in the denominator of MASE. [steps]
     """
 
@@ -77,6 +81,7 @@ class BaselineParts:
         scaler: Scaler | None,
         periods: list[PositiveFloat] | None,
         features: dict[str, KnownFeature | None] | None,
+        joins: dict[str, Join | None] | None,
         season: PositiveInt,
     ) -> None: ...
 
@@ -97,6 +102,9 @@ class ForecastOptions:
             null: as in the training.
         known: CSV file with the time column and the columns known ahead, for a model that reads such; it needs a row
             for each step that is forecast. [file]
+        tables: CSV files of joined tables (`data.joins`) by name, as in tables.weather=FILE: their rows up to the
+            origin, and beyond it where they have columns known ahead; null: the files of the training, as they are
+            now. [file]
         figure: File for a picture, PNG, PDF or SVG by its ending; none: no picture. [file]
         horizon: Steps to forecast; none: as many as the model was trained for. Others only with models that unroll.
             [steps]
@@ -120,6 +128,7 @@ class ForecastOptions:
         run: str | None = None,
         baseline: str | None = None,
         known: str | None = None,
+        tables: dict[str, str] | None = None,
         figure: str | None = None,
         horizon: PositiveInt | None = None,
         samples: PositiveInt = 200,

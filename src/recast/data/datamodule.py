@@ -42,6 +42,8 @@ class ForecastDataModule(StoredData[Prepared]):
             holidays, tide, earlier values of the targets; none: none.
         joins: Further tables whose columns become inputs at the stamps of the series, by name; none: none.
         season: Lag of the naive forecast in the denominator of MASE. [steps]
+        item_category: Whether models know which item of a panel a window is of, by a learnt embedding of each item that
+            has training rows; others are unknown to them. For items that stay the same, not for new ones.
         removed: Share of rows whose targets are removed at random, for studies of gaps; what becomes of these is up to
             the grid ("mask": they are kept as not observed). [share of rows]
         removal_seed: Seed of the rows removed, which are the same whatever the model and its `seed`.
@@ -64,6 +66,7 @@ class ForecastDataModule(StoredData[Prepared]):
         features: dict[str, KnownFeature | None] | None = None,
         joins: dict[str, Join | None] | None = None,
         season: PositiveInt = 1,
+        item_category: bool = False,
         removed: Fraction = 0.0,
         removal_seed: Seed = 0,
         batch_size: PositiveInt = 32,
@@ -80,6 +83,7 @@ class ForecastDataModule(StoredData[Prepared]):
         self.periods = tuple(periods or ())
         self.covariates = Covariates(features, joins)
         self.season = season
+        self.item_category = item_category
         self.removed = removed
         self.removal_seed = removal_seed
         self._trained: SeriesSpec | None = None
@@ -94,6 +98,7 @@ class ForecastDataModule(StoredData[Prepared]):
             windows=self.windows,
             periods=self.periods,
             season=self.season,
+            item_category=self.item_category,
             removed=self.removed,
             removal_seed=self.removal_seed,
             trained=self._trained,

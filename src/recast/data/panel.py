@@ -239,6 +239,28 @@ class Panel:
         )
 
 
+ITEM = "(item)"
+"""Name of the static column that tells the item itself."""
+
+
+def with_item(panel: Panel, levels: tuple[str, ...]) -> Panel:
+    """The panel with a static category whose levels are names of items; an item that has no level is unknown.
+
+    Args:
+        panel: A panel; one that has such a column already is returned as it is.
+        levels: The names.
+    """
+    if any(column.name == ITEM for column in panel.static):
+        return panel
+    places = {name: place for place, name in enumerate(levels)}
+    own = np.array([places.get(name, np.nan) for name in panel.ids], dtype=np.float64)
+    return replace(
+        panel,
+        static=(*panel.static, Column(ITEM, "", "static", levels)),
+        static_values=np.column_stack([panel.static_values, own]),
+    )
+
+
 def joined(first: Panel, second: Panel) -> Panel:
     """Two panels of the same columns, the items of the second after those of the first."""
     times = None

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from recast.data.panel import Column, Panel
+from recast.data.panel import ITEM, Column, Panel, with_item
 from recast.data.prepare.scale import Scaler
 from recast.data.spec import PanelSpec, SeriesSpec
 from recast.errors import DataError
@@ -91,6 +91,9 @@ def align(panel: Panel, spec: PanelSpec) -> Panel:
     Raises:
         DataError: if the panel has other columns or steps, or levels unseen in training.
     """
+    item = next((column for column in spec.static if column.name == ITEM), None)
+    if item is not None:
+        panel = with_item(panel, item.levels or ())
     check_columns(panel, spec)
     _warn_of_other_units(panel, spec)
     for column, values, offset, scale in zip(

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from recast.data.panel import Panel
+from recast.data.panel import Panel, with_item
 from recast.data.prepare.covariates import Covariates, Scales
 from recast.data.prepare.describe import align, column_scaling, static_scaling
 from recast.data.prepare.grid import WORTH_A_WARNING, Grid
@@ -73,6 +73,7 @@ def prepare(
     season: int = 1,
     removed: float = 0.0,
     removal_seed: int = 0,
+    item_category: bool = False,
     trained: SeriesSpec | None = None,
     covariates: Covariates | None = None,
 ) -> Prepared:
@@ -88,6 +89,7 @@ def prepare(
         season: Lag of the naive forecast in the denominator of MASE. [steps]
         removed: Share of rows whose targets are removed at random. [share of rows]
         removal_seed: Seed of these rows.
+        item_category: Whether the item is a static category, whose levels are the items with training rows.
         trained: The spec of a trained model, whose scaling and levels replace fitted ones.
         covariates: Further columns, which are added on the grid; None: none.
 
@@ -104,6 +106,8 @@ def prepare(
     panel = covariates.completed(panel, fitted, horizon=windows.horizon)
     if trained is not None:
         panel = align(panel, trained)
+    if item_category and trained is None:
+        panel = with_item(panel, _trained_on(panel, parts.train))
     starts = Starts(
         *(
             torch.from_numpy(windows.starts(panel, part, training=name == "train", reach_back=split.reaches_back))
@@ -125,6 +129,21 @@ def prepare(
     )
     storage = stored(panel, spec, item_sizes(panel, parts.train, spec, season))
     return Prepared(panel, spec, storage, parts, windows, starts, fingerprint(raw, *covariates.tables))
+
+
+def _trained_on(panel: Panel, train: Ranges) -> tuple[str, ...]:
+    """The names of the items that have training rows.
+
+    Raises:
+        DataError: if there is but one, whose category would say nothing.
+    """
+    names = tuple(name for name, (first, stop) in zip(panel.ids, train, strict=True) if first < stop)
+    if len(names) < 2:
+        raise DataError(
+            f"{panel.label}: {len(names)} item has training rows, so that the item as a category says nothing; give "
+            "data.item_category=false"
+        )
+    return names
 
 
 def describe(

@@ -48,6 +48,8 @@ DATA = "recast.data.datamodule.ForecastDataModule"
 WINDOWS = 4096  # of the validation part: of more, some are chosen evenly
 MOST_LEVELS = 999
 PARTS = ("source", "windows", "grid", "split", "scaler", "periods", "features", "joins")
+NUMBERS = {"season": 1, "removed": 0.0, "removal_seed": 0}
+"""Options of the data that runs of earlier versions lack."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +121,7 @@ class BaselineOfRun:
         data = config["data"]
         with trusting(*trust), fitting(self.folder / "config.yaml"):
             self._parts = {key: data.get(key) for key in PARTS}
-            self._parts["season"] = data.get("season", 1)
+            self._parts |= {key: data.get(key, default) for key, default in NUMBERS.items()}
             for each in wanted:
                 if data["_target_"] != DATA or not issubclass(resolve(nodes[each]["_target_"], ALLOWED), Baseline):
                     raise CheckpointError(f"{self.folder}: baseline={each} does not forecast a series")
@@ -174,7 +176,7 @@ class BaselineOfRun:
             scaler=self._part("scaler") or Standard(),
             windows=build(self._parts["windows"] | size, ALLOWED),
             periods=tuple(self._parts["periods"] or ()),
-            season=self._parts["season"],
+            **{key: self._parts[key] for key in NUMBERS},
             covariates=self.covariates,
         )
 

@@ -14,7 +14,7 @@ from recast.data.prepare.windows import Windows
 from recast.data.sources.source import Source
 from recast.nn.models.model import ForecastModel
 from recast.nn.recurrence.engine import Engine
-from recast.options import PositiveFloat, PositiveInt, Seed, checked
+from recast.options import Fraction, PositiveFloat, PositiveInt, Seed, checked
 from recast.scoring.baselines.baseline import Baseline
 
 
@@ -68,6 +68,8 @@ class BaselineParts:
         features: Columns that are computed; none: none.
         joins: Further tables; none: none.
         season: Lag of the naive forecast in the denominator of MASE. [steps]
+        removed: Share of rows whose targets are removed at random. [share of rows]
+        removal_seed: Seed of these rows.
     """
 
     def __init__(
@@ -83,6 +85,8 @@ class BaselineParts:
         features: dict[str, KnownFeature | None] | None,
         joins: dict[str, Join | None] | None,
         season: PositiveInt,
+        removed: Fraction,
+        removal_seed: Seed,
     ) -> None: ...
 
 

@@ -1,24 +1,30 @@
 """A series in a CSV file."""
 
-from typing import final
+from typing import Annotated, final
+
+from annotated_types import MinLen
 
 from recast.data.sources.csv_text import load_csv
+from recast.data.sources.stacked import FILE, Stacked, files_of, is_pattern, stem_of
 from recast.data.sources.stamps import DoubledHour
 from recast.data.sources.table import Table
 from recast.data.sources.table_source import TableSource, Targets
 from recast.data.sources.text_lines import Decimal, Delimiter, Dialect
-from recast.options import AnyFloat, checked
+from recast.options import AnyFloat, NonNegativeInt, checked
 
 
 @final
 class CsvSource(TableSource):
     """One or several series in a CSV file; see `recast.data.sources.table_source.TableSource` for how it is read.
 
-    The file is UTF-8 with a header.
+    The file is UTF-8, with a header unless `columns` are given; it is unpacked where its name ends in gz, bz2, xz, zip
+    or zst.
 
     Args:
-        path: The file.
-        time: Name of the time column.
+        path: The file; a pattern such as "gauges/*.csv": several, each of them a series with the file's stem as its
+            name, unless `id` is given.
+        time: Name of the time column. Several names: columns whose words, with a blank between them, are a stamp, as
+            [date, hour]; numbers, where their names are year, month, day, hour, minute, second.
         targets: Columns to forecast; "all": each column that has no other role.
         id: Name of the column that names the series of a row: series of any lengths and spans, one below the other or
             mixed. None: all rows are of one series.
@@ -38,9 +44,16 @@ class CsvSource(TableSource):
             first one in summer time, the one that follows a step back in winter time; "summer"; "winter".
         delimiter: What separates fields.
         decimal: The decimal sign of numbers.
-        missing: Values that mean "not observed", such as -9999 (nan, in yaml .nan: an empty field); what becomes of
-            rows that have one in a column used is up to the grid, and a log line says how many there are. None: no
-            such values. []: no such values either, and none is looked for.
+        missing: Values and words that mean "not observed", such as -9999 or M (nan, in yaml .nan: an empty field); what
+            becomes of rows that have one in a column used is up to the grid, and a log line says how many there are.
+            None: no such values. []: no such values either, and none is looked for.
+        date_format: How stamps are written, in the signs of `strftime` ("%d.%m.%Y %H:%M"; with %z for an offset). None:
+            ISO 8601.
+        quality: For columns of flags, the flags beside which the targets were observed ({flag: [1, 2]}); beside others
+            they were not. None: there are no flags.
+        comment: What lines begin with that are no rows ("#"). None: there are no such lines.
+        skip: Lines at the beginning that do not belong to the table. [lines]
+        columns: Names of all columns, in a file without a header. None: the first line is the header.
 
     Raises:
         ConfigurationError: if a column is named twice, a unit or a category belongs to no column, a target is a
@@ -52,7 +65,7 @@ class CsvSource(TableSource):
         self,
         *,
         path: str,
-        time: str,
+        time: str | Annotated[list[str], MinLen(1)],
         targets: Targets,
         id: str | None = None,
         past: list[str] | None = None,
@@ -66,11 +79,17 @@ class CsvSource(TableSource):
         doubled_hour: DoubledHour = "order",
         delimiter: Delimiter = "comma",
         decimal: Decimal = "point",
-        missing: list[AnyFloat] | None = None,
+        missing: list[AnyFloat | str] | None = None,
+        date_format: str | None = None,
+        quality: dict[str, list[int | str]] | None = None,
+        comment: Annotated[str, MinLen(1)] | None = None,
+        skip: NonNegativeInt = 0,
+        columns: Annotated[list[str], MinLen(1)] | None = None,
     ) -> None:
         self.path = path
-        self.delimiter: Delimiter = delimiter
-        self.decimal: Decimal = decimal
+        self.dialect = Dialect(delimiter, decimal, comment, skip, None if columns is None else tuple(columns))
+        if id is None and is_pattern(path):
+            id = FILE
         super().__init__(
             time=time,
             targets=targets,
@@ -85,6 +104,8 @@ class CsvSource(TableSource):
             timezone=timezone,
             doubled_hour=doubled_hour,
             missing=missing,
+            date_format=date_format,
+            quality=quality,
         )
 
     def own_table(self) -> Table:
@@ -97,4 +118,7 @@ class CsvSource(TableSource):
 
     def load(self, path: str) -> Table:
         """See the base class."""
-        return load_csv(path, Dialect(self.delimiter, self.decimal))
+        if is_pattern(path):
+            return Stacked(path, {stem: load_csv(file, self.dialect) for stem, file in files_of(path).items()})
+        table = load_csv(path, self.dialect)
+        return Stacked(path, {stem_of(path): table}) if self.id == FILE and FILE not in table.header else table

@@ -1,9 +1,10 @@
 """A series in a pandas frame."""
 
 from collections.abc import Collection
-from typing import Any, final
+from typing import Annotated, Any, final
 
 import pandas as pd
+from annotated_types import MinLen
 
 from recast.data.sources.stamps import DoubledHour
 from recast.data.sources.table import Table
@@ -82,7 +83,8 @@ class FrameSource(TableSource):
     """One or several series in a frame passed by a program; see `recast.data.sources.table_source.TableSource`.
 
     Args:
-        time: Name of the time column, or of the index.
+        time: Name of the time column, or of the index. Several names: columns whose words, with a blank between them,
+            are a stamp, as [date, hour]; numbers, where their names are year, month, day, hour, minute, second.
         targets: Columns to forecast; "all": each column that has no other role.
         id: Name of the column that names the series of a row: series of any lengths and spans, one below the other or
             mixed. None: all rows are of one series.
@@ -100,8 +102,12 @@ class FrameSource(TableSource):
             begin by the offsets of the others.
         doubled_hour: Which hour a stamp without zone means that comes twice when clocks are turned back: "order", the
             first one in summer time, the one that follows a step back in winter time; "summer"; "winter".
-        missing: Values that mean "not observed", such as -9999 or nan; what becomes of rows that have one in a column
-            used is up to the grid. None: no such values. []: no such values either, and none is looked for.
+        missing: Values and words that mean "not observed", such as -9999, nan or M; what becomes of rows that have one
+            in a column used is up to the grid. None: no such values. []: no such values either, and none is looked for.
+        date_format: How stamps are written, in the signs of `strftime` ("%d.%m.%Y %H:%M"; with %z for an offset). None:
+            ISO 8601.
+        quality: For columns of flags, the flags beside which the targets were observed ({flag: [1, 2]}); beside others
+            they were not. None: there are no flags.
 
     Raises:
         ConfigurationError: if a column is named twice, a unit or a category belongs to no column, a target is a
@@ -112,7 +118,7 @@ class FrameSource(TableSource):
     def __init__(
         self,
         *,
-        time: str,
+        time: str | Annotated[list[str], MinLen(1)],
         targets: Targets,
         id: str | None = None,
         past: list[str] | None = None,
@@ -124,7 +130,9 @@ class FrameSource(TableSource):
         tolerance: str | None = None,
         timezone: str | None = None,
         doubled_hour: DoubledHour = "order",
-        missing: list[AnyFloat] | None = None,
+        missing: list[AnyFloat | str] | None = None,
+        date_format: str | None = None,
+        quality: dict[str, list[int | str]] | None = None,
     ) -> None:
         super().__init__(
             time=time,
@@ -140,6 +148,8 @@ class FrameSource(TableSource):
             timezone=timezone,
             doubled_hour=doubled_hour,
             missing=missing,
+            date_format=date_format,
+            quality=quality,
         )
 
     def own_table(self) -> Table:

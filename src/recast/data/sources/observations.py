@@ -13,6 +13,8 @@ from recast.errors import DataError
 
 log = logging.getLogger(__name__)
 
+USUAL_WORDS = frozenset({"", "na", "n/a", "#na", "#n/a", "nan", "-nan", "null", "none", "<na>"})
+"""Words for an empty field, in lower case, that pandas takes for one."""
 NUMBER = r"(?ai)[ \t]*[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|inf|infinity|nan)[ \t]*"
 
 
@@ -21,10 +23,51 @@ class Observations:
     """What the fields of a table mean.
 
     Args:
-        missing: Values that mean "not observed"; None: none. []: none, and none is looked for.
+        missing: Values and words that mean "not observed"; None: none. []: none, and none is looked for.
+        quality: Flags of values that were observed, by the column of flags; values of the targets beside another flag
+            were not.
     """
 
-    missing: list[float] | None
+    missing: list[float | str] | None
+    quality: dict[str, list[int | str]]
+
+    @property
+    def _numbers(self) -> list[float]:
+        """The values among `missing`; a usual word such as NA stands for an empty field, as pandas reads it."""
+        given = self.missing or []
+        words = [np.nan for word in given if isinstance(word, str) and word.strip().lower() in USUAL_WORDS]
+        return [*(number for number in given if not isinstance(number, str)), *words]
+
+    @property
+    def _words(self) -> list[str]:
+        """The words among `missing`."""
+        return [word.strip() for word in self.missing or [] if isinstance(word, str)]
+
+    def is_bad(self, table: Table, columns: dict[str, pd.Series]) -> np.ndarray:
+        """Where a flag says that values were not observed, bool, shape (rows,).
+
+        Args:
+            table: The table.
+            columns: Its columns, those of flags among them.
+        """
+        bad = np.zeros(len(table), dtype=bool)
+        found: list[str] = []
+        for name, good in self.quality.items():
+            codes, flags = pd.factorize(columns[name])
+            accepted = {str(flag) for flag in good}
+            found += [_flag(flag) for flag in flags]
+            kept = [_flag(flag) in accepted for flag in flags]
+            bad |= ~np.array([*kept, False])[codes]
+        if bad.any():
+            log.info(
+                "%s: %d of %d rows have another flag than quality=%s", table.label, bad.sum(), len(bad), self.quality
+            )
+        if bad.all():
+            raise DataError(
+                f"{table.label}: no row has a flag of data.source.quality={self.quality}; found "
+                f"{', '.join(sorted(set(found))[:9])}"
+            )
+        return bad
 
     def category(self, table: Table, name: str, words: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
         """A category as indices of its levels, float64, NaN where nothing was observed; and its levels, ascending.
@@ -47,14 +90,27 @@ class Observations:
         places = {level: float(place) for place, level in enumerate(levels)}
         return np.array([*(places.get(level, np.nan) for level in names), np.nan])[codes], levels
 
-    def numbers(self, table: Table, name: str, words: pd.Series, items: Items) -> np.ndarray:
+    def numbers(
+        self, table: Table, name: str, words: pd.Series, items: Items, bad: np.ndarray | None = None
+    ) -> np.ndarray:
         """A column as float64, NaN where nothing was observed.
+
+        Args:
+            table: The table.
+            name: The column.
+            words: Its fields.
+            items: The series of the table.
+            bad: Where they are not to be read; None: all are.
 
         Raises:
             DataError: if a field is no finite number, or looks like one that means "not observed".
         """
+        missing = np.zeros(len(words), dtype=bool) if bad is None else bad
+        if not pd.api.types.is_numeric_dtype(words.dtype) and (self._words or bad is not None):
+            missing = missing | words.astype(str).str.strip().isin(self._words).to_numpy(dtype=bool)
+            words = words.mask(missing)
         numbers = _numbers(table, name, words)
-        missing = self._is_missing(numbers)
+        missing = missing | self._is_missing(numbers)
         kept = np.flatnonzero(~missing)
         self._refuse_unusable(table, name, kept, numbers[kept], items.starts_among(~missing))
         numbers[missing] = np.nan
@@ -106,18 +162,18 @@ class Observations:
     @property
     def _has_nan(self) -> bool:
         """Whether an empty field means "not observed"."""
-        return bool(np.isnan(self.missing or []).any())
+        return bool(np.isnan(self._numbers).any())
 
     def _means_missing(self, word: str) -> bool:
         """Whether a word means "not observed"."""
-        return pd.to_numeric(word, errors="coerce") in (self.missing or [])
+        return word in self._words or pd.to_numeric(word, errors="coerce") in self._numbers
 
     def _is_missing(self, numbers: np.ndarray) -> np.ndarray:
         """Where a value equals one of `missing`."""
-        if not self.missing:
+        if not self._numbers:
             return np.zeros(len(numbers), dtype=bool)
-        missing = np.isin(numbers, self.missing)
-        return missing | np.isnan(numbers) if np.isnan(self.missing).any() else missing
+        missing = np.isin(numbers, self._numbers)
+        return missing | np.isnan(numbers) if self._has_nan else missing
 
     def _refuse_unusable(
         self, table: Table, name: str, rows: np.ndarray, values: np.ndarray, starts: np.ndarray
@@ -153,6 +209,12 @@ class Observations:
             )
 
 
+def _flag(flag: object) -> str:
+    """A flag as text; a whole number without a decimal point."""
+    word = str(flag).strip()
+    return word.removesuffix(".0")
+
+
 def _around(values: np.ndarray, starts: np.ndarray, row: int) -> tuple[int, float]:
     """How often the value of a row is found in its series, and the median of that."""
     item = int(np.searchsorted(starts, row, side="right")) - 1
@@ -178,7 +240,8 @@ def _numbers(table: Table, column: str, words: pd.Series) -> np.ndarray:
 
 def _refuse_bad(table: Table, column: str, words: pd.Series, pattern: str, expected: str) -> None:
     """Raises DataError for the first field that is there and does not match."""
-    shown = words.astype(str)
+    # As objects: text in Arrow's memory is matched by another engine.
+    shown = words.astype(str).astype(object)
     bad = (words.notna() & ~shown.str.fullmatch(pattern, na=False)).to_numpy(dtype=bool)
     if bad.any():
         row = int(bad.argmax())

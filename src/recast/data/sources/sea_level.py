@@ -45,7 +45,7 @@ class SeaLevelSource(ColumnSource):
         doubled_hour: DoubledHour = "order",
         delimiter: Delimiter = "comma",
         decimal: Decimal = "point",
-        missing: list[AnyFloat] | None = None,
+        missing: list[AnyFloat | str] | None = None,
     ) -> None:
         self.csv = CsvSource(
             path=path,

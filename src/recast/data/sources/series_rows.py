@@ -184,7 +184,7 @@ class SeriesRowsSource(TableSource):
         unit: str = "",
         delimiter: Delimiter = "comma",
         decimal: Decimal = "point",
-        missing: list[AnyFloat] | None = None,
+        missing: list[AnyFloat | str] | None = None,
     ) -> None:
         self.path = path
         self.continued = continued

@@ -21,7 +21,10 @@ WEEK = 168 * HOUR
 """Within which clocks change once at most."""
 
 ZONE = r"(?:[T ]\d[\d:.,]*[+-]\d\d(?::?\d\d)?|Z)\s*$"
-REMEDY = "expected ISO 8601, such as 2020-01-31 or 2020-01-31 23:50:00+00:00; rewrite the column"
+REMEDY = (
+    "expected ISO 8601, such as 2020-01-31 or 2020-01-31 23:50:00+00:00; say how the stamps are written, as in "
+    "data.source.date_format='%d.%m.%Y %H:%M'"
+)
 
 
 def stamp_text(stamp: Any) -> str:
@@ -51,10 +54,12 @@ def parse_stamps(
     timezone: str | None = None,
     doubled: DoubledHour = "order",
     items: Items | None = None,
+    date_format: str | None = None,
 ) -> Stamps:
     """Time stamps, strictly ascending in each series.
 
-    Only ISO 8601 is read: 01/02/2020 would be a guess. Stamps with a zone or offset are converted to UTC.
+    Without a format only ISO 8601 is read: 01/02/2020 would be a guess. Stamps with a zone or offset are converted to
+    UTC.
 
     Args:
         table: The table, for messages.
@@ -63,6 +68,7 @@ def parse_stamps(
         timezone: The zone whose clocks gave stamps that have none, an IANA name; None: such stamps stay as they are.
         doubled: Which hour a stamp without zone means that comes twice when clocks are turned back.
         items: The series of the table, the rows of each together; None: one.
+        date_format: How stamps are written, as `strftime` names it ("%d.%m.%Y %H:%M"); None: ISO 8601.
 
     Raises:
         DataError: if a stamp is empty, not ISO 8601, outside 1678 to 2261, left out by the clocks of the zone, or not
@@ -76,8 +82,8 @@ def parse_stamps(
     else:
         # Those of many series are often the same.
         codes, distinct = pd.factorize(words)
-        distinct = pd.Series(distinct).astype(str)
-        found = _parsed(table, column, distinct, codes)
+        distinct = pd.Series(distinct).astype(str).astype(object)  # text in Arrow's memory is matched otherwise
+        found = _parsed(table, column, distinct, codes, date_format)
         stamps = pd.DatetimeIndex(found)[codes]
         offsets = None if stamps.tz is None else _offsets(distinct)[codes]
     _refuse_out_of_range(table, column, stamps)
@@ -107,6 +113,22 @@ def _in_order(times: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.nd
     changes = stamps[1:][own[1:] != own[:-1]]
     is_one = (own[rows] == offsets).all() and (np.diff(changes) > WEEK).all()
     return stamps, own if is_one else np.zeros_like(own)
+
+
+def check_format(owner: str, date_format: str | None) -> None:
+    """Raises ConfigurationError if `date_format` is no format of dates."""
+    if date_format is None:
+        return
+    day = pd.Timestamp("2001-02-03", tz="UTC" if "%z" in date_format else None)
+    try:
+        found = pd.to_datetime(day.strftime(date_format), format=date_format)
+    except ValueError:
+        found = pd.NaT
+    if found != day:
+        raise ConfigurationError(
+            f"{owner}: date_format={date_format!r} gives no day; expected one such as '%d.%m.%Y %H:%M' (the signs are "
+            "those of Python's strftime)"
+        )
 
 
 def check_zone(owner: str, timezone: str | None) -> None:
@@ -183,7 +205,7 @@ def _divide_doubled(
         summer[begin + back[0] + 1 : stop] = False
 
 
-def _parsed(table: Table, column: str, words: pd.Series, codes: np.ndarray) -> pd.Series:
+def _parsed(table: Table, column: str, words: pd.Series, codes: np.ndarray, date_format: str | None) -> pd.Series:
     """Words as stamps; those with a zone or offset in UTC.
 
     Args:
@@ -191,7 +213,16 @@ def _parsed(table: Table, column: str, words: pd.Series, codes: np.ndarray) -> p
         column: The time column's name.
         words: Different ones, in order of appearance.
         codes: Which of them stands in each row.
+        date_format: How they are written; None: ISO 8601.
     """
+    if date_format is not None:
+        utc = "%z" in date_format
+        parsed = pd.Series(pd.to_datetime(words.str.strip(), format=date_format, utc=utc, errors="coerce"))
+        wrong = parsed.isna().to_numpy(dtype=bool)[codes]
+        _refuse_first(
+            table, column, wrong, "no time stamp", f"expected one as in data.source.date_format={date_format}"
+        )
+        return parsed
     # pandas reads the words "now" and "today" too.
     worded = ~words.str.match(r"\s*\d").to_numpy(dtype=bool)
     _refuse_first(table, column, worded[codes], "no time stamp", REMEDY)

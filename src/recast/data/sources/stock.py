@@ -56,7 +56,7 @@ class StockSource(ColumnSource):
         doubled_hour: DoubledHour = "order",
         delimiter: Delimiter = "comma",
         decimal: Decimal = "point",
-        missing: list[AnyFloat] | None = None,
+        missing: list[AnyFloat | str] | None = None,
     ) -> None:
         self.column = column
         self.transform: Literal["price", "log_return"] = transform

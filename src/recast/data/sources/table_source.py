@@ -2,6 +2,7 @@
 
 import copy
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
@@ -13,15 +14,21 @@ from annotated_types import MinLen
 from recast.data.panel import Column, Panel, columns_of
 from recast.data.sources.clock import Clock
 from recast.data.sources.items import Items, by_item
+from recast.data.sources.joined_columns import JoinedColumns
 from recast.data.sources.observations import Observations
 from recast.data.sources.source import Source
-from recast.data.sources.stamps import DoubledHour, Stamps, check_zone, parse_stamps
+from recast.data.sources.stamps import DoubledHour, Stamps, check_format, check_zone, parse_stamps
 from recast.data.sources.step import duration, parse_step
 from recast.data.sources.table import Table
 from recast.errors import ConfigurationError, DataError
 
 Targets = Annotated[list[str], MinLen(1)] | Literal["all"]
 """Names of the targets; "all": each column that has no other role."""
+
+TIME = "time"
+"""Name of the time in forecasts, where a table has it in several columns."""
+SIGNS = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H", "minute": "%M", "second": "%S"}
+"""What numbers of a stamp are called, and their signs in a format."""
 
 
 class TableSource(Source):
@@ -33,7 +40,8 @@ class TableSource(Source):
     from all others. Other columns are ignored.
 
     Args:
-        time: Name of the time column.
+        time: Name of the time column; several names: columns whose words, with a blank between them, are a stamp, as
+            [date, hour]; or numbers, where their names are year, month, day, hour, minute and second.
         targets: Columns to forecast; "all": each column of the table that has no other role.
         id: Name of the column that names the series of a row; None: the table holds one series.
         past: Columns that are inputs only, observed up to the origin.
@@ -45,7 +53,9 @@ class TableSource(Source):
         tolerance: Stamps that lie so near to the grid of the step are rounded to it; None: none.
         timezone: Zone whose clocks gave stamps that have none, and whose days and months a step counts; None: unknown.
         doubled_hour: Which hour a stamp without zone means that comes twice when clocks are turned back.
-        missing: Values that mean "not observed"; None: none. []: none, and none is looked for.
+        missing: Values and words that mean "not observed"; None: none. []: none, and none is looked for.
+        date_format: How stamps are written, in the signs of `strftime`; None: ISO 8601.
+        quality: For columns of flags, the flags beside which the targets were observed; beside others they were not.
 
     Raises:
         ConfigurationError: if a column is named twice, a unit or a category belongs to no column, a target is a
@@ -55,7 +65,7 @@ class TableSource(Source):
     def __init__(
         self,
         *,
-        time: str,
+        time: str | list[str],
         targets: Targets,
         id: str | None = None,
         past: list[str] | None = None,
@@ -67,9 +77,12 @@ class TableSource(Source):
         tolerance: str | None = None,
         timezone: str | None = None,
         doubled_hour: DoubledHour = "order",
-        missing: list[float] | None = None,
+        missing: list[float | str] | None = None,
+        date_format: str | None = None,
+        quality: dict[str, list[int | str]] | None = None,
     ) -> None:
-        self.time = time
+        self._parts = [time] if isinstance(time, str) else time
+        self.time = " ".join(self._parts)
         self.targets = targets
         self.id = id
         self.past = past or []
@@ -80,17 +93,25 @@ class TableSource(Source):
         self.clock = Clock(step, None, None if tolerance is None else duration(tolerance))
         self.timezone = timezone
         self.doubled_hour: DoubledHour = doubled_hour
-        self.observations = Observations(missing)
+        self.observations = Observations(missing, quality or {})
+        self.date_format = _by_names(self._parts) if date_format is None else date_format
         self._given: Table | None = None
         self._check_names()
         check_zone(type(self).__name__, timezone)
+        check_format(type(self).__name__, self.date_format)
         if step is not None:
             parse_step(step)
+        for word in missing or []:
+            if isinstance(word, str) and _is_number(word):
+                raise ConfigurationError(
+                    f"{type(self).__name__}: missing={missing!r}: {word!r} is a number in quotation marks; "
+                    "leave them out"
+                )
 
     @property
     def time_column(self) -> str:
         """See the base class."""
-        return self.time
+        return self.time if len(self._parts) == 1 else TIME
 
     @property
     def id_column(self) -> str | None:
@@ -126,7 +147,7 @@ class TableSource(Source):
         owner = type(self).__name__
         inputs = [*self.past, *self.known, *self.static]
         targets = [] if self.targets == "all" else [*self.targets]
-        columns = [self.time, *([] if self.id is None else [self.id]), *targets, *inputs]
+        columns = [*self._parts, *([] if self.id is None else [self.id]), *targets, *inputs]
         for name in columns:
             if columns.count(name) > 1:
                 raise ConfigurationError(
@@ -151,7 +172,7 @@ class TableSource(Source):
         """The names of the targets in a table."""
         if self.targets != "all":
             return [*self.targets]
-        others = {self.time, self.id, *self.past, *self.known, *self.static}
+        others = {*self._parts, self.id, *self.past, *self.known, *self.static, *self.observations.quality}
         found = [name for name in table.header if name not in others]
         if not found:
             columns = ", ".join(table.header)
@@ -176,10 +197,13 @@ class TableSource(Source):
             DataError: as `read`.
         """
         targets = self._targets_of(table)
-        names = [*targets, *self.past, *self.known]
-        table, items, columns = self._read(table, [*names, *self.static])
+        names = [*targets, *self.past, *self.known, *self.static]
+        table, items, columns = self._read(table, names, list(self.observations.quality))
         stamps = self._stamps(table, items, columns)
-        values, levels = self._values(table, items, columns, names)
+        bad = self.observations.is_bad(table, columns) if self.observations.quality else None
+        values, levels = self._values(table, items, columns, targets, bad)
+        others, levels = self._values(table, items, columns, [*self.past, *self.known])
+        values = np.hstack([values, others]) if others.size else values
         self.observations.tell_missing(table, values, targets)
         seen = ~np.asarray(np.isnan(values[:, : len(targets)]).all(axis=1))
         times, step = self.clock.on_step(table, self.time, stamps, items, seen)
@@ -218,20 +242,37 @@ class TableSource(Source):
             step=step,
         )
 
-    def _read(self, table: Table, names: list[str]) -> tuple[Table, Items, dict[str, pd.Series]]:
+    def _read(
+        self, table: Table, names: list[str], flags: Sequence[str] = ()
+    ) -> tuple[Table, Items, dict[str, pd.Series]]:
         """The time and other columns, the rows of each series together; and which they are."""
+        if len(self._parts) > 1 and self.time not in table.header:
+            table = JoinedColumns(table, self._parts, self.time)
         numbers = [name for name in names if name not in self.categories]
-        columns = table.read([self.time, *([] if self.id is None else [self.id]), *names], numbers)
+        columns = table.read([self.time, *([] if self.id is None else [self.id]), *names, *flags], numbers)
         if self.id is None:
             return table, Items.one(len(table)), columns
         return by_item(table, self.id, columns)
 
     def _stamps(self, table: Table, items: Items, columns: dict[str, pd.Series]) -> Stamps:
         words = columns[self.time]
-        return parse_stamps(table, self.time, words, timezone=self.timezone, doubled=self.doubled_hour, items=items)
+        return parse_stamps(
+            table,
+            self.time,
+            words,
+            timezone=self.timezone,
+            doubled=self.doubled_hour,
+            items=items,
+            date_format=self.date_format,
+        )
 
     def _values(
-        self, table: Table, items: Items, columns: dict[str, pd.Series], names: list[str]
+        self,
+        table: Table,
+        items: Items,
+        columns: dict[str, pd.Series],
+        names: list[str],
+        bad: np.ndarray | None = None,
     ) -> tuple[np.ndarray, dict[str, tuple[str, ...]]]:
         """Some columns as numbers, NaN where nothing was observed, shape (rows, columns); the levels of categories."""
         values, levels = np.empty((len(table), len(names))), {}
@@ -239,7 +280,7 @@ class TableSource(Source):
             if name in self.categories:
                 values[:, place], levels[name] = self.observations.category(table, name, columns[name])
             else:
-                values[:, place] = self.observations.numbers(table, name, columns[name], items)
+                values[:, place] = self.observations.numbers(table, name, columns[name], items, bad)
         return values, levels
 
     def _panel(self, table: Table, items: Items, stamps: Stamps, **parts: Any) -> Panel:
@@ -253,3 +294,17 @@ class TableSource(Source):
             zone=stamps.zone,
             **parts,
         )
+
+
+def _is_number(word: str) -> bool:
+    try:
+        return bool(np.isfinite(float(word)))
+    except ValueError:
+        return False
+
+
+def _by_names(parts: list[str]) -> str | None:
+    """The format of a stamp in several columns of numbers, by their names; None where these do not say it."""
+    names = [part.strip().lower() for part in parts]
+    is_told = len(names) > 1 and all(name in SIGNS for name in names)
+    return " ".join(SIGNS[name] for name in names) if is_told else None

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import io
 import lzma
 import re
 import zipfile
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 from recast.errors import DataError
 
@@ -115,7 +116,7 @@ def _refuse_other_text(path: str, block: bytes, number: int) -> None:
         ) from error
 
 
-def _read(path: str, stream: IO[bytes], size: int) -> bytes:
+def _read(path: str, stream: Any, size: int) -> bytes:
     try:
         return stream.read(size)
     except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
@@ -136,17 +137,17 @@ def _opened(path: str) -> Any:
         raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _plain(file: Path) -> IO[bytes]:
+def _plain(file: Path) -> Any:
     return file.open("rb")
 
 
-def _member(file: Path) -> IO[bytes]:
+def _member(file: Path) -> Any:
     """The only file in an archive."""
-    archive = zipfile.ZipFile(file)
-    names = [name for name in archive.namelist() if not name.endswith("/")]
-    if len(names) != 1:
-        raise DataError(f"{file}: an archive of {len(names)} files ({', '.join(names[:3])}); expected one; unpack it")
-    return archive.open(names[0])
+    with zipfile.ZipFile(file) as archive:
+        names = [name for name in archive.namelist() if not name.endswith("/")]
+        if len(names) == 1:
+            return io.BytesIO(archive.read(names[0]))
+    raise DataError(f"{file}: an archive of {len(names)} files ({', '.join(names[:3])}); expected one; unpack it")
 
 
 def _zstandard(file: Path) -> Any:

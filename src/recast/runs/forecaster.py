@@ -218,9 +218,8 @@ class Forecaster:
         table = FrameTable(frame, time, id=id_column)
         ahead = None if known is None else FrameTable(known, time, "known", id=id_column)
         beside = {name: self.covariates.frame(name, beside) for name, beside in (tables or {}).items()}
-        found = self.forecast_table(table, ahead, tables=beside, horizon=horizon, samples=samples, seed=seed).frame(
-            levels
-        )
+        options: Any = {"tables": beside, "horizon": horizon, "samples": samples, "seed": seed}
+        found = self.forecast_table(table, ahead, **options).frame(levels)
         if id_column is not None:
             names = {str(name).strip(): name for name in table.read([id_column])[id_column].unique()}
             found[id_column] = pd.Series([names[name] for name in found[id_column]], index=found.index)

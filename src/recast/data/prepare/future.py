@@ -104,9 +104,8 @@ def beyond_end(
                 f"{known.label}: its stamps are {words[known.timezone]}, but those of {panel.label} "
                 f"{words[panel.timezone]}; write both alike"
             )
-        ahead[..., [panel.names.index(name) for name in known.names]] = _at(
-            aligned_known(known, spec), panel.ids, times
-        )
+        given = [panel.names.index(name) for name in known.names]
+        ahead[..., given] = _at(aligned_known(known, spec), panel.ids, times)
     for name, values in computed.items():
         unknown = np.isnan(values)
         if unknown.any() and not spec.masked:

@@ -98,9 +98,8 @@ def prepare(
             columns, levels or steps.
     """
     covariates = covariates or Covariates()
-    panel = covariates.added(
-        grid.apply(without_readings(raw, removed, removal_seed)), horizon=windows.horizon, keep_gaps=grid.masks
-    )
+    panel = grid.apply(without_readings(raw, removed, removal_seed))
+    panel = covariates.added(panel, horizon=windows.horizon, keep_gaps=grid.masks)
     parts = split.parts(panel)
     fitted = covariates.fit(panel, rows_of(panel, parts.train)) if trained is None else trained.fitted
     panel = covariates.completed(panel, fitted, horizon=windows.horizon)

@@ -9,6 +9,7 @@ from model_forms import BATCH, CONTEXT, HALFWAY, HORIZON, TARGETS
 from synthetic import batch_of, with_weights
 from torch import nn
 
+from recast.errors import ConfigurationError
 from recast.nn.anchors import LastAnchor
 from recast.nn.cells.gru import GRU
 from recast.nn.heads.gaussian import Gaussian
@@ -41,8 +42,10 @@ def copied(cells: list[nn.Module], network: nn.Module) -> None:
 
 @pytest.mark.parametrize("bidirectional", [True, False])
 @pytest.mark.parametrize("subtract_last", [True, False])
-def test_it_is_a_network_of_torch(bidirectional, subtract_last):
+@pytest.mark.parametrize("lags", [(), (HORIZON, HORIZON + 2, CONTEXT)])
+def test_it_is_a_network_of_torch(bidirectional, subtract_last, lags):
     options = {"layers": 2, "bidirectional": bidirectional, "readout_size": 7, "subtract_last": subtract_last}
+    options["lags"] = list(lags)
     model = model_of(**options, head=Gaussian(), anchor=LastAnchor)
     batch = batch_of(model.spec)
     last = batch.history[:, -1]
@@ -55,11 +58,13 @@ def test_it_is_a_network_of_torch(bidirectional, subtract_last):
     both = [cells for pair in zip(model.ahead, model.back or [None] * 2, strict=True) for cells in pair]
     # Ours: the states of all forward cells, then of all backward ones; torch's: layer by layer.
     order = [0, 2, 1, 3] if bidirectional else [0, 1]
-    size = TARGETS + 3
+    size = TARGETS * (1 - subtract_last + len(lags)) + 3
     decoder = nn.GRU(size, UNITS, num_layers=2, batch_first=True, bidirectional=bidirectional).double()
     copied([cell for cell in both if cell is not None], decoder)
     lead = (torch.arange(1.0, HORIZON + 1).double() / HORIZON).expand(BATCH, -1).unsqueeze(-1)
-    inputs = torch.cat([batch.known_ahead, last[:, None].expand(-1, HORIZON, -1), lead], dim=-1)
+    earlier = [history[:, [CONTEXT + ahead - lag for ahead in range(HORIZON)]] for lag in lags]
+    level = [] if subtract_last else [last[:, None].expand(-1, HORIZON, -1)]
+    inputs = torch.cat([batch.known_ahead, *level, *earlier, lead], dim=-1)
     outputs, _ = decoder(inputs, numbers[order].contiguous())
     expected = model.readout(model.hidden(outputs).relu()).unflatten(-1, (TARGETS, 2))
     expected[..., 0] += last[:, None]
@@ -76,6 +81,19 @@ def test_what_is_known_later_matters_earlier_where_both_directions_are_read(bidi
     assert difference[-1] > 0
     assert (difference[:-1] > 0).all() == bidirectional
     assert bidirectional or not difference[:-1].any()
+
+
+@pytest.mark.parametrize("lag", [HORIZON - 1, CONTEXT + 1])
+def test_lags_outside_the_context_are_refused(lag):
+    with pytest.raises(ConfigurationError, match=rf"lags: {lag} steps before each lead are not always in the context"):
+        model_of(lags=[lag])
+
+
+def test_the_level_moves_the_forecast_alone_where_the_last_value_is_subtracted():
+    model = model_of(subtract_last=True, lags=[HORIZON], anchor=LastAnchor)
+    batch = batch_of(model.spec)
+    higher = batch._replace(history=batch.history + 7)
+    assert torch.allclose(model(higher), model(batch) + 7)
 
 
 def test_leads_differ_though_nothing_is_known_of_them():

@@ -97,12 +97,15 @@ def _one_of_each(
     groups: Int[Tensor, " groups"], items: int, size: int, generator: torch.Generator
 ) -> Int[Tensor, " size"]:
     """Places of `size` items: all groups take a turn, in random order, again and again, with a random item of each."""
-    turns = [torch.randperm(len(groups), generator=generator) for _ in range(math.ceil(size / len(groups)))]
-    chosen = torch.cat(turns)[:size] if turns else groups[:0]
     counts = torch.diff(groups, append=torch.tensor([items]))
-    # In double precision a product below the count stays below it.
-    within = torch.rand(len(chosen), generator=generator, dtype=torch.float64) * counts[chosen]
-    return groups[chosen] + within.long()
+
+    def turn() -> Int[Tensor, " groups"]:
+        chosen = torch.randperm(len(groups), generator=generator)
+        # In double precision a product below the count stays below it.
+        within = torch.rand(len(groups), generator=generator, dtype=torch.float64) * counts[chosen]
+        return groups[chosen] + within.long()
+
+    return torch.cat([turn() for _ in range(math.ceil(size / len(groups)))])[:size]
 
 
 AnyBatch = TypeVar("AnyBatch")

@@ -60,8 +60,9 @@ class ShuffledWindows(Regime):
         starts = prepared.starts.train
         groups = None
         if self.sample == "item":
-            # Windows ascend, and so do their items.
-            groups = torch.from_numpy(np.unique(prepared.panel.items_at(starts.numpy()), return_index=True)[1])
+            # Windows ascend, and so do their items; one without windows begins where the next one does.
+            places = np.searchsorted(starts.numpy(), prepared.panel.item_bounds)
+            groups = torch.from_numpy(places[:-1][np.diff(places) > 0])
         return WindowLoader(
             storage=prepared.storage,
             order=Order(

@@ -84,8 +84,9 @@ class ItemScaler(Scaler):
         if self.local is None:
             return None
         ids, offset, scale = [], [], []
+        targets = panel.targets
         for name, (first, stop) in zip(panel.ids, fitted_on.tolist(), strict=True):
-            rows = panel.targets[first:stop]
+            rows = targets[first:stop]
             if len(rows) and not np.isnan(rows).all(axis=0).any():
                 location, size = self._measure_observed(rows, panel.names[: rows.shape[1]])
                 least = self.local.smallest * np.nanmean(np.abs(rows), axis=0)

@@ -1,9 +1,11 @@
-"""A series in a CSV file."""
+"""Series in a file."""
 
+from pathlib import Path
 from typing import Annotated, final
 
 from annotated_types import MinLen
 
+from recast.data.sources import netcdf, parquet
 from recast.data.sources.csv_text import load_csv
 from recast.data.sources.stacked import FILE, Stacked, files_of, is_pattern, stem_of
 from recast.data.sources.stamps import DoubledHour
@@ -15,9 +17,10 @@ from recast.options import AnyFloat, NonNegativeInt, checked
 
 @final
 class CsvSource(TableSource):
-    """One or several series in a CSV file; see `recast.data.sources.table_source.TableSource` for how it is read.
+    """One or several series in a file; see `recast.data.sources.table_source.TableSource` for how it is read.
 
-    The file is UTF-8, with a header unless `columns` are given; it is unpacked where its name ends in gz, bz2, xz, zip
+    Files whose names end in parquet or pq are read as Parquet, those in nc, nc4 or cdf as netCDF, all others as CSV. A
+    CSV file is UTF-8, with a header unless `columns` are given; it is unpacked where its name ends in gz, bz2, xz, zip
     or zst.
 
     Args:
@@ -119,6 +122,15 @@ class CsvSource(TableSource):
     def load(self, path: str) -> Table:
         """See the base class."""
         if is_pattern(path):
-            return Stacked(path, {stem: load_csv(file, self.dialect) for stem, file in files_of(path).items()})
-        table = load_csv(path, self.dialect)
+            return Stacked(path, {stem: self._load(file) for stem, file in files_of(path).items()})
+        table = self._load(path)
         return Stacked(path, {stem_of(path): table}) if self.id == FILE and FILE not in table.header else table
+
+    def _load(self, path: str) -> Table:
+        """The table in a file, of the kind that its ending says."""
+        ending = Path(path).suffix.lower()
+        if ending in parquet.ENDINGS:
+            return parquet.load_parquet(path, self.time, self.id)
+        if ending in netcdf.ENDINGS:
+            return netcdf.load_netcdf(path, self.time, self.id)
+        return load_csv(path, self.dialect)

@@ -13,6 +13,7 @@ from panels import HOUR, panel_of
 from small_data import small_data
 
 from recast.data.features.calendar import Calendar
+from recast.data.features.elapsed import Elapsed
 from recast.data.features.holidays import Holidays
 from recast.data.features.lags import TargetLags
 from recast.data.features.tide import FittedTide, TidalConstituents
@@ -258,3 +259,30 @@ def test_two_columns_of_one_name_are_refused():
     panel = replace(series_of(np.zeros(30)), columns=columns_of(targets=["c.weekend"]))
     with pytest.raises(ConfigurationError, match=r"two columns are called 'c\.weekend'"):
         added(panel, c=Calendar(parts=["weekend"]))
+
+
+@given(
+    steps=st.lists(st.integers(1, 5), min_size=1, max_size=19),
+    observed=st.lists(st.booleans(), min_size=20, max_size=20),
+)
+def test_elapsed_time_is_that_of_the_recursion(steps, observed):
+    hours = np.concatenate([[0], np.cumsum(steps)])
+    values = np.where(observed[: len(hours)], 1.0, np.nan)
+    times = np.datetime64("2024-01-01", "ns") + hours * HOUR
+    found = column(added(replace(series_of(values), times=times), keep_gaps=True, e=Elapsed()), "e.since price")
+    expected, elapsed = [np.nan], np.nan
+    for row in range(1, len(hours)):
+        elapsed = hours[row] - hours[row - 1] + (0 if observed[row - 1] else elapsed)
+        expected.append(elapsed)
+    np.testing.assert_allclose(np.exp(found), expected)
+
+
+def test_elapsed_time_is_an_input_up_to_the_origin_of_each_series():
+    panel = added(panel_of([[5, 3], [4]]), keep_gaps=True, e=Elapsed())
+    assert [panel.names.index(f"e.since {name}") for name in "ab"] == [4, 5]
+    assert {panel.columns[place].role for place in (4, 5)} == {"past"}
+    since = column(panel, "e.since a")
+    # A piece of an item goes on behind a gap; another item begins anew.
+    assert np.flatnonzero(np.isnan(since)).tolist() == [0, 8]
+    assert np.exp(since[5]) == pytest.approx(20)
+    assert Covariates({"e": Elapsed()}).ahead(panel, panel.clock[[7, 11]][:, None] + HOUR, {}) == {}

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -22,20 +23,24 @@ class Computed:
         unit: Its unit.
         levels: Names of the levels of a category; None: real numbers.
         scaling: Offset and scale that a model sees it by; None: those that the data's scaler fits.
+        role: "known" ahead, or "past": as observed up to the origin.
     """
 
     name: str
     unit: str = ""
     levels: tuple[str, ...] | None = None
     scaling: tuple[float, float] | None = (0.0, 1.0)
+    role: Literal["past", "known"] = "known"
 
     def column(self, feature: str) -> Column:
         """As a column of a panel, under the name of the feature."""
-        return Column(f"{feature}.{self.name}", self.unit, "known", self.levels)
+        return Column(f"{feature}.{self.name}", self.unit, self.role, self.levels)
 
 
 class KnownFeature(ABC):
     """Computes columns of a panel at any stamps, past and future, so that models have them as inputs known ahead.
+
+    A column that follows from all that was observed before a stamp is an input up to the origin (the role "past").
 
     A new one subclasses this, implements `columns` and `at`, and has a yaml in `conf/data/features`. What it computes
     at a stamp follows from that stamp, and from observations that are known at each origin for which the stamp lies in

@@ -164,7 +164,8 @@ class Covariates:
             numbers = fitted.get(name, ())
             values = feature.at(times.ravel(), items, panel, horizon=times.shape[1], numbers=numbers)
             for computed, column in zip(feature.columns(panel), values.T, strict=True):
-                found[computed.column(name).name] = column.reshape(times.shape)
+                if computed.role == "known":
+                    found[computed.column(name).name] = column.reshape(times.shape)
         for name, join in self._joins.items():
             columns = [column for column in join.columns(name, panel) if column.role == "known"]
             if columns:

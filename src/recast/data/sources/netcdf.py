@@ -1,5 +1,6 @@
 """A netCDF file as a table."""
 
+import importlib
 from pathlib import Path
 
 from recast.data.sources.frame import FrameTable
@@ -23,9 +24,11 @@ def load_netcdf(path: str, time: str, id: str | None) -> FrameTable:
     """
     remedy = f"{path}: netCDF files need other packages: pip install 'recast-rnn[netcdf]'"
     try:
-        import h5netcdf  # noqa: F401  xarray reads by it, and it by the next
-        import h5py  # noqa: F401
         import xarray as xr
+
+        # xarray reads by the first, and that by the second.
+        for name in ("h5netcdf", "h5py"):
+            importlib.import_module(name)
     except ImportError as error:
         raise DataError(remedy) from error
     try:

@@ -15,6 +15,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -24,21 +25,25 @@ from recast.data.prepare.regime import ShuffledWindows
 from recast.data.prepare.scale import Scaler, Standard, WindowScaler
 from recast.data.prepare.split import LastSplit
 from recast.data.prepare.windows import Windows
-from recast.data.sources.frame import FrameSource
+from recast.data.sources.source import Source
+from recast.data.sources.table import Table
 
 SCALERS = {"together": Standard(), "item": Standard(by="item"), "window": WindowScaler(level=True)}
 
 
-class InMemory(FrameSource):
+class InMemory(Source):
     """A panel that is there already."""
 
     def __init__(self, panel: Panel) -> None:
-        super().__init__(time="time", targets=["value"])
         self.panel = panel
 
     def read(self) -> Panel:
         """The panel."""
         return self.panel
+
+    def for_table(self, table: Table) -> Source:
+        """Not needed here."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ def resident() -> float:
     return int(pages) * resource.getpagesize() / 1e6
 
 
-def measure(items: int, rows: int, scaler: Scaler, sample: str = "window") -> Measured:
+def measure(items: int, rows: int, scaler: Scaler, sample: Literal["window", "item"] = "window") -> Measured:
     """Measures one panel.
 
     Args:

@@ -1,5 +1,7 @@
 """Readings removed at random: the same for every model, as inputs and as truths."""
 
+import logging
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,9 @@ from recast.data.prepare.grid import InterpolateGrid, MaskGrid
 from recast.data.prepare.removal import without_readings
 from recast.data.prepare.windows import Windows
 from recast.data.sources.autoregressive import AR2
+from recast.runs.scores import fit_baselines, score_baselines
+from recast.scoring.baselines.naive import LastValue
+from recast.scoring.metrics.mse import MSE
 
 
 def data_without(
@@ -54,3 +59,19 @@ def test_the_grid_decides_what_becomes_of_them():
     steps = np.arange(len(whole))[inside]
     expected = np.interp(steps, steps[~gone[inside]], whole.targets[inside, 0][~gone[inside]])
     np.testing.assert_allclose(panel.targets[:, 0], expected)
+
+
+def test_baselines_fill_gaps_within_a_context_alone_and_a_line_says_so(caplog):
+    data = data_without(0.3)
+    baselines = {"last": LastValue()}
+    fit_baselines(baselines, data.prepared)
+    with caplog.at_level(logging.INFO):
+        scores = score_baselines(baselines, data.prepared, "test", {"mse": MSE(spec=data.spec)})
+    assert "interpolated within each context, for baselines only: last" in caplog.text
+    targets, starts = data.prepared.panel.targets[:, 0], data.prepared.starts.test.numpy()
+    errors = []
+    for start in starts:
+        context, truth = targets[start : start + 12], targets[start + 12 : start + 16]
+        # The last one that was observed; the truths behind it are no help.
+        errors += ((truth - context[~np.isnan(context)][-1]) ** 2)[~np.isnan(truth)].tolist()
+    assert scores["last"].overall["mse"] == pytest.approx(np.mean(errors))

@@ -1,5 +1,6 @@
 """Scores over the samples of a part, models and baselines alike."""
 
+import logging
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from recast.scoring.metrics.item_errors import ItemErrors
 from recast.scoring.metrics.lead_metric import LeadMetric
 from recast.scoring.metrics.origin_errors import OriginErrors, further
 from recast.types import Forecast
+
+log = logging.getLogger(__name__)
 
 MetricT = TypeVar("MetricT", bound=Metric)
 
@@ -113,6 +116,12 @@ def score_baselines(
         part: "train", "validation" or "test".
         metrics: What is measured; those undefined for a point forecast are skipped. They are unchanged.
     """
+    filled = [name for name, baseline in baselines.items() if not baseline.reads_gaps]
+    if filled and prepared.spec.masked:
+        log.info(
+            "values that were not observed are interpolated within each context, for baselines only: %s",
+            ", ".join(filled),
+        )
     usable = local_metrics({name: metric for name, metric in metrics.items() if metric.defined_for({"mean"})})
     starts = getattr(prepared.starts, part)
     truths = prepared.storage.truths

@@ -15,7 +15,7 @@ PACKAGE = Path(recast.__file__).parent
 
 FLOORS = [
     ["errors", "options", "types", "system"],
-    ["data.panel", "data.spec", "data.zone"],
+    ["data.local_scaling", "data.panel", "data.spec", "data.zone"],
     ["data.sources"],
     ["data.features", "data.joins"],
     ["data.prepare"],

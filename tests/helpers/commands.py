@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -120,6 +121,14 @@ def _server() -> Any:
     os.environ["OMP_NUM_THREADS"] = "1"
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(["warm_commands"])
+    # The fork server of Python 3.11 does not get the path of the program that starts it.
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parent), before]))
+    forkserver.ensure_running()
+    if before is None:
+        del os.environ["PYTHONPATH"]
+    else:
+        os.environ["PYTHONPATH"] = before
     return server
 
 

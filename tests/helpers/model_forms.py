@@ -37,7 +37,7 @@ spec_of = partial(synthetic.spec_of, targets=TARGETS, context=CONTEXT, horizon=H
 
 
 def small(node: dict[str, Any]) -> dict[str, Any]:
-    sizes = {"hidden_size": UNITS, "window": 3, "segment": CONTEXT // 2}
+    sizes = {"hidden_size": UNITS, "window": 3, "segment": CONTEXT // 2, "lags": [4, 7]}
     return node | {option: size for option, size in sizes.items() if option in node}
 
 

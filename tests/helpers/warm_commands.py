@@ -3,6 +3,9 @@
 import contextlib
 import gc
 import importlib
+import os
+import sys
+from pathlib import Path
 
 MODULES = (
     "fsspec.implementations.chained",
@@ -44,3 +47,9 @@ with contextlib.suppress(ImportError):
 # A collection in a child would touch, and so copy, all that the server has made.
 gc.collect()
 gc.freeze()
+
+# How this file was found is no concern of the commands.
+HERE = str(Path(__file__).parent)
+sys.path.remove(HERE)
+if others := [folder for folder in os.environ.pop("PYTHONPATH", "").split(os.pathsep) if folder not in ("", HERE)]:
+    os.environ["PYTHONPATH"] = os.pathsep.join(others)

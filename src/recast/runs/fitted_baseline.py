@@ -36,7 +36,6 @@ from recast.runs.configure.folders import RESULT
 from recast.runs.configure.options import BaselineParts
 from recast.runs.configure.targets import resolve, trusting
 from recast.runs.configure.wording import suggestion
-from recast.runs.scores import score_baselines
 from recast.scoring.baselines.baseline import Baseline
 from recast.training.evenly import evenly_spaced
 from recast.types import Forecast
@@ -243,6 +242,9 @@ class BaselineOfRun:
                 baseline.fit(history)
                 fitted[name] = baseline
         measured = {name: build(node, ALLOWED)(spec=prepared.spec) for name, node in metrics.items() if node}
+        # Imports torchmetrics, which a forecast does without.
+        from recast.runs.scores import score_baselines
+
         scores = score_baselines(fitted, prepared, "validation", measured)
         first = next((score.ranking for score in scores.values()), None)
         if first is None:

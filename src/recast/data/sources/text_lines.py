@@ -154,5 +154,7 @@ def _zstandard(file: Path) -> Any:
     try:
         import zstandard  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        raise DataError(f"{file}: unpacking it needs another package: pip install zstandard") from error
+        raise DataError(
+            f"{file}: Python cannot unpack such files without the package zstandard; install it, or unpack the file"
+        ) from error
     return zstandard.open(file, "rb")

@@ -37,7 +37,7 @@ spec_of = partial(synthetic.spec_of, targets=TARGETS, context=CONTEXT, horizon=H
 
 
 def small(node: dict[str, Any]) -> dict[str, Any]:
-    sizes = {"hidden_size": UNITS, "window": 3, "segment": CONTEXT // 2, "lags": [4, 7]}
+    sizes = {"hidden_size": UNITS, "window": 3, "segment": CONTEXT // 2}
     return node | {option: size for option, size in sizes.items() if option in node}
 
 
@@ -49,7 +49,8 @@ def part(group: str, name: str) -> Any:
         folders.register()
         size = [f"model.{group}.hidden_size={UNITS}"] if group == "cell" else []
         node = compose("train", [f"model/{group}={name}", *size])["model"][group]
-    return build(small(node))
+    seasons = {"lags": [4, 7]} if "lags" in node else {}
+    return build(small(node) | seasons)
 
 
 def model_of(

@@ -166,7 +166,7 @@ class Join:
         except DataError as error:
             # Its options lie elsewhere than those of the series.
             raise DataError(str(error).replace("data.source.", f"data.joins.{name}.source.")) from error
-        self._check(table, panel)
+        self._check(name, table, panel)
         found = []
         bounds = np.append(np.searchsorted(table.items, np.arange(len(table.ids))), len(table.items))
         for item, series in enumerate(table.ids):
@@ -193,7 +193,7 @@ class Join:
                 found.append((Column(f"{column.name} {part}", column.unit, role), -values[column.name] * share))
         return found
 
-    def _check(self, table: Panel, panel: Panel) -> None:
+    def _check(self, name: str, table: Panel, panel: Panel) -> None:
         names = ", ".join(table.names)
         for option, given in (("known", self.known), ("winds", [*self.winds, *self.winds.values()])):
             for name in given:
@@ -207,9 +207,10 @@ class Join:
             raise DataError(f"{table.label}: no time stamps by which it could be joined")
         if table.timezone != panel.timezone:
             words = {None: "without a time zone", "UTC": "with one"}
+            source = f"data.joins.{name}.source" if table.timezone is None else "data.source"
             raise DataError(
                 f"{table.label}: its stamps are {words[table.timezone]}, but those of {panel.label} "
-                f"{words[panel.timezone]}; name the zone of those without one (source.timezone)"
+                f"{words[panel.timezone]}; name the zone of those without one: {source}.timezone=UTC"
             )
 
 

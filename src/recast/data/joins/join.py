@@ -196,9 +196,9 @@ class Join:
     def _check(self, name: str, table: Panel, panel: Panel) -> None:
         names = ", ".join(table.names)
         for option, given in (("known", self.known), ("winds", [*self.winds, *self.winds.values()])):
-            for name in given:
-                if name not in table.names:
-                    raise ConfigurationError(f"Join: {option}: {table.label} has no column {name!r}; it has {names}")
+            for column in given:
+                if column not in table.names:
+                    raise ConfigurationError(f"Join: {option}: {table.label} has no column {column!r}; it has {names}")
         if any(column.is_category for column in table.columns):
             raise ConfigurationError(
                 f"Join: {table.label}: categories cannot be joined; leave them out of the source, or write numbers"

@@ -27,6 +27,7 @@ from recast.data.prepare.split import LastSplit
 from recast.data.prepare.windows import Windows
 from recast.data.sources.source import Source
 from recast.data.sources.table import Table
+from recast.errors import DataError
 
 SCALERS = {"together": Standard(), "item": Standard(by="item"), "window": WindowScaler(level=True)}
 
@@ -42,8 +43,8 @@ class InMemory(Source):
         return self.panel
 
     def for_table(self, table: Table) -> Source:
-        """Not needed here."""
-        raise NotImplementedError
+        """There is none: it has no table."""
+        raise DataError(f"{self.panel.label}: a panel in memory, which no table replaces; found {table.label}")
 
 
 @dataclass(frozen=True)

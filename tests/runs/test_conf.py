@@ -23,7 +23,7 @@ import recast.scoring.baselines
 import recast.scoring.metrics
 import recast.training.learning_rates
 from hydra_plugins import recast_plugins
-from recast.data.features.known_feature import KnownFeature
+from recast.data.features.computed_feature import ComputedFeature
 from recast.data.joins.join import Join
 from recast.data.prepare.grid import Grid
 from recast.data.prepare.regime import Regime
@@ -82,7 +82,7 @@ CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / gro
 PARTS = {
     "baselines": (recast.scoring.baselines, tuple(plug.baseline for plug in plugs())),
     "data": (recast.data.sources, tuple(options_of(plug.data)["source"].hint for plug in plugs())),
-    "data/features": (recast.data.features, KnownFeature),
+    "data/features": (recast.data.features, ComputedFeature),
     "data/grid": (recast.data.prepare, Grid),
     "data/joins": (recast.data.joins, Join),
     "data/regime": (recast.data.prepare, Regime),

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from recast.data.panel import Panel, columns_of
-from recast.runs.forecaster import SeriesForecast
+from recast.runs.series_forecast import SeriesForecast
 from recast.types import Forecast
 
 LEVELS = (0.5, 0.8)

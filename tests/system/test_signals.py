@@ -128,12 +128,13 @@ def test_a_configuration_is_composed_to_its_end_before_a_signal_stops():
     lines = (
         "from omegaconf import OmegaConf\n"
         "OmegaConf.register_new_resolver('slow', lambda: (ready(), time.sleep(2), 1)[2])\n"
-        "print(OmegaConf.to_container(OmegaConf.create({'a': '${slow:}'}), resolve=True), flush=True)\n"
+        "OmegaConf.register_new_resolver('last', lambda: os.write(1, b'last\\n'))\n"
+        "OmegaConf.to_container(OmegaConf.create({'a': '${slow:}', 'b': '${last:}'}), resolve=True)\n"
         "time.sleep(60)"
     )
     program = Program(STOPPED.replace("{}", lines.replace("\n", "\n        ")))
     program.signal(signal.SIGTERM)
-    assert program.wait() == (143, "{'a': 1}\nSIGTERM: stopped; a remedy\n", "")
+    assert program.wait() == (143, "last\nSIGTERM: stopped; a remedy\n", "")
 
 
 SLOW_TO_LEAVE = stopped("try:\n    ready(); time.sleep(60)\nfinally:\n    ready(); time.sleep(3); print('saved')")

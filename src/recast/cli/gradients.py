@@ -11,7 +11,8 @@ def job(config: DictConfig) -> None:
     from recast.runs.configure.check import accepted
     from recast.runs.configure.compose import plain
     from recast.runs.configure.training_options import GradientOptions
-    from recast.runs.gradients import measure_gradients, output_folder
+    from recast.runs.gradients import FOLDER, measure_gradients
+    from recast.runs.restored_forecast import results_folder
     from recast.runs.trainer import quiet_lightning
 
     quiet_lightning()
@@ -19,7 +20,7 @@ def job(config: DictConfig) -> None:
     with accepted(options, GradientOptions):
         gradients = measure_gradients(options)
         show_gradients(gradients)
-        folder = output_folder(options)
+        folder = results_folder(options, FOLDER)
         gradients.write(folder)
         print(folder / "gradients.png")
         print(folder, flush=True)

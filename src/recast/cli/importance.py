@@ -11,7 +11,8 @@ def job(config: DictConfig) -> None:
     from recast.runs.configure.check import accepted
     from recast.runs.configure.compose import plain
     from recast.runs.configure.training_options import ImportanceOptions
-    from recast.runs.importance import measure_importance, output_folder
+    from recast.runs.importance import FOLDER, measure_importance
+    from recast.runs.restored_forecast import results_folder
     from recast.runs.trainer import quiet_lightning
 
     quiet_lightning()
@@ -19,7 +20,7 @@ def job(config: DictConfig) -> None:
     with accepted(options, ImportanceOptions):
         importance = measure_importance(options)
         show_importance(importance)
-        folder = output_folder(options)
+        folder = results_folder(options, FOLDER)
         importance.write(folder)
         print(folder / "importance.png")
         print(folder, flush=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from jaxtyping import Int
 from torch import Tensor
 
-from recast.data.features.known_feature import KnownFeature
+from recast.data.features.computed_feature import ComputedFeature
 from recast.data.joins.join import Join
 from recast.data.prepare.covariates import Covariates
 from recast.data.prepare.grid import ErrorGrid, Grid
@@ -63,7 +63,7 @@ class ForecastDataModule(StoredData[Prepared]):
         scaler: Scaler | None = None,
         regime: Regime | None = None,
         periods: list[PositiveFloat] | None = None,
-        features: dict[str, KnownFeature | None] | None = None,
+        features: dict[str, ComputedFeature | None] | None = None,
         joins: dict[str, Join | None] | None = None,
         season: PositiveInt = 1,
         item_category: bool = False,

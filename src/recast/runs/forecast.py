@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from recast.errors import ConfigurationError
-from recast.runs.forecaster import SeriesForecast, load_with
+from recast.runs.forecaster import load_with
 from recast.runs.machine import set_up
+from recast.runs.series_forecast import SeriesForecast
 from recast.system.files import require_file, user_path, write_text
 
 FILES = ("checkpoint", "run", "input", "known", "output", "figure")
@@ -15,7 +16,7 @@ FILES = ("checkpoint", "run", "input", "known", "output", "figure")
 def forecast_file(config: dict[str, Any]) -> None:
     """Forecasts the steps after the last row of each series of a CSV file.
 
-    They are written as CSV, as `recast.runs.forecaster.SeriesForecast.text` says, and where it is asked for as a
+    They are written as CSV, as `recast.runs.series_forecast.SeriesForecast.text` says, and where it is asked for as a
     picture.
 
     Args:

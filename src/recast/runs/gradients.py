@@ -11,11 +11,13 @@ from matplotlib.figure import Figure
 
 from recast.figures.png import save
 from recast.runs.machine import set_up
-from recast.runs.restored_forecast import data_of, require_windows, restore_forecaster
-from recast.system.files import require_folder, user_path, write_json, write_text
-from recast.training.evenly import evenly_spaced
+from recast.runs.restored_forecast import chosen_windows, results_folder
+from recast.system.files import require_folder, write_json, write_text
 from recast.training.memory.memory import LayerMemory, measure
 from recast.training.memory.picture import layer_name, picture
+
+FOLDER = "gradients"
+"""Name of the folder of its results, where none is given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,13 +102,8 @@ def measure_gradients(config: dict[str, Any]) -> Gradients:
         InputError: if checkpoint or data cannot be used.
     """
     set_up(config)
-    require_folder(output_folder(config), "output")
-    restored = restore_forecaster(config["checkpoint"], config["data"], other_file=config["path"] is not None)
-    data = data_of(restored, config["path"])
-    part = config["split"]
-    require_windows(data, part)
-    loader = data.loader(part)
-    chosen = loader.order.items[evenly_spaced(len(loader.order.items), config["windows"])]
+    require_folder(results_folder(config, FOLDER), "output")
+    restored, data, chosen = chosen_windows(config)
     layers = measure(
         restored.task.model,
         data.windows_at(chosen),
@@ -115,22 +112,11 @@ def measure_gradients(config: dict[str, Any]) -> Gradients:
     )
     return Gradients(
         layers=layers,
-        part=part,
+        part=config["split"],
         windows=len(chosen),
         target=restored.spec.target_names[0],
         checkpoint=str(Path(config["checkpoint"]).resolve()),
     )
-
-
-def output_folder(config: dict[str, Any]) -> Path:
-    """The folder of the results.
-
-    That of the option, else `gradients` in the run's folder, or beside a checkpoint outside a run folder.
-    """
-    if config["output"] is not None:
-        return user_path(config["output"])
-    folder = user_path(config["checkpoint"]).parent
-    return (folder.parent if folder.name == "checkpoints" else folder) / "gradients"
 
 
 def _finite(value: float) -> float | None:

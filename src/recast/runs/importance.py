@@ -12,12 +12,14 @@ from recast.errors import ConfigurationError
 from recast.figures.importance import importances
 from recast.figures.png import save
 from recast.runs.machine import set_up
-from recast.runs.restored_forecast import data_of, require_windows, restore_forecaster
+from recast.runs.restored_forecast import chosen_windows, results_folder
 from recast.runs.scores import local_metrics
 from recast.scoring.metrics.description import ranking
-from recast.system.files import require_folder, user_path, write_json, write_text
-from recast.training.evenly import evenly_spaced
+from recast.system.files import require_folder, write_json, write_text
 from recast.training.permutation import Input, inputs_of, permuted_errors
+
+FOLDER = "importance"
+"""Name of the folder of its results, where none is given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,15 +111,12 @@ def measure_importance(config: dict[str, Any]) -> Importance:
         InputError: if checkpoint or data cannot be used.
     """
     set_up(config)
-    require_folder(output_folder(config), "output")
-    restored = restore_forecaster(config["checkpoint"], config["data"], other_file=config["path"] is not None)
-    data = data_of(restored, config["path"])
-    part = config["split"]
-    require_windows(data, part)
-    items = data.loader(part).order.items
-    chosen = items[evenly_spaced(len(items), config["windows"])]
+    require_folder(results_folder(config, FOLDER), "output")
+    restored, data, chosen = chosen_windows(config)
     if len(chosen) < 2:
-        raise ConfigurationError(f"split={part}, windows={config['windows']}: a permutation takes two windows at least")
+        raise ConfigurationError(
+            f"split={config['split']}, windows={config['windows']}: a permutation takes two windows at least"
+        )
     metrics = local_metrics(restored.task.metrics_of("test"))
     descriptions = {name: metric.description for name, metric in metrics.items()}
     name = ranking(descriptions)
@@ -140,18 +139,7 @@ def measure_importance(config: dict[str, Any]) -> Importance:
         errors=np.array(errors),
         metric=name,
         unit=descriptions[name].unit,
-        part=part,
+        part=config["split"],
         windows=len(chosen),
         checkpoint=str(Path(config["checkpoint"]).resolve()),
     )
-
-
-def output_folder(config: dict[str, Any]) -> Path:
-    """The folder of the results.
-
-    That of the option, else `importance` in the run's folder, or beside a checkpoint outside a run folder.
-    """
-    if config["output"] is not None:
-        return user_path(config["output"])
-    folder = user_path(config["checkpoint"]).parent
-    return (folder.parent if folder.name == "checkpoints" else folder) / "importance"

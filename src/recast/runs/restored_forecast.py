@@ -4,12 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxtyping import Int
+from torch import Tensor
+
 from recast.data.datamodule import ForecastDataModule
 from recast.data.spec import SeriesSpec
 from recast.errors import CheckpointError, ConfigurationError, DataError
 from recast.runs.checkpoints.restore import restore
 from recast.runs.record import window_counts
 from recast.runs.tasks.task_plug import RestoredTask
+from recast.system.files import user_path
+from recast.training.evenly import evenly_spaced
 from recast.training.task import ForecastTask
 
 RestoredForecast = RestoredTask[ForecastTask, ForecastDataModule, SeriesSpec]
@@ -66,3 +71,30 @@ def data_of(restored: RestoredForecast, path: str | None) -> ForecastDataModule:
             "the file as it is"
         )
     return data
+
+
+def chosen_windows(config: Mapping[str, Any]) -> tuple[RestoredForecast, ForecastDataModule, Int[Tensor, " windows"]]:
+    """A checkpoint, its data, and the first rows of windows spread evenly over a part.
+
+    Args:
+        config: With checkpoint, data, path, split, and the number of windows.
+
+    Raises:
+        InputError: if checkpoint or data cannot be used, or the part has no windows.
+    """
+    restored = restore_forecaster(config["checkpoint"], config["data"], other_file=config["path"] is not None)
+    data = data_of(restored, config["path"])
+    require_windows(data, config["split"])
+    items = data.loader(config["split"]).order.items
+    return restored, data, items[evenly_spaced(len(items), config["windows"])]
+
+
+def results_folder(config: Mapping[str, Any], name: str) -> Path:
+    """The folder of what was measured of a checkpoint.
+
+    That of the option `output`, else one called `name` in the run's folder, or beside a checkpoint outside one.
+    """
+    if config["output"] is not None:
+        return user_path(config["output"])
+    folder = user_path(config["checkpoint"]).parent
+    return (folder.parent if folder.name == "checkpoints" else folder) / name

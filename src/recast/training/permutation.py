@@ -34,15 +34,15 @@ class Input:
 
 def inputs_of(spec: SeriesSpec) -> list[Input]:
     """The inputs of a model: the past of each target, and each column of the other roles."""
-    found = [Input(name, "target", _swap_history(place)) for place, name in enumerate(spec.target_names)]
-    found += [Input(column.name, "past", _swap_past(place)) for place, column in enumerate(spec.reals("past"))]
+    found = [Input(name, "target", _swap("history", [place])) for place, name in enumerate(spec.target_names)]
+    found += [Input(column.name, "past", _swap("past", [place])) for place, column in enumerate(spec.reals("past"))]
     reals = spec.reals("known")
-    found += [Input(column.name, "known", _swap_known([place])) for place, column in enumerate(reals)]
+    found += [Input(column.name, "known", _swap("known", [place])) for place, column in enumerate(reals)]
     for place, period in enumerate(spec.periods):
         first = len(reals) + 2 * place
-        found.append(Input(f"period of {period:g} h", "known", _swap_known([first, first + 1])))
+        found.append(Input(f"period of {period:g} h", "known", _swap("known", [first, first + 1])))
     statics = [column for column in spec.static_inputs if not column.is_category]
-    found += [Input(column.name, "static", _swap_static(place)) for place, column in enumerate(statics)]
+    found += [Input(column.name, "static", _swap("static", [place])) for place, column in enumerate(statics)]
     for role in ("past", "known", "static"):
         for place, column in enumerate(spec.categories(role)):
             found.append(Input(column.name, role, _swap_category(role, place)))
@@ -56,39 +56,15 @@ def _taken(one: Tensor, other: Tensor, places: Sequence[int]) -> Tensor:
     return result
 
 
-def _swap_history(place: int) -> Swap:
+def _swap(part: str, places: Sequence[int]) -> Swap:
+    """Takes columns of a part of the batch, and their masks where it has some."""
+
     def swapped(one: Batch, other: Batch) -> Batch:
         observed = one.observed
-        if observed is not None and other.observed is not None:
-            observed = observed._replace(history=_taken(observed.history, other.observed.history, [place]))
-        return one._replace(history=_taken(one.history, other.history, [place]), observed=observed)
-
-    return swapped
-
-
-def _swap_past(place: int) -> Swap:
-    def swapped(one: Batch, other: Batch) -> Batch:
-        observed = one.observed
-        if observed is not None and other.observed is not None:
-            observed = observed._replace(past=_taken(observed.past, other.observed.past, [place]))
-        return one._replace(past=_taken(one.past, other.past, [place]), observed=observed)
-
-    return swapped
-
-
-def _swap_known(places: Sequence[int]) -> Swap:
-    def swapped(one: Batch, other: Batch) -> Batch:
-        observed = one.observed
-        if observed is not None and other.observed is not None:
-            observed = observed._replace(known=_taken(observed.known, other.observed.known, places))
-        return one._replace(known=_taken(one.known, other.known, places), observed=observed)
-
-    return swapped
-
-
-def _swap_static(place: int) -> Swap:
-    def swapped(one: Batch, other: Batch) -> Batch:
-        return one._replace(static=_taken(one.static, other.static, [place]))
+        if observed is not None and other.observed is not None and part in observed._fields:
+            mask = _taken(getattr(observed, part), getattr(other.observed, part), places)
+            observed = observed._replace(**{part: mask})
+        return one._replace(**{part: _taken(getattr(one, part), getattr(other, part), places)}, observed=observed)
 
     return swapped
 

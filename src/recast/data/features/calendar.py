@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from annotated_types import MinLen
 
-from recast.data.features.known_feature import Computed, KnownFeature, local
+from recast.data.features.computed_feature import Computed, ComputedFeature, local
 from recast.data.panel import Panel
 from recast.data.sources.stamps import check_zone
 from recast.errors import ConfigurationError
@@ -27,7 +27,7 @@ LEVELS: dict[str, tuple[str, ...]] = {
 
 
 @final
-class Calendar(KnownFeature):
+class Calendar(ComputedFeature):
     """Where a stamp lies in the day, the week and the year, by the clocks of a place.
 
     hour (0 to 24, minutes as fractions), weekday (Monday is 0), weekend (1 on Saturday and Sunday, otherwise 0), day

@@ -5,14 +5,14 @@ from typing import final
 
 import numpy as np
 
-from recast.data.features.known_feature import Computed, KnownFeature
+from recast.data.features.computed_feature import Computed, ComputedFeature
 from recast.data.panel import Panel
 from recast.data.sources.step import DAY, fixed_step
 from recast.options import checked
 
 
 @final
-class Elapsed(KnownFeature):
+class Elapsed(ComputedFeature):
     """The time since each target was last observed before a step, as an input up to the origin.
 
     With s_t the stamp of step t and m_t whether the target was observed there,

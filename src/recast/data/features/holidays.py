@@ -6,7 +6,7 @@ from typing import Any, final
 import numpy as np
 import pandas as pd
 
-from recast.data.features.known_feature import Computed, KnownFeature, local
+from recast.data.features.computed_feature import Computed, ComputedFeature, local
 from recast.data.panel import Panel
 from recast.data.sources.stamps import check_zone
 from recast.errors import ConfigurationError
@@ -14,7 +14,7 @@ from recast.options import NonNegativeInt, checked
 
 
 @final
-class Holidays(KnownFeature):
+class Holidays(ComputedFeature):
     """1 on the public holidays of a country, by its clocks, otherwise 0; from the package `holidays`.
 
     Args:

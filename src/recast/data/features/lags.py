@@ -8,7 +8,7 @@ import pandas as pd
 from annotated_types import MinLen
 from pandas.tseries.offsets import BaseOffset
 
-from recast.data.features.known_feature import Computed, KnownFeature
+from recast.data.features.computed_feature import Computed, ComputedFeature
 from recast.data.panel import Panel
 from recast.data.sources.step import DAY, HOUR, fixed_step, is_civil, parse_step
 from recast.errors import ConfigurationError
@@ -16,7 +16,7 @@ from recast.options import PositiveInt, checked
 
 
 @final
-class TargetLags(KnownFeature):
+class TargetLags(ComputedFeature):
     """The targets some time before each step, such as at the same hour of the day before and a week ago.
 
     A lag is as long as the horizon or longer, so that the value is known at every lead. Where nothing was observed

@@ -6,7 +6,7 @@ from typing import Annotated, final
 import numpy as np
 from annotated_types import Ge, Le, MinLen
 
-from recast.data.features.known_feature import Computed, KnownFeature, Rows
+from recast.data.features.computed_feature import Computed, ComputedFeature, Rows
 from recast.data.features.tidal_basis import TidalBasis, check_constituents, check_known, fitted, parts_of
 from recast.data.panel import Panel
 from recast.errors import ConfigurationError, DataError
@@ -24,7 +24,7 @@ def _at(basis: TidalBasis, times: np.ndarray) -> np.ndarray:
 
 
 @final
-class TidalConstituents(KnownFeature):
+class TidalConstituents(ComputedFeature):
     """Cosine and sine of the astronomical argument of tidal constituents: f cos(V + u), f sin(V + u).
 
     V, f and u are those of UTide, see `recast.scoring.baselines.harmonic.Harmonic`.
@@ -58,7 +58,7 @@ class TidalConstituents(KnownFeature):
 
 
 @final
-class FittedTide(KnownFeature):
+class FittedTide(ComputedFeature):
     """The tide of each target: a constant plus one oscillation for each constituent, by least squares on training rows.
 
     See `recast.scoring.baselines.harmonic.Harmonic`, whose forecast without residual it is. For one series.

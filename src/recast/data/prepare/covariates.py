@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from recast.data.features.known_feature import KnownFeature, Rows
+from recast.data.features.computed_feature import ComputedFeature, Rows
 from recast.data.joins.join import Join
 from recast.data.panel import ORDER, Column, Panel
 from recast.data.prepare.grid import WORTH_A_WARNING
@@ -32,7 +32,7 @@ class Covariates:
 
     def __init__(
         self,
-        features: Mapping[str, KnownFeature | None] | None = None,
+        features: Mapping[str, ComputedFeature | None] | None = None,
         joins: Mapping[str, Join | None] | None = None,
     ) -> None:
         self._features = {name: feature for name, feature in (features or {}).items() if feature is not None}
@@ -161,9 +161,12 @@ class Covariates:
         """
         items, found = np.repeat(np.arange(len(times)), times.shape[1]), {}
         for name, feature in self._features.items():
+            columns = feature.columns(panel)
+            if all(computed.role != "known" for computed in columns):
+                continue
             numbers = fitted.get(name, ())
             values = feature.at(times.ravel(), items, panel, horizon=times.shape[1], numbers=numbers)
-            for computed, column in zip(feature.columns(panel), values.T, strict=True):
+            for computed, column in zip(columns, values.T, strict=True):
                 if computed.role == "known":
                     found[computed.column(name).name] = column.reshape(times.shape)
         for name, join in self._joins.items():
@@ -182,10 +185,10 @@ class Covariates:
         # A calendar step is a day at least.
         return int(-(-reach // (DAY if step is None else step)))
 
-    def _chosen(self, *, is_fitted: bool) -> dict[str, KnownFeature]:
+    def _chosen(self, *, is_fitted: bool) -> dict[str, ComputedFeature]:
         return {name: feature for name, feature in self._features.items() if feature.is_fitted == is_fitted}
 
-    def _with(self, panel: Panel, features: Mapping[str, KnownFeature], fitted: Fitted, horizon: int) -> Panel:
+    def _with(self, panel: Panel, features: Mapping[str, ComputedFeature], fitted: Fitted, horizon: int) -> Panel:
         if not features:
             return panel
         if panel.times is None:

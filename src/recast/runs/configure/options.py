@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from annotated_types import Gt, Lt
 
-from recast.data.features.known_feature import KnownFeature
+from recast.data.features.computed_feature import ComputedFeature
 from recast.data.joins.join import Join
 from recast.data.prepare.grid import Grid
 from recast.data.prepare.scale import Scaler
@@ -49,7 +49,7 @@ class ForecasterParts:
         model: Callable[..., ForecastModel],
         source: Source,
         grid: Grid | None,
-        features: dict[str, KnownFeature | None] | None,
+        features: dict[str, ComputedFeature | None] | None,
         joins: dict[str, Join | None] | None,
     ) -> None: ...
 
@@ -82,7 +82,7 @@ class BaselineParts:
         split: Split | None,
         scaler: Scaler | None,
         periods: list[PositiveFloat] | None,
-        features: dict[str, KnownFeature | None] | None,
+        features: dict[str, ComputedFeature | None] | None,
         joins: dict[str, Join | None] | None,
         season: PositiveInt,
         removed: Fraction,

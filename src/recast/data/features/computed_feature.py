@@ -1,4 +1,4 @@
-"""The base of columns that are computed at any stamps: known ahead without a file."""
+"""The base of columns that are computed: known ahead without a file, or from what was observed before."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class Computed:
         return Column(f"{feature}.{self.name}", self.unit, self.role, self.levels)
 
 
-class KnownFeature(ABC):
+class ComputedFeature(ABC):
     """Computes columns of a panel at any stamps, past and future, so that models have them as inputs known ahead.
 
     A column that follows from all that was observed before a stamp is an input up to the origin (the role "past").

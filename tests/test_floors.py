@@ -19,8 +19,9 @@ FLOORS = [
     ["data.sources"],
     ["data.features", "data.joins"],
     ["data.prepare"],
+    ["nn.anchors"],
     [
-        "nn.anchors",
+        "nn.solved_anchors",
         "nn.attention",
         "nn.cells",
         "nn.recurrence",

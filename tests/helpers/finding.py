@@ -10,8 +10,8 @@ T = TypeVar("T")
 
 
 def concrete_classes(package: ModuleType, base: type[T]) -> list[type[T]]:
-    """The classes of a module, or of a package's modules in their order, that can be built as a `base`."""
-    inside = pkgutil.iter_modules(getattr(package, "__path__", []), f"{package.__name__}.")
+    """The classes of a module, or of all modules within a package in their order, that can be built as a `base`."""
+    inside = pkgutil.walk_packages(getattr(package, "__path__", []), f"{package.__name__}.")
     names = [package.__name__, *(info.name for info in inside)]
     return [
         found

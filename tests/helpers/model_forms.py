@@ -61,4 +61,9 @@ def model_of(
     chosen = {"cell": cell, "head": head, "anchor": anchor}
     groups = {group: choice for entry in node.pop("defaults") if entry != "_self_" for group, choice in entry.items()}
     parts = {group: part(group, chosen.get(group, choice)) for group, choice in groups.items()}
-    return with_weights(build(small(node))(spec=spec or spec_of(), **parts))
+    course = parts["anchor"].keywords.get("course")
+    built = with_weights(build(small(node))(spec=spec or spec_of(course=course), **parts))
+    for solved in ("weight", "inputs_weight", "constant"):
+        if solved in dict(built.anchor.named_buffers()):
+            getattr(built.anchor, solved).normal_(0, 0.1)
+    return built

@@ -26,10 +26,12 @@ def spec_of(
     categories: tuple[str, ...] = (),
     periods: int = 0,
     masked: bool = False,
+    course: str | None = None,
 ) -> SeriesSpec:
     """Channels in metres, not scaled; the first period is a day, the others its fractions.
 
-    There is one more column of three levels for each role that `categories` names.
+    There is one more column of three levels for each role that `categories` names, and one for each target that is the
+    `course` of it.
     """
     names = iter("abcdefghijklmnopqrstuvw")
     columns = [
@@ -37,6 +39,8 @@ def spec_of(
         for role, count in (("target", targets), ("past", past), ("known", known))
         for _ in range(count)
     ]
+    if course is not None:
+        columns += [Column(f"{course}.{target.name}", "m", "known") for target in columns[:targets]]
     statics = [Column(f"static {number}", "m", "static") for number in range(static)]
     if "past" in categories:
         columns.insert(targets + past, Column("past level", role="past", levels=LEVELS))

@@ -13,7 +13,7 @@ import recast.data.features
 import recast.data.joins
 import recast.data.prepare
 import recast.data.sources
-import recast.nn.anchors
+import recast.nn
 import recast.nn.attention
 import recast.nn.cells
 import recast.nn.heads
@@ -91,7 +91,7 @@ PARTS = {
     "learning_rate": (recast.training.learning_rates, LearningRate),
     "metrics": (recast.scoring.metrics, tuple(plug.metric for plug in plugs())),
     "model": (recast.nn.models, tuple(plug.model for plug in plugs())),
-    "model/anchor": (recast.nn.anchors, Anchor),
+    "model/anchor": (recast.nn, Anchor),
     "model/attention": (recast.nn.attention, Attention),
     "model/cell": (recast.nn.cells, Cell),
     "model/cell/gate_init": (recast.nn.cells, GateInit),
@@ -104,7 +104,7 @@ PARTS = {
 def given_by_the_program(target: type) -> set[str]:
     """Options that stand in no yaml."""
     for base, names in (
-        (Anchor, {"targets", "leads"}),
+        (Anchor, {"spec", "leads"}),
         (Attention, {"query_size", "memory_size"}),
         (Cell, {"input_size"}),
         *((part, {"spec"}) for plug in plugs() for part in (plug.model, plug.metric)),

@@ -9,47 +9,69 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from recast.data.spec import SeriesSpec
 from recast.options import PositiveInt, checked
+from recast.types import Batch
 
 
 class Anchor(nn.Module, ABC):
-    """A base forecast made from the last `reach` values of the targets; the network forecasts the residual.
+    """A base forecast; the network forecasts the residual.
 
-    A new anchor subclasses this and implements `forward`.
+    It is the sum of what follows from the last `reach` values of the targets (`forward`) and of what follows from other
+    inputs (`beside`), so that models which feed values back can form the first part from these. A new anchor subclasses
+    this and implements `forward`.
 
     Attributes:
         is_last: Whether the base of every lead is the last value.
         is_zero: Whether it is zero.
+        interpolates: Whether it reads values that were not observed as interpolated linearly between their neighbours
+            up to the origin; otherwise the last one observed before stands for them.
+        reads_inputs: Whether it reads other inputs than the targets; see `beside`.
 
     Args:
-        targets: Number of targets; given by the model.
+        spec: Names and sizes of the data; given by the model.
         leads: Number of leads; given by the model.
-        reach: Number of past values that it reads. [steps]
+        reach: Number of past steps that it reads. [steps]
     """
 
     is_last: ClassVar[bool] = False
     is_zero: ClassVar[bool] = False
+    interpolates: ClassVar[bool] = False
 
-    def __init__(self, *, targets: int, leads: int, reach: int) -> None:
+    def __init__(self, *, spec: SeriesSpec, leads: int, reach: int) -> None:
         super().__init__()
-        self.targets = targets
+        self.targets = spec.targets
         self.leads = leads
         self.reach = reach
 
+    @property
+    def reads_inputs(self) -> bool:
+        """False unless overridden."""
+        return False
+
     @abstractmethod
     def forward(self, recent: Float[Tensor, "*batch reach targets"]) -> Float[Tensor, "*batch leads targets"]:
-        """The base forecast of every lead, in scaled values.
+        """What follows from the targets, for every lead, in scaled values.
 
         Args:
             recent: The last `reach` values of the targets up to the origin, oldest first.
         """
+
+    def beside(self, batch: Batch) -> Float[Tensor, "batch leads targets"]:
+        """What follows from other inputs, for every lead, in scaled values.
+
+        Args:
+            batch: Windows with at least `reach` steps of context, and of what is known ahead `leads` steps after it.
+                Their targets are not read, except for where they were observed.
+        """
+        return batch.history.new_zeros(len(batch.start), self.leads, self.targets)
 
 
 class NoAnchor(Anchor):
     """Zero, which is the mean of standardised data: the network forecasts the values themselves.
 
     Args:
-        targets: Number of targets; given by the model.
+        spec: Names and sizes of the data; given by the model.
         leads: Number of leads; given by the model.
 
     Raises:
@@ -59,8 +81,8 @@ class NoAnchor(Anchor):
     is_zero: ClassVar[bool] = True
 
     @checked
-    def __init__(self, *, targets: PositiveInt, leads: PositiveInt) -> None:
-        super().__init__(targets=targets, leads=leads, reach=1)
+    def __init__(self, *, spec: SeriesSpec, leads: PositiveInt) -> None:
+        super().__init__(spec=spec, leads=leads, reach=1)
 
     def forward(self, recent: Float[Tensor, "*batch reach targets"]) -> Float[Tensor, "*batch leads targets"]:
         """Zeros."""
@@ -73,7 +95,7 @@ class LastAnchor(Anchor):
     It then starts from persistence, which is hard to beat at the first leads.
 
     Args:
-        targets: Number of targets; given by the model.
+        spec: Names and sizes of the data; given by the model.
         leads: Number of leads; given by the model.
 
     Raises:
@@ -83,8 +105,8 @@ class LastAnchor(Anchor):
     is_last: ClassVar[bool] = True
 
     @checked
-    def __init__(self, *, targets: PositiveInt, leads: PositiveInt) -> None:
-        super().__init__(targets=targets, leads=leads, reach=1)
+    def __init__(self, *, spec: SeriesSpec, leads: PositiveInt) -> None:
+        super().__init__(spec=spec, leads=leads, reach=1)
 
     def forward(self, recent: Float[Tensor, "*batch reach targets"]) -> Float[Tensor, "*batch leads targets"]:
         """The last value, repeated."""
@@ -106,7 +128,7 @@ class SeasonalAnchor(Anchor):
     last one observed before it stands for it.
 
     Args:
-        targets: Number of targets; given by the model.
+        spec: Names and sizes of the data; given by the model.
         leads: Number of leads; given by the model.
         lags: Lengths of the seasons, at most the context. [steps]
 
@@ -118,10 +140,10 @@ class SeasonalAnchor(Anchor):
 
     @checked
     def __init__(
-        self, *, targets: PositiveInt, leads: PositiveInt, lags: Annotated[list[PositiveInt], MinLen(1)] = SEASONS
+        self, *, spec: SeriesSpec, leads: PositiveInt, lags: Annotated[list[PositiveInt], MinLen(1)] = SEASONS
     ) -> None:
         reach = max(lags)
-        super().__init__(targets=targets, leads=leads, reach=reach)
+        super().__init__(spec=spec, leads=leads, reach=reach)
         lead = torch.arange(leads)
         self.register_buffer("places", torch.stack([reach - lag + lead % lag for lag in lags]), persistent=False)
 
@@ -142,7 +164,7 @@ class LinearAnchor(Anchor):
     at zero, so that the base is initially persistence, as with `LastAnchor`.
 
     Args:
-        targets: Number of targets; given by the model.
+        spec: Names and sizes of the data; given by the model.
         leads: Number of leads; given by the model.
         window: Last values that it reads, at most the context. [steps]
         shared: Whether all targets share one map, as in LSTNet; otherwise each has its own.
@@ -152,11 +174,9 @@ class LinearAnchor(Anchor):
     """
 
     @checked
-    def __init__(
-        self, *, targets: PositiveInt, leads: PositiveInt, window: PositiveInt = 24, shared: bool = True
-    ) -> None:
-        super().__init__(targets=targets, leads=leads, reach=window)
-        maps = () if shared else (targets,)
+    def __init__(self, *, spec: SeriesSpec, leads: PositiveInt, window: PositiveInt = 24, shared: bool = True) -> None:
+        super().__init__(spec=spec, leads=leads, reach=window)
+        maps = () if shared else (spec.targets,)
         self.weight = nn.Parameter(torch.zeros(*maps, leads, window))
         self.bias = nn.Parameter(torch.zeros(*maps, leads))
 

@@ -1,7 +1,7 @@
 """Scores over the samples of a part, models and baselines alike."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from math import nan
@@ -9,6 +9,8 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from jaxtyping import Float64
+from torch import Tensor
 from torchmetrics import Metric
 
 from recast.data.prepare.prepare import Prepared
@@ -122,28 +124,48 @@ def score_baselines(
             "values that were not observed are interpolated within each context, for baselines only: %s",
             ", ".join(filled),
         )
+    return {
+        name: score_points(
+            (torch.from_numpy(baseline.forecast(origins)) for origins, _ in windows(prepared, part)),
+            prepared,
+            part,
+            metrics,
+        )
+        for name, baseline in baselines.items()
+    }
+
+
+def score_points(
+    forecasts: Iterable[Float64[Tensor, "batch horizon targets"]],
+    prepared: Prepared,
+    part: str,
+    metrics: Mapping[str, LeadMetric],
+) -> Scores:
+    """Scores point forecasts over the windows of a part.
+
+    Args:
+        forecasts: In the data's unit, those of `BATCH` windows after another.
+        prepared: The series.
+        part: "train", "validation" or "test".
+        metrics: What is measured; those undefined for a point forecast are skipped. They are unchanged.
+    """
     usable = local_metrics({name: metric for name, metric in metrics.items() if metric.defined_for({"mean"})})
-    starts = getattr(prepared.starts, part)
-    truths = prepared.storage.truths
-    sizes = None if truths is None else truths.sizes
-    scores = {}
-    for name, baseline in baselines.items():
-        errors, item_errors = OriginErrors(further(usable)), ItemErrors(usable)
-        batches = starts.split(BATCH) if len(starts) else ()
-        for (origins, truth), rows in zip(windows(prepared, part), batches, strict=True):
-            forecast, true = Forecast(torch.from_numpy(baseline.forecast(origins))), torch.from_numpy(truth)
-            observed = None if not prepared.spec.masked else ~true.isnan()
-            items = torch.from_numpy(prepared.panel.items_at(rows.numpy()))
-            own = None if sizes is None else sizes.of(items)
-            for metric in usable.values():
-                metric.update(forecast, true, observed, own)
-            errors.update(rows, forecast.mean, true, observed, own)
-            if sizes is not None:
-                item_errors.update(items, forecast, true, observed, sizes)
-        scores[name] = read_scores(usable, errors, item_errors, starts.numpy())
+    starts, context, horizon = getattr(prepared.starts, part), prepared.spec.context, prepared.spec.horizon
+    sizes = None if prepared.storage.truths is None else prepared.storage.truths.sizes
+    errors, item_errors = OriginErrors(further(usable)), ItemErrors(usable)
+    batches = starts.split(BATCH) if len(starts) else ()
+    for mean, rows in zip(forecasts, batches, strict=True):
+        future = rows.numpy()[:, np.newaxis] + np.arange(context, context + horizon)
+        forecast, true = Forecast(mean), torch.from_numpy(prepared.panel.targets[future])
+        observed = ~true.isnan() if prepared.spec.masked else None
+        items = torch.from_numpy(prepared.panel.items_at(rows.numpy()))
+        own = None if sizes is None else sizes.of(items)
         for metric in usable.values():
-            metric.reset()
-    return scores
+            metric.update(forecast, true, observed, own)
+        errors.update(rows, mean, true, observed, own)
+        if sizes is not None:
+            item_errors.update(items, forecast, true, observed, sizes)
+    return read_scores(usable, errors, item_errors, starts.numpy())
 
 
 LOSS = Description(unit="nats", higher_is_better=False, perfect=0.0)

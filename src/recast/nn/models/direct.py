@@ -12,7 +12,6 @@ from recast.nn.heads.head import Head
 from recast.nn.models.encoder import Encoder
 from recast.nn.models.horizon_readout import HorizonReadout
 from recast.nn.models.model import AnchorFactory, ForecastModel, TrainingForecast
-from recast.nn.models.origins import seen_from_origins
 from recast.nn.models.reads import EVERYTHING
 from recast.nn.models.stack import CellFactory
 from recast.options import Fraction, NonNegativeInt, checked
@@ -100,7 +99,7 @@ class Direct(ForecastModel):
 
     def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
         """The forecasts from each origin."""
-        seen = seen_from_origins(batch, self.anchor.reach)
+        seen = self.seen_from_origins(batch)
         return TrainingForecast(self._read(batch, seen), seen.target, seen.target_observed)
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:

@@ -15,10 +15,14 @@ from recast.nn.heads.head import Head
 from recast.nn.models.carried_states import CarriedStates
 from recast.nn.models.history import held_history
 from recast.nn.models.inputs import Inputs
+from recast.nn.models.origins import seen_from_origins
 from recast.nn.models.reads import reject_unread
+from recast.nn.solved_anchors.filling import interpolated
+from recast.nn.solved_anchors.solved_anchor import SolvedAnchor
 from recast.types import Batch, Forecast, Progress
 
 AnchorFactory = Callable[..., Anchor]
+NEAR_ZERO = 0.1  # what the last layer's weights are multiplied by
 
 
 class TrainingForecast(NamedTuple):
@@ -66,7 +70,7 @@ class ForecastModel(nn.Module, ABC):
         self.spec = spec
         self.inputs = Inputs(spec)
         self.head = head
-        self.anchor = anchor(targets=spec.targets, leads=leads or spec.horizon)
+        self.anchor = anchor(spec=spec, leads=leads or spec.horizon)
         if self.anchor.reach > spec.context:
             raise ConfigurationError(
                 f"{type(self.anchor).__name__} reads the last {self.anchor.reach} steps, but the context has "
@@ -113,10 +117,16 @@ class ForecastModel(nn.Module, ABC):
             samples: Trajectories drawn if the head is stochastic; their mean is the forecast.
             seed: Seed of the draws.
         """
-        if not self.head.stochastic:
-            return self.head.forecast(self(batch))
-        drawn = self.trajectories(batch, samples, torch.Generator().manual_seed(seed))
-        return Forecast(drawn.mean(dim=0), drawn)
+        if self.head.stochastic:
+            drawn = self.trajectories(batch, samples, torch.Generator().manual_seed(seed))
+            found = Forecast(drawn.mean(dim=0), drawn)
+        else:
+            found = self.head.forecast(self(batch))
+        if not isinstance(self.anchor, SolvedAnchor) or bool((self.anchor.share == 1).all()):
+            return found
+        # Not at the level of parameters: what is fed back is the whole correction, as in training.
+        less = (self.anchor.share - 1).unsqueeze(-1) * (found.mean - self.base(batch))
+        return found.values(lambda values: values + less)
 
     def trajectories(
         self, batch: Batch, samples: int, generator: torch.Generator
@@ -136,7 +146,49 @@ class ForecastModel(nn.Module, ABC):
                 f"{type(self.anchor).__name__} reads the last {self.anchor.reach} steps, but a training window has "
                 f"{batch.context}; give it fewer, or a longer data.regime.chunk"
             )
-        return self.anchor(held_history(batch)[:, -self.anchor.reach :])
+        base = self.anchor(self.filled(batch)[:, -self.anchor.reach :])
+        return base + self.anchor.beside(batch) if self.anchor.reads_inputs else base
+
+    def seen_from_origins(self, batch: Batch) -> Batch:
+        """A window for each origin of each window of a training batch, with what the anchor reads.
+
+        Raises:
+            ConfigurationError: if the anchor reads more than there is before an origin, or interpolates gaps.
+        """
+        if batch.origins is not None:
+            self.require_one_origin()
+        return seen_from_origins(batch, self.anchor.reach)
+
+    def require_one_origin(self) -> None:
+        """Refuses an anchor that interpolates gaps, which would look beyond all origins of a window but the last.
+
+        Raises:
+            ConfigurationError: then.
+        """
+        if self.spec.masked and self.anchor.interpolates:
+            raise ConfigurationError(
+                f"{type(self.anchor).__name__} interpolates what was not observed up to the origin, but forecasts are "
+                f"made from several steps of each window ({type(self).__name__}, or data.regime.origins); use data "
+                "without gaps, another anchor, or a model and regime with one origin (data/regime=shuffled)"
+            )
+
+    def filled(self, batch: Batch) -> Float[Tensor, "batch context targets"]:
+        """The targets up to the origin as the anchor reads them where some were not observed."""
+        if batch.observed is None or not self.anchor.interpolates:
+            return held_history(batch)
+        return interpolated(batch.history, batch.observed.history)
+
+    @property
+    def last_layer(self) -> nn.Module | None:
+        """The layer whose output is added to the anchor; None where it is a recurrent one."""
+        return getattr(self, "readout", None)
+
+    @torch.no_grad()
+    def start_at_anchor(self) -> None:
+        """Makes the last layer begin near zero, and the whole model so at its anchor."""
+        layer = self.last_layer
+        for weight in () if layer is None else layer.parameters():
+            weight.mul_(NEAR_ZERO)
 
     def last(self, batch: Batch) -> Float[Tensor, "batch targets"]:
         """The last observation of the targets."""

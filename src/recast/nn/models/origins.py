@@ -1,5 +1,7 @@
 """Splits a batch with several forecast origins in each window into one window per origin."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -80,3 +82,33 @@ def rolling(values: Float[Tensor, "batch time channels"], size: int) -> Float[Te
     if size > 1:
         values = torch.cat([values[:, :1].expand(-1, size - 1, -1), values], dim=1)
     return values.unfold(1, size, 1).transpose(-1, -2)
+
+
+def seen_from_every_step(batch: Batch, reach: int) -> Batch:
+    """A window for each step of the context, window by window, as `seen_from_origins`; what lacks is the first step.
+
+    Args:
+        batch: Windows.
+        reach: Steps of the context kept before each origin. [steps]
+    """
+    lacking = reach - 1
+
+    def led(values: Tensor) -> Tensor:
+        return torch.cat([values[:, :1].expand(-1, lacking, *(-1,) * (values.dim() - 2)), values], dim=1)
+
+    def each(parts: Observed | Categories | None, names: tuple[str, ...]) -> Any:
+        return parts and parts._replace(**{name: led(getattr(parts, name)) for name in names})
+
+    context = lacking + batch.context
+    return seen_from_origins(
+        batch._replace(
+            history=led(batch.history),
+            past=led(batch.past),
+            known=led(batch.known),
+            start=batch.start - lacking,
+            observed=each(batch.observed, ("history", "past", "known")),
+            categories=each(batch.categories, ("past", "known")),
+            origins=tuple(range(reach, context + 1)),
+        ),
+        reach,
+    )

@@ -11,10 +11,10 @@ from recast.errors import ConfigurationError
 from recast.nn.anchors import LastAnchor
 from recast.nn.heads.head import Head
 from recast.nn.models.encoder import Encoder
-from recast.nn.models.history import held_history, observed_truth
+from recast.nn.models.history import observed_truth
 from recast.nn.models.horizon_readout import HorizonReadout
 from recast.nn.models.model import AnchorFactory, ForecastModel, TrainingForecast
-from recast.nn.models.origins import rolling
+from recast.nn.models.origins import rolling, seen_from_every_step
 from recast.nn.models.reads import EVERYTHING
 from recast.nn.models.stack import CellFactory
 from recast.options import Fraction, PositiveInt, checked
@@ -61,6 +61,7 @@ class PerStep(ForecastModel):
         anchor: AnchorFactory = LastAnchor,
     ) -> None:
         super().__init__(spec=spec, head=head, anchor=anchor)
+        self.require_one_origin()
         if origins is not None and origins > spec.context:
             raise ConfigurationError(
                 f"PerStep: origins={origins}, but the context has {spec.context} steps; use fewer, or null for all"
@@ -87,7 +88,10 @@ class PerStep(ForecastModel):
         first = batch.context - outputs.shape[1]
         known = self.inputs.known(batch, slice(first + 1, None))
         raw = self.readout(outputs, self._windows(known))
-        base = self.anchor(rolling(held_history(batch), self.anchor.reach)[:, first:])
+        base = self.anchor(rolling(self.filled(batch), self.anchor.reach)[:, first:])
+        if self.anchor.reads_inputs:
+            beside = self.anchor.beside(seen_from_every_step(batch, self.anchor.reach))
+            base = base + beside.unflatten(0, (-1, batch.context))[:, first:]
         truth = self._windows(torch.cat([batch.history[:, first + 1 :], batch.target], dim=1))
         observed = observed_truth(batch)
         if observed is not None:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from recast.data.spec import Feature, SeriesSpec
 from recast.nn.anchors import LastAnchor
@@ -17,7 +18,7 @@ from recast.nn.models.encoder import Encoder
 from recast.nn.models.history import held_history, held_truth, observed_truth
 from recast.nn.models.horizon_readout import HorizonReadout
 from recast.nn.models.model import AnchorFactory, ForecastModel, TrainingForecast
-from recast.nn.models.origins import rolling
+from recast.nn.models.origins import rolling, seen_from_every_step, seen_from_origins
 from recast.nn.models.reads import EVERYTHING
 from recast.nn.models.stack import CellFactory
 from recast.nn.recurrence.request import Readout, Rollout
@@ -68,6 +69,7 @@ class Recursive(ForecastModel):
         anchor: AnchorFactory = LastAnchor,
     ) -> None:
         super().__init__(spec=spec, head=head, anchor=anchor, leads=1, exceptions={"past": FED_BACK})
+        self.require_one_origin()
         self.origins = origins
         self.encoder = Encoder(cell=cell, input_size=self.inputs.context_size, layers=layers, dropout=dropout)
         self.readout = HorizonReadout(
@@ -82,7 +84,8 @@ class Recursive(ForecastModel):
         """Head parameters of each lead, given the values fed back before it."""
         outputs, states = self.encoder(batch, self.inputs.context(batch), last=1)
         recent = held_history(batch)[:, -self.anchor.reach :]
-        return self._closed_loop(outputs[:, -1], states, recent, self.inputs.ahead(batch)).parameters
+        ahead = self.inputs.ahead(batch)
+        return self._closed_loop(outputs[:, -1], states, recent, ahead, beside=self._beside(batch)).parameters
 
     def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
         """One-step forecasts given the truth, window by window, along with the value that followed."""
@@ -111,7 +114,10 @@ class Recursive(ForecastModel):
         recent = held_history(batch)[:, -self.anchor.reach :]
         parts = (outputs[:, -1], recent, self.inputs.ahead(batch))
         output, recent, ahead = (part.repeat(samples, *(1,) * (part.dim() - 1)) for part in parts)
-        values = self._closed_loop(output, states, recent, ahead, generator).values
+        beside = self._beside(batch)
+        if beside is not None:
+            beside = beside.repeat(samples, 1, 1, 1)
+        values = self._closed_loop(output, states, recent, ahead, beside=beside, generator=generator).values
         return values.unflatten(0, (samples, -1))
 
     def _open_loop(self, batch: Batch) -> Float[Tensor, "batch steps 1 targets parameters"]:
@@ -122,7 +128,20 @@ class Recursive(ForecastModel):
             further, _ = self.encoder.stack(self._true_inputs(batch), states)
             outputs = torch.cat([outputs, further], dim=1)
         raw = self.readout(outputs, known[:, 1:].unsqueeze(2))
-        return self.head.shift(raw, self.anchor(rolling(held_truth(batch)[:, :-1], self.anchor.reach)))
+        base = self.anchor(rolling(held_truth(batch)[:, :-1], self.anchor.reach))
+        if self.anchor.reads_inputs:
+            seen = seen_from_every_step(_to_the_last_step(batch), self.anchor.reach)
+            base = base + self.anchor.beside(seen).unflatten(0, (len(batch.start), -1))
+        return self.head.shift(raw, base)
+
+    def _beside(self, batch: Batch) -> Float[Tensor, "batch horizon 1 targets"] | None:
+        """What the anchor makes of other inputs one step before each lead; None: nothing."""
+        if not self.anchor.reads_inputs:
+            return None
+        whole = _to_the_last_step(batch)
+        origins = tuple(range(batch.context, whole.context + 1))
+        seen = seen_from_origins(whole._replace(origins=origins), self.anchor.reach)
+        return self.anchor.beside(seen).unflatten(0, (len(batch.start), -1))
 
     def _true_inputs(self, batch: Batch) -> Float[Tensor, "batch steps inputs"]:
         """What is read at the steps of the horizon but the last, given the truth; as in the context."""
@@ -138,6 +157,8 @@ class Recursive(ForecastModel):
         states: list[Any],
         recent: Float[Tensor, "batch reach targets"],
         ahead: Float[Tensor, "batch horizon ahead"],
+        *,
+        beside: Float[Tensor, "batch horizon 1 targets"] | None,
         generator: torch.Generator | None = None,
     ) -> Rollout:
         """The forecast when each lead is fed the previous one.
@@ -147,8 +168,12 @@ class Recursive(ForecastModel):
             states: State of each layer there.
             recent: The last values of the context, as many as the anchor reads.
             ahead: What is known ahead, at each lead.
+            beside: What the anchor makes of other inputs, at each lead; None: nothing.
             generator: Source of random numbers of a stochastic head.
         """
+        base = self.readout.direct(ahead.unsqueeze(2))
+        if beside is not None:
+            base = self.head.shift(base, beside)
         return continue_from_context(
             self.encoder.stack,
             output,
@@ -156,7 +181,7 @@ class Recursive(ForecastModel):
             readout=self._step_readout(generator),
             recent=recent.unbind(1),
             known=self._beside_fed(ahead[:, :-1]),
-            base=self.readout.direct(ahead.unsqueeze(2)).flatten(2),
+            base=base.flatten(2),
         )
 
     def _beside_fed(self, ahead: Float[Tensor, "batch steps ahead"]) -> Float[Tensor, "batch steps inputs"]:
@@ -181,3 +206,15 @@ class Recursive(ForecastModel):
             linear=self.head.is_value and (self.anchor.is_last or self.anchor.is_zero),
             residual=self.anchor.is_last,
         )
+
+
+def _to_the_last_step(batch: Batch) -> Batch:
+    """The windows with their origin one step before their end. Data with past inputs or gaps are not for this model."""
+    further = batch.target.shape[1] - 1
+    categories = batch.categories
+    return batch._replace(
+        history=torch.cat([batch.history, batch.target[:, :-1]], dim=1),
+        target=batch.target[:, -1:],
+        past=functional.pad(batch.past, (0, 0, 0, further)),
+        categories=categories and categories._replace(past=functional.pad(categories.past, (0, 0, 0, further))),
+    )

@@ -87,8 +87,8 @@ class Segment(ForecastModel):
     inputs are read along with every target's segment, and known inputs one segment ahead of it: each forecast segment
     reads those of its own steps.
 
-    As in the paper, the last value of each target is subtracted from the context and added to the forecast; the anchor
-    sees the remainder, so that the anchor `last` adds nothing.
+    As in the paper, the last value of each target is subtracted from the context and added to the forecast, so that the
+    anchor `last`, less that value, adds nothing.
 
     Args:
         spec: Names and sizes of the data; set by the program.
@@ -99,7 +99,7 @@ class Segment(ForecastModel):
         layers: Layers of cells. [layers]
         dropout: Probability of dropping an output before the readout, and between layers, in training.
         anchor: The base forecast that the network's output is added to.
-        subtract_last: Whether the whole model, anchor included, works on each target's difference from its last value.
+        subtract_last: Whether the network reads and forecasts each target's difference from its last value.
         embedding: Size of the embedding of a segment; none: the cell's hidden size, as in the paper.
 
     Raises:
@@ -147,14 +147,15 @@ class Segment(ForecastModel):
     def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
         """Head parameters of the free-running forecast."""
         level = self._level(batch)
+        base = self._base(batch, level)
         batch = self._relative_to(level, batch)
         output, states = self._encode(batch)
         if self.decoding == "parallel":
-            parameters = self._parallel(states, batch)
+            parameters = self._parallel(states, batch, base)
         else:
             generator = self.draws.generator if self.draws is not None and self.training else None
             parameters = self._recurrent(
-                output, states, self._ahead(batch), self.base(batch), generator=generator, share=batch.share
+                output, states, self._ahead(batch), base, generator=generator, share=batch.share
             ).parameters
         return self.head.shift(parameters, level)
 
@@ -165,11 +166,12 @@ class Segment(ForecastModel):
         if self.decoding == "parallel":
             return super().trajectories(batch, samples, generator)
         level = self._level(batch)
+        base = self._base(batch, level)
         batch = self._relative_to(level, batch)
         output, states = self._encode(batch)
         states = [each_field(lambda part: part.repeat(samples, 1), state) for state in states]
         output, ahead, base = (
-            part.repeat(samples, *(1,) * (part.dim() - 1)) for part in (output, self._ahead(batch), self.base(batch))
+            part.repeat(samples, *(1,) * (part.dim() - 1)) for part in (output, self._ahead(batch), base)
         )
         drawn = self._recurrent(output, states, ahead, base, generator=generator).values
         return drawn.unflatten(0, (samples, -1)) + level
@@ -178,6 +180,11 @@ class Segment(ForecastModel):
         """What is first subtracted from the targets, and finally added to their forecast."""
         last = self.last(batch).unsqueeze(1)
         return last if self.subtract_last else torch.zeros_like(last)
+
+    def _base(self, batch: Batch, level: Float[Tensor, "batch 1 targets"]) -> Float[Tensor, "batch horizon targets"]:
+        """The anchor's forecast less what is added to all; the anchor `none` adds nothing to that."""
+        base = self.base(batch)
+        return base if self.anchor.is_zero else base - level
 
     def _relative_to(self, level: Float[Tensor, "batch 1 targets"], batch: Batch) -> Batch:
         """The batch with `level` subtracted from the targets of its context."""
@@ -191,7 +198,9 @@ class Segment(ForecastModel):
         outputs, states = self.stack(embedded.flatten(0, 1), outputs_from=embedded.shape[2] - 1)
         return outputs[:, -1], states
 
-    def _parallel(self, states: list[Any], batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
+    def _parallel(
+        self, states: list[Any], batch: Batch, base: Float[Tensor, "batch horizon targets"]
+    ) -> Float[Tensor, "batch horizon targets parameters"]:
         windows, targets = len(batch.start), self.spec.targets
         position = self.position.expand(targets, -1, -1)
         channel = self.channel.unsqueeze(1).expand(-1, self.future, -1)
@@ -202,7 +211,7 @@ class Segment(ForecastModel):
         output, _ = self.stack.step(inputs.flatten(0, 2), states)
         raw = self._read(output).unflatten(0, (windows, targets, self.future))
         raw = raw.flatten(2, 3)[:, :, : self.spec.horizon].transpose(1, 2)
-        return self.head.shift(raw, self.base(batch))
+        return self.head.shift(raw, base)
 
     def _recurrent(
         self,

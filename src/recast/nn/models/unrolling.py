@@ -5,14 +5,13 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from recast.nn.attention import Attention, Memory
 from recast.nn.cells.cell import each_field
 from recast.nn.models.decoder import Decoder, Feedback
 from recast.nn.models.history import held_truth
 from recast.nn.models.model import ForecastModel, TrainingForecast
-from recast.nn.models.origins import seen_from_origins
 from recast.nn.models.stack import Stack
 from recast.nn.models.teacher_forcing import MaskUnit, TeacherForcingMask
 from recast.nn.schedules import Schedule
@@ -71,6 +70,11 @@ class UnrollingModel(ForecastModel):
         self.schedule = schedule
         self.teacher_forcing_mask = TeacherForcingMask(mask_unit)
 
+    @property
+    def last_layer(self) -> nn.Module:
+        """The decoder's readout."""
+        return self.decoder.readout
+
     @abstractmethod
     def start(self, batch: Batch) -> tuple[list[Any], Memory]:
         """The state of each of the decoder's layers before the first lead, and the memory its attention may read."""
@@ -85,7 +89,7 @@ class UnrollingModel(ForecastModel):
         """The forecast with the truth fed where the teacher-forcing mask is true."""
         probabilities = self.schedule.probabilities(progress, self.spec.horizon)
         states, memory = self.start(batch)
-        batch = seen_from_origins(batch, self.anchor.reach)
+        batch = self.seen_from_origins(batch)
         observed = batch.target_observed
         if all(probability == 1 for probability in probabilities) and observed is None:
             return TrainingForecast(self._fed_the_truth(states, memory, batch), batch.target)

@@ -14,7 +14,9 @@ from recast.data.datamodule import ForecastDataModule
 from recast.data.prepare.prepare import Prepared
 from recast.data.spec import SeriesSpec
 from recast.nn.models.model import ForecastModel
+from recast.nn.solved_anchors.solved_anchor import SolvedAnchor
 from recast.runs import record, scores
+from recast.runs.anchoring import anchor_facts, anchor_forecasts, guard, solve_anchor
 from recast.runs.checkpoints.spec import checked_series_spec
 from recast.runs.per_origin import per_origin
 from recast.runs.pictures import draw
@@ -68,17 +70,22 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
     def score_baselines(
         self, baselines: Mapping[str, Baseline], task: ForecastTask, data: ForecastDataModule, part: str
     ) -> dict[str, Scores]:
-        """See the base class."""
-        return scores.score_baselines(baselines, _scored(task, data, part), part, task.metrics_of("test"))
+        """See the base class; also those of a solved anchor alone, as "anchor"."""
+        prepared, metrics = _scored(task, data, part), task.metrics_of("test")
+        found = scores.score_baselines(baselines, prepared, part, metrics)
+        if isinstance(task.model.anchor, SolvedAnchor) and task.model.anchor.leads == prepared.spec.horizon:
+            found["anchor"] = scores.score_points(anchor_forecasts(task, prepared, part), prepared, part, metrics)
+        return found
 
     def before_training(
         self, baselines: Mapping[str, Baseline], task: ForecastTask, data: ForecastDataModule, trainer: pl.Trainer
     ) -> None:
-        """The baselines' errors at each lead of validation windows become the task's references.
+        """Solves the anchor. The baselines' errors at each lead of validation windows become the task's references.
 
         The windows are those that the trainer's limit leaves. Of many some are chosen evenly: pictures show no more,
         and training need not wait.
         """
+        solve_anchor(task.model, data)
         starts = data.prepared.starts
         windows = starts.validation[: _validated(trainer, data)]
         if len(windows):
@@ -90,6 +97,10 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
             task.references = {
                 name: np.asarray(score.per_lead[error]) for name, score in found.items() if error in score.per_lead
             }
+
+    def after_training(self, task: ForecastTask, data: ForecastDataModule) -> bool:
+        """Fits how much of the network's correction of a solved anchor holds up on the validation windows."""
+        return guard(task.model, data, task.samples["validation"])
 
     def adapt(self, config: dict[str, Any], restored: RestoredForecast) -> bool:
         """Reads the file that is to be scored, in the scaling of the training."""
@@ -136,7 +147,7 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
             per_origin=per_origin(prepared, part, {"model": model, **baselines}),
             ranked_forecasts=ranked_forecasts(task, data, starts, model.per_origin[loss], loss),
             seconds=seconds,
-            facts=facts,
+            facts=facts | anchor_facts(task.model),
         )
 
     def draw(self, trainer: pl.Trainer, task: ForecastTask, data: ForecastDataModule, results: Results) -> None:

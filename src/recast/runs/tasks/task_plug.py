@@ -94,7 +94,15 @@ class TaskPlug(ABC, Generic[TaskT, DataT, ResultsT]):
         """The scores of fitted baselines, by name, on those samples of a part that `test` scored the task on."""
 
     def before_training(self, baselines: Mapping[str, Any], task: TaskT, data: DataT, trainer: pl.Trainer) -> None:
-        """Gives the task the references shown in training; nothing unless overridden."""
+        """Prepares the untrained task, and gives it the references shown in training; nothing unless overridden."""
+
+    def after_training(self, task: TaskT, data: DataT) -> bool:
+        """Fits what the chosen state needs of the validation part; nothing unless overridden.
+
+        Returns:
+            Whether the task has changed, so that its checkpoint is written again.
+        """
+        return False
 
     @abstractmethod
     def adapt(self, config: dict[str, Any], restored: RestoredTask[TaskT, DataT, Any]) -> bool:

@@ -1,0 +1,44 @@
+"""The interface of anchors whose numbers are solved in closed form."""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from recast.data.spec import SeriesSpec
+from recast.nn.anchors import Anchor
+from recast.types import Batch
+
+
+class SolvedAnchor(Anchor):
+    """An anchor whose numbers are solved in closed form on the training windows, before the network is trained.
+
+    They are buffers, which a checkpoint holds. Training then starts at the anchor: the network's last layer begins near
+    zero; and `share` is fitted after training; see `recast.training.guard`.
+
+    Attributes:
+        share: How much of the network's correction is added at each lead, between 0 and 1.
+    """
+
+    share: Tensor
+
+    def __init__(self, *, spec: SeriesSpec, leads: int, reach: int) -> None:
+        super().__init__(spec=spec, leads=leads, reach=reach)
+        self.register_buffer("share", torch.ones(leads))
+
+    @abstractmethod
+    def solve(self, blocks: Sequence[Iterable[Batch]], rest: Iterable[Batch]) -> None:
+        """Solves for its numbers on the training windows.
+
+        Args:
+            blocks: Windows of which those of one block share no rows with those of another, so that an option that was
+                given several values can be chosen by cross-validation.
+            rest: All other training windows.
+        """
+
+    @property
+    @abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """What was chosen, in plain containers."""

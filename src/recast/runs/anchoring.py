@@ -1,0 +1,112 @@
+"""A solved anchor before and after the training of the network on top of it."""
+
+import logging
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float64, Int
+from torch import Tensor
+
+from recast.data.datamodule import ForecastDataModule
+from recast.data.prepare.prepare import Prepared
+from recast.nn.models.model import ForecastModel
+from recast.nn.solved_anchors.solved_anchor import SolvedAnchor
+from recast.runs.baseline_windows import BATCH
+from recast.training.guard import fit_share
+from recast.training.task import ForecastTask
+from recast.types import Batch
+
+log = logging.getLogger(__name__)
+
+BLOCKS = 5  # of the training windows, in cross-validation
+
+
+def solve_anchor(model: ForecastModel, data: ForecastDataModule) -> None:
+    """Solves a model's anchor on the training windows, and lets the model start at it; any other anchor stands.
+
+    Args:
+        model: A model that is not trained.
+        data: Its data.
+
+    Raises:
+        ConfigurationError: if the anchor cannot be solved on these windows.
+    """
+    anchor = model.anchor
+    if not isinstance(anchor, SolvedAnchor):
+        return
+    prepared = data.prepared
+    blocks, rest = _blocks(prepared.starts.train, prepared.windows.length)
+    anchor.solve([_windows(block, prepared) for block in blocks], _windows(rest, prepared))
+    model.start_at_anchor()
+    chosen = ", ".join(f"{name}={value:g}" for name, value in anchor.facts.items())
+    log.info(
+        "%s solved on %d training windows%s",
+        type(anchor).__name__,
+        len(prepared.starts.train),
+        chosen and f": {chosen}",
+    )
+
+
+def guard(model: ForecastModel, data: ForecastDataModule, samples: int) -> bool:
+    """Fits the share of the network's correction on the validation windows; see `fit_share`.
+
+    Args:
+        model: A trained model.
+        data: Its data.
+        samples: Trajectories of a stochastic head. [trajectories]
+
+    Returns:
+        Whether the model has changed.
+    """
+    # Every process takes all windows, so that all have the same share.
+    share = fit_share(model.eval(), _windows(data.prepared.starts.validation, data.prepared), samples=samples)
+    if share is None:
+        return False
+    log.info(
+        "share of the network's correction of its anchor: %.2f at the first lead, %.2f at the last, %.2f on average",
+        *(share[0], share[-1], share.mean()),
+    )
+    return True
+
+
+def anchor_facts(model: ForecastModel) -> dict[str, object]:
+    """What was chosen for a solved anchor, and the share of each lead; nothing for any other one."""
+    anchor = model.anchor
+    if not isinstance(anchor, SolvedAnchor):
+        return {}
+    share = [round(value, 4) for value in anchor.share.tolist()]
+    return {"anchor": {"name": type(anchor).__name__, **anchor.facts, "share": share}}
+
+
+@torch.no_grad()
+def anchor_forecasts(
+    task: ForecastTask, prepared: Prepared, part: str
+) -> Iterator[Float64[Tensor, "batch horizon targets"]]:
+    """The forecasts of the anchor alone over the windows of a part, in the data's unit.
+
+    Args:
+        task: The trained task.
+        prepared: The series.
+        part: "train", "validation" or "test".
+    """
+    for batch in _windows(getattr(prepared.starts, part), prepared):
+        base = task.model.base(batch.to_precision(task.model.precision))
+        yield task.in_unit(base.double(), batch)
+
+
+def _windows(starts: Int[Tensor, " windows"], prepared: Prepared) -> Iterator[Batch]:
+    for some in starts.split(BATCH) if len(starts) else ():
+        yield prepared.storage.windows(some, prepared.spec.context, prepared.spec.horizon)
+
+
+def _blocks(starts: Int[Tensor, " windows"], length: int) -> tuple[list[Tensor], Tensor]:
+    """Runs of windows of which no two share a row, and the windows between them; no runs where one would be empty."""
+    runs = starts.tensor_split(BLOCKS)
+    if any(len(run) == 0 for run in runs):
+        return [], starts
+    ends = [*(run[0] for run in runs[1:]), starts[-1] + length]
+    inside = [run + length <= end for run, end in zip(runs, ends, strict=True)]
+    if not all(bool(own.any()) for own in inside):
+        return [], starts
+    found = [run[own] for run, own in zip(runs, inside, strict=True)]
+    return found, torch.cat([run[~own] for run, own in zip(runs, inside, strict=True)])

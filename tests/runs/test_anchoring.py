@@ -1,0 +1,113 @@
+"""A solved anchor from training to forecasts: solved before, guarded after, kept in the checkpoint."""
+
+import json
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from commands import run, scratch
+
+import recast
+from recast.errors import ConfigurationError
+from recast.runs.anchoring import BLOCKS, _blocks
+from recast.runs.checkpoints.restore import restore
+
+HYBRID = (
+    "data/features=fitted_tide",
+    "data.features.tide.constituents=[M2,K1]",
+    "model=direct",
+    "model/anchor=harmonic_ridge",
+    "data.windows.context=48",
+    "data.windows.horizon=12",
+    "data.split.validation=0.2",
+    "data.split.test=0.2",
+    "model.cell.hidden_size=8",
+    "trainer.max_epochs=1",
+    "callbacks.progress_bar=null",
+    "callbacks.figures=null",
+    "logger=none",
+    "baselines=none",
+)
+
+
+def levels(rows: int = 1200) -> pd.DataFrame:
+    """A tide and an autoregressive surge, hourly."""
+    random, surge = np.random.default_rng(0), np.zeros(rows)
+    for step in range(1, rows):
+        surge[step] = 0.9 * surge[step - 1] + 0.1 * random.normal()
+    hours = np.arange(rows)
+    tide = np.cos(2 * np.pi * hours / 12.4206012) + 0.4 * np.cos(2 * np.pi * hours / 23.93447213)
+    times = pd.date_range("2024-01-01", periods=rows, freq="h", tz="UTC")
+    return pd.DataFrame({"when": times, "level": 2 + tide + surge})
+
+
+@pytest.fixture(scope="module")
+def hybrid() -> recast.Run:
+    return recast.fit(levels(), time="when", targets=["level"], overrides=HYBRID, folder=scratch() / "hybrid")
+
+
+def test_the_anchor_is_scored_beside_the_network(hybrid):
+    written = json.loads((hybrid.folder / "metrics.json").read_text())
+    assert written["anchor"]["name"] == "RidgeAnchor"
+    assert written["anchor"]["penalty"] in {0.1, 1.0, 10.0, 100.0, 1000.0}
+    assert len(written["anchor"]["share"]) == 12
+    assert all(0 <= share <= 1 for share in written["anchor"]["share"])
+    # Of a line plus noise there is nothing to learn beside the line.
+    assert hybrid.metrics["test"]["mse"] < 1.05 * written["baselines"]["anchor"]["mse"]
+
+
+def test_the_checkpoint_keeps_the_anchor_and_the_share(hybrid):
+    model = restore(hybrid.folder / "checkpoints" / "best.ckpt").task.model
+    written = json.loads((hybrid.folder / "metrics.json").read_text())
+    torch.testing.assert_close(model.anchor.share, torch.tensor(written["anchor"]["share"]), atol=1e-4, rtol=0)
+    assert model.anchor.weight.any()
+    # The file's forecast is that of the run, guard included.
+    forecast = recast.load(hybrid.folder).forecast(levels())
+    one = hybrid.forecaster.forecast(levels())
+    pd.testing.assert_frame_equal(forecast, one)
+
+
+def test_evaluation_repeats_the_score_of_network_and_anchor(tmp_path):
+    levels().to_csv(tmp_path / "levels.csv", index=False)
+    words = ["data=csv", "data.source.path=levels.csv", "data.source.time=when", "data.source.targets=[level]"]
+    words += [*HYBRID[:-1], "baselines=series", "hydra.run.dir=run"]
+    assert run("recast-train", *words, cwd=tmp_path).code == 0
+    again = run(
+        "recast-evaluate", "checkpoint=run/checkpoints/best.ckpt", "output=again", "baselines=series", cwd=tmp_path
+    )
+    assert again.code == 0, again.err
+    first, second = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("run", "again"))
+    assert second["test"]["mse"] == pytest.approx(first["test"]["mse"], rel=1e-6)
+    assert second["baselines"]["anchor"]["mse"] == pytest.approx(first["baselines"]["anchor"]["mse"], rel=1e-6)
+    # The line that the anchor is solved for is that of the baseline, whose penalty is another.
+    assert second["baselines"]["anchor"]["mse"] < 1.1 * second["baselines"]["ridge"]["mse"]
+
+
+def test_the_solution_is_the_same_again(hybrid, tmp_path):
+    again = recast.fit(levels(), time="when", targets=["level"], overrides=HYBRID, folder=tmp_path)
+    assert again.metrics["test"] == hybrid.metrics["test"]
+
+
+def test_a_tide_that_is_not_computed_is_told_before_training(tmp_path):
+    words = [word for word in HYBRID if "tide" not in word]
+    with pytest.raises(ConfigurationError, match=r"no column tide\.level .*data/features=fitted_tide"):
+        recast.fit(levels(), time="when", targets=["level"], overrides=words, folder=tmp_path)
+
+
+@pytest.mark.parametrize(("windows", "stride"), [(200, 1), (50, 7), (1000, 3)])
+def test_blocks_share_no_row(windows, stride):
+    starts, length = torch.arange(windows) * stride, 20
+    blocks, rest = _blocks(starts, length)
+    assert len(blocks) == BLOCKS
+    assert torch.cat([*blocks, rest]).sort().values.equal(starts)
+    for one, other in pairwise(blocks):
+        assert one[-1] + length <= other[0]
+
+
+def test_a_short_part_has_no_blocks():
+    starts = torch.arange(30)
+    blocks, rest = _blocks(starts, 20)
+    assert not blocks
+    assert rest.equal(starts)

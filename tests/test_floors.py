@@ -21,7 +21,7 @@ FLOORS = [
     ["data.prepare"],
     ["nn.anchors"],
     [
-        "nn.solved_anchors",
+        "nn.fixed_anchors",
         "nn.attention",
         "nn.cells",
         "nn.recurrence",

@@ -200,7 +200,12 @@ def test_help_is_faster_than_importing_torch(command):
 def test_help_shows_groups_and_options():
     done = shell("recast-train", "--help", cwd=scratch())
     assert done.code == 0
-    for word in ("model/cell", "model/anchor: last, linear, none", "hidden_size: 64", "recast-options"):
+    for word in (
+        "model/cell",
+        "model/anchor: harmonic, harmonic_ridge, last, linear",
+        "hidden_size: 64",
+        "recast-options",
+    ):
         assert word in done.out
 
 

@@ -1,4 +1,4 @@
-"""A solved anchor before and after the training of the network on top of it."""
+"""A fixed anchor before and after the training of the network on top of it."""
 
 import logging
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ from torch import Tensor
 
 from recast.data.datamodule import ForecastDataModule
 from recast.data.prepare.prepare import Prepared
+from recast.nn.fixed_anchors.fixed_anchor import FixedAnchor
 from recast.nn.models.model import ForecastModel
-from recast.nn.solved_anchors.solved_anchor import SolvedAnchor
 from recast.runs.baseline_windows import BATCH
 from recast.training.guard import fit_share
 from recast.training.task import ForecastTask
@@ -32,19 +32,15 @@ def solve_anchor(model: ForecastModel, data: ForecastDataModule) -> None:
         ConfigurationError: if the anchor cannot be solved on these windows.
     """
     anchor = model.anchor
-    if not isinstance(anchor, SolvedAnchor):
+    if not isinstance(anchor, FixedAnchor):
         return
     prepared = data.prepared
     blocks, rest = _blocks(prepared.starts.train, prepared.windows.length)
     anchor.solve([_windows(block, prepared) for block in blocks], _windows(rest, prepared))
     model.start_at_anchor()
-    chosen = ", ".join(f"{name}={value:g}" for name, value in anchor.facts.items())
-    log.info(
-        "%s solved on %d training windows%s",
-        type(anchor).__name__,
-        len(prepared.starts.train),
-        chosen and f": {chosen}",
-    )
+    if anchor.facts:
+        chosen = ", ".join(f"{name}={value:g}" for name, value in anchor.facts.items())
+        log.info("%s solved on %d training windows: %s", type(anchor).__name__, len(prepared.starts.train), chosen)
 
 
 def guard(model: ForecastModel, data: ForecastDataModule, samples: int) -> bool:
@@ -70,9 +66,9 @@ def guard(model: ForecastModel, data: ForecastDataModule, samples: int) -> bool:
 
 
 def anchor_facts(model: ForecastModel) -> dict[str, object]:
-    """What was chosen for a solved anchor, and the share of each lead; nothing for any other one."""
+    """What was chosen for a fixed anchor, and the share of each lead; nothing for any other one."""
     anchor = model.anchor
-    if not isinstance(anchor, SolvedAnchor):
+    if not isinstance(anchor, FixedAnchor):
         return {}
     share = [round(value, 4) for value in anchor.share.tolist()]
     return {"anchor": {"name": type(anchor).__name__, **anchor.facts, "share": share}}

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from recast.nn.fixed_anchors.fixed_anchor import FixedAnchor
 from recast.nn.models.model import ForecastModel
-from recast.nn.solved_anchors.solved_anchor import SolvedAnchor
 from recast.types import Batch
 
 
@@ -23,7 +23,7 @@ def fit_share(model: ForecastModel, batches: Iterable[Batch], *, samples: int) -
     Granger 1969, "The combination of forecasts", Operational Research Quarterly 20).
 
     Args:
-        model: A trained model; its anchor's `share` is changed. One whose anchor is not solved, or looks one step ahead
+        model: A trained model; its anchor's `share` is changed. One whose anchor is not fixed, or looks one step ahead
             only, is left alone.
         batches: Windows that it was not trained on.
         samples: Trajectories of a stochastic head. [trajectories]
@@ -32,7 +32,7 @@ def fit_share(model: ForecastModel, batches: Iterable[Batch], *, samples: int) -
         The share; None where there is none, or no window.
     """
     anchor = model.anchor
-    if not isinstance(anchor, SolvedAnchor) or anchor.leads != model.spec.horizon:
+    if not isinstance(anchor, FixedAnchor) or anchor.leads != model.spec.horizon:
         return None
     anchor.share.fill_(1.0)
     agreement, square = (torch.zeros(anchor.leads, dtype=torch.float64) for _ in range(2))

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from recast.data.spec import Feature, SeriesSpec
 from recast.errors import ConfigurationError
 from recast.nn.anchors import Anchor, LastAnchor
+from recast.nn.fixed_anchors.filling import interpolated
+from recast.nn.fixed_anchors.fixed_anchor import FixedAnchor
 from recast.nn.heads.head import Head
 from recast.nn.models.carried_states import CarriedStates
 from recast.nn.models.history import held_history
 from recast.nn.models.inputs import Inputs
 from recast.nn.models.origins import seen_from_origins
 from recast.nn.models.reads import reject_unread
-from recast.nn.solved_anchors.filling import interpolated
-from recast.nn.solved_anchors.solved_anchor import SolvedAnchor
 from recast.types import Batch, Forecast, Progress
 
 AnchorFactory = Callable[..., Anchor]
@@ -122,7 +122,7 @@ class ForecastModel(nn.Module, ABC):
             found = Forecast(drawn.mean(dim=0), drawn)
         else:
             found = self.head.forecast(self(batch))
-        if not isinstance(self.anchor, SolvedAnchor) or bool((self.anchor.share == 1).all()):
+        if not isinstance(self.anchor, FixedAnchor) or bool((self.anchor.share == 1).all()):
             return found
         # Not at the level of parameters: what is fed back is the whole correction, as in training.
         less = (self.anchor.share - 1).unsqueeze(-1) * (found.mean - self.base(batch))

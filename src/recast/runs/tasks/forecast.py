@@ -13,8 +13,8 @@ import torch
 from recast.data.datamodule import ForecastDataModule
 from recast.data.prepare.prepare import Prepared
 from recast.data.spec import SeriesSpec
+from recast.nn.fixed_anchors.fixed_anchor import FixedAnchor
 from recast.nn.models.model import ForecastModel
-from recast.nn.solved_anchors.solved_anchor import SolvedAnchor
 from recast.runs import record, scores
 from recast.runs.anchoring import anchor_facts, anchor_forecasts, guard, solve_anchor
 from recast.runs.checkpoints.spec import checked_series_spec
@@ -70,10 +70,10 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
     def score_baselines(
         self, baselines: Mapping[str, Baseline], task: ForecastTask, data: ForecastDataModule, part: str
     ) -> dict[str, Scores]:
-        """See the base class; also those of a solved anchor alone, as "anchor"."""
+        """See the base class; also those of a fixed anchor alone, as "anchor"."""
         prepared, metrics = _scored(task, data, part), task.metrics_of("test")
         found = scores.score_baselines(baselines, prepared, part, metrics)
-        if isinstance(task.model.anchor, SolvedAnchor) and task.model.anchor.leads == prepared.spec.horizon:
+        if isinstance(task.model.anchor, FixedAnchor) and task.model.anchor.leads == prepared.spec.horizon:
             found["anchor"] = scores.score_points(anchor_forecasts(task, prepared, part), prepared, part, metrics)
         return found
 
@@ -99,7 +99,7 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
             }
 
     def after_training(self, task: ForecastTask, data: ForecastDataModule) -> bool:
-        """Fits how much of the network's correction of a solved anchor holds up on the validation windows."""
+        """Fits how much of the network's correction of a fixed anchor holds up on the validation windows."""
         return guard(task.model, data, task.samples["validation"])
 
     def adapt(self, config: dict[str, Any], restored: RestoredForecast) -> bool:

@@ -15,9 +15,9 @@ from torch.nn import functional
 
 from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError
-from recast.nn.solved_anchors.filling import interpolated
-from recast.nn.solved_anchors.known import KnownCourse
-from recast.nn.solved_anchors.solved_anchor import SolvedAnchor
+from recast.nn.fixed_anchors.filling import interpolated
+from recast.nn.fixed_anchors.fixed_anchor import FixedAnchor
+from recast.nn.fixed_anchors.known import KnownCourse
 from recast.options import NonNegativeFloat, PositiveInt, checked
 from recast.types import Batch
 
@@ -64,7 +64,7 @@ class Moments:
         return float(self.square - 2 * crossed + fitted + self.count * constant.square().sum())
 
 
-class RidgeAnchor(SolvedAnchor):
+class RidgeAnchor(FixedAnchor):
     """Ridge regression from the context to the horizon; see `recast.scoring.baselines.ridge.Ridge`.
 
     With x the last `window` values of a target (or, without `levels`, their differences from the last one), z the other

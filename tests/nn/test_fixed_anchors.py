@@ -14,12 +14,12 @@ from torch import Tensor
 
 from recast.errors import ConfigurationError
 from recast.nn.cells.gru import GRU
+from recast.nn.fixed_anchors.filling import interpolated
+from recast.nn.fixed_anchors.known import KnownAnchor
+from recast.nn.fixed_anchors.ridge import Moments, RidgeAnchor
 from recast.nn.heads.point import Point
 from recast.nn.models.direct import Direct
 from recast.nn.models.per_step import PerStep
-from recast.nn.solved_anchors.filling import interpolated
-from recast.nn.solved_anchors.known import KnownAnchor
-from recast.nn.solved_anchors.ridge import Moments, RidgeAnchor
 from recast.scoring.baselines.baseline import History
 from recast.scoring.baselines.ridge import Ridge
 from recast.training.guard import fit_share

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError
-from recast.nn.solved_anchors.solved_anchor import SolvedAnchor
+from recast.nn.fixed_anchors.fixed_anchor import FixedAnchor
 from recast.options import PositiveInt, checked
 from recast.types import Batch
 
@@ -59,7 +59,7 @@ class KnownCourse:
         return known * known.new_tensor(self._factor) + known.new_tensor(self._shift)
 
 
-class KnownAnchor(SolvedAnchor):
+class KnownAnchor(FixedAnchor):
     """A course that is known ahead, such as the tide, and the last departure from it.
 
     With c_t the course and y_T the last value,

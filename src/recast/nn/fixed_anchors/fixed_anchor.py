@@ -1,4 +1,4 @@
-"""The interface of anchors whose numbers are solved in closed form."""
+"""The interface of anchors that are fixed before the network is trained."""
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
@@ -12,11 +12,11 @@ from recast.nn.anchors import Anchor
 from recast.types import Batch
 
 
-class SolvedAnchor(Anchor):
-    """An anchor whose numbers are solved in closed form on the training windows, before the network is trained.
+class FixedAnchor(Anchor):
+    """An anchor that is fixed before the network is trained: copied, or solved in closed form on the training windows.
 
-    They are buffers, which a checkpoint holds. Training then starts at the anchor: the network's last layer begins near
-    zero; and `share` is fitted after training; see `recast.training.guard`.
+    Its numbers are buffers, which a checkpoint holds. Training then starts at the anchor: the network's last layer
+    begins near zero; and `share` is fitted after training; see `recast.training.guard`.
 
     Attributes:
         share: How much of the network's correction is added at each lead, between 0 and 1.

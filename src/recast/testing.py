@@ -81,14 +81,15 @@ def check_cell(build: Callable[..., Cell[Any]], **options: Any) -> None:
 def check_head(head: Head) -> None:
     """The rules of a head.
 
-    - The loss is a finite scalar, lower where the location moves to the truth along its gradient.
+    - The loss is a finite scalar, lower where the location moves to the truth along its gradient, and in evaluation
+      mode the same again.
     - Where a mask says that nothing was observed, the truth changes nothing, be it NaN, and has no gradient.
     - Forecast mean and what is fed back have the shape of the targets; quantiles ascend with their levels.
     - `feedback` draws from the generator that it is given, and from nothing else; not at all if not `stochastic`.
-    - `shift` moves the mean by what it is given.
+    - `shift` moves the mean by what it is given; of counts it raises or lowers it.
 
     Args:
-        head: The head.
+        head: The head; it is put into evaluation mode and float64.
 
     Raises:
         AssertionError: if one is broken.
@@ -97,7 +98,11 @@ def check_head(head: Head) -> None:
     shape = (BATCH, HORIZON, TARGETS)
     parameters = torch.randn(*shape, head.size, generator=generator, dtype=torch.float64, requires_grad=True)
     target = torch.randn(shape, generator=generator, dtype=torch.float64)
+    if head.counts:
+        target = (3 * target.abs()).floor()
+    head = head.double().eval()
     loss = head.loss(parameters, target)
+    assert loss.equal(head.loss(parameters, target)), "in evaluation mode the loss draws at random"
     assert loss.shape == (), f"the loss has the shape {tuple(loss.shape)}; expected a scalar"
     assert torch.isfinite(loss), "the loss is not finite"
     (gradient,) = torch.autograd.grad(loss, parameters)
@@ -121,7 +126,11 @@ def check_head(head: Head) -> None:
     assert fed[0].equal(fed[1]), "feedback draws from something else than its generator"
     assert fed[0].equal(fed[2]) != head.stochastic, "feedback draws at random exactly where it is stochastic"
     by = torch.tensor([1.5, -2.0], dtype=torch.float64)
-    _close(head.mean(head.shift(parameters, by)), head.mean(parameters) + by, "the mean of what was shifted")
+    mean, shifted = head.mean(parameters), head.mean(head.shift(parameters, by))
+    if head.counts:
+        assert ((shifted - mean).sign() == by.sign()).all(), "a shift moves the mean the other way"
+    else:
+        _close(shifted, mean + by, "the mean of what was shifted")
     _assert_remembers(head)
 
 

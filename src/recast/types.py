@@ -262,7 +262,8 @@ class Forecast(NamedTuple):
     """A forecast: its mean, and whatever else is known of what may come.
 
     mean: the point forecast; samples: trajectories, equally probable; quantiles: at `levels`, which ascend and lie
-    between 0 and 1; probabilities: that of each class, where the targets are categories.
+    between 0 and 1; probabilities: that of each class, where the targets are categories; inverse: the quantiles at any
+    levels, from the inverse of the distribution function of each lead, shape (levels, batch, horizon, targets).
     """
 
     mean: Float[Tensor, "batch horizon targets"]
@@ -270,13 +271,16 @@ class Forecast(NamedTuple):
     quantiles: Float[Tensor, "levels batch horizon targets"] | None = None
     levels: tuple[float, ...] = ()
     probabilities: Float[Tensor, "batch horizon targets classes"] | None = None
+    inverse: Callable[[Sequence[float]], Tensor] | None = None
 
     def values(self, change: Callable[[Tensor], Tensor]) -> "Forecast":
         """The same forecast with mean, samples and quantiles changed alike; `change` keeps their order."""
+        inverse = self.inverse
         return self._replace(
             mean=change(self.mean),
             samples=None if self.samples is None else change(self.samples),
             quantiles=None if self.quantiles is None else change(self.quantiles),
+            inverse=None if inverse is None else lambda levels: change(inverse(levels)),
         )
 
     def in_unit(
@@ -293,15 +297,18 @@ class Forecast(NamedTuple):
     def quantiles_at(self, levels: Sequence[float]) -> Float[Tensor, "levels batch horizon targets"] | None:
         """The quantiles at any levels, as far as the forecast knows them; None where it does not.
 
-        Known quantiles are joined linearly; beyond the outermost level nothing is known. Without quantiles they are
-        those of the m samples: that at p lies at rank p (m + 1), linear between ranks (Hyndman & Fan 1996, "Sample
-        quantiles in statistical packages", The American Statistician 50, definition 6). A truth drawn like the
-        samples falls into each of the m + 1 parts that they cut the axis into with equal probability, so that bands
-        hold what they promise however few the samples; below rank 1 and above rank m nothing is known.
+        They are exact where the distribution function has an inverse. Else known quantiles are joined linearly; beyond
+        the outermost level nothing is known. Without quantiles they are those of the m samples: that at p lies at rank
+        p (m + 1), linear between ranks (Hyndman & Fan 1996, "Sample quantiles in statistical packages", The American
+        Statistician 50, definition 6). A truth drawn like the samples falls into each of the m + 1 parts that they cut
+        the axis into with equal probability, so that bands hold what they promise however few the samples; below rank 1
+        and above rank m nothing is known.
 
         Args:
             levels: Probabilities between 0 and 1.
         """
+        if self.inverse is not None:
+            return self.inverse(levels)
         if self.quantiles is not None:
             return interpolated(self.quantiles, self.levels, levels)
         if self.samples is None:
@@ -312,7 +319,12 @@ class Forecast(NamedTuple):
 
     @property
     def widest(self) -> float | None:
-        """The level of the widest central interval that the forecast knows; None where it knows none."""
+        """The level of the widest central interval that the forecast knows; None where it knows none.
+
+        1 where every narrower one is known.
+        """
+        if self.inverse is not None:
+            return 1.0
         if self.quantiles is not None:
             outside = max(self.levels[0], 1 - self.levels[-1])
         elif self.samples is not None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from model_forms import (
@@ -26,8 +27,10 @@ from small_data import small_data
 from synthetic import batch_of, context_inputs, with_context, with_leaves, with_weights
 from torch import Tensor, nn
 
+from recast.data.prepare.scale import Rescale
 from recast.data.prepare.windows import Windows
 from recast.data.sources.autoregressive import AR2
+from recast.data.sources.frame import FrameSource, FrameTable
 from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError
 from recast.nn.anchors import LastAnchor, LinearAnchor, NoAnchor
@@ -35,6 +38,7 @@ from recast.nn.cells.gru import GRU
 from recast.nn.cells.lstm import LSTM
 from recast.nn.cells.rnn import RNN
 from recast.nn.heads.gaussian import Gaussian
+from recast.nn.heads.implicit_quantile import ImplicitQuantile
 from recast.nn.heads.point import Point
 from recast.nn.models.direct import Direct
 from recast.nn.models.model import ForecastModel
@@ -155,6 +159,8 @@ def test_a_tiny_batch_is_learnt(model, head):
     slope = torch.tensor([[0.1, -0.1], [-0.1, 0.05], [0.02, 0.1]], dtype=torch.float64).unsqueeze(1)
     line = slope * torch.arange(-CONTEXT, HORIZON, dtype=torch.float64).reshape(1, -1, 1)
     batch = batch_of(built.spec)
+    if built.head.counts:
+        line = (20 * line.abs()).round()
     batch = batch._replace(history=line[:, :CONTEXT], target=line[:, CONTEXT:])
     optimizer = torch.optim.Adam(built.parameters(), lr=0.03)
     losses = []
@@ -164,7 +170,8 @@ def test_a_tiny_batch_is_learnt(model, head):
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    if isinstance(built.head, Gaussian):
+    if built.head.stochastic and not isinstance(built.head, ImplicitQuantile):
+        # A logarithm.
         assert losses[-1] < losses[0] - 0.5
     else:
         # The loss of a point is quadratic in the error, that of quantiles linear.
@@ -238,8 +245,35 @@ def test_carried_states_make_two_batches_one_window(model, cell):
 
 @every_model
 @every_head
+def test_quantiles_are_those_of_the_head_where_nothing_is_fed_back(model, head):
+    built = model_of(model, head=head)
+    if not built.head.stochastic:
+        return
+    batch = batch_of(built.spec)
+    forecast = built.forecast(batch, samples=9)
+    assert (forecast.inverse is None) == built.feeds_back
+    low, high = forecast.interval(0.8)
+    if not built.feeds_back:
+        exact = built.head.quantiles(built(batch).detach(), (0.1, 0.9))
+        close(low, exact[0])
+        close(high, exact[1])
+        wide = forecast.interval(0.9999)
+        assert ((wide[0] <= low) & (high <= wide[1])).all()
+        in_unit = forecast.in_unit(torch.full((TARGETS,), 5.0), torch.full((TARGETS,), 2.0)).interval(0.8)
+        close(in_unit[0], 2 * low + 5)
+
+
+@every_model
+@every_head
 def test_the_task_trains_and_scores_it(model, head):
     data = small_data(source=AR2(rows=200), windows=Windows(context=CONTEXT, horizon=HORIZON))
+    if part("head", head).counts:
+        counts = pd.DataFrame(
+            {"sales": np.random.default_rng(0).poisson(3.0, 200)}, pd.date_range("2020", periods=200, freq="h")
+        )
+        source = FrameSource(time="time", targets=["sales"])
+        data = small_data(source=source, windows=Windows(context=CONTEXT, horizon=HORIZON), scaler=Rescale())
+        data.read_from(FrameTable(counts.rename_axis("time"), "time"))
     built = model_of(model, head=head, anchor="last", spec=data.spec).float().train()
     task = ForecastTask(model=built, validation_samples=3)
     trainer = pl.Trainer(

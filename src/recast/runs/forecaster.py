@@ -410,7 +410,9 @@ def _together(forecasts: list[Forecast]) -> Forecast:
         for name, axis in (("mean", 0), ("samples", 1), ("quantiles", 1), ("probabilities", 0))
         if getattr(first, name) is not None
     }
-    return first._replace(**parts)
+    inverses = [forecast.inverse for forecast in forecasts if forecast.inverse is not None]
+    inverse = None if not inverses else lambda levels: torch.cat([each(levels) for each in inverses], dim=1)
+    return first._replace(**parts, inverse=inverse)
 
 
 def _shape(value: Any) -> Any:

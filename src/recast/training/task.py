@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from recast.data.datamodule import ForecastDataModule
 from recast.errors import ConfigurationError, NonFiniteLossError
 from recast.nn.models.model import ForecastModel
 from recast.options import PositiveInt, checked
@@ -127,6 +128,17 @@ class ForecastTask(TrainingTask):
         precise = batch.to_precision(self.model.precision)
         scaled = self.model.forecast(precise, samples=samples or self.samples["test"], seed=seed)
         return scaled.in_unit(*precise.affine(self.offset, self.scale))
+
+    def on_fit_start(self) -> None:
+        """Refuses data that the head cannot forecast; called by Lightning.
+
+        Raises:
+            DataError: for the first such value.
+        """
+        super().on_fit_start()
+        data = getattr(self.trainer, "datamodule", None)
+        if isinstance(data, ForecastDataModule):
+            self.model.head.check_values(data.prepared.panel)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The head's loss under the model's training regime."""

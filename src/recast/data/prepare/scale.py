@@ -174,6 +174,22 @@ class WindowScaler(Scaler):
         return values.mean(axis=0), values.std(axis=0)
 
 
+class Rescale(Scaler):
+    """Divides by the mean absolute value; nothing is subtracted, so that 0 stays 0 and counts stay multiples of one.
+
+    Args:
+        fitted_on: The rows that it is fitted on; "everything" leaks the test part, for reproducing publications.
+    """
+
+    @checked
+    def __init__(self, *, fitted_on: FittedOn = "train") -> None:
+        super().__init__(fitted_on)
+
+    def measure(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See the base class."""
+        return np.zeros(values.shape[1]), np.abs(values).mean(axis=0)
+
+
 class NoScaling(Scaler):
     """Values stay in the data's own unit."""
 

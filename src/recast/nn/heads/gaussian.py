@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from recast.nn.heads.draws import drawn
 from recast.nn.heads.head import Head
 from recast.options import PositiveFloat, checked
 from recast.types import Share
@@ -93,11 +94,6 @@ class Gaussian(Head):
         generator: torch.Generator | None,
         share: Share | None = None,
     ) -> Float[Tensor, "*shape targets"]:
-        """A sample. A generator on the CPU gives the same numbers on any device of the parameters."""
+        """A sample."""
         location = self.mean(parameters)
-        source = location.device if generator is None else generator.device
-        first, total = (0, len(location)) if share is None else (share.first, share.total)
-        shape = (total, *location.shape[1:])
-        noise = torch.randn(shape, generator=generator, dtype=location.dtype, device=source)
-        noise = noise[first : first + len(location)]
-        return location + self.std(parameters) * noise.to(location.device)
+        return location + self.std(parameters) * drawn(torch.randn, location, generator, share)

@@ -70,6 +70,7 @@ class ForecastModel(nn.Module, ABC):
         self.spec = spec
         self.inputs = Inputs(spec)
         self.head = head
+        head.adapt(spec)
         self.anchor = anchor(spec=spec, leads=leads or spec.horizon)
         if self.anchor.reach > spec.context:
             raise ConfigurationError(
@@ -100,6 +101,14 @@ class ForecastModel(nn.Module, ABC):
         return any(isinstance(part, CarriedStates) for part in self.modules())
 
     @property
+    def feeds_back(self) -> bool:
+        """Whether a lead is drawn given the leads drawn before it, so that its parameters are not those of its own.
+
+        Unless overridden, where `trajectories` is.
+        """
+        return type(self).trajectories is not ForecastModel.trajectories
+
+    @property
     def forecasts_from_origins(self) -> bool:
         """Whether it can be trained on several forecast origins in each window (`Batch.origins`)."""
         return False
@@ -114,19 +123,27 @@ class ForecastModel(nn.Module, ABC):
 
         Args:
             batch: Windows; their targets are not read.
-            samples: Trajectories drawn if the head is stochastic; their mean is the forecast.
+            samples: Trajectories drawn if the head is stochastic; their mean is the forecast. Where nothing is fed
+                back, quantiles are those of the head, not of the samples.
             seed: Seed of the draws.
         """
-        if self.head.stochastic:
-            drawn = self.trajectories(batch, samples, torch.Generator().manual_seed(seed))
-            found = Forecast(drawn.mean(dim=0), drawn)
-        else:
-            found = self.head.forecast(self(batch))
+        found = self._whole_forecast(batch, samples, torch.Generator().manual_seed(seed))
         if not isinstance(self.anchor, FixedAnchor) or bool((self.anchor.share == 1).all()):
             return found
         # Not at the level of parameters: what is fed back is the whole correction, as in training.
         less = (self.anchor.share - 1).unsqueeze(-1) * (found.mean - self.base(batch))
         return found.values(lambda values: values + less)
+
+    def _whole_forecast(self, batch: Batch, samples: int, generator: torch.Generator) -> Forecast:
+        """The forecast with the whole correction of the anchor."""
+        if not self.head.stochastic:
+            return self.head.forecast(self(batch))
+        if self.feeds_back:
+            drawn = self.trajectories(batch, samples, generator)
+            return Forecast(drawn.mean(dim=0), drawn)
+        parameters = self(batch)
+        drawn = self.head.feedback(parameters.expand(samples, *(-1,) * 4), generator)
+        return Forecast(drawn.mean(dim=0), drawn, inverse=self.head.inverse_at(parameters))
 
     def trajectories(
         self, batch: Batch, samples: int, generator: torch.Generator

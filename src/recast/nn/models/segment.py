@@ -159,6 +159,11 @@ class Segment(ForecastModel):
             ).parameters
         return self.head.shift(parameters, level)
 
+    @property
+    def feeds_back(self) -> bool:
+        """With recurrent decoding."""
+        return self.decoding == "recurrent"
+
     def trajectories(
         self, batch: Batch, samples: int, generator: torch.Generator
     ) -> Float[Tensor, "samples batch horizon targets"]:

@@ -126,6 +126,11 @@ class UnrollingModel(ForecastModel):
         """The teacher-forcing probability."""
         return {"teacher_forcing_probability": self.schedule.probability(progress)}
 
+    @property
+    def feeds_back(self) -> bool:
+        """Not with `feedback=constant`."""
+        return self.decoder.feedback == "prediction"
+
     def trajectories(
         self, batch: Batch, samples: int, generator: torch.Generator
     ) -> Float[Tensor, "samples batch horizon targets"]:

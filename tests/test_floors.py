@@ -29,6 +29,7 @@ FLOORS = [
         "nn.schedules",
         "scoring.metrics",
         "scoring.baselines",
+        "scoring.calibration",
         "figures",
         "report.statistics",
         "training.learning_rates",

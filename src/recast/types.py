@@ -263,7 +263,8 @@ class Forecast(NamedTuple):
 
     mean: the point forecast; samples: trajectories, equally probable; quantiles: at `levels`, which ascend and lie
     between 0 and 1; probabilities: that of each class, where the targets are categories; inverse: the quantiles at any
-    levels, from the inverse of the distribution function of each lead, shape (levels, batch, horizon, targets).
+    levels, from the inverse of the distribution function of each lead, shape (levels, batch, horizon, targets), None
+    for levels that it does not know; reach: the level of the widest central interval that it knows.
     """
 
     mean: Float[Tensor, "batch horizon targets"]
@@ -271,16 +272,22 @@ class Forecast(NamedTuple):
     quantiles: Float[Tensor, "levels batch horizon targets"] | None = None
     levels: tuple[float, ...] = ()
     probabilities: Float[Tensor, "batch horizon targets classes"] | None = None
-    inverse: Callable[[Sequence[float]], Tensor] | None = None
+    inverse: Callable[[Sequence[float]], Tensor | None] | None = None
+    reach: float = 1.0
 
     def values(self, change: Callable[[Tensor], Tensor]) -> "Forecast":
         """The same forecast with mean, samples and quantiles changed alike; `change` keeps their order."""
         inverse = self.inverse
+
+        def changed(levels: Sequence[float]) -> Tensor | None:
+            found = None if inverse is None else inverse(levels)
+            return None if found is None else change(found)
+
         return self._replace(
             mean=change(self.mean),
             samples=None if self.samples is None else change(self.samples),
             quantiles=None if self.quantiles is None else change(self.quantiles),
-            inverse=None if inverse is None else lambda levels: change(inverse(levels)),
+            inverse=None if inverse is None else changed,
         )
 
     def in_unit(
@@ -318,13 +325,18 @@ class Forecast(NamedTuple):
         return interpolated(self.samples.sort(dim=0).values, ranks, [level * (members + 1) for level in levels])
 
     @property
+    def is_point(self) -> bool:
+        """Whether it has nothing but a mean."""
+        return self.samples is None and self.quantiles is None and self.inverse is None
+
+    @property
     def widest(self) -> float | None:
         """The level of the widest central interval that the forecast knows; None where it knows none.
 
         1 where every narrower one is known.
         """
         if self.inverse is not None:
-            return 1.0
+            return self.reach if self.reach > 0 else None
         if self.quantiles is not None:
             outside = max(self.levels[0], 1 - self.levels[-1])
         elif self.samples is not None:

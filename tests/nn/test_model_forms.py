@@ -6,7 +6,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from model_forms import (
@@ -23,14 +22,13 @@ from model_forms import (
     part,
     spec_of,
 )
-from small_data import small_data
+from small_data import small_counts, small_data
 from synthetic import batch_of, context_inputs, with_context, with_leaves, with_weights
 from torch import Tensor, nn
 
 from recast.data.prepare.scale import Rescale
 from recast.data.prepare.windows import Windows
 from recast.data.sources.autoregressive import AR2
-from recast.data.sources.frame import FrameSource, FrameTable
 from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError
 from recast.nn.anchors import LastAnchor, LinearAnchor, NoAnchor
@@ -268,12 +266,7 @@ def test_quantiles_are_those_of_the_head_where_nothing_is_fed_back(model, head):
 def test_the_task_trains_and_scores_it(model, head):
     data = small_data(source=AR2(rows=200), windows=Windows(context=CONTEXT, horizon=HORIZON))
     if part("head", head).counts:
-        counts = pd.DataFrame(
-            {"sales": np.random.default_rng(0).poisson(3.0, 200)}, pd.date_range("2020", periods=200, freq="h")
-        )
-        source = FrameSource(time="time", targets=["sales"])
-        data = small_data(source=source, windows=Windows(context=CONTEXT, horizon=HORIZON), scaler=Rescale())
-        data.read_from(FrameTable(counts.rename_axis("time"), "time"))
+        data = small_counts(windows=Windows(context=CONTEXT, horizon=HORIZON), scaler=Rescale())
     built = model_of(model, head=head, anchor="last", spec=data.spec).float().train()
     task = ForecastTask(model=built, validation_samples=3)
     trainer = pl.Trainer(

@@ -20,6 +20,7 @@ import recast.nn.heads
 import recast.nn.models
 import recast.nn.schedules
 import recast.scoring.baselines
+import recast.scoring.calibration
 import recast.scoring.metrics
 import recast.training.learning_rates
 from hydra_plugins import recast_plugins
@@ -46,6 +47,7 @@ from recast.runs.configure.targets import resolve
 from recast.runs.configure.training_options import EvaluateOptions, GradientOptions, ImportanceOptions, TrainOptions
 from recast.runs.fit import run
 from recast.runs.tasks.find import plugs
+from recast.scoring.calibration.calibration import Calibration
 from recast.training.learning_rates import LearningRate
 from recast.training.training_task import TrainingTask
 
@@ -80,6 +82,7 @@ GROUPS = sorted(
 CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 
 PARTS = {
+    "calibration": (recast.scoring.calibration, Calibration),
     "baselines": (recast.scoring.baselines, tuple(plug.baseline for plug in plugs())),
     "data": (recast.data.sources, tuple(options_of(plug.data)["source"].hint for plug in plugs())),
     "data/features": (recast.data.features, ComputedFeature),

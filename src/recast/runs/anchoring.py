@@ -4,14 +4,14 @@ import logging
 from collections.abc import Iterator
 
 import torch
-from jaxtyping import Float64, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from recast.data.datamodule import ForecastDataModule
 from recast.data.prepare.prepare import Prepared
 from recast.nn.fixed_anchors.fixed_anchor import FixedAnchor
 from recast.nn.models.model import ForecastModel
-from recast.runs.baseline_windows import BATCH
+from recast.runs.baseline_windows import BATCH, PointForecasts
 from recast.training.guard import fit_share
 from recast.training.task import ForecastTask
 from recast.types import Batch
@@ -74,20 +74,16 @@ def anchor_facts(model: ForecastModel) -> dict[str, object]:
     return {"anchor": {"name": type(anchor).__name__, **anchor.facts, "share": share}}
 
 
-@torch.no_grad()
-def anchor_forecasts(
-    task: ForecastTask, prepared: Prepared, part: str
-) -> Iterator[Float64[Tensor, "batch horizon targets"]]:
-    """The forecasts of the anchor alone over the windows of a part, in the data's unit.
+def anchor_forecasts(task: ForecastTask) -> PointForecasts:
+    """The forecasts of the anchor of a trained task alone."""
 
-    Args:
-        task: The trained task.
-        prepared: The series.
-        part: "train", "validation" or "test".
-    """
-    for batch in _windows(getattr(prepared.starts, part), prepared):
-        base = task.model.base(batch.to_precision(task.model.precision))
-        yield task.in_unit(base.double(), batch)
+    @torch.no_grad()
+    def forecasts(prepared: Prepared, part: str) -> Iterator[Tensor]:
+        for batch in _windows(getattr(prepared.starts, part), prepared):
+            base = task.model.base(batch.to_precision(task.model.precision))
+            yield task.in_unit(base.double(), batch)
+
+    return forecasts
 
 
 def _windows(starts: Int[Tensor, " windows"], prepared: Prepared) -> Iterator[Batch]:

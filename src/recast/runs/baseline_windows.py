@@ -1,15 +1,18 @@
 """The parts of a series as baselines see them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
+import torch
+from jaxtyping import Float64, Int
+from torch import Tensor
 
 from recast.data.panel import Panel, Role
 from recast.data.prepare.prepare import Prepared
 from recast.data.prepare.split import rows_of
 from recast.data.prepare.storage import hours, periodic
 from recast.data.spec import SeriesSpec
-from recast.scoring.baselines.baseline import History
+from recast.scoring.baselines.baseline import Baseline, History
 from recast.types import Origins
 
 BATCH = 1024  # windows in memory at a time; 800 + 100 steps of one target make 7 MB
@@ -32,6 +35,27 @@ def windows(prepared: Prepared, part: str, batch: int = BATCH) -> Iterator[tuple
         batch: Windows in memory at a time.
     """
     return _history(prepared, slice(None), getattr(prepared.starts, part).numpy()).windows(batch)
+
+
+PointForecasts = Callable[[Prepared, str], Iterable[Float64[Tensor, "batch horizon targets"]]]
+"""Forecasts of the windows of a part in the data's unit, those of `BATCH` windows after another."""
+
+
+def forecasts_of(baseline: Baseline) -> PointForecasts:
+    """Those of a fitted baseline."""
+
+    def forecasts(prepared: Prepared, part: str) -> Iterator[Tensor]:
+        for origins, _ in windows(prepared, part):
+            yield torch.from_numpy(baseline.forecast(origins))
+
+    return forecasts
+
+
+def truth_of(prepared: Prepared, starts: Int[Tensor, " batch"]) -> Float64[Tensor, "batch horizon targets"]:
+    """What followed the context of the windows that begin at some rows, NaN where nothing was observed."""
+    context, horizon = prepared.spec.context, prepared.spec.horizon
+    rows = starts.numpy()[:, np.newaxis] + np.arange(context, context + horizon)
+    return torch.from_numpy(prepared.panel.targets[rows])
 
 
 def last_origins(panel: Panel, spec: SeriesSpec) -> Origins:

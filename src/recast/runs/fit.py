@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
@@ -33,7 +32,7 @@ from recast.runs.trainer import (
     check_parts,
     check_strategy,
 )
-from recast.system.files import write_json, write_text, write_whole
+from recast.system.files import write_json, write_text
 from recast.training.callbacks.best_checkpoint import selection
 from recast.training.checkpoint_format import chosen_checkpoint_path
 from recast.training.training_task import TrainingTask
@@ -93,9 +92,7 @@ def run(config: dict[str, Any], folder: Path, table: Table | None = None) -> Run
     chosen = chosen_checkpoint_path(folder)
     checkpoint = read(chosen)
     task.load_state_dict(checkpoint["state_dict"])
-    if plug.after_training(task, data) and trainer.is_global_zero:
-        checkpoint["state_dict"] = task.state_dict()
-        write_whole(chosen, lambda path: torch.save(checkpoint, path))
+    plug.after_training(trainer, task, data, chosen)
     with _timed(seconds, "test"):
         plug.test(trainer, task, data, "test")
     with _timed(seconds, "baselines"):

@@ -1,7 +1,7 @@
 """A trained model that forecasts tables: what a checkpoint needs to forecast, without its training."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,9 @@ from recast.runs.configure.options import ForecasterParts
 from recast.runs.configure.targets import resolve, trusting
 from recast.runs.fitted_baseline import BaselineOfRun
 from recast.runs.series_forecast import SeriesForecast
+from recast.scoring.calibration.calibration import Calibrated
 from recast.system.files import user_path
-from recast.training.checkpoint_format import KEY, chosen_checkpoint_path
+from recast.training.checkpoint_format import CALIBRATION, KEY, chosen_checkpoint_path
 from recast.types import Forecast
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ AT_ONCE = 512
 """Series that are forecast in one batch."""
 NAMED = 5
 """Series that a message names."""
+FOLLOWED = 1000
+"""Windows before the end of a series that an adaptive band follows."""
 PREFIX = "model."
 """What the names of a model's weights begin with in a checkpoint, whose root is the task."""
 
@@ -57,6 +60,7 @@ class Forecaster:
         source: How tables of its kind are read.
         grid: Policy for missing and off-grid stamps.
         covariates: Columns that its tables do not hold.
+        calibrated: What its bands were calibrated with; None: they are the model's own.
     """
 
     def __init__(
@@ -67,7 +71,9 @@ class Forecaster:
         source: Source,
         grid: Grid,
         covariates: Covariates | None = None,
+        calibrated: Calibrated | None = None,
     ) -> None:
+        self.calibrated = calibrated
         self._build_model = build_model
         self.source = source
         self.grid = grid
@@ -172,15 +178,62 @@ class Forecaster:
         offset, scale = (
             torch.tensor(numbers, dtype=torch.float64) for numbers in (spec.target_offset, spec.target_scale)
         )
-        found = []
+        found, calibrated = [], self.calibrated
         for number, starts in enumerate(torch.from_numpy(panel.starts).split(AT_ONCE)):
             batch = storage.windows(starts, spec.context, spec.horizon).to_precision(model.precision)
             # Draws of different series are independent.
             scaled = model.forecast(batch, samples=samples, seed=(seed + number) % 2**32)
-            found.append(scaled.in_unit(*batch.affine(offset, scale)))
+            affine = batch.affine(offset, scale)
+            forecast = scaled.in_unit(*affine)
+            if calibrated is None:
+                found.append(forecast)
+            elif calibrated.calibration.follows and spec.horizon == self.spec.horizon:
+                items = range(AT_ONCE * number, AT_ONCE * number + len(starts))
+                found += self._followed(calibrated, series, items, forecast, affine[1], samples=samples, seed=seed)
+            else:
+                found.append(calibrated.band(forecast, affine[1]))
         times = future_times(series, spec.step, spec.horizon)
-        names = self.source.time_column, self.source.id_column
-        return SeriesForecast(series, times, _together(found), names[0], id_column=names[1])
+        remedy = "train with wider levels" if calibrated is None else "train with more windows that calibrate"
+        return SeriesForecast(
+            series, times, _together(found), self.source.time_column, remedy=remedy, id_column=self.source.id_column
+        )
+
+    def _followed(
+        self,
+        calibrated: Calibrated,
+        series: Panel,
+        items: Sequence[int],
+        forecast: Forecast,
+        scale: torch.Tensor,
+        *,
+        samples: int,
+        seed: int,
+    ) -> Iterator[Forecast]:
+        """The forecast of each of some series, with the band that its own last windows have led to."""
+        spec, storage = self.spec, stored(series, self.spec)
+        whole = [torch.tensor(numbers, dtype=torch.float64) for numbers in (spec.target_offset, spec.target_scale)]
+        scales = scale.expand(len(items), 1, -1).split(1)
+        for item, own, size in zip(items, forecast.mean.split(1), scales, strict=True):
+            calibrated.restart()
+            # The truths of windows that begin later are not all known.
+            begin, stop = series.pieces[int(np.searchsorted(series.items, item, side="right")) - 1]
+            last = stop - spec.context - spec.horizon + 1
+            followed = torch.arange(max(begin, last - FOLLOWED), max(begin, last))
+            for number, starts in enumerate(followed.split(AT_ONCE) if len(followed) else ()):
+                batch = storage.windows(starts, spec.context, spec.horizon).to_precision(self.model.precision)
+                affine = batch.affine(*whole)
+                found = self.model.forecast(batch, samples=samples, seed=seed + number).in_unit(*affine)
+                rows = starts.unsqueeze(1) + torch.arange(spec.context, spec.context + spec.horizon)
+                truth = torch.from_numpy(series.targets)[rows]
+                calibrated.follow(
+                    found,
+                    affine[1],
+                    truth,
+                    observed=~truth.isnan(),
+                    origin=starts + spec.context - 1,
+                    item=torch.full_like(starts, item),
+                )
+            yield calibrated.band(Forecast(own), size)
 
     def _unrolled(self, horizon: int | None) -> ForecastModel:
         """The model for another horizon, with the same weights."""
@@ -359,6 +412,7 @@ def load_with(
         parts = {
             "model": config["model"],
             **{name: config["data"].get(name) for name in ("source", "grid", "features", "joins")},
+            "calibration": config["task"].get("calibration"),
         }
         check(parts, ForecasterParts, allowed=ALLOWED)
     with trusting(*trust):
@@ -366,6 +420,7 @@ def load_with(
         source = build(parts["source"], ALLOWED)
         grid = build(parts["grid"], ALLOWED) if parts["grid"] else ErrorGrid()
         covariates = Covariates(*(build_each(parts[name], ALLOWED) for name in ("features", "joins")))
+        calibration = build(parts["calibration"], ALLOWED) if parts["calibration"] else None
     with trusting(*trust), fitting(path):
         spec = checked_series_spec(content[KEY].get("spec"))
         weights = {
@@ -378,7 +433,17 @@ def load_with(
             with trusting(*trust), no_larger_than(2 * size):
                 return build(parts["model"], ALLOWED)(spec=spec)
 
-        forecaster = Forecaster(build_model=build_model, spec=spec, source=source, grid=grid, covariates=covariates)
+        calibrated = None
+        if calibration is not None and CALIBRATION in content[KEY]:
+            calibrated = calibration.restored(content[KEY][CALIBRATION], spec)
+        forecaster = Forecaster(
+            build_model=build_model,
+            spec=spec,
+            source=source,
+            grid=grid,
+            covariates=covariates,
+            calibrated=calibrated,
+        )
         forecaster.model.load_state_dict(weights)
         forecaster.model.eval()
     return forecaster
@@ -410,9 +475,13 @@ def _together(forecasts: list[Forecast]) -> Forecast:
         for name, axis in (("mean", 0), ("samples", 1), ("quantiles", 1), ("probabilities", 0))
         if getattr(first, name) is not None
     }
-    inverses = [forecast.inverse for forecast in forecasts if forecast.inverse is not None]
-    inverse = None if not inverses else lambda levels: torch.cat([each(levels) for each in inverses], dim=1)
-    return first._replace(**parts, inverse=inverse)
+
+    def inverse(levels: Sequence[float]) -> torch.Tensor | None:
+        found = [None if forecast.inverse is None else forecast.inverse(levels) for forecast in forecasts]
+        known = [part for part in found if part is not None]
+        return torch.cat(known, dim=1) if len(known) == len(found) else None
+
+    return first._replace(**parts, inverse=None if first.inverse is None else inverse)
 
 
 def _shape(value: Any) -> Any:

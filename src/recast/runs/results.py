@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,6 +71,8 @@ class Results(RunResults):
         ranked_forecasts: The best, the median and the worst forecast, see `recast.runs.ranked_forecasts`.
         seconds: What took how long. [s]
         facts: Whatever else is worth keeping: number of parameters, checkpoint, seed.
+        bands: Scores of bands (see `recast.scoring.metrics.band_scores`): those of the model ("model"), the calibrated
+            ones ("calibrated"), and those of the baselines, by name.
     """
 
     part: str
@@ -84,6 +86,7 @@ class Results(RunResults):
     ranked_forecasts: pd.DataFrame
     seconds: dict[str, float]
     facts: dict[str, Any]
+    bands: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def overall(self) -> dict[str, float]:
@@ -139,6 +142,7 @@ class Results(RunResults):
             "baselines": {name: scores.overall for name, scores in self.baselines.items()},
             "baselines_per_horizon": {name: scores.per_lead for name, scores in self.baselines.items()},
             **self._over_items(),
+            **({f"{self.part}_bands": self.bands} if self.bands else {}),
             "skill": self.skills(),
             "seconds": self.seconds,
             **self.facts,

@@ -1,21 +1,21 @@
 """Scores over the samples of a part, models and baselines alike."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import nan
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Float64
-from torch import Tensor
 from torchmetrics import Metric
 
 from recast.data.prepare.prepare import Prepared
-from recast.runs.baseline_windows import BATCH, training_history, windows
+from recast.runs.baseline_bands import BaselineBands
+from recast.runs.baseline_windows import BATCH, PointForecasts, forecasts_of, training_history, truth_of
 from recast.scoring.baselines.baseline import Baseline
+from recast.scoring.metrics.band_scores import BandScores
 from recast.scoring.metrics.class_metric import ClassMetric
 from recast.scoring.metrics.description import Description, ranking
 from recast.scoring.metrics.item_errors import ItemErrors
@@ -58,6 +58,8 @@ class Scores:
         per_item: The value of each metric for each item of a panel, NaN where none of its windows was scored; empty for
             a single series.
         metrics: What the values of each metric mean.
+        bands: Scores of its calibrated bands, see `recast.scoring.metrics.band_scores`; empty without any, and for the
+            model, whose lie in the task.
     """
 
     overall: dict[str, float]
@@ -66,6 +68,7 @@ class Scores:
     per_origin: dict[str, np.ndarray]
     per_item: dict[str, np.ndarray]
     metrics: dict[str, Description]
+    bands: dict[str, Any] = field(default_factory=dict)
 
     @property
     def ranking(self) -> str | None:
@@ -108,7 +111,11 @@ def fit_baselines(baselines: Mapping[str, Baseline], prepared: Prepared) -> None
 
 
 def score_baselines(
-    baselines: Mapping[str, Baseline], prepared: Prepared, part: str, metrics: Mapping[str, LeadMetric]
+    baselines: Mapping[str, Baseline],
+    prepared: Prepared,
+    part: str,
+    metrics: Mapping[str, LeadMetric],
+    bands: BaselineBands | None = None,
 ) -> dict[str, Scores]:
     """Scores fitted baselines over the windows of a part.
 
@@ -117,6 +124,7 @@ def score_baselines(
         prepared: The series.
         part: "train", "validation" or "test".
         metrics: What is measured; those undefined for a point forecast are skipped. They are unchanged.
+        bands: How their bands are calibrated; None: they have none.
     """
     filled = [name for name, baseline in baselines.items() if not baseline.reads_gaps]
     if filled and prepared.spec.masked:
@@ -125,47 +133,50 @@ def score_baselines(
             ", ".join(filled),
         )
     return {
-        name: score_points(
-            (torch.from_numpy(baseline.forecast(origins)) for origins, _ in windows(prepared, part)),
-            prepared,
-            part,
-            metrics,
-        )
+        name: score_points(forecasts_of(baseline), prepared, part, metrics, bands)
         for name, baseline in baselines.items()
     }
 
 
 def score_points(
-    forecasts: Iterable[Float64[Tensor, "batch horizon targets"]],
+    forecasts: PointForecasts,
     prepared: Prepared,
     part: str,
     metrics: Mapping[str, LeadMetric],
+    bands: BaselineBands | None = None,
 ) -> Scores:
     """Scores point forecasts over the windows of a part.
 
     Args:
-        forecasts: In the data's unit, those of `BATCH` windows after another.
+        forecasts: What is scored.
         prepared: The series.
         part: "train", "validation" or "test".
         metrics: What is measured; those undefined for a point forecast are skipped. They are unchanged.
+        bands: How their bands are calibrated; None: they have none.
     """
     usable = local_metrics({name: metric for name, metric in metrics.items() if metric.defined_for({"mean"})})
-    starts, context, horizon = getattr(prepared.starts, part), prepared.spec.context, prepared.spec.horizon
+    starts, spec = getattr(prepared.starts, part), prepared.spec
     sizes = None if prepared.storage.truths is None else prepared.storage.truths.sizes
     errors, item_errors = OriginErrors(further(usable)), ItemErrors(usable)
+    band_scores = BandScores(horizon=spec.horizon, targets=spec.targets)
+    calibrated = None if bands is None else bands.of(forecasts)
     batches = starts.split(BATCH) if len(starts) else ()
-    for mean, rows in zip(forecasts, batches, strict=True):
-        future = rows.numpy()[:, np.newaxis] + np.arange(context, context + horizon)
-        forecast, true = Forecast(mean), torch.from_numpy(prepared.panel.targets[future])
-        observed = ~true.isnan() if prepared.spec.masked else None
+    for mean, rows in zip(forecasts(prepared, part), batches, strict=True):
+        forecast, true = Forecast(mean), truth_of(prepared, rows)
+        observed = ~true.isnan() if spec.masked else None
         items = torch.from_numpy(prepared.panel.items_at(rows.numpy()))
         own = None if sizes is None else sizes.of(items)
         for metric in usable.values():
             metric.update(forecast, true, observed, own)
+        if bands is not None and calibrated is not None:
+            origin = rows + spec.context - 1
+            found = calibrated.follow(forecast, bands.scale(rows), true, observed=observed, origin=origin, item=items)
+            band_scores.update(found, true, observed)
         errors.update(rows, mean, true, observed, own)
         if sizes is not None:
             item_errors.update(items, forecast, true, observed, sizes)
-    return read_scores(usable, errors, item_errors, starts.numpy())
+    scores = read_scores(usable, errors, item_errors, starts.numpy())
+    return replace(scores, bands=band_scores.compute()) if band_scores.update_called else scores
 
 
 LOSS = Description(unit="nats", higher_is_better=False, perfect=0.0)

@@ -5,6 +5,8 @@ from pathlib import Path
 KEY = "recast"
 FORMAT = 3
 REASON = "not_restorable"
+CALIBRATION = "calibration"
+"""Key in the self-description of what bands were calibrated with; absent where they were not."""
 
 
 def best_checkpoint_path(root: str | Path) -> Path:

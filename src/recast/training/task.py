@@ -1,7 +1,7 @@
 """The LightningModule: trains a forecasting model, scores it free-running in the data's unit."""
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from recast.data.datamodule import ForecastDataModule
 from recast.errors import ConfigurationError, NonFiniteLossError
 from recast.nn.models.model import ForecastModel
 from recast.options import PositiveInt, checked
+from recast.scoring.calibration.calibration import Calibrated, Calibration
+from recast.scoring.metrics.band_scores import BandScores
 from recast.scoring.metrics.description import ranking
 from recast.scoring.metrics.item_errors import ItemErrors
 from recast.scoring.metrics.lead_metric import LeadMetric
@@ -42,8 +44,13 @@ class ForecastTask(TrainingTask):
             forecast are omitted.
         samples: Trajectories drawn for a forecast if the head is stochastic. [trajectories]
         validation_samples: The same in the validation after each epoch. [trajectories]
+        calibration: How bands are calibrated on validation windows after training; none: they are the model's own.
 
     Attributes:
+        calibration_windows: First rows of the validation windows that calibrate, set before training; None: not yet.
+        calibrated: The calibration with the scores of its windows; None before.
+        band_scores: Scores of bands in the last test, by name: those of the model where it has some ("model"), and the
+            calibrated ones.
         origin_errors: The errors of each window of the last test.
         item_errors: The scores of each item of a panel in the last test.
         references: Validation error of each baseline at each lead in the data's unit, by name, for figures.
@@ -63,6 +70,7 @@ class ForecastTask(TrainingTask):
         metrics: dict[str, MetricFactory] | None = None,
         samples: PositiveInt = 100,
         validation_samples: PositiveInt = 20,
+        calibration: Calibration | None = None,
     ) -> None:
         factories = metrics or {"mse": MSE, "rmse": RMSE, "mae": MAE}
         super().__init__(model=model, optimizer=optimizer, learning_rate=learning_rate, metrics=factories)
@@ -80,6 +88,11 @@ class ForecastTask(TrainingTask):
         self.origin_errors = OriginErrors(further(self.metrics_of("test")))
         self.item_errors = ItemErrors(self.metrics_of("test"))
         self.references: dict[str, np.ndarray] = {}
+        self.calibration = calibration
+        self.calibration_windows: Tensor | None = None
+        self.calibrated: Calibrated | None = None
+        self.bands = nn.ModuleDict()
+        self.band_scores: dict[str, dict[str, Any]] = {}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "ForecastTask":
         """As of any module, but offset and scale stay float64 where a trainer converts all others, as to bf16."""
@@ -128,6 +141,19 @@ class ForecastTask(TrainingTask):
         precise = batch.to_precision(self.model.precision)
         scaled = self.model.forecast(precise, samples=samples or self.samples["test"], seed=seed)
         return scaled.in_unit(*precise.affine(self.offset, self.scale))
+
+    def banded(self, forecast: Forecast, batch: Batch) -> Forecast:
+        """The forecast with its calibrated band, or as it is before calibration.
+
+        Args:
+            forecast: What `forecast` gave.
+            batch: For these windows.
+        """
+        return forecast if self.calibrated is None else self.calibrated.band(forecast, self.scale_of(batch))
+
+    def scale_of(self, batch: Batch) -> Tensor:
+        """What the targets of the windows of a batch were divided by, in the data's unit, float64."""
+        return batch.affine(self.offset, self.scale)[1]
 
     def on_fit_start(self) -> None:
         """Refuses data that the head cannot forecast; called by Lightning.
@@ -226,6 +252,18 @@ class ForecastTask(TrainingTask):
         self.origin_errors.update(batch.start, forecast.mean, truth, batch.target_observed, batch.sizes)
         if sizes is not None:
             self.item_errors.update(batch.item, forecast, truth, batch.target_observed, sizes)
+        self._score_bands(batch, forecast, truth)
+
+    def _score_bands(self, batch: Batch, forecast: Forecast, truth: Tensor) -> None:
+        observed = batch.target_observed
+        if forecast.widest is not None:
+            self._bands("model").update(forecast, truth, observed)
+        if self.calibrated is not None:
+            origin = batch.start + batch.context - 1
+            found = self.calibrated.follow(
+                forecast, self.scale_of(batch), truth, observed=observed, origin=origin, item=batch.item
+            )
+            self._bands("calibrated").update(found, truth, observed)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Forecast:
         """The free-running forecast in the data's unit."""
@@ -260,6 +298,11 @@ class ForecastTask(TrainingTask):
         self._reset("test")
         self.origin_errors.reset()
         self.item_errors.reset()
+        spec = self.model.spec
+        self.bands = nn.ModuleDict(
+            {name: BandScores(horizon=spec.horizon, targets=spec.targets) for name in ("model", "calibrated")}
+        ).to(self.device)
+        self._restart_calibration()
 
     def _reset(self, part: str) -> None:
         for metric in self.metrics_of(part).values():
@@ -285,3 +328,15 @@ class ForecastTask(TrainingTask):
             self.log(f"{name}/test", metric.compute(), sync_dist=True)
         self.origin_errors.gather(self.device)
         self.item_errors.gather(self.device)
+        self._restart_calibration()
+        seen = self.trainer.strategy.reduce_boolean_decision
+        self.band_scores = {
+            name: self._bands(name).compute() for name in self.bands if seen(self._bands(name).update_called, all=False)
+        }
+
+    def _bands(self, name: str) -> BandScores:
+        return cast("BandScores", self.bands[name])
+
+    def _restart_calibration(self) -> None:
+        if self.calibrated is not None:
+            self.calibrated.restart()

@@ -55,6 +55,7 @@ def restore(
         metrics = {name: build(node, ALLOWED) for name, node in config["metrics"].items()}
         task = build(config["task"], ALLOWED)(model=model, metrics=metrics)
         task.load_state_dict(content["state_dict"])
+        plug.recall(task, content[KEY])
     with nullcontext() if is_changed(given) else fitting(path):
         data = build(config["data"], ALLOWED)
     return RestoredTask(plug, task.eval(), data, spec, str(content[KEY].get("fingerprint")), config)

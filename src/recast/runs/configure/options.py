@@ -16,6 +16,7 @@ from recast.nn.models.model import ForecastModel
 from recast.nn.recurrence.engine import Engine
 from recast.options import Fraction, PositiveFloat, PositiveInt, Seed, checked
 from recast.scoring.baselines.baseline import Baseline
+from recast.scoring.calibration.calibration import Calibration
 
 
 class Paths:
@@ -41,6 +42,7 @@ class ForecasterParts:
         grid: Policy for missing and off-grid stamps; none: any irregular step is an error.
         features: Columns that are computed; none: none.
         joins: Further tables; none: none.
+        calibration: How its bands were calibrated; none: they are the model's own.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class ForecasterParts:
         grid: Grid | None,
         features: dict[str, ComputedFeature | None] | None,
         joins: dict[str, Join | None] | None,
+        calibration: Calibration | None,
     ) -> None: ...
 
 

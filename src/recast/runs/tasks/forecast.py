@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -17,6 +18,8 @@ from recast.nn.fixed_anchors.fixed_anchor import FixedAnchor
 from recast.nn.models.model import ForecastModel
 from recast.runs import record, scores
 from recast.runs.anchoring import anchor_facts, anchor_forecasts, guard, solve_anchor
+from recast.runs.baseline_bands import BaselineBands
+from recast.runs.calibrate import calibrate, calibrating, keep_in, set_apart
 from recast.runs.checkpoints.spec import checked_series_spec
 from recast.runs.per_origin import per_origin
 from recast.runs.pictures import draw
@@ -28,6 +31,7 @@ from recast.runs.tasks.task_plug import TaskPlug
 from recast.scoring.baselines.baseline import Baseline
 from recast.scoring.metrics.description import of_pictures
 from recast.scoring.metrics.lead_metric import LeadMetric
+from recast.training.checkpoint_format import CALIBRATION
 from recast.training.evenly import evenly_spaced
 from recast.training.task import ForecastTask
 
@@ -72,9 +76,15 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
     ) -> dict[str, Scores]:
         """See the base class; also those of a fixed anchor alone, as "anchor"."""
         prepared, metrics = _scored(task, data, part), task.metrics_of("test")
-        found = scores.score_baselines(baselines, prepared, part, metrics)
+        windows, bands = task.calibration_windows, None
+        if task.calibrated is not None and windows is None:
+            # A restored task: its data still have all validation windows.
+            windows = calibrating(task.calibrated.calibration, prepared)
+        if task.calibrated is not None and windows is not None and len(windows):
+            bands = BaselineBands(task.calibrated.calibration, prepared, windows)
+        found = scores.score_baselines(baselines, prepared, part, metrics, bands)
         if isinstance(task.model.anchor, FixedAnchor) and task.model.anchor.leads == prepared.spec.horizon:
-            found["anchor"] = scores.score_points(anchor_forecasts(task, prepared, part), prepared, part, metrics)
+            found["anchor"] = scores.score_points(anchor_forecasts(task), prepared, part, metrics, bands)
         return found
 
     def before_training(
@@ -82,10 +92,11 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
     ) -> None:
         """Solves the anchor. The baselines' errors at each lead of validation windows become the task's references.
 
-        The windows are those that the trainer's limit leaves. Of many some are chosen evenly: pictures show no more,
-        and training need not wait.
+        Before that, the windows that are to calibrate are set apart. The windows are those that the trainer's limit
+        leaves. Of many some are chosen evenly: pictures show no more, and training need not wait.
         """
         solve_anchor(task.model, data)
+        task.calibration_windows = set_apart(task, data)
         starts = data.prepared.starts
         windows = starts.validation[: _validated(trainer, data)]
         if len(windows):
@@ -98,9 +109,22 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
                 name: np.asarray(score.per_lead[error]) for name, score in found.items() if error in score.per_lead
             }
 
-    def after_training(self, task: ForecastTask, data: ForecastDataModule) -> bool:
-        """Fits how much of the network's correction of a fixed anchor holds up on the validation windows."""
-        return guard(task.model, data, task.samples["validation"])
+    def after_training(
+        self, trainer: pl.Trainer, task: ForecastTask, data: ForecastDataModule, checkpoint: Path
+    ) -> None:
+        """Fits the share of the correction of a fixed anchor, then calibrates bands; both on validation windows."""
+        changed = guard(task.model, data, task.samples["validation"])
+        if task.calibration_windows is not None:
+            task.to(trainer.strategy.root_device)
+            calibrate(task, data, task.calibration_windows)
+            changed = True
+        if changed and trainer.is_global_zero:
+            keep_in(checkpoint, task)
+
+    def recall(self, task: ForecastTask, description: Mapping[str, Any]) -> None:
+        """See the base class."""
+        if task.calibration is not None and CALIBRATION in description:
+            task.calibrated = task.calibration.restored(description[CALIBRATION], task.model.spec)
 
     def adapt(self, config: dict[str, Any], restored: RestoredForecast) -> bool:
         """Reads the file that is to be scored, in the scaling of the training."""
@@ -148,6 +172,7 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
             ranked_forecasts=ranked_forecasts(task, data, starts, model.per_origin[loss], loss),
             seconds=seconds,
             facts=facts | anchor_facts(task.model),
+            bands=task.band_scores | {name: score.bands for name, score in baselines.items() if score.bands},
         )
 
     def draw(self, trainer: pl.Trainer, task: ForecastTask, data: ForecastDataModule, results: Results) -> None:

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import lightning.pytorch as pl
@@ -96,13 +97,26 @@ class TaskPlug(ABC, Generic[TaskT, DataT, ResultsT]):
     def before_training(self, baselines: Mapping[str, Any], task: TaskT, data: DataT, trainer: pl.Trainer) -> None:
         """Prepares the untrained task, and gives it the references shown in training; nothing unless overridden."""
 
-    def after_training(self, task: TaskT, data: DataT) -> bool:
-        """Fits what the chosen state needs of the validation part; nothing unless overridden.
+    def after_training(self, trainer: pl.Trainer, task: TaskT, data: DataT, checkpoint: Path) -> None:
+        """Fits what the chosen state needs of the validation part, and adds it to its checkpoint; nothing by default.
 
-        Returns:
-            Whether the task has changed, so that its checkpoint is written again.
+        Args:
+            trainer: The trainer.
+            task: The task, in the state of the checkpoint.
+            data: Its data.
+            checkpoint: The checkpoint file.
         """
-        return False
+
+    def recall(self, task: TaskT, description: Mapping[str, Any]) -> None:
+        """Gives a restored task what its checkpoint holds beside weights; nothing unless overridden.
+
+        Args:
+            task: The task.
+            description: What the checkpoint says of itself.
+
+        Raises:
+            ConfigurationError: if that does not fit the task.
+        """
 
     @abstractmethod
     def adapt(self, config: dict[str, Any], restored: RestoredTask[TaskT, DataT, Any]) -> bool:

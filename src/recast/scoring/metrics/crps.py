@@ -41,7 +41,7 @@ class CRPS(LeadMetric):
         Raises:
             ConfigurationError: if there is only one sample, which has no spread, or only quantiles.
         """
-        if forecast.samples is None and forecast.quantiles is not None:
+        if forecast.samples is None and not forecast.is_point:
             raise ConfigurationError("CRPS: the forecast has quantiles but no sample trajectories; use Pinball")
         if forecast.samples is None:
             return (forecast.mean - truth).abs()

@@ -52,7 +52,7 @@ class Pinball(LeadMetric):
         Raises:
             ConfigurationError: if the forecast does not provide a level.
         """
-        if forecast.quantiles is None and forecast.samples is None:
+        if forecast.is_point:
             quantiles = forecast.mean.expand(len(self.levels), *forecast.mean.shape)
         else:
             quantiles = forecast.quantiles_at(self.levels)

@@ -46,7 +46,7 @@ def panels_of(
     batch = move_data_to_device(data.windows_at(starts), task.device)
     training = task.training
     task.eval()
-    forecast = task.forecast(batch)
+    forecast = task.banded(task.forecast(batch), batch)
     task.train(training)
     tail = min(spec.context, tail)
     level = None if forecast.widest is None else min(LEVEL, forecast.widest)

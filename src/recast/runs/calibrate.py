@@ -19,9 +19,13 @@ from recast.runs.checkpoints.io import WholeCheckpointIO
 from recast.scoring.calibration.calibration import Calibration
 from recast.scoring.calibration.score_table import ScoreTable
 from recast.training.checkpoint_format import CALIBRATION, KEY
+from recast.training.evenly import evenly_spaced
 from recast.training.task import ForecastTask
 
 log = logging.getLogger(__name__)
+
+MOST = 8192
+"""Windows that calibrate; of more, some are chosen evenly: their scores lie in memory."""
 
 
 def set_apart(task: ForecastTask, data: ForecastDataModule) -> Int[Tensor, " windows"] | None:
@@ -53,7 +57,7 @@ def set_apart(task: ForecastTask, data: ForecastDataModule) -> Int[Tensor, " win
             "rows (data.split), or use calibration=none"
         )
     if not calibration.share:
-        return starts
+        return _some(starts)
     share = calibration.share
     first, last = divided(data.prepared, share)
     if not len(first) or not len(last):
@@ -64,7 +68,7 @@ def set_apart(task: ForecastTask, data: ForecastDataModule) -> Int[Tensor, " win
         )
     log.info("%d validation windows calibrate alone; the checkpoint is chosen on %d others", len(last), len(first))
     data.prepared = replace(data.prepared, starts=data.prepared.starts._replace(validation=first))
-    return last
+    return _some(last)
 
 
 def calibrating(calibration: Calibration, prepared: Prepared) -> Int[Tensor, " windows"]:
@@ -74,27 +78,34 @@ def calibrating(calibration: Calibration, prepared: Prepared) -> Int[Tensor, " w
         calibration: Which share of them it takes.
         prepared: The data.
     """
-    return divided(prepared, calibration.share)[1] if calibration.share else prepared.starts.validation
+    starts = divided(prepared, calibration.share)[1] if calibration.share else prepared.starts.validation
+    return _some(starts)
+
+
+def _some(starts: Tensor) -> Tensor:
+    return starts[evenly_spaced(len(starts), MOST)] if len(starts) else starts
 
 
 def divided(prepared: Prepared, share: float) -> tuple[Int[Tensor, " first"], Int[Tensor, " last"]]:
-    """The validation windows before and those of the last share in time, which have no truth in common.
+    """The validation windows before and those of the last share of each item, which have no truth in common.
 
-    Windows of the same time are divided in the order of their items.
+    Shares of items are rounded so that they add up: of items with one window each, every other one has it in the last
+    half.
 
     Args:
         prepared: The data.
         share: Share of the windows that are last.
     """
-    starts, context = prepared.starts.validation.numpy(), prepared.spec.context
-    order = np.lexsort((starts, prepared.panel.clock[starts + context]))
-    last = np.sort(starts[order[len(starts) - max(1, round(share * len(starts))) :]])
-    others = np.setdiff1d(starts, last)
+    starts, horizon = prepared.starts.validation.numpy(), prepared.spec.horizon
+    items = prepared.panel.items_at(starts)
+    counts = np.bincount(items, minlength=len(prepared.panel.ids))
+    wanted = np.diff(np.floor(share * counts.cumsum() + 0.5 + 1e-9).astype(np.int64), prepend=0)
+    is_last = np.arange(len(starts)) >= (counts.cumsum() - wanted)[items]
+    first, last = starts[~is_last], starts[is_last]
     # Of each item the truths of the first windows end before those of the last begin.
-    items, own = prepared.panel.items_at(last), prepared.panel.items_at(others)
-    begins = np.full(len(prepared.panel.ids), np.iinfo(np.int64).max)
-    np.minimum.at(begins, items, last)
-    first = others[others + prepared.spec.horizon <= begins[own]]
+    begins = np.full(len(counts), np.iinfo(np.int64).max)
+    np.minimum.at(begins, items[is_last], last)
+    first = first[first + horizon <= begins[items[~is_last]]]
     return torch.from_numpy(first), torch.from_numpy(last)
 
 

@@ -111,7 +111,8 @@ class Forecaster:
                 column or in the index; the last rows of each series are the context.
             known: The columns known ahead at the steps that are forecast, for a model that reads such; for each series
                 by name, where there are several.
-            levels: Probabilities of the central intervals, where the model knows more than a point.
+            levels: Probabilities of the central intervals, where the model knows more than a point or its band was
+                calibrated. An adaptive band follows the windows before the end of each series, 1000 at most.
             horizon: Steps to forecast; none: as many as the model was trained for. Others only with models that
                 unroll. [steps]
             tables: Joined tables by name, as in `data.joins`, up to the origin, and beyond it where they have columns

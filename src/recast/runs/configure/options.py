@@ -115,7 +115,8 @@ class ForecastOptions:
         figure: File for a picture, PNG, PDF or SVG by its ending; none: no picture. [file]
         horizon: Steps to forecast; none: as many as the model was trained for. Others only with models that unroll.
             [steps]
-        levels: Probabilities of the central intervals, where the model knows more than a point.
+        levels: Probabilities of the central intervals, where the model knows more than a point or its band was
+            calibrated.
         samples: Trajectories of a stochastic head. [trajectories]
         seed: Seed of those trajectories.
         threads: Cores of the CPU that recurrences use; see `train`. [threads]

@@ -34,8 +34,8 @@ class Adaptive(Calibration):
     Args:
         levels: Probabilities of the bands that are followed, ascending.
         rate: How far a_t moves, for a full miss. 0.005 to 0.05 are usual: larger ones follow faster and fluctuate more.
-        share: Share of the validation windows, the last in time, that calibrate and do nothing else: the choice of the
-            checkpoint does not see them. 0: all validation windows calibrate, though the checkpoint was chosen on them.
+        share: Share of the validation windows, the last of each item, that calibrate and do nothing else: the choice of
+            the checkpoint does not see them. 0: all of them calibrate, though the checkpoint was chosen on them.
     """
 
     follows: ClassVar[bool] = True

@@ -23,8 +23,8 @@ class Asymmetric(Calibration):
     for a model without spread). Its median moves with the bias; the mean stays the model's.
 
     Args:
-        share: Share of the validation windows, the last in time, that calibrate and do nothing else: the choice of the
-            checkpoint does not see them. 0: all validation windows calibrate, though the checkpoint was chosen on them.
+        share: Share of the validation windows, the last of each item, that calibrate and do nothing else: the choice of
+            the checkpoint does not see them. 0: all of them calibrate, though the checkpoint was chosen on them.
     """
 
     @checked

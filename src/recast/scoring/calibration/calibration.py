@@ -25,8 +25,8 @@ class Calibration(ABC):
     one subclasses this and implements `scores` and `band`.
 
     Args:
-        share: Share of the validation windows, the last in time, that calibrate and do nothing else: the choice of the
-            checkpoint does not see them. 0: all validation windows calibrate, though the checkpoint was chosen on them.
+        share: Share of the validation windows, the last of each item, that calibrate and do nothing else: the choice of
+            the checkpoint does not see them. 0: all of them calibrate, though the checkpoint was chosen on them.
 
     Attributes:
         needs_band: Whether it corrects the model's own band, and so needs one.

@@ -29,8 +29,8 @@ class QuantileRegression(Calibration):
     Args:
         levels: Probabilities of the bands that are calibrated, ascending. Those wider than any that the model knows are
             left out.
-        share: Share of the validation windows, the last in time, that calibrate and do nothing else: the choice of the
-            checkpoint does not see them. 0: all validation windows calibrate, though the checkpoint was chosen on them.
+        share: Share of the validation windows, the last of each item, that calibrate and do nothing else: the choice of
+            the checkpoint does not see them. 0: all of them calibrate, though the checkpoint was chosen on them.
     """
 
     needs_band: ClassVar[bool] = True

@@ -22,8 +22,8 @@ class Split(Calibration):
     Lei et al. 2018, "Distribution-free predictive inference for regression", JASA 113, algorithm 2).
 
     Args:
-        share: Share of the validation windows, the last in time, that calibrate and do nothing else: the choice of the
-            checkpoint does not see them. 0: all validation windows calibrate, though the checkpoint was chosen on them.
+        share: Share of the validation windows, the last of each item, that calibrate and do nothing else: the choice of
+            the checkpoint does not see them. 0: all of them calibrate, though the checkpoint was chosen on them.
     """
 
     @checked

@@ -32,8 +32,8 @@ class TrainingTask(Resuming, ABC):
 
     Several processes that train together (DDP) take the same optimiser steps, up to rounding, as one process with
     `world` times the batch size: losses are weighted by `weighted`, and random numbers for a window do not depend on
-    the process. Only dropout, noise on a classifier's inputs, and the levels of implicit quantiles come from each
-    process's own generator. A checkpoint holds the generators and carried states of all processes.
+    the process. Only dropout, and noise on a classifier's inputs, come from each process's own generator. A checkpoint
+    holds the generators and carried states of all processes.
 
     With `trainer.accumulate_grad_batches` each optimiser step takes the mean over all items of the batches that it
     accumulated, as one large batch of them would: shorter batches count less, and the batches left over at the end of

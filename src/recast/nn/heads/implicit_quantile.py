@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recast.nn.heads.draws import drawn
+from recast.nn.heads.draws import ResumableGenerator, drawn
 from recast.nn.heads.head import Head
 from recast.options import PositiveInt, checked
 from recast.types import Share, interpolated
@@ -33,17 +33,16 @@ class ImplicitQuantile(Head):
 
     with psi the other parameters, one for each feature (Gouttes et al. 2021, "Probabilistic time series forecasting
     with implicit quantile networks", arXiv 2107.03743, section 3; Dabney et al. 2018, arXiv 1806.06923, equation 4).
-    The loss is the mean pinball loss over levels drawn uniformly, `draws` of them for each truth; doubled, its
-    expectation is the continuous ranked probability score. In evaluation mode the levels are the midpoints of `draws`
-    equal parts. The levels of a process are drawn from its own generator, as dropout is. A decoder is fed the quantile
-    at a random level, which is a sample. No distribution is assumed. Nothing keeps q from falling: quantiles are those
-    of q on a grid of levels, put in order (Chernozhukov et al. 2010, "Quantile and probability curves without
-    crossing", Econometrica 78) and joined linearly.
+    The loss is the mean pinball loss over levels drawn uniformly for each batch, one in each of `draws` equal parts;
+    doubled, its expectation is the continuous ranked probability score. In evaluation mode the levels are the midpoints
+    of these parts. A decoder is fed the quantile at a random level, which is a sample. No distribution is assumed.
+    Nothing keeps q from falling: quantiles are those of q on a grid of levels, put in order (Chernozhukov et al. 2010,
+    "Quantile and probability curves without crossing", Econometrica 78) and joined linearly.
 
     Args:
         features: Numbers that the level's embedding multiplies, for each target.
         cosines: Cosines that embed the level.
-        draws: Levels for each truth in training.
+        draws: Levels for each batch in training, one in each of so many equal parts.
 
     Raises:
         ConfigurationError: if an option has the wrong type or lies out of range.
@@ -60,6 +59,7 @@ class ImplicitQuantile(Head):
         self.embedding = nn.Linear(cosines, features)
         self.hidden = nn.Linear(features, features)
         self.output = nn.Linear(features, 1, bias=False)
+        self.drawing = ResumableGenerator()
 
     @property
     def size(self) -> int:
@@ -72,12 +72,9 @@ class ImplicitQuantile(Head):
         target: Float[Tensor, "batch horizon targets"],
     ) -> Float[Tensor, "batch horizon targets"]:
         """The mean of the pinball losses over levels."""
-        shape = (*target.shape, self.draws)
-        if self.training:
-            level = torch.rand(shape, dtype=target.dtype, device=target.device)
-        else:
-            level = (torch.arange(self.draws, dtype=target.dtype, device=target.device) + 0.5) / self.draws
-        above = target.unsqueeze(-1) - self.quantile(parameters.unsqueeze(-2), level.expand(shape))
+        within = torch.rand(self.draws, generator=self.drawing.generator) if self.training else 0.5
+        level = ((torch.arange(self.draws) + within) / self.draws).to(target)
+        above = target.unsqueeze(-1) - self._read(parameters.unsqueeze(-2), self._embed(level))
         return torch.maximum(level * above, (level - 1) * above).mean(dim=-1)
 
     def quantile(

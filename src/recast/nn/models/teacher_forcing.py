@@ -4,32 +4,12 @@ from typing import Literal
 
 import torch
 from jaxtyping import Bool
-from torch import Tensor, nn
+from torch import Tensor
 
+from recast.nn.heads.draws import ResumableGenerator
 from recast.types import Share
 
 MaskUnit = Literal["step", "sequence", "batch"]
-
-
-class ResumableGenerator(nn.Module):
-    """A random generator whose state is part of the state dict, so that training resumes bit for bit.
-
-    It is seeded from torch's global generator at construction. Processes that train one model have identical ones: each
-    draws for the global batch of all processes and uses the rows of its share. Dropout is drawn from torch's global
-    generator, which differs between processes.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
-
-    def get_extra_state(self) -> Tensor:
-        """State of the generator; called by torch."""
-        return self.generator.get_state()
-
-    def set_extra_state(self, state: Tensor) -> None:
-        """Restores the generator; called by torch."""
-        self.generator.set_state(state.cpu())
 
 
 class TeacherForcingMask(ResumableGenerator):

@@ -59,6 +59,13 @@ def split() -> recast.Run:
     return fit("split", "calibration=split")
 
 
+def test_coverage_is_that_of_the_band_that_is_shipped():
+    done = fit("covered", "model/head=quantile", "calibration=quantile", "metrics.coverage.level=0.8")
+    bands = json.loads((done.folder / "metrics.json").read_text())["test_bands"]
+    assert done.metrics["test"]["coverage"] == pytest.approx(bands["calibrated"]["coverage"]["80"])
+    assert bands["calibrated"]["coverage"]["80"] != bands["model"]["coverage"]["80"]
+
+
 # What calibrates
 
 

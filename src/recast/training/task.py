@@ -248,35 +248,32 @@ class ForecastTask(TrainingTask):
             self.item_errors.expect(len(sizes.scale), batch.start.device)
         if not len(batch.start):
             return
-        forecast, truth = self._score("test", batch, batch_idx)
+        forecast, band, truth = self._score("test", batch, batch_idx)
         self.origin_errors.update(batch.start, forecast.mean, truth, batch.target_observed, batch.sizes)
         if sizes is not None:
             self.item_errors.update(batch.item, forecast, truth, batch.target_observed, sizes)
-        self._score_bands(batch, forecast, truth)
-
-    def _score_bands(self, batch: Batch, forecast: Forecast, truth: Tensor) -> None:
-        observed = batch.target_observed
         if forecast.widest is not None:
-            self._bands("model").update(forecast, truth, observed)
+            self._bands("model").update(forecast, truth, batch.target_observed)
         if self.calibrated is not None:
-            origin = batch.start + batch.context - 1
-            found = self.calibrated.follow(
-                forecast, self.scale_of(batch), truth, observed=observed, origin=origin, item=batch.item
-            )
-            self._bands("calibrated").update(found, truth, observed)
+            self._bands("calibrated").update(band, truth, batch.target_observed)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Forecast:
         """The free-running forecast in the data's unit."""
         return self.forecast(batch)
 
-    def _score(self, part: str, batch: Batch, batch_idx: int) -> tuple[Forecast, Tensor]:
+    def _score(self, part: str, batch: Batch, batch_idx: int) -> tuple[Forecast, Forecast, Tensor]:
+        """Updates the metrics; returns the forecast, the same with its calibrated band if there is one, and the truth."""
         # A seed for each global batch: identical draws in each would correlate their errors.
         seed = batch_idx * self.trainer.world_size + self.trainer.global_rank
         forecast = self.forecast(batch, samples=self.samples[part], seed=seed)
-        truth, sizes = self.truth_of(batch), batch.sizes
+        truth, sizes, observed, band = self.truth_of(batch), batch.sizes, batch.target_observed, forecast
+        if part == "test" and self.calibrated is not None:
+            origin, scale = batch.start + batch.context - 1, self.scale_of(batch)
+            band = self.calibrated.follow(forecast, scale, truth, observed=observed, origin=origin, item=batch.item)
         for metric in self.metrics_of(part).values():
-            metric.update(forecast, truth, batch.target_observed, sizes)
-        return forecast, truth
+            shown = band if metric.of_band and band.quantiles_at(metric.levels) is not None else forecast
+            metric.update(shown, truth, observed, sizes)
+        return forecast, band, truth
 
     def truth_of(self, batch: Batch) -> Tensor:
         """The truth in the data's unit: the source's own, or, of a batch made by hand, what its scaled one says."""

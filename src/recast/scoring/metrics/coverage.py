@@ -21,6 +21,8 @@ class Coverage(LeadMetric):
     (`recast.types.Forecast`). A perfect forecast covers `level` at whole ranks, however few the samples; the common
     definition 7 gives narrower intervals. It needs m >= 2/(1 - level) - 1 samples: 19 for level 0.9.
 
+    Where the bands of a task are calibrated, it is that of the calibrated one in the test.
+
     Args:
         spec: The series that is forecast.
         level: Nominal coverage of the interval. A head that forecasts quantiles gives intervals within its outermost
@@ -28,6 +30,7 @@ class Coverage(LeadMetric):
     """
 
     higher_is_better = None
+    of_band: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ("quantiles", "samples")
 
     @checked

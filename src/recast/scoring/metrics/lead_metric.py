@@ -31,6 +31,7 @@ class LeadMetric(Described, Metric, ABC):
         needs: Parts of `Forecast`, any one of which suffices.
         of_points: Whether it also scores forecasts with only a mean, as distributions without spread, so that baselines
             can be compared.
+        of_band: Whether it scores the band of a forecast: that which is calibrated, where there is one.
         levels: Levels of the quantiles that it reads.
 
     Args:
@@ -41,6 +42,7 @@ class LeadMetric(Described, Metric, ABC):
     is_differentiable = False
     needs: ClassVar[tuple[str, ...]] = ("mean",)
     of_points: ClassVar[bool] = False
+    of_band: ClassVar[bool] = False
     levels: Sequence[float] = ()
 
     total: Tensor

@@ -126,8 +126,8 @@ def test_a_run_scores_its_bands_and_those_of_its_baselines(split):
         assert set(found["coverage"]) == set(found["width"]) == {"50", "80", "90", "95"}
         assert found["coverage"]["80"] == pytest.approx(0.8, abs=0.2)
         assert found["width"]["50"] < found["width"]["95"]
-        assert len(found["per_horizon"]["width"]["90"]) == 3
         assert sum(found["pit"]) == pytest.approx(1)
+    assert len(bands["calibrated"]["per_horizon"]["width"]["90"]) == 3
     # That of a point is its absolute error: twice the half of it that a good band leaves.
     assert 0.4 < bands["calibrated"]["crps"] / split.metrics["test"]["mae"] < 1
 

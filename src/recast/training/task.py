@@ -262,7 +262,7 @@ class ForecastTask(TrainingTask):
         return self.forecast(batch)
 
     def _score(self, part: str, batch: Batch, batch_idx: int) -> tuple[Forecast, Forecast, Tensor]:
-        """Updates the metrics; returns the forecast, the same with its calibrated band if there is one, and the truth."""
+        """Updates the metrics; returns the forecast, it with its calibrated band where there is one, and the truth."""
         # A seed for each global batch: identical draws in each would correlate their errors.
         seed = batch_idx * self.trainer.world_size + self.trainer.global_rank
         forecast = self.forecast(batch, samples=self.samples[part], seed=seed)

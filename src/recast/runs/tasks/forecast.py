@@ -172,12 +172,17 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
             ranked_forecasts=ranked_forecasts(task, data, starts, model.per_origin[loss], loss),
             seconds=seconds,
             facts=facts | anchor_facts(task.model),
-            bands=task.band_scores | {name: score.bands for name, score in baselines.items() if score.bands},
+            bands=task.band_scores | {name: _overall(score.bands) for name, score in baselines.items() if score.bands},
         )
 
     def draw(self, trainer: pl.Trainer, task: ForecastTask, data: ForecastDataModule, results: Results) -> None:
         """Forecasts of the test part, and the error at each lead."""
         draw(trainer, task, data, results)
+
+
+def _overall(bands: dict[str, Any]) -> dict[str, Any]:
+    """The scores of bands without those of each lead and target, which would make large files of many baselines."""
+    return {name: value for name, value in bands.items() if not name.startswith("per_")}
 
 
 def _validated(trainer: pl.Trainer, data: ForecastDataModule) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import yaml
 from torch.utils.tensorboard import SummaryWriter
 
@@ -108,6 +109,15 @@ def write_per_origin(folder: Path, losses: Mapping[str, np.ndarray]) -> None:
         numbers = [repr(float(values[row] * share)) for values in losses.values() for share in (1, 0.5)]
         lines.append(",".join([str(START + row * STEP), str(320 + row), *numbers]))
     (folder / "per_origin.csv").write_text("\n".join(lines) + "\n")
+
+
+def write_per_item(folder: Path, scores: Mapping[str, Mapping[str, float]], metric: str = "mse") -> Path:
+    """per_item.csv of scores by forecaster and item, in a run that has the rest."""
+    table = pd.DataFrame({f"{name}:{metric}": values for name, values in scores.items()}).rename_axis("item")
+    table.assign(**{"model:other": 0.0}).to_csv(folder / "per_item.csv")
+    results = json.loads((folder / "metrics.json").read_text())
+    write_json(folder / "metrics.json", results | {"test_per_item": {metric: {"items": len(table)}}})
+    return folder
 
 
 def write_ranked(folder: Path, horizon: int = 4, band: bool = False) -> None:

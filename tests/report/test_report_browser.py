@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from matplotlib.image import imread
-from report_runs import write_study
+from report_runs import write_per_item, write_study
 
 from recast.report.write import report
 
@@ -76,7 +76,15 @@ class Site(NamedTuple):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
-    report([write_study(tmp_path_factory.mktemp("folders") / "study", seeds=(0, 1, 2, 3, 4))], folder)
+    study = write_study(tmp_path_factory.mktemp("folders") / "study", seeds=(0, 1, 2, 3, 4))
+    for run in (path.parent for path in study.glob("*/metrics.json")):
+        scores = np.random.default_rng(0).lognormal(size=(2, 50))
+        items = {
+            name: {f"station {n}": value for n, value in enumerate(row)}
+            for name, row in zip(("model", "ridge"), scores, strict=True)
+        }
+        write_per_item(run, items)
+    report([study], folder)
     asked: list[str] = []
 
     class Handler(SimpleHTTPRequestHandler):
@@ -138,12 +146,12 @@ def test_the_page_is_whole_and_fits_the_screen(site, tmp_path, width):
     # Tables and pictures scroll or shrink; the page itself never scrolls sideways.
     assert found["content"] <= width
     assert (found["wide"], found["boxes"]) == (0, 0)
-    assert len(found["headings"]) == found["links"] == 8
+    assert len(found["headings"]) == found["links"] == 9
     assert found["headings"][1] == "2. Leaderboard"
     assert found["tables"] >= 8
     assert "0.420 ± 0.016" in found["first"]
-    # Critical difference, error per lead, three kinds of curves, forecasts.
-    assert found["images"] == 6
+    # Critical difference, error per lead, scores of the items, three kinds of curves, forecasts.
+    assert found["images"] == 7
     assert (found["broken"], found["unnamed"], found["scripts"]) == (0, 0, 0)
 
 

@@ -18,6 +18,7 @@ from recast.data.sources.frame import FrameSource
 from recast.nn.cells.gru import GRU
 from recast.nn.heads.point import Point
 from recast.nn.models.direct import Direct
+from recast.report.items import read as read_items
 from recast.runs.scores import fit_baselines, score_baselines
 from recast.runs.tasks.forecast import ForecastPlug
 from recast.scoring.baselines.naive import LastValue, Mean
@@ -126,6 +127,8 @@ def test_scores_of_items_are_means_over_their_windows(sizes: tuple[float, ...], 
     results.write(tmp_path)
     again = pd.read_csv(tmp_path / "per_item.csv", index_col="item")
     pd.testing.assert_frame_equal(again, found)
+    in_report = read_items(tmp_path / "per_item.csv", "mase")
+    pd.testing.assert_series_equal(in_report["last_value"], found["last_value:mase"].dropna(), check_names=False)
     assert results.tables()[1].title == "test: scaled_mse over the items"
 
 

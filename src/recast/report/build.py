@@ -3,11 +3,11 @@
 from datetime import datetime
 
 import recast
-from recast.report import compared, comparisons, curves, forecasts, horizons, leaderboard, pivots, runs_table
+from recast.report import compared, comparisons, curves, forecasts, horizons, items, leaderboard, pivots, runs_table
 from recast.report.document import Document, Text
 from recast.report.study import Study
 
-PARTS = (compared, leaderboard, pivots, comparisons, horizons, curves, forecasts, runs_table)
+PARTS = (compared, leaderboard, pivots, comparisons, horizons, items, curves, forecasts, runs_table)
 
 
 def build(study: Study) -> Document:

@@ -61,6 +61,11 @@ class Run:
         return _lists(self.results.get("test_per_horizon"))
 
     @property
+    def has_items(self) -> bool:
+        """Whether its test scores are known for each item of a panel."""
+        return bool(mapping(self.results.get("test_per_item")))
+
+    @property
     def counts(self) -> Mapping[str, Any]:
         """Its number of windows or sequences in each part."""
         return mapping(self.results.get("windows", self.results.get("sequences")))

@@ -100,7 +100,7 @@ def test_a_forecast_beyond_the_end_reads_what_is_known_ahead(files, complete):
 
 def test_what_is_known_ahead_must_be_given_and_reach_far_enough(files, complete):
     assert_refused(forecast(complete, files, "output=h.csv"), "load, day", "known=FILE", f"{HORIZON} steps")
-    assert_refused(forecast(complete, files, "output=h.csv", "known=short.csv"), "short.csv", "expected load, day from")
+    assert_refused(forecast(complete, files, "output=h.csv", "known=short.csv"), "short.csv", "expected load, day at")
     assert_refused(forecast(complete, files, "output=h.csv", "known=holiday.csv"), "'holiday'", "'day'", "fri, mon")
     assert_refused(forecast(complete, files, "output=h.csv", "known=empty.csv"), "empty.csv")
     assert not (files / "h.csv").exists()
@@ -143,7 +143,7 @@ def test_one_table_may_hold_what_was_observed_and_what_is_known_ahead(files, mas
 
 
 def test_zones_and_static_values_are_those_of_the_training(files, complete):
-    assert_refused(forecast(complete, files, "known=zoned.csv", "output=z.csv"), "zoned.csv", "past.csv", "with one")
+    assert_refused(forecast(complete, files, "known=zoned.csv", "output=z.csv"), "zoned.csv", "past.csv", "a time zone")
     done = forecast(complete, files, "known=later.csv", "output=z.csv", name="higher.csv")
     assert_refused(done, "'height' is 99", "12.5 throughout the training")
 

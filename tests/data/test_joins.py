@@ -186,7 +186,7 @@ def test_options_that_do_not_fit_are_refused(options, words):
 def test_tables_that_do_not_fit_are_refused():
     weather = weather_of()
     aware = weather.assign(time=weather["time"].dt.tz_localize("UTC"))
-    with pytest.raises(DataError, match=r"its stamps are with one, but those of .* without a time zone"):
+    with pytest.raises(DataError, match=r"its stamps have a time zone, those of .* have no time zone"):
         joined(Join(source=source_of(aware, targets=["wind"])))
     with pytest.raises(ConfigurationError, match=r"known: .* has no column 'rain'; it has wind"):
         joined(Join(source=source_of(weather, targets=["wind"]), known=["rain"]))

@@ -206,10 +206,10 @@ class Join:
         if table.times is None:
             raise DataError(f"{table.label}: no time stamps by which it could be joined")
         if table.timezone != panel.timezone:
-            words = {None: "without a time zone", "UTC": "with one"}
+            words = {None: "no time zone", "UTC": "a time zone"}
             source = f"data.joins.{name}.source" if table.timezone is None else "data.source"
             raise DataError(
-                f"{table.label}: its stamps are {words[table.timezone]}, but those of {panel.label} "
+                f"{table.label}: its stamps have {words[table.timezone]}, those of {panel.label} have "
                 f"{words[panel.timezone]}; name the zone of those without one: {source}.timezone=UTC"
             )
 

@@ -61,15 +61,14 @@ def check_columns(panel: Panel, spec: PanelSpec) -> None:
     step = spec.step if isinstance(spec, SeriesSpec) else panel.step
     zone = spec.timezone if isinstance(spec, SeriesSpec) else panel.timezone
     if panel.timezone != zone:
-        words = {None: "without a time zone", "UTC": "with one"}
+        words = {None: "no time zone", "UTC": "a time zone"}
         remedy = (
             "write a zone or an offset after each stamp, or name the zone: data.source.timezone=UTC"
             if panel.timezone is None
             else "write its stamps without a zone, in the local time of the training"
         )
         raise DataError(
-            f"{panel.label}: its stamps are {words[panel.timezone]}, but those of the training were {words[zone]}; "
-            f"{remedy}"
+            f"{panel.label}: its stamps have {words[panel.timezone]}, those of the training had {words[zone]}; {remedy}"
         )
     for what, found, expected in (
         ("columns", _roles(panel.columns), _roles(spec.columns)),

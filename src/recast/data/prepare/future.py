@@ -99,13 +99,13 @@ def beyond_end(
     ahead = np.tile(unseen, (*times.shape, 1))
     if known is not None:
         if known.timezone != panel.timezone:
-            words = {None: "without a time zone", "UTC": "with one"}
+            words = {None: "no time zone", "UTC": "a time zone"}
             raise DataError(
-                f"{known.label}: its stamps are {words[known.timezone]}, but those of {panel.label} "
+                f"{known.label}: its stamps have {words[known.timezone]}, those of {panel.label} have "
                 f"{words[panel.timezone]}; write both alike"
             )
         given = [panel.names.index(name) for name in known.names]
-        ahead[..., given] = _at(aligned_known(known, spec), panel.ids, times)
+        ahead[..., given] = _at(aligned_known(known, spec), panel.ids, times, may_lack=spec.masked)
     for name, values in computed.items():
         unknown = np.isnan(values)
         if unknown.any() and not spec.masked:
@@ -143,8 +143,15 @@ def _require_contexts(panel: Panel, spec: SeriesSpec, last: np.ndarray) -> None:
     )
 
 
-def _at(known: Panel, ids: tuple[str, ...], times: np.ndarray) -> np.ndarray:
-    """The known inputs of each series at each of its times, shape (items, horizon, known columns)."""
+def _at(known: Panel, ids: tuple[str, ...], times: np.ndarray, *, may_lack: bool) -> np.ndarray:
+    """The known inputs of each series at each of its times, shape (items, horizon, known columns).
+
+    Args:
+        known: The inputs.
+        ids: The series.
+        times: Their times, shape (items, horizon).
+        may_lack: Whether the model reads that a value was not observed; a row there must be for each time.
+    """
     places = {name: place for place, name in enumerate(known.ids)}
     own = np.array([places.get(name, -1) for name in ids])[:, None]
     stamps = np.unique(known.clock)
@@ -156,20 +163,26 @@ def _at(known: Panel, ids: tuple[str, ...], times: np.ndarray) -> np.ndarray:
     if missing.any():
         item = int(missing.any(axis=1).argmax())
         lacking, expected = missing[item], times[item]
+        held = known.clock[np.repeat(known.items, known.lengths) == own[item]]
+        found = f"found rows {_span(held)}" if len(held) else "found no row"
         raise DataError(
             f"{_label(known, ids, item)}: {lacking.sum()} of the {len(expected)} steps to forecast have no row, the "
-            f"first is {stamp_text(expected[lacking][0])}; expected {', '.join(known.names)} from "
-            f"{stamp_text(expected[0])} to {stamp_text(expected[-1])}"
+            f"first is {stamp_text(expected[lacking][0])}; {found}, expected {', '.join(known.names)} at each step "
+            f"{_span(expected)}"
         )
     found = known.values[rows]
-    unknown = np.asarray(np.isnan(found).any(axis=-1))
-    if unknown.any():
-        item = int(unknown.any(axis=-1).argmax())
+    unknown = np.isnan(found)
+    if unknown.any() and not may_lack:
+        item, lead, column = np.argwhere(unknown)[0].tolist()
         raise DataError(
-            f"{_label(known, ids, item)}: at {stamp_text(times[item][unknown[item]][0])} an input known ahead has no "
-            "value; expected one at each step"
+            f"{_label(known, ids, item)}: at {stamp_text(times[item, lead])}, a step to forecast, "
+            f"{known.names[column]!r} has no value; expected one at each step, since the model reads no gaps"
         )
     return found
+
+
+def _span(times: np.ndarray) -> str:
+    return f"from {stamp_text(times[0])} to {stamp_text(times[-1])}"
 
 
 def _named(panel: Panel, item: int) -> str:

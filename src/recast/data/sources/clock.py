@@ -10,6 +10,7 @@ from recast.data.sources.lattice import other_step, round_to_grid
 from recast.data.sources.stamps import Stamps
 from recast.data.sources.step import alias, far_apart, infer_step, is_civil
 from recast.data.sources.table import Table
+from recast.data.zone import Zone
 from recast.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -56,26 +57,37 @@ class Clock:
             times = self._rounded(table, column, stamps, step, items)
             observed = times[seen]
         if self.step is not None or self.trained is not None:
-            local = zone is not None and (is_civil(step) or far_apart(observed, starts))
-            other = other_step(zone.local(observed) if zone is not None and local else observed, step, starts)
-            if other is not None and self.trained is not None:
-                raise DataError(
-                    f"{table.label}: the step of its rows is {other}, but the model was trained on {step}; give rows "
-                    "of that step"
-                )
-            if other is not None:
-                raise DataError(
-                    f"{table.label}: the step of its rows is {other}, not {step}; say so: "
-                    f"data.source.step={other.split()[0]}, or let it be read: data.source.step=null"
-                )
+            self._refuse_other(table, observed, zone, step, starts)
         return times, step
 
     def of_known(self, table: Table, column: str, stamps: Stamps, items: Items) -> tuple[np.ndarray, str]:
-        """The stamps of a table of inputs known ahead, rounded if they are to be, and the step; "" if it is unknown."""
+        """The stamps of a table of inputs known ahead, rounded if they are to be, and the step; "" if it is unknown.
+
+        Raises:
+            DataError: if they have another step than they are said to have.
+        """
         step = self.step or self.trained or ""
-        if self.tolerance is None or not step:
+        if not step:
             return stamps.times, step
-        return self._rounded(table, column, stamps, step, items), step
+        times = self._rounded(table, column, stamps, step, items)
+        self._refuse_other(table, times, stamps.zone, step, items.starts)
+        return times, step
+
+    def _refuse_other(
+        self, table: Table, times: np.ndarray, zone: Zone | None, step: str, starts: np.ndarray | None
+    ) -> None:
+        local = zone is not None and (is_civil(step) or far_apart(times, starts))
+        other = other_step(zone.local(times) if zone is not None and local else times, step, starts)
+        if other is not None and self.trained is not None:
+            raise DataError(
+                f"{table.label}: the step of its rows is {other}, but the model was trained on {step}; give rows "
+                "of that step"
+            )
+        if other is not None:
+            raise DataError(
+                f"{table.label}: the step of its rows is {other}, not {step}; say so: "
+                f"data.source.step={other.split()[0]}, or let it be read: data.source.step=null"
+            )
 
     def _rounded(self, table: Table, column: str, stamps: Stamps, step: str, items: Items) -> np.ndarray:
         """Stamps near to the grid of the step on it; how many were moved is logged."""

@@ -26,10 +26,12 @@ class Observations:
         missing: Values and words that mean "not observed"; None: none. []: none, and none is looked for.
         quality: Flags of values that were observed, by the column of flags; values of the targets beside another flag
             were not.
+        ahead: Whether they are known ahead of a forecast, which needs each row.
     """
 
     missing: list[float | str] | None
     quality: dict[str, list[int | str]]
+    ahead: bool = False
 
     @property
     def _numbers(self) -> list[float]:
@@ -82,7 +84,7 @@ class Observations:
             row = int(empty.argmax())
             raise DataError(
                 f"{table.where(row, name)}: found {table.found(row, name)!r}; expected the name of a level "
-                f"({empty.sum()} row(s) have none); say that they were not observed: data.source.missing=[nan]"
+                f"({empty.sum()} row(s) have none); {self._without_value}"
             )
         levels = tuple(sorted({level for level in names if level and not self._means_missing(level)}))
         if not levels:
@@ -160,6 +162,13 @@ class Observations:
             raise DataError(f"{table.label}: no target of {targets} is observed in any row by missing={self.missing}")
 
     @property
+    def _without_value(self) -> str:
+        """What to do about a field without a value."""
+        if self.ahead:
+            return "give one; where the model reads gaps (data/grid=mask), it may lack: data.source.missing=[nan]"
+        return "delete such rows, or say that they were not observed: data.source.missing=[nan]"
+
+    @property
     def _has_nan(self) -> bool:
         """Whether an empty field means "not observed"."""
         return bool(np.isnan(self._numbers).any())
@@ -189,11 +198,7 @@ class Observations:
         wrong = ~np.isfinite(values)
         if wrong.any():
             row, value = int(rows[wrong.argmax()]), values[wrong.argmax()]
-            remedy = (
-                "delete such rows, or say that they were not observed: data.source.missing=[nan]"
-                if np.isnan(value)
-                else "correct the value"
-            )
+            remedy = self._without_value if np.isnan(value) else "correct the value"
             raise DataError(
                 f"{table.where(row, name)}: found {table.found(row, name)!r}; expected a finite number "
                 f"({wrong.sum()} row(s) have none); {remedy}"

@@ -201,7 +201,7 @@ class TableSource(Source):
         table, items, columns = self._read(table, names, list(self.observations.quality))
         stamps = self._stamps(table, items, columns)
         bad = self.observations.is_bad(table, columns) if self.observations.quality else None
-        values, levels = self._values(table, items, columns, targets, bad)
+        values, levels = self._values(table, items, columns, targets, bad=bad)
         others, levels = self._values(table, items, columns, [*self.past, *self.known])
         values = np.hstack([values, others]) if others.size else values
         self.observations.tell_missing(table, values, targets)
@@ -231,7 +231,8 @@ class TableSource(Source):
         table, items, columns = self._read(table, self.known)
         stamps = self._stamps(table, items, columns)
         times, step = self.clock.of_known(table, self.time, stamps, items)
-        values, levels = self._values(table, items, columns, self.known)
+        ahead = replace(self.observations, ahead=True)
+        values, levels = self._values(table, items, columns, self.known, observations=ahead)
         return self._panel(
             table,
             items,
@@ -272,15 +273,18 @@ class TableSource(Source):
         items: Items,
         columns: dict[str, pd.Series],
         names: list[str],
+        *,
         bad: np.ndarray | None = None,
+        observations: Observations | None = None,
     ) -> tuple[np.ndarray, dict[str, tuple[str, ...]]]:
         """Some columns as numbers, NaN where nothing was observed, shape (rows, columns); the levels of categories."""
+        observations = observations or self.observations
         values, levels = np.empty((len(table), len(names))), {}
         for place, name in enumerate(names):
             if name in self.categories:
-                values[:, place], levels[name] = self.observations.category(table, name, columns[name])
+                values[:, place], levels[name] = observations.category(table, name, columns[name])
             else:
-                values[:, place] = self.observations.numbers(table, name, columns[name], items, bad)
+                values[:, place] = observations.numbers(table, name, columns[name], items, bad)
         return values, levels
 
     def _panel(self, table: Table, items: Items, stamps: Stamps, **parts: Any) -> Panel:

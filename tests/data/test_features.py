@@ -285,4 +285,4 @@ def test_elapsed_time_is_an_input_up_to_the_origin_of_each_series():
     # A piece of an item goes on behind a gap; another item begins anew.
     assert np.flatnonzero(np.isnan(since)).tolist() == [0, 8]
     assert np.exp(since[5]) == pytest.approx(20)
-    assert Covariates({"e": Elapsed()}).ahead(panel, panel.clock[[7, 11]][:, None] + HOUR, {}) == {}
+    assert Covariates({"e": Elapsed()}).ahead(panel, panel.clock[[7, 11]][:, None] + HOUR, {}, panel.columns) == {}

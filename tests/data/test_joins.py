@@ -1,6 +1,7 @@
 """Columns of other tables at the stamps of a panel: what was known then, and nothing later."""
 
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -46,9 +47,9 @@ def level_of(rows: int = 300, *, seed: int = 0) -> pd.DataFrame:
 
 def weather_of(rows: int = 80, *, seed: int = 1) -> pd.DataFrame:
     random = np.random.default_rng(seed)
-    return pd.DataFrame(
-        {"time": minutes(60 * np.arange(rows)), "wind": random.normal(size=rows), "pressure": np.arange(rows)}
-    )
+    numbers = {"wind": random.normal(size=rows), "pressure": np.arange(rows)}
+    skies = random.choice(["clear", "grey", "rain"], size=rows)
+    return pd.DataFrame({"time": minutes(60 * np.arange(rows)), **numbers, "sky": skies})
 
 
 @settings(deadline=None)
@@ -190,9 +191,15 @@ def test_tables_that_do_not_fit_are_refused():
         joined(Join(source=source_of(aware, targets=["wind"])))
     with pytest.raises(ConfigurationError, match=r"known: .* has no column 'rain'; it has wind"):
         joined(Join(source=source_of(weather, targets=["wind"]), known=["rain"]))
-    words = weather.assign(sky="grey")
-    with pytest.raises(ConfigurationError, match="categories cannot be joined"):
-        joined(Join(source=source_of(words, targets=["wind"], past=["sky"], categories=["sky"])))
+    sky = source_of(weather, targets=["wind", "pressure"], past=["sky"], categories=["sky"])
+    with pytest.raises(ConfigurationError, match="'sky' is a category, which has no mean; join it by how=last"):
+        joined(Join(source=sky, how="mean", span="3h"))
+    with pytest.raises(ConfigurationError, match="'sky' is a category, which has no components"):
+        joined(Join(source=sky, winds={"wind": "sky"}))
+    with pytest.raises(
+        DataError, match=r"'sky': found '.*or make an input of words a category: data\.joins\.weather\.sou"
+    ):
+        joined(Join(source=source_of(weather, targets=["wind"], past=["sky"])))
 
 
 CONTEXT, HORIZON = 12, 4
@@ -207,6 +214,8 @@ def data_of(level: pd.DataFrame, weather: pd.DataFrame, *, delay: str | None) ->
             "weather": Join(source=source_of(weather, targets=["wind"]), delay=delay),
             "mean": Join(source=source_of(weather, targets=["wind"]), delay=delay, how="mean", span="3h"),
             "plan": Join(source=source_of(weather, targets=["pressure"]), known=["pressure"]),
+            "sky": Join(source=source_of(weather, targets=["wind"], past=["sky"], categories=["sky"]), delay=delay),
+            "outlook": Join(source=source_of(weather, targets=["pressure"], known=["sky"], categories=["sky"])),
         },
     )
 
@@ -231,16 +240,19 @@ def test_no_value_after_the_origin_changes_a_forecast(row, delay, seed):
     origin = level["time"][row]
     seen = level[level["time"] <= origin]
     unknown = weather["time"] > origin - pd.Timedelta(delay or 0)
-    later = weather.assign(wind=weather["wind"].where(~unknown, 1e3))
-    tables = {"weather": later[["time", "wind"]], "mean": later[["time", "wind"]]}
+    later = weather.assign(wind=weather["wind"].where(~unknown, 1e3), sky=weather["sky"].where(~unknown, "rain"))
+    tables = dict.fromkeys(("weather", "mean", "sky"), later)
     before = forecaster.forecast(seen)["level"].tolist()
     assert forecaster.forecast(seen, tables=tables)["level"].tolist() == before
     # Nor does it in the windows that models are tested on.
-    changed = data_of(level.assign(level=level["level"].where(level["time"] <= origin, 1e3)), later, delay=delay)
+    # (What is known ahead stays.)
+    as_known = later.assign(sky=weather["sky"])
+    changed = data_of(level.assign(level=level["level"].where(level["time"] <= origin, 1e3)), as_known, delay=delay)
     start = torch.tensor([int(np.searchsorted(data.prepared.panel.clock, np.datetime64(origin))) - CONTEXT + 1])
     changed.adopt(data.spec)
     one, other = (found.windows_at(start) for found in (data, changed))
-    assert all(torch.equal(getattr(one, name), getattr(other, name)) for name in ("history", "past", "known"))
+    parts = ("history", "past", "known", "categories.past", "categories.known")
+    assert all(torch.equal(attrgetter(name)(one), attrgetter(name)(other)) for name in parts)
     # What was known before does change it.
     earlier = weather.assign(wind=weather["wind"].where(unknown, 1e3))
     assert forecaster.forecast(seen, tables={"weather": earlier[["time", "wind"]]})["level"].tolist() != before
@@ -259,6 +271,34 @@ def test_a_known_column_reaches_beyond_the_end_as_far_as_it_is_needed():
         forecaster.forecast(seen, tables={"plan": plan.iloc[:-1]})
     with pytest.raises(ConfigurationError, match=r"tables\.rain: the model was trained with no such table; it has"):
         forecaster.forecast(seen, tables={"rain": weather})
+
+
+def test_a_category_is_the_last_one_known():
+    weather = weather_of().set_index("time")
+    sky = source_of(weather.reset_index(), targets=["wind"], past=["sky"], categories=["sky"])
+    found = joined(Join(source=sky, delay="90min"))
+    (added,) = (c for c in found.columns if c.name == "weather.sky")
+    assert (added.role, added.levels) == ("past", ("clear", "grey", "rain"))
+    since = pd.DatetimeIndex(found.clock) - pd.Timedelta("90min")
+    assert [added.levels[int(code)] for code in column(found, "weather.sky")] == [weather["sky"].asof(t) for t in since]
+
+
+def test_levels_are_those_of_the_training_whatever_a_later_table_has():
+    level, weather = level_of(), weather_of()
+    forecaster = forecaster_of(data_of(level, weather, delay=None))
+    seen = level.iloc[:200]
+    expected = forecaster.forecast(seen)["level"].tolist()
+    # Without the first level the others have other numbers; a row before all others brings it back and is never read.
+    without = weather.assign(sky=weather["sky"].map({"clear": "rain", "grey": "rain", "rain": "grey"}))
+    before = without.head(1).assign(time=minutes([-60]), sky="clear")
+    few, all_levels = (
+        forecaster.forecast(seen, tables={"outlook": table, "sky": table})["level"].tolist()
+        for table in (without, pd.concat([before, without]))
+    )
+    assert few == all_levels != expected
+    for name in ("outlook", "sky"):
+        with pytest.raises(DataError, match=rf"column '{name}\.sky' has the level 'storm', which the training had not"):
+            forecaster.forecast(seen, tables={name: weather.assign(sky="storm")})
 
 
 def test_a_joined_table_is_part_of_the_fingerprint():

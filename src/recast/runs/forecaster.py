@@ -271,7 +271,8 @@ class Forecaster:
         _tell_lost_rows(raw, series)
         ends = series.clock[last_rows(series)]
         history = regular.without(regular.clock > ends[np.repeat(regular.items, regular.lengths)])
-        return series, covariates.ahead(history, future_times(series, spec.step, spec.horizon), spec.fitted)
+        times = future_times(series, spec.step, spec.horizon)
+        return series, covariates.ahead(history, times, spec.fitted, spec.columns)
 
     def _known(
         self, known: Table | None, series: Panel, spec: SeriesSpec, computed: Mapping[str, np.ndarray]

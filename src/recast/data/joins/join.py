@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Literal, NamedTuple, final
 
@@ -36,7 +37,8 @@ class Join:
 
     At each stamp of the panel, an input observed up to the origin is what was known then: the last value, or the mean
     over a span that ends there; never anything later. Columns known ahead are known at their own stamp, and hold for a
-    step of the table. A table of several series gives one set of columns for each ("pressure Rio Grande").
+    step of the table. A table of several series gives one set of columns for each ("pressure Rio Grande"). Categories
+    remain categories.
 
     Args:
         source: The table. Its targets and past columns become inputs observed up to the origin, its known columns
@@ -173,7 +175,7 @@ class Join:
             rows = slice(table.bounds[bounds[item]], table.bounds[bounds[item + 1]])
             suffix = "" if table.is_single else f" {series}"
             for column, values in self._of_series(table, rows):
-                renamed = Column(f"{name}.{column.name}{suffix}", column.unit, column.role)
+                renamed = replace(column, name=f"{name}.{column.name}{suffix}")
                 found.append(Joined(renamed, table.clock[rows], values))
         return found
 
@@ -186,7 +188,7 @@ class Join:
             if column.name in directions:
                 continue
             if column.name not in self.winds:
-                found.append((Column(column.name, column.unit, role), values[column.name]))
+                found.append((replace(column, role=role), values[column.name]))
                 continue
             angle = np.deg2rad(values[self.winds[column.name]])
             for part, share in (("east", np.sin(angle)), ("north", np.cos(angle))):
@@ -199,10 +201,14 @@ class Join:
             for column in given:
                 if column not in table.names:
                     raise ConfigurationError(f"Join: {option}: {table.label} has no column {column!r}; it has {names}")
-        if any(column.is_category for column in table.columns):
-            raise ConfigurationError(
-                f"Join: {table.label}: categories cannot be joined; leave them out of the source, or write numbers"
-            )
+        for column in table.columns:
+            winds = {*self.winds, *self.winds.values()}
+            if column.is_category and (self.how == "mean" or column.name in winds):
+                what = "components" if column.name in winds else "mean"
+                raise ConfigurationError(
+                    f"Join: {table.label}: {column.name!r} is a category, which has no {what}; join it by how=last and "
+                    "without winds, under another name (data.joins.NAME)"
+                )
         if table.times is None:
             raise DataError(f"{table.label}: no time stamps by which it could be joined")
         if table.timezone != panel.timezone:

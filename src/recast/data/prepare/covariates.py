@@ -10,6 +10,7 @@ import pandas as pd
 from recast.data.features.computed_feature import ComputedFeature, Rows
 from recast.data.joins.join import Join
 from recast.data.panel import ORDER, Column, Panel
+from recast.data.prepare.describe import translated
 from recast.data.prepare.grid import WORTH_A_WARNING
 from recast.data.sources.frame import FrameTable
 from recast.data.sources.step import DAY, fixed_step
@@ -148,32 +149,37 @@ class Covariates:
             if computed.scaling is not None and computed.levels is None
         }
 
-    def ahead(self, panel: Panel, times: np.ndarray, fitted: Fitted) -> dict[str, np.ndarray]:
+    def ahead(
+        self, panel: Panel, times: np.ndarray, fitted: Fitted, columns: Sequence[Column]
+    ) -> dict[str, np.ndarray]:
         """The added columns known ahead at the steps after the end of each series, by name, of the shape of `times`.
 
         Args:
             panel: Series, to their ends.
             times: The stamps after each, shape (items, horizon).
             fitted: What `fit` gave in training.
+            columns: All columns as in training; categories are numbered by the levels that they had there.
 
         Raises:
-            DataError: if one is not known there.
+            DataError: if one is not known there, or has a level unseen in training.
         """
+        trained = {column.name: column for column in columns}
         items, found = np.repeat(np.arange(len(times)), times.shape[1]), {}
         for name, feature in self._features.items():
-            columns = feature.columns(panel)
-            if all(computed.role != "known" for computed in columns):
+            computed_columns = feature.columns(panel)
+            if all(computed.role != "known" for computed in computed_columns):
                 continue
             numbers = fitted.get(name, ())
             values = feature.at(times.ravel(), items, panel, horizon=times.shape[1], numbers=numbers)
-            for computed, column in zip(columns, values.T, strict=True):
+            for computed, column in zip(computed_columns, values.T, strict=True):
                 if computed.role == "known":
                     found[computed.column(name).name] = column.reshape(times.shape)
         for name, join in self._joins.items():
-            columns = [column for column in join.columns(name, panel) if column.role == "known"]
-            if columns:
+            joined = [column for column in join.columns(name, panel) if column.role == "known"]
+            if joined:
                 values = join.at(name, panel, times.ravel(), ["known"])
-                found |= {column.name: values[:, place].reshape(times.shape) for place, column in enumerate(columns)}
+                values = translated(join.table.label, values, joined, [trained[column.name] for column in joined])
+                found |= {column.name: values[:, place].reshape(times.shape) for place, column in enumerate(joined)}
         return found
 
     def steps_before(self, panel: Panel) -> int:

@@ -109,8 +109,8 @@ def align(panel: Panel, spec: PanelSpec) -> Panel:
         panel,
         columns=spec.columns,
         static=spec.static,
-        values=_translated(panel.label, panel.values, panel.columns, spec.columns),
-        static_values=_translated(panel.label, panel.static_values, panel.static, spec.static),
+        values=translated(panel.label, panel.values, panel.columns, spec.columns),
+        static_values=translated(panel.label, panel.static_values, panel.static, spec.static),
     )
 
 
@@ -158,11 +158,21 @@ def aligned_known(panel: Panel, spec: PanelSpec) -> Panel:
         DataError: if it has levels unseen in training.
     """
     wanted = [column for column in spec.of("known") if column.name in panel.names]
-    return replace(panel, columns=tuple(wanted), values=_translated(panel.label, panel.values, panel.columns, wanted))
+    return replace(panel, columns=tuple(wanted), values=translated(panel.label, panel.values, panel.columns, wanted))
 
 
-def _translated(label: str, values: np.ndarray, found: Sequence[Column], wanted: Sequence[Column]) -> np.ndarray:
-    """Values whose levels are those of the columns `wanted`."""
+def translated(label: str, values: np.ndarray, found: Sequence[Column], wanted: Sequence[Column]) -> np.ndarray:
+    """Values with categories numbered by the levels of other columns.
+
+    Args:
+        label: What they were read from, for messages.
+        values: Of shape (rows, columns); NaN stays so.
+        found: Their columns.
+        wanted: The same columns with the levels of the training.
+
+    Raises:
+        DataError: if a column has a level that the one wanted lacks.
+    """
     changed = [place for place, (old, new) in enumerate(zip(found, wanted, strict=True)) if old.levels != new.levels]
     result = values.copy() if changed else values
     for place in changed:

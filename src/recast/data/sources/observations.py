@@ -251,7 +251,12 @@ def _refuse_bad(table: Table, column: str, words: pd.Series, pattern: str, expec
     if bad.any():
         row = int(bad.argmax())
         comma = table.decimal == "." and bool(shown.loc[bad].str.fullmatch(NUMBER.replace(r"\.", ",")).all())
-        remedy = "say so: data.source.decimal=comma" if comma else "correct the value, or choose another column"
+        if comma:
+            remedy = "say so: data.source.decimal=comma"
+        elif 2 * bad.sum() > len(bad):
+            remedy = f"choose another column, or make an input of words a category: data.source.categories=[{column}]"
+        else:
+            remedy = "correct the value, or choose another column"
         raise DataError(
             f"{table.where(row, column)}: found {table.found(row, column)!r}; expected {expected} "
             f"({bad.sum()} row(s) have none); {remedy}"

@@ -155,7 +155,9 @@ class TableSource(Source):
                 )
         for name in self.categories:
             if name in targets:
-                raise ConfigurationError(f"{owner}: the target {name!r} is a category; forecasts are numbers")
+                raise ConfigurationError(
+                    f"{owner}: the target {name!r} is a category; forecasts are numbers; name inputs in past or known"
+                )
             self._require_column("categories", name, inputs)
         if self.targets != "all":  # those are known with the table
             for name in self.units:

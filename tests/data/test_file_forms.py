@@ -1,10 +1,9 @@
 """Files of the forms in README's table, each read by the options that stand there."""
 
-import bz2
 import gzip
-import lzma
 import re
 import shlex
+import sys
 import zipfile
 from pathlib import Path
 
@@ -66,7 +65,7 @@ def source_of(path: Path, text: str, words: list[str]) -> Source:
     ("form", "text", "target", "unit"),
     [
         ("GESLA-3", GESLA, "level", 1.0),
-        ("UHSLC", UHSLC, "level", 1000.0),
+        ("UHSLC, hourly CSV", UHSLC, "level", 1000.0),
         ("NOAA", NOAA, "Water Level", 1.0),
         ("IOC", IOC, "rad(m)", 1.0),
         ("German", GERMAN, "Pegel", 1.0),
@@ -97,18 +96,37 @@ def test_one_row_a_series(tmp_path):
 PLAIN = "t,v\n2020-01-01,1.5\n2020-01-02,2.5\n"
 
 
-@pytest.mark.parametrize("ending", ["gz", "bz2", "xz", "zip"])
+@pytest.mark.parametrize("ending", ["gz", "bz2", "xz", "zip", "zst"])
 def test_files_are_unpacked_by_their_ending(tmp_path, ending):
+    """Pandas packs; a file that is cut off, or none of that kind, is no shorter table."""
+    if ending == "zst":
+        pytest.importorskip("zstandard")
     path = tmp_path / f"level.csv.{ending}"
-    if ending == "zip":
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("level.csv", PLAIN)
-    else:
-        path.write_bytes({"gz": gzip, "bz2": bz2, "xz": lzma}[ending].compress(PLAIN.encode()))
-    assert CsvSource(path=str(path), time="t", targets=["v"]).read().values[:, 0].tolist() == [1.5, 2.5]
-    path.write_bytes(b"no such thing" * 9)
-    with pytest.raises(DataError, match=r"level\.csv\.\w+: cannot be read"):
-        CsvSource(path=str(path), time="t", targets=["v"]).read()
+    stamps = pd.date_range("2020-01-01", periods=5000, freq="h")
+    frame = pd.DataFrame({"t": stamps, "v": np.random.default_rng(0).normal(size=len(stamps))})
+    frame.to_csv(path, index=False)
+    source = CsvSource(path=str(path), time="t", targets=["v"])
+    np.testing.assert_array_equal(source.read().values[:, 0], frame["v"])
+    content = path.read_bytes()
+    for broken in (content[: len(content) // 2], content[:-3], b"no such thing" * 9):
+        path.write_bytes(broken)
+        with pytest.raises(DataError, match=r"level\.csv\.\w+: cannot be read: \w+"):
+            source.read()
+
+
+def test_frames_of_zst_follow_each_other(tmp_path):
+    zstandard = pytest.importorskip("zstandard")
+    head, tail = (zstandard.ZstdCompressor().compress(part.encode()) for part in (PLAIN[:9], PLAIN[9:]))
+    (tmp_path / "level.csv.zst").write_bytes(head + tail)
+    panel = CsvSource(path=str(tmp_path / "level.csv.zst"), time="t", targets=["v"]).read()
+    assert panel.values[:, 0].tolist() == [1.5, 2.5]
+
+
+def test_a_package_that_is_missing_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    (tmp_path / "level.csv.zst").write_bytes(b"anything")
+    with pytest.raises(DataError, match=r"level\.csv\.zst: .*pip install 'recast-rnn\[zst\]'; or unpack the file"):
+        CsvSource(path=str(tmp_path / "level.csv.zst"), time="t", targets=["v"]).read()
 
 
 def test_an_archive_holds_one_file(tmp_path):

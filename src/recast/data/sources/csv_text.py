@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from recast.data.sources.table import Table
-from recast.data.sources.text_lines import DECIMALS, DELIMITERS, Decimal, Delimiter, Dialect, blocks
+from recast.data.sources.text_lines import DECIMALS, DELIMITERS, Decimal, Delimiter, Dialect, Stream, blocks
 from recast.errors import DataError
 
 NEWLINE = ord("\n")
@@ -84,7 +84,7 @@ class CsvText(Table):
         """
         found = {place: _COLUMNS[kind](self.rows) for place, kind in kinds.items()}
         parts: Any = pd.read_csv(
-            _Stream(blocks(self.label, self.dialect)),
+            Stream(blocks(self.label, self.dialect)),
             sep=self.dialect.mark,
             header=0 if self.dialect.names is None else None,
             names=list(range(len(self.header))),
@@ -117,24 +117,6 @@ class CsvText(Table):
 
     def _row(self, row: int) -> tuple[int, list[str]]:
         return next(islice(_rows(self.label, self.dialect), row + (self.dialect.names is None), None))
-
-
-class _Stream(io.RawIOBase):
-    """Blocks of bytes as a file that is read from its begin to its end."""
-
-    def __init__(self, parts: Iterator[bytes]) -> None:
-        self._parts, self._rest = parts, memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._rest:
-            self._rest = memoryview(next(self._parts, b""))
-        size = min(len(buffer), len(self._rest))
-        buffer[:size] = self._rest[:size]
-        self._rest = self._rest[size:]
-        return size
 
 
 class _Numbers:

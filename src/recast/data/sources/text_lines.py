@@ -21,8 +21,30 @@ DELIMITERS: dict[Delimiter, str] = {"comma": ",", "semicolon": ";", "tab": "\t",
 DECIMALS: dict[Decimal, str] = {"point": ".", "comma": ","}
 BLOCK = 1 << 24
 """Bytes that are read at a time."""
+PACKED = 1 << 20
+"""The same of packed ones, which become more."""
 BLANKS = re.compile(rb"[ \t]+")
 AROUND = re.compile(rb"(?m)^ | $")
+
+
+class Stream(io.RawIOBase):
+    """Blocks of bytes, none of them empty, as a file that is read from its begin to its end."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts, self._rest = parts, memoryview(b"")
+
+    def readable(self) -> bool:
+        """See the base class."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """See the base class."""
+        if not self._rest:
+            self._rest = memoryview(next(self._parts, b""))
+        size = min(len(buffer), len(self._rest))
+        buffer[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size
 
 
 @dataclass(frozen=True)
@@ -152,9 +174,28 @@ def _member(file: Path) -> Any:
 
 def _zstandard(file: Path) -> Any:
     try:
-        import zstandard  # pyright: ignore[reportMissingImports]
+        import zstandard
     except ImportError as error:
         raise DataError(
-            f"{file}: Python cannot unpack such files without the package zstandard; install it, or unpack the file"
+            f"{file}: files that end in zst need another package: pip install 'recast-rnn[zst]'; or unpack the file"
         ) from error
-    return zstandard.open(file, "rb")
+
+    def parts() -> Iterator[bytes]:
+        # The library's own reader takes a file that is cut off for one that ends there.
+        frame, is_whole = zstandard.ZstdDecompressor().decompressobj(), True
+        with file.open("rb") as packed:
+            while block := packed.read(PACKED):
+                while block:
+                    try:
+                        part = frame.decompress(block)
+                    except zstandard.ZstdError as error:
+                        raise OSError(str(error)) from error
+                    if part:
+                        yield part
+                    block, is_whole = frame.unused_data, frame.eof
+                    if is_whole:
+                        frame = zstandard.ZstdDecompressor().decompressobj()
+        if not is_whole:
+            raise EOFError("the compressed file ended within a frame")
+
+    return Stream(parts())

@@ -64,6 +64,7 @@ NEEDED = {
     "csv": ["data.source.path=file.csv", "data.source.time=t", "data.source.targets=[v]"],
     "frame": ["data.source.time=t", "data.source.targets=[v]"],
     "series_rows": ["data.source.path=file.csv", "data.source.id=V1"],
+    "uhslc": ["data.source.path=h057a.dat"],
     "time": ["data.split.test=2020-06-01"],
     "holidays": ["data.features.holidays.country=NO"],
     "table": [

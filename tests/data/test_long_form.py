@@ -1,6 +1,7 @@
 """Tables in long form: several series in one table, told apart by a column that names them."""
 
 import itertools
+import re
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recast.data.panel import Panel
+from recast.data.sources import sentinels
 from recast.data.sources.csv_file import CsvSource
 from recast.data.sources.frame import FrameSource, FrameTable
 from recast.data.sources.sentinels import find_sentinel, find_sentinel_of_items
@@ -219,7 +221,21 @@ def test_a_sentinel_of_many_series_is_that_of_the_first_that_has_one(data):
     found = [
         (start + one[0], one[1]) for start, part in zip(starts, parts, strict=True) if (one := find_sentinel(part))
     ]
-    assert find_sentinel_of_items(np.concatenate(parts), starts) == next(iter(found), None)
+    for rows in (sentinels.ROWS, 1, data.draw(st.integers(2, 60))):  # however many are looked at together
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sentinels, "ROWS", rows)
+            assert find_sentinel_of_items(np.concatenate(parts), starts) == next(iter(found), None)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(-9999.0, "found -9999 in 1"), (np.inf, "found 'inf'"), (1e200, "'1e+200'")]
+)
+def test_the_row_of_what_is_wrong_counts_those_that_were_not_observed(value, said):
+    frame = series_of([40, 40])
+    frame.loc[[3, 50], "level"] = np.nan
+    frame.loc[60, "level"] = value
+    with pytest.raises(DataError, match=rf"row 60, column 'level': .*{re.escape(said)}"):
+        panel_of(frame, missing=[np.nan])
 
 
 def test_what_is_known_ahead_is_read_by_series():

@@ -35,6 +35,13 @@ def assert_sound(panel: Panel) -> None:
 # Roles and labels
 
 
+def test_a_panel_of_nothing_but_targets_is_not_copied():
+    panel = panel_of([[5], [3]])
+    only = replace(panel, columns=columns_of(targets=["a"]), values=np.arange(len(panel), dtype=float)[:, None])
+    assert only.targets is only.values
+    assert only.role("past").shape == (len(panel), 0)
+
+
 def test_columns_are_ordered_by_role():
     columns = columns_of(known=["k"], targets="ab", past=["p"], units={"p": "hPa"}, levels={"k": ("x", "y")})
     assert columns == (

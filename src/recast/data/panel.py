@@ -175,8 +175,10 @@ class Panel:
         return [place for place, column in enumerate(self.columns) if column.role in roles]
 
     def role(self, role: Role) -> np.ndarray:
-        """The values of the columns over time with a role, shape (rows, columns of the role)."""
-        return self.values[:, self.of(role)]
+        """The values of the columns over time with a role, not to be changed, shape (rows, columns of the role)."""
+        places = self.of(role)
+        # A large panel often has nothing but targets, and its values are read again and again.
+        return self.values if len(places) == len(self.columns) else self.values[:, places]
 
     @property
     def targets(self) -> np.ndarray:

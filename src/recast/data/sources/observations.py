@@ -1,6 +1,7 @@
 """The columns of a table as numbers: anything that is not clearly an observation is an error with its location."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,8 +114,7 @@ class Observations:
             words = words.mask(missing)
         numbers = _numbers(table, name, words)
         missing = missing | self._is_missing(numbers)
-        kept = np.flatnonzero(~missing)
-        self._refuse_unusable(table, name, kept, numbers[kept], items.starts_among(~missing))
+        self._refuse_unusable(table, name, numbers, ~missing, items)
         numbers[missing] = np.nan
         return numbers
 
@@ -184,12 +184,35 @@ class Observations:
         missing = np.isin(numbers, self._numbers)
         return missing | np.isnan(numbers) if self._has_nan else missing
 
-    def _refuse_unusable(
-        self, table: Table, name: str, rows: np.ndarray, values: np.ndarray, starts: np.ndarray
+    def _refuse_unusable(self, table: Table, name: str, numbers: np.ndarray, seen: np.ndarray, items: Items) -> None:
+        """Raises DataError for what is seen and no finite number, or looks like one that means "not observed"."""
+        if not seen.any():
+            return
+        values = numbers if seen.all() else numbers[seen]
+
+        def row_of(place: np.integer) -> int:
+            return int(np.flatnonzero(seen)[place])
+
+        # Ends first, which need no memory: NaN is at neither side of a limit.
+        if not -LARGEST <= values.min() <= values.max() <= LARGEST:
+            self._refuse_other_than_numbers(table, name, values, row_of)
+        starts = items.starts_among(seen)
+        sentinel = None if self.missing == [] else find_sentinel_of_items(values, starts)
+        if sentinel is not None:
+            row, value = sentinel
+            count, middle = _around(values, starts, row)
+            raise DataError(
+                f"{table.where(row_of(np.int64(row)), name)}: found {_plain(value)} in {count} row(s), far "
+                f'from the other values (median {middle:g}); if it means "not observed", say so: '
+                f"data.source.missing=[{_plain(value)}]; if it was measured: data.source.missing=[]"
+            )
+
+    def _refuse_other_than_numbers(
+        self, table: Table, name: str, values: np.ndarray, row_of: Callable[[np.integer], int]
     ) -> None:
         huge = np.isfinite(values) & (np.abs(values) > LARGEST)
         if huge.any():
-            row = int(rows[huge.argmax()])
+            row = row_of(huge.argmax())
             raise DataError(
                 f"{table.where(row, name)}: found {table.found(row, name)!r}; expected a number of at most {LARGEST:g} "
                 f"in size, so that squares of errors can be summed ({huge.sum()} row(s) have none); correct them, or "
@@ -197,20 +220,11 @@ class Observations:
             )
         wrong = ~np.isfinite(values)
         if wrong.any():
-            row, value = int(rows[wrong.argmax()]), values[wrong.argmax()]
+            row, value = row_of(wrong.argmax()), values[wrong.argmax()]
             remedy = self._without_value if np.isnan(value) else "correct the value"
             raise DataError(
                 f"{table.where(row, name)}: found {table.found(row, name)!r}; expected a finite number "
                 f"({wrong.sum()} row(s) have none); {remedy}"
-            )
-        sentinel = None if self.missing == [] or not len(values) else find_sentinel_of_items(values, starts)
-        if sentinel is not None:
-            row, value = sentinel
-            count, middle = _around(values, starts, row)
-            raise DataError(
-                f"{table.where(int(rows[row]), name)}: found {_plain(value)} in {count} row(s), far "
-                f'from the other values (median {middle:g}); if it means "not observed", say so: '
-                f"data.source.missing=[{_plain(value)}]; if it was measured: data.source.missing=[]"
             )
 
 

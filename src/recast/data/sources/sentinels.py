@@ -1,5 +1,7 @@
 """Numbers that mean "not observed", such as -9999."""
 
+from itertools import pairwise
+
 import numpy as np
 
 _NINES = [float("9" * count) / 10**decimals for count in range(3, 10) for decimals in range(5) if decimals < count - 1]
@@ -18,6 +20,8 @@ DEVIATIONS = 20.0
 """Robust standard deviations from the median beyond which a common sentinel is treated as one."""
 KINDS = 3
 """Different values that may lie apart from all others and still be called sentinels."""
+ROWS = 1 << 17
+"""Rows of several series that are looked at together."""
 MEASURED = 10
 """Different values that a column must have beside those, so that it is measured, not a flag or a level."""
 
@@ -61,11 +65,16 @@ def find_sentinel_of_items(values: np.ndarray, starts: np.ndarray) -> tuple[int,
         Row and value of the first series that has one, or None.
     """
     bounds = np.append(starts, len(values))
-    for item in np.flatnonzero(_may_have_one(values, starts)).tolist():
-        first = int(bounds[item])
-        found = find_sentinel(values[first : bounds[item + 1]])
-        if found is not None:
-            return first + found[0], found[1]
+    # Some series at a time, so that what is computed on the way stays small.
+    blocks = np.unique([*np.searchsorted(starts, np.arange(0, len(values), ROWS)), len(starts)]).tolist()
+    for begin, end in pairwise(blocks):
+        begins = starts[begin:end]
+        suspects = _may_have_one(values[bounds[begin] : bounds[end]], begins - bounds[begin])
+        for item in (begin + np.flatnonzero(suspects)).tolist():
+            first = int(bounds[item])
+            found = find_sentinel(values[first : bounds[item + 1]])
+            if found is not None:
+                return first + found[0], found[1]
     return None
 
 

@@ -113,18 +113,20 @@ def table(ranked: Ranked, found: ItemScores) -> Table:
     options, reference = [*ranked.options, "seed"], found.reference
     rows = []
     for run, values in found.runs.items():
-        share = NOTHING
+        ahead = NOTHING
         if reference is not None:
             better, both = _better(ranked.metric, values, found.baselines[reference])
-            share = f"{count(better)} of {count(both)}"
-        rows.append(Row((*(value_of(run, option) for option in options), *_spread(ranked.metric, values), share)))
+            ahead = f"{count(better)} of {count(both)}"
+        *numbers, worst_item = _spread(ranked.metric, values)
+        rows.append(Row((*(value_of(run, option) for option in options), *numbers, ahead, worst_item)))
     for name, values in found.baselines.items():
         names = (f"baseline: {name}", *("" for _ in options[1:]))
-        rows.append(Row((*names, *_spread(ranked.metric, values), ""), "baseline"))
-    ahead = "items ahead" if reference is None else f"ahead of {reference}"
+        *numbers, worst_item = _spread(ranked.metric, values)
+        rows.append(Row((*names, *numbers, "", worst_item), "baseline"))
+    title = "items ahead" if reference is None else f"ahead of {reference}"
     return Table(
         f"{ranked.data.name}: {ranked.metric.title} over the items",
-        (*options, "items", "mean", "lower quartile", "median", "upper quartile", "worst item", ahead),
+        (*options, "items", "mean", "lower quartile", "median", "upper quartile", title, "worst item"),
         rows,
         words=len(options),
         note=HOW,

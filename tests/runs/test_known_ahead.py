@@ -180,3 +180,16 @@ def test_without_gaps_a_value_that_is_not_observed_is_named(tmp_path):
     forecaster = forecaster_of(PAST, tmp_path, missing=[np.nan])
     with pytest.raises(DataError, match=rf"at {STAMPS[ROWS + 3]}, a step to forecast, 'wind' has no value; expected"):
         forecaster.forecast(PAST, with_value("wind", 3, np.nan))
+
+
+def test_of_many_series_each_needs_its_own_rows(tmp_path):
+    both = [pd.concat([frame.assign(site=site) for site in "ab"]) for frame in (PAST, AHEAD)]
+    forecaster = forecaster_of(both[0], tmp_path, id="site")
+    assert len(forecaster.forecast(*both)) == 2 * HORIZON
+    with pytest.raises(DataError, match=r"known, series 'b': 12 of the 12 steps .*; found no row, expected wind, kind"):
+        forecaster.forecast(both[0], AHEAD.assign(site="a"))
+    short = both[1][(both[1]["site"] == "a") | (both[1]["time"] < LAST)]
+    with pytest.raises(DataError, match=rf"known, series 'b': 1 of the 12 steps .* first is {LAST}; found rows from"):
+        forecaster.forecast(both[0], short)
+    with pytest.raises(DataError, match=r"known: the step of its rows is 2h \(10 of 10 differences\), but the model"):
+        forecaster.forecast(both[0], pd.concat([AHEAD[::2].assign(site=site) for site in "ab"]))

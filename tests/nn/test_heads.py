@@ -592,7 +592,7 @@ def test_values_that_are_no_counts_are_refused(value, told):
     NegativeBinomial().check_values(panel)
     panel.values[3, 1] = value
     Gaussian().check_values(panel)
-    with pytest.raises(DataError, match=f"gauges: b is {told} at 2020-01-01T03.*counts.*model/head=gaussian"):
+    with pytest.raises(DataError, match=f"gauges: b is {told} at 2020-01-01 03.*counts.*model/head=gaussian"):
         NegativeBinomial().check_values(panel)
 
 

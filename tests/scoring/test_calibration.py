@@ -192,33 +192,36 @@ def test_bands_of_larger_levels_hold_those_of_smaller_ones(calibration):
 # Adaptive bands
 
 
-def followed(rate: float, scores: np.ndarray, truth: np.ndarray, level: float) -> np.ndarray:
+def followed(rate: float, scores: np.ndarray, truth: np.ndarray, origins: list[int], level: float) -> np.ndarray:
     """Half widths of an adaptive band, window by window: the definition, in a plain loop over one target."""
     count, horizon = truth.shape
     ordered = np.sort(scores, axis=0)
     alpha, widths = np.full(horizon, 1 - level), np.zeros((count, horizon))
     missed: dict[tuple[int, int], bool] = {}
-    for origin in range(count):
+    for window, now in enumerate(origins):
         for lead in range(horizon):
             # The truth of lead k of a forecast is known k steps later.
-            if (known := origin - lead - 1) >= 0:
-                alpha[lead] += rate * ((1 - level) - missed[known, lead])
+            for before in range(window):
+                if (before, lead) in missed and origins[before] + lead + 1 <= now:
+                    alpha[lead] += rate * ((1 - level) - missed.pop((before, lead)))
             rank = min(max(math.ceil((1 - alpha[lead]) * (len(scores) + 1) - 1e-9), 0), len(scores))
-            widths[origin, lead] = ordered[rank - 1, lead] if rank else 0.0
-            missed[origin, lead] = abs(truth[origin, lead]) > widths[origin, lead]
+            widths[window, lead] = ordered[rank - 1, lead] if rank else 0.0
+            missed[window, lead] = abs(truth[window, lead]) > widths[window, lead]
     return widths
 
 
-def test_an_adaptive_band_follows_the_definition():
+@pytest.mark.parametrize("steps", [(1,), (2,), (1, 1, 5), (3, 1)])
+def test_an_adaptive_band_follows_the_definition(steps):
     first, later = random(49, 3, 1), 2 * random(150, 3, 1, seed=1)
     calibrated = fitted(Adaptive(rate=0.05), points(49, 3), first)
-    origin, item = torch.arange(150), torch.zeros(150, dtype=torch.int64)
+    origin = torch.tensor([steps[number % len(steps)] for number in range(150)]).cumsum(0)
+    item = torch.zeros(150, dtype=torch.int64)
     found = []
     for part in (slice(70), slice(70, 150)):
         part_of = points(len(origin[part]), 3)
         band = calibrated.follow(part_of, ONE, later[part], observed=None, origin=origin[part], item=item[part])
         found.append(band.interval(0.8)[1])
-    expected = followed(0.05, first.abs().numpy()[..., 0], later.numpy()[..., 0], 0.8)
+    expected = followed(0.05, first.abs().numpy()[..., 0], later.numpy()[..., 0], origin.tolist(), 0.8)
     np.testing.assert_allclose(torch.cat(found)[..., 0].numpy(), expected)
     # The forecast after them begins where they have led; another series, or the same again, at the beginning.
     after = calibrated.band(points(1, 3), ONE).interval(0.8)[1]

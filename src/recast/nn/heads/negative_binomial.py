@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from recast.data.panel import Panel
+from recast.data.sources.stamps import stamp_text
 from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError, DataError
 from recast.nn.heads.draws import drawn
@@ -84,9 +85,10 @@ class NegativeBinomial(Head):
         wrong = np.argwhere((targets < 0) | (np.isfinite(targets) & (targets != np.round(targets))))
         if len(wrong):
             row, target = wrong[0]
+            found = f"{panel.names[target]} is {targets[row, target]:g} at {stamp_text(panel.clock[row])}"
             raise DataError(
-                f"{panel.label}: {panel.names[target]} is {targets[row, target]:g} at {panel.clock[row]}, but "
-                "model/head=negative_binomial forecasts counts (0, 1, 2, ...); use another head (model/head=gaussian)"
+                f"{panel.label}: {found}, but model/head=negative_binomial forecasts counts (0, 1, 2, ...); use "
+                "another head (model/head=gaussian)"
             )
 
     @property

@@ -1,6 +1,5 @@
 """Adaptive conformal bands, which follow a series whose errors change."""
 
-from collections import deque
 from collections.abc import Sequence
 from typing import ClassVar, final
 
@@ -124,7 +123,11 @@ class Following(Calibrated):
         """Begins at the nominal levels."""
         leads, targets = self.table.values.shape[2:]
         self.reached = self._nominal.repeat(1, leads, targets)
-        self._pending: list[deque[tuple[int, Tensor]]] = [deque() for _ in range(leads)]
+        # As origins ascend, at most as many windows as there are leads wait for their truths: a ring holds them.
+        self._waiting = torch.zeros(leads + 1, len(self._nominal), leads, targets, dtype=torch.float64)
+        self._origins = torch.zeros(leads + 1, dtype=torch.int64)
+        self._known = torch.zeros(leads, dtype=torch.int64)
+        self._count = 0
         self._last: tuple[int, int] | None = None
 
     def _band(self, table: ScoreTable, forecast: Forecast, scale: Scale) -> Forecast:
@@ -153,19 +156,27 @@ class Following(Calibrated):
 
     def _step(self, score: Float[Tensor, "leads targets"], origin: int, item: int) -> Tensor:
         """The levels that a window is forecast with; its hits and misses wait until they are known."""
-        if self._last is not None and (item != self._last[0] or origin < self._last[1]):
+        if self._last is not None and (item != self._last[0] or origin <= self._last[1]):
             self.restart()
         self._last = (item, origin)
-        for lead, waiting in enumerate(self._pending):
-            while waiting and waiting[0][0] <= origin:
-                self.reached[:, lead] += self.calibration.rate * waiting.popleft()[1]
+        self._learn(origin)
         used = self.reached.clone()
         # A level is a share of the scores: the band holds what does not exceed the score at it.
         ranks = len(self.table.values)
-        place = (used * (ranks + 1) - 1e-9).ceil().long().clamp(0, ranks)
-        ends = self._scores.gather(0, place)
+        ends = self._scores.gather(0, (used * (ranks + 1) - 1e-9).ceil().long().clamp(0, ranks))
         missed = (score > ends).double() - (1 - self._nominal)
-        missed = missed.where(~score.isnan(), 0.0)
-        for lead, waiting in enumerate(self._pending):
-            waiting.append((origin + lead + 1, missed[:, lead]))
+        place = self._count % len(self._origins)
+        self._waiting[place], self._origins[place] = missed.where(~score.isnan(), 0.0), origin
+        self._count += 1
         return used
+
+    def _learn(self, now: int) -> None:
+        """Moves the level of each lead after the windows whose truth at that lead is known by now."""
+        ahead = torch.arange(1, len(self._known) + 1)
+        while self._count:
+            place = self._known.clamp(max=self._count - 1) % len(self._origins)
+            due = ((self._known < self._count) & (self._origins[place] + ahead <= now)).nonzero().squeeze(1)
+            if not len(due):
+                return
+            self.reached[:, due] += self.calibration.rate * self._waiting[place[due], :, due].transpose(0, 1)
+            self._known[due] += 1

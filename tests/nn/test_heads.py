@@ -19,6 +19,7 @@ from torch.nn import functional
 
 import recast.nn.heads
 from recast.data.local_scaling import LocalScaling
+from recast.data.prepare.scale import Rescale
 from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError, DataError
 from recast.nn.heads.gaussian import Gaussian
@@ -316,11 +317,17 @@ def test_gaussian_samples_follow_the_distribution():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_gaussian_feedback_draws_the_same_numbers_on_cuda():
-    head = Gaussian()
+@every_head
+def test_feedback_and_quantiles_are_the_same_on_cuda(head):
     parameters, _ = draw(head, 4, 3, 2)
-    moved = head.feedback(parameters.cuda(), seeded(0))
-    torch.testing.assert_close(moved.cpu(), head.feedback(parameters, seeded(0)), rtol=1e-12, atol=1e-12)
+    moved = deepcopy(head).cuda()
+    fed = moved.feedback(parameters.cuda(), seeded(0))
+    torch.testing.assert_close(fed.cpu(), head.feedback(parameters, seeded(0)), rtol=1e-9, atol=1e-9)
+    levels = (0.1, 0.5, 0.9)
+    found, expected = moved.quantiles(parameters.cuda(), levels), head.quantiles(parameters, levels)
+    assert (found is None) == (expected is None)
+    if found is not None:
+        torch.testing.assert_close(found.cpu(), expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -553,6 +560,22 @@ def test_counts_equal_scipys_whatever_they_were_divided_by():
         np.testing.assert_allclose(4 * cut, known.ppf(level))
 
 
+@settings(max_examples=30, deadline=None)
+@given(mean=st.floats(0.01, 1e5), seed=seeds)
+def test_a_count_is_the_same_after_scaling_and_back(mean, seed):
+    """In single precision too: the ends of a band are counts."""
+    counts = np.random.default_rng(seed).poisson(mean, (50, 2)).astype(float) + 1
+    offset, scale = Rescale().fit(counts, ("a", "b"))
+    assert offset == (0.0, 0.0)
+    head = NegativeBinomial()
+    head.adapt(spec(scale=scale))
+    assert (np.abs(np.log2(counts.mean(axis=0) / scale)) < 1).all()
+    raw = torch.randn(4, 2, 2, 2, generator=seeded(seed))
+    cuts = head.quantiles(raw, (0.1, 0.5, 0.9)).double() * torch.tensor(scale)
+    assert torch.equal(cuts, cuts.round())
+    assert np.array_equal((counts / scale).astype(np.float32).astype(float) * scale, counts)
+
+
 def test_counts_of_no_dispersion_are_poissons():
     parameters = torch.tensor([2.0, -1e9], dtype=torch.float64).expand(30, 1, 1, 2)
     counts = torch.arange(30.0, dtype=torch.float64).reshape(30, 1, 1)
@@ -577,8 +600,10 @@ def spec(**options: object) -> SeriesSpec:
 
 def test_counts_that_are_shifted_or_scaled_one_by_one_are_refused():
     head = NegativeBinomial()
-    head.adapt(spec(scale=(3.0, 5.0)))
-    assert head.target_scale == (3.0, 5.0)
+    head.adapt(spec(scale=(4.0, 0.5)))
+    assert head.target_scale == (4.0, 0.5)
+    with pytest.raises(ConfigurationError, match=r"^NegativeBinomial: the scaling divides b by 5, no power.*rescale"):
+        head.adapt(spec(scale=(4.0, 5.0)))
     with pytest.raises(ConfigurationError, match=r"^NegativeBinomial: the scaling subtracts 2\.5 from b.*rescale"):
         head.adapt(spec(offset=(0.0, 2.5)))
     with pytest.raises(ConfigurationError, match=r"^NegativeBinomial: .*item by item or window by window.*none"):

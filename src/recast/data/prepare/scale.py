@@ -175,7 +175,9 @@ class WindowScaler(Scaler):
 
 
 class Rescale(Scaler):
-    """Divides by the mean absolute value; nothing is subtracted, so that 0 stays 0 and counts stay multiples of one.
+    """Divides by the power of two next to the mean absolute value, and subtracts nothing: 0 stays 0.
+
+    So it rounds nothing either: a count that was divided and multiplied again is the same number.
 
     Args:
         fitted_on: The rows that it is fitted on; "everything" leaks the test part, for reproducing publications.
@@ -187,7 +189,9 @@ class Rescale(Scaler):
 
     def measure(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See the base class."""
-        return np.zeros(values.shape[1]), np.abs(values).mean(axis=0)
+        size = np.abs(values).mean(axis=0)
+        # A column of zeros has size 0, which is refused.
+        return np.zeros(len(size)), np.where(size > 0, np.exp2(np.log2(np.where(size > 0, size, 1.0)).round()), 0.0)
 
 
 class NoScaling(Scaler):

@@ -1,5 +1,6 @@
 """A forecast of counts."""
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -34,10 +35,11 @@ class NegativeBinomial(Head):
         log P(k) = log Gamma(k + n) - log Gamma(k + 1) - log Gamma(n) + n log(n / (n + mean)) + k log(mean / (n + mean))
 
     (DeepAR: Salinas et al. 2020, arXiv 1704.04110, section 3.1, where scale is the item's; the dispersion is not
-    scaled). `scale` is that of the data, which must be a pure rescaling (`data/scaler=rescale`) or none
-    (`data/scaler=none`), the same for all windows, so that what is scaled is a count again when it is multiplied by it.
-    An anchor is added to parameter 0. A decoder is fed a sample over the scale; as a count has no derivative, gradients
-    flow through the mean (straight-through, Bengio et al. 2013, arXiv 1308.3432, section 4).
+    scaled). `scale` is that of the data, which must be a pure rescaling by a power of two (`data/scaler=rescale`) or
+    none (`data/scaler=none`), the same for all windows, so that what is multiplied by it again is the same count. An
+    anchor is added to parameter 0. A decoder is fed a sample over the scale; as a count has no derivative, gradients
+    flow through the mean (straight-through, Bengio et al. 2013, arXiv 1308.3432, section 4). The ends of a band are
+    counts, and so it holds more than it says.
 
     Args:
         min_mean: Smallest mean; it keeps a count above zero possible. [scaled units]
@@ -59,7 +61,7 @@ class NegativeBinomial(Head):
         """Takes the scale of the targets.
 
         Raises:
-            ConfigurationError: if they are also shifted, or not all windows are scaled alike.
+            ConfigurationError: if they are also shifted, or rounded, or not all windows are scaled alike.
         """
         remedy = "use data/scaler=rescale or data/scaler=none, or another head (model/head=gaussian)"
         if spec.local is not None:
@@ -72,6 +74,12 @@ class NegativeBinomial(Head):
                 raise ConfigurationError(
                     f"NegativeBinomial: the scaling subtracts {offset:g} from {name}, but counts can only be divided; "
                     f"{remedy}"
+                )
+        for name, scale in zip(spec.target_names, spec.target_scale, strict=True):
+            if math.frexp(scale)[0] != 0.5:
+                raise ConfigurationError(
+                    f"NegativeBinomial: the scaling divides {name} by {scale:g}, no power of two, which rounds counts, "
+                    f"so that a band may miss its own ends; {remedy}"
                 )
         self.target_scale = spec.target_scale
 

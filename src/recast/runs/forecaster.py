@@ -214,10 +214,11 @@ class Forecaster:
         spec, storage = self.spec, stored(series, self.spec)
         whole = [torch.tensor(numbers, dtype=torch.float64) for numbers in (spec.target_offset, spec.target_scale)]
         scales = scale.expand(len(items), 1, -1).split(1)
+        pieces = series.pieces
         for item, own, size in zip(items, forecast.mean.split(1), scales, strict=True):
             calibrated.restart()
             # The truths of windows that begin later are not all known.
-            begin, stop = series.pieces[int(np.searchsorted(series.items, item, side="right")) - 1]
+            begin, stop = pieces[int(np.searchsorted(series.items, item, side="right")) - 1]
             last = stop - spec.context - spec.horizon + 1
             followed = torch.arange(max(begin, last - FOLLOWED), max(begin, last))
             for number, starts in enumerate(followed.split(AT_ONCE) if len(followed) else ()):

@@ -263,6 +263,15 @@ def test_the_last_origin_of_every_step_has_the_base_of_the_window():
     close(trained.unflatten(0, (len(batch.start), -1))[:, -1], built.base(batch))
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_every_form_stands_on_the_tide_of_data_with_gaps(model):
+    spec = synthetic.spec_of(targets=2, context=10, horizon=4, masked=True, course="tide")
+    built = model_of(model, anchor="harmonic", spec=spec)
+    batch = batch_of(spec)
+    assert built.forecast(batch, samples=1).mean.isfinite().all()
+    assert built.head.loss(*built.training_forecast(batch, HALFWAY)).isfinite()
+
+
 def test_gaps_are_not_interpolated_from_beyond_an_origin():
     with pytest.raises(ConfigurationError, match=r"RidgeAnchor interpolates.*PerStep.*another anchor"):
         PerStep(spec=spec_of(masked=True), cell=partial(GRU, hidden_size=3), head=Point(), anchor=RidgeAnchor)
@@ -295,6 +304,23 @@ def test_the_share_counts_observed_truths_alone():
         for hidden in (0.0, 1e3)
     ]
     assert shares[0].equal(shares[1])
+
+
+@pytest.mark.parametrize("model", ["direct", "encoder_decoder"])
+def test_the_share_does_not_suffer_from_the_noise_of_draws(model):
+    """Of a network that is right, sampled a few times, whether its draws are fed back or not."""
+    built = model_of(model, head="gaussian", anchor="seasonal")
+    batch = batch_of(built.spec, 400)
+    drawn = built.trajectories(batch, 400, torch.Generator().manual_seed(1))
+    right = batch._replace(target=built.base(batch) + 0.6 * (drawn.mean(dim=0) - built.base(batch)))
+    share = fit_share(built, [right], samples=16)
+    torch.testing.assert_close(share, torch.full_like(share, 0.6), rtol=0, atol=0.08)
+
+
+def test_counts_are_not_shared_out():
+    model = model_of("direct", head="negative_binomial", anchor="seasonal")
+    assert fit_share(model, [batch_of(model.spec)], samples=2) is None
+    assert (model.anchor.share == 1).all()
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -96,6 +96,17 @@ def test_a_tide_that_is_not_computed_is_told_before_training(tmp_path):
         recast.fit(levels(), time="when", targets=["level"], overrides=words, folder=tmp_path)
 
 
+def test_another_horizon_continues_the_share_of_the_last_lead(tmp_path):
+    words = [word for word in HYBRID if "tide" not in word and not word.startswith("model=")]
+    words += ["model=encoder_decoder", "model/anchor=seasonal", "model.anchor.lags=[12]"]
+    words.remove("model/anchor=harmonic_ridge")
+    done = recast.fit(levels(), time="when", targets=["level"], overrides=words, folder=tmp_path)
+    own, longer, shorter = (done.forecaster.forecast(levels(), horizon=horizon) for horizon in (12, 20, 5))
+    assert len(longer) == 20
+    np.testing.assert_allclose(longer["level"][:12], own["level"], rtol=1e-5)
+    np.testing.assert_allclose(shorter["level"], own["level"][:5], rtol=1e-5)
+
+
 @pytest.mark.parametrize(("windows", "stride"), [(200, 1), (50, 7), (1000, 3)])
 def test_blocks_share_no_row(windows, stride):
     starts, length = torch.arange(windows) * stride, 20

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import torch
 from jaxtyping import Int
+from lightning.fabric.utilities.apply_func import move_data_to_device
 from torch import Tensor
 
 from recast.data.datamodule import ForecastDataModule
@@ -47,15 +48,17 @@ def guard(model: ForecastModel, data: ForecastDataModule, samples: int) -> bool:
     """Fits the share of the network's correction on the validation windows; see `fit_share`.
 
     Args:
-        model: A trained model.
+        model: A trained model, on the device that is to compute.
         data: Its data.
-        samples: Trajectories of a stochastic head. [trajectories]
+        samples: Trajectories of a stochastic head that is fed back. [trajectories]
 
     Returns:
         Whether the model has changed.
     """
     # Every process takes all windows, so that all have the same share.
-    share = fit_share(model.eval(), _windows(data.prepared.starts.validation, data.prepared), samples=samples)
+    device = next(model.parameters()).device
+    batches = (move_data_to_device(batch, device) for batch in _windows(data.prepared.starts.validation, data.prepared))
+    share = fit_share(model.eval(), batches, samples=samples)
     if share is None:
         return False
     log.info(

@@ -243,7 +243,9 @@ class Forecaster:
             raise ConfigurationError(f"horizon={horizon!r}: {problem}")
         trained = self.spec.horizon
         model = self._build_model(replace(self.spec, horizon=horizon))
-        weights = self.model.state_dict()
+        weights = dict(self.model.state_dict())
+        if "anchor.share" in weights:
+            weights["anchor.share"] = _continued(weights["anchor.share"], model.spec.horizon)
         if {name: _shape(value) for name, value in model.state_dict().items()} != {
             name: _shape(value) for name, value in weights.items()
         }:
@@ -485,6 +487,11 @@ def _together(forecasts: list[Forecast]) -> Forecast:
         return torch.cat(known, dim=1) if len(known) == len(found) else None
 
     return first._replace(**parts, inverse=None if first.inverse is None else inverse)
+
+
+def _continued(share: torch.Tensor, leads: int) -> torch.Tensor:
+    """The share of each of so many leads; beyond those that it was fitted for the last one."""
+    return torch.cat([share, share[-1:].expand(max(0, leads - len(share)))])[:leads]
 
 
 def _shape(value: Any) -> Any:

@@ -24,28 +24,35 @@ def fit_share(model: ForecastModel, batches: Iterable[Batch], *, samples: int) -
 
     Args:
         model: A trained model; its anchor's `share` is changed. One whose anchor is not fixed, or looks one step ahead
-            only, is left alone.
+            only, or whose head forecasts counts, which no share leaves whole, is left alone.
         batches: Windows that it was not trained on.
-        samples: Trajectories of a stochastic head. [trajectories]
+        samples: Trajectories of a stochastic head that is fed back, 2 or more. [trajectories]
 
     Returns:
         The share; None where there is none, or no window.
     """
     anchor = model.anchor
-    if not isinstance(anchor, FixedAnchor) or anchor.leads != model.spec.horizon:
+    if not isinstance(anchor, FixedAnchor) or anchor.leads != model.spec.horizon or model.head.counts:
         return None
     anchor.share.fill_(1.0)
     agreement, square = (torch.zeros(anchor.leads, dtype=torch.float64) for _ in range(2))
     seen = False
-    for batch in batches:
+    for number, batch in enumerate(batches):
         precise = batch.to_precision(model.precision)
         base = model.base(precise)
-        change = (model.forecast(precise, samples=samples).mean - base).double()
+        if model.head.stochastic and model.feeds_back:
+            drawn = model.trajectories(precise, samples, torch.Generator().manual_seed(number))
+            point, noise = drawn.mean(dim=0), drawn.double().var(dim=0) / samples
+        else:
+            point = model.head.mean(model(precise))
+            noise = torch.zeros_like(point).double()
+        change = (point - base).double()
         left = (precise.target - base).double()
         if precise.target_observed is not None:
-            change, left = (part.where(precise.target_observed, 0.0) for part in (change, left))
+            change, left, noise = (part.where(precise.target_observed, 0.0) for part in (change, left, noise))
         agreement += (change * left).sum(dim=(0, 2)).cpu()
-        square += change.square().sum(dim=(0, 2)).cpu()
+        # The square of a mean of draws is larger than that of their expectation by the variance of the mean.
+        square += (change.square() - noise).sum(dim=(0, 2)).cpu()
         seen = True
     if not seen:
         return None

@@ -251,7 +251,7 @@ class ForecastTask(TrainingTask):
         forecast, band, truth = self._score("test", batch, batch_idx)
         self.origin_errors.update(batch.start, forecast.mean, truth, batch.target_observed, batch.sizes)
         if sizes is not None:
-            self.item_errors.update(batch.item, forecast, truth, batch.target_observed, sizes)
+            self.item_errors.update(batch.item, forecast, truth, batch.target_observed, sizes, band=band)
         if forecast.widest is not None:
             self._bands("model").update(forecast, truth, batch.target_observed)
         if self.calibrated is not None:
@@ -271,8 +271,7 @@ class ForecastTask(TrainingTask):
             origin, scale = batch.start + batch.context - 1, self.scale_of(batch)
             band = self.calibrated.follow(forecast, scale, truth, observed=observed, origin=origin, item=batch.item)
         for metric in self.metrics_of(part).values():
-            shown = band if metric.of_band and band.quantiles_at(metric.levels) is not None else forecast
-            metric.update(shown, truth, observed, sizes)
+            metric.update(metric.scored(forecast, band), truth, observed, sizes)
         return forecast, band, truth
 
     def truth_of(self, batch: Batch) -> Tensor:

@@ -15,8 +15,9 @@ from recast.types import Batch
 class FixedAnchor(Anchor):
     """An anchor that is fixed before the network is trained: copied, or solved in closed form on the training windows.
 
-    Its numbers are buffers, which a checkpoint holds. Training then starts at the anchor: the network's last layer
-    begins near zero; and `share` is fitted after training; see `recast.training.guard`.
+    Its numbers are buffers, which a checkpoint holds. Training then starts near the anchor: the network's last layer
+    begins near zero, unless that is a recurrent one; what a head adds by weights of its own stays. After training
+    `share` is fitted; see `recast.training.guard`.
 
     Attributes:
         share: How much of the network's correction is added at each lead, between 0 and 1.

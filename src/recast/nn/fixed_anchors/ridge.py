@@ -157,7 +157,7 @@ class RidgeAnchor(FixedAnchor):
     @property
     def facts(self) -> dict[str, Any]:
         """The penalties."""
-        penalty, inputs_penalty = self.chosen.tolist()
+        penalty, inputs_penalty = (float(f"{value:.6g}") for value in self.chosen.tolist())
         return {"penalty": penalty} | ({"inputs_penalty": inputs_penalty} if self.size else {})
 
     def forward(self, recent: Float[Tensor, "*batch reach targets"]) -> Float[Tensor, "*batch leads targets"]:
@@ -190,7 +190,7 @@ class RidgeAnchor(FixedAnchor):
         if not parts and remaining is None:
             raise ConfigurationError("RidgeAnchor: no training window to solve on; use a longer training part")
         candidates = list(product(self.penalty, self.inputs_penalty or [None]))
-        best = candidates[len(candidates) // 2]
+        best = _middle(self.penalty), _middle(self.inputs_penalty or [None])
         if len(candidates) > 1 and len(parts) > 1:
             best = min(candidates, key=partial(self._left_out_error, parts))
         weight, constant = self._solution(reduce(add, parts if remaining is None else [*parts, remaining]), best)
@@ -299,6 +299,10 @@ class RidgeAnchor(FixedAnchor):
                 numbers.append(functional.one_hot(place[:, steps], count + 1)[..., :count].to(values.dtype))
             found.append(torch.cat(numbers, dim=-1).flatten(1))
         return torch.cat(found, dim=-1)
+
+
+def _middle(values: Sequence[Any]) -> Any:
+    return values[len(values) // 2]
 
 
 def _filled(course: Tensor, observed: Tensor, past: slice) -> Tensor:

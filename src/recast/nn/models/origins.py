@@ -85,7 +85,9 @@ def rolling(values: Float[Tensor, "batch time channels"], size: int) -> Float[Te
 
 
 def seen_from_every_step(batch: Batch, reach: int) -> Batch:
-    """A window for each step of the context, window by window, as `seen_from_origins`; what lacks is the first step.
+    """A window for each step of the context, window by window, as `seen_from_origins`.
+
+    Steps before the first repeat it.
 
     Args:
         batch: Windows.

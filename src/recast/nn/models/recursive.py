@@ -209,12 +209,18 @@ class Recursive(ForecastModel):
 
 
 def _to_the_last_step(batch: Batch) -> Batch:
-    """The windows with their origin one step before their end. Data with past inputs or gaps are not for this model."""
+    """The windows with their origin one step before their end. Data with past inputs are not for this model."""
     further = batch.target.shape[1] - 1
-    categories = batch.categories
+    categories, observed = batch.categories, batch.observed
     return batch._replace(
         history=torch.cat([batch.history, batch.target[:, :-1]], dim=1),
         target=batch.target[:, -1:],
         past=functional.pad(batch.past, (0, 0, 0, further)),
         categories=categories and categories._replace(past=functional.pad(categories.past, (0, 0, 0, further))),
+        observed=observed
+        and observed._replace(
+            history=torch.cat([observed.history, observed.target[:, :-1]], dim=1),
+            target=observed.target[:, -1:],
+            past=functional.pad(observed.past, (0, 0, 0, further)),
+        ),
     )

@@ -113,9 +113,9 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
         self, trainer: pl.Trainer, task: ForecastTask, data: ForecastDataModule, checkpoint: Path
     ) -> None:
         """Fits the share of the correction of a fixed anchor, then calibrates bands; both on validation windows."""
-        changed = guard(task.model, data, task.samples["validation"])
+        task.to(trainer.strategy.root_device)
+        changed = guard(task.model, data, task.samples["test"])
         if task.calibration_windows is not None:
-            task.to(trainer.strategy.root_device)
             calibrate(task, data, task.calibration_windows)
             changed = True
         if changed and trainer.is_global_zero:

@@ -42,6 +42,8 @@ class ItemErrors:
         truth: Float[Tensor, "batch horizon targets"],
         mask: Bool[Tensor, "batch horizon targets"] | None,
         sizes: ItemSizes,
+        *,
+        band: Forecast | None = None,
     ) -> None:
         """Adds the windows of one batch.
 
@@ -51,11 +53,13 @@ class ItemErrors:
             truth: What was observed, in the data's unit.
             mask: True where it was; None: everywhere.
             sizes: What scaled metrics divide by, for all items.
+            band: The forecast with its calibrated band; None: it has none.
         """
         sums = self.expect(len(sizes.scale), truth.device)
         own = sizes.of(item)
         for place, metric in enumerate(self._metrics.values()):
-            values, counts = metric.counted(forecast, truth, mask, own)
+            scored = metric.scored(forecast, forecast if band is None else band)
+            values, counts = metric.counted(scored, truth, mask, own)
             counts = torch.ones_like(values) if counts is None else counts.to(values.dtype)
             for own_sums, part in zip(sums[:, place], (values, counts), strict=True):
                 own_sums.index_add_(0, item, part.sum(dim=(1, 2)))

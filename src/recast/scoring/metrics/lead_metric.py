@@ -56,6 +56,10 @@ class LeadMetric(Described, Metric, ABC):
         self.add_state("total", default=zeros, dist_reduce_fx="sum")
         self.add_state("count", default=torch.zeros_like(zeros, dtype=torch.int64), dist_reduce_fx="sum")
 
+    def scored(self, forecast: Forecast, band: Forecast) -> Forecast:
+        """What it scores of a forecast and the same with a calibrated band: the band, where that has its levels."""
+        return band if self.of_band and band.quantiles_at(self.levels) is not None else forecast
+
     @abstractmethod
     def pointwise(
         self, forecast: Forecast, truth: Float[Tensor, "batch horizon targets"]

@@ -111,7 +111,7 @@ GOOD = records(HEIGHTS, YEARS)
             "'199912303' in characters 12 to 20 is no date with 1 or 2",
         ),
         ([header(1999), GOOD[0][:-4] + "12x4"], "line 2: .*invalid literal for int"),
-        ([header(1999, unit="FT"), GOOD[0]], "line 1: .*a header of other than 80 characters that end in the unit MM"),
+        ([header(1999, unit="FT"), GOOD[0]], "line 1: .*a header has 80 characters and ends in the unit MM"),
         ([GOOD[0]], "line 1: a record of station '057A' after no header"),
         ([header(1999, station="001A"), GOOD[0]], "line 2: a record of station '057A' after the header of '001A'"),
         ([header(1999)], "no record; expected records"),

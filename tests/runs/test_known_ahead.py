@@ -108,7 +108,7 @@ WRONG: dict[str, tuple[Callable[[], pd.DataFrame], str]] = {
     ),
     "empty": (
         lambda: with_value("wind", 3, np.nan),
-        "; give one; where the model reads gaps (data/grid=mask), it may lack: data.source.missing=[nan]",
+        "; give one; where the model reads gaps (data/grid=mask), it may be missing: data.source.missing=[nan]",
     ),
     "no level": (lambda: with_value("kind", 3, ""), "expected the name of a level (1 row(s) have none); give one; "),
     "other level": (

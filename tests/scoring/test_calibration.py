@@ -16,6 +16,7 @@ from recast.scoring.calibration.calibration import Calibration
 from recast.scoring.calibration.quantile_regression import QuantileRegression
 from recast.scoring.calibration.score_table import MOST, ScoreTable
 from recast.scoring.calibration.split import Split
+from recast.scoring.metrics.band_scores import BandScores
 from recast.types import Forecast
 
 ONE, BOTH = (torch.ones(targets, dtype=torch.float64) for targets in (1, 2))
@@ -168,6 +169,16 @@ def test_levels_that_the_model_does_not_know_are_left_out():
     truth = random(39, 1, 1)
     forecast = banded(torch.zeros_like(truth), torch.ones_like(truth))
     assert fitted(QuantileRegression(), forecast, truth).band(forecast, ONE).interval(0.9) is not None
+    # Neither does it correct a band that the model learns to know later, nor do others become infinite.
+    wider = (0.03, 0.1, 0.5, 0.9, 0.97)
+    mean, own = torch.zeros_like(truth), torch.tensor([-1.9, -1.3, 0.0, 1.3, 1.9], dtype=torch.float64)
+    known = Forecast(mean, quantiles=own.reshape(-1, 1, 1, 1).expand(-1, *truth.shape), levels=wider)
+    calibrated = fitted(QuantileRegression(), known, truth)
+    assert calibrated.table.values[:, 3].isinf().all()
+    scores = BandScores(horizon=1, targets=1)
+    scores.update(calibrated.band(known, ONE), truth)
+    assert calibrated.band(known, ONE).interval(0.93)[1].abs().max() < 9
+    assert scores.compute()["crps"] < 9
     with pytest.raises(ConfigurationError, match=r"knows none of the bands.*0\.97"):
         fitted(QuantileRegression(levels=[0.97]), forecast, truth)
 
@@ -204,6 +215,7 @@ def followed(rate: float, scores: np.ndarray, truth: np.ndarray, origins: list[i
             for before in range(window):
                 if (before, lead) in missed and origins[before] + lead + 1 <= now:
                     alpha[lead] += rate * ((1 - level) - missed.pop((before, lead)))
+                    alpha[lead] = min(max(alpha[lead], 0.0), 1.0)
             rank = min(max(math.ceil((1 - alpha[lead]) * (len(scores) + 1) - 1e-9), 0), len(scores))
             widths[window, lead] = ordered[rank - 1, lead] if rank else 0.0
             missed[window, lead] = abs(truth[window, lead]) > widths[window, lead]
@@ -241,6 +253,20 @@ def test_an_adaptive_band_holds_its_share_where_the_errors_grow():
         shares.append(((band[0] <= later) & (later <= band[1])).double().mean().item())
     assert shares[0] < 0.7
     assert shares[1] == pytest.approx(0.8, abs=0.01)
+
+
+@pytest.mark.parametrize(("size", "where"), [(1e6, 1.0), (0.0, 0.0)])
+def test_a_level_stops_at_its_bounds_and_returns_at_once(size, where):
+    """A thousand misses, or hits, in a row: afterwards the band is another one within a few windows."""
+    calibrated = fitted(Adaptive(rate=0.1), points(49), random(49, 1, 1))
+    rows = torch.arange(1000)
+    arguments = {"observed": None, "item": torch.zeros_like(rows)}
+    truth = torch.full((1000, 1, 1), size, dtype=torch.float64)
+    calibrated.follow(points(1000), ONE, truth, origin=rows, **arguments)
+    # A band of level 0 misses what lies outside of the mean alone: there hits are without end.
+    assert (calibrated.reached == where).all()
+    calibrated.follow(points(1000), ONE, truth * 0 + 1e6 * (1 - where), origin=1000 + rows, **arguments)
+    assert (calibrated.reached == 1 - where).all()
 
 
 def test_what_was_not_observed_moves_no_level():

@@ -298,8 +298,8 @@ class Forecaster:
 class BaselineForecaster(Forecaster):
     """A baseline of a run that forecasts the steps after the end of a table, as the network would; see `load`.
 
-    Its band are the quantiles of its own errors on the validation windows, at each lead for itself. `samples` and
-    `seed` change nothing.
+    Its bands are quantiles of its own errors on the validation windows, for each lead separately. `samples` and `seed`
+    change nothing.
 
     Args:
         of_run: The baseline and the data that it is fitted on.

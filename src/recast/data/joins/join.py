@@ -202,12 +202,14 @@ class Join:
                 if column not in table.names:
                     raise ConfigurationError(f"Join: {option}: {table.label} has no column {column!r}; it has {names}")
         for column in table.columns:
-            winds = {*self.winds, *self.winds.values()}
-            if column.is_category and (self.how == "mean" or column.name in winds):
-                what = "components" if column.name in winds else "mean"
+            if not column.is_category:
+                continue
+            here = f"Join: {table.label}: {column.name!r} is a category, which has no"
+            if column.name in {*self.winds, *self.winds.values()}:
+                raise ConfigurationError(f"{here} components; leave it out of data.joins.{name}.winds")
+            if self.how == "mean":
                 raise ConfigurationError(
-                    f"Join: {table.label}: {column.name!r} is a category, which has no {what}; join it by how=last and "
-                    "without winds, under another name (data.joins.NAME)"
+                    f"{here} mean; join by how=last (data.joins.{name}.how=last data.joins.{name}.span=null)"
                 )
         if table.times is None:
             raise DataError(f"{table.label}: no time stamps by which it could be joined")

@@ -165,7 +165,7 @@ class Observations:
     def _without_value(self) -> str:
         """What to do about a field without a value."""
         if self.ahead:
-            return "give one; where the model reads gaps (data/grid=mask), it may lack: data.source.missing=[nan]"
+            return "give one; where the model reads gaps (data/grid=mask), it may be missing: data.source.missing=[nan]"
         return "delete such rows, or say that they were not observed: data.source.missing=[nan]"
 
     @property

@@ -119,7 +119,7 @@ def _header(text: str) -> tuple[str, np.timedelta64, float]:
         ValueError: if it is none.
     """
     if len(text) != LENGTH or text[LENGTH - 2 :].upper() != "MM":
-        raise ValueError("a header of other than 80 characters that end in the unit MM")
+        raise ValueError("a header has 80 characters and ends in the unit MM")
     return text[:4].strip(), np.timedelta64(6 * int(text[64:68]), "m"), float(int(text[71:76]))
 
 

@@ -25,14 +25,15 @@ class Adaptive(Calibration):
         a_(t+1) = a_t + rate (a - m),   m = 1 if the truth was outside of its band, otherwise 0
 
     for each lead and target by itself (Gibbs & Candès 2021, "Adaptive conformal inference under distribution shift",
-    arXiv 2106.00170, equation 2). In the long run the share of misses is a, whatever the series does. The band is never
-    wider than the largest score. A forecast k steps ahead adapts to truths up to its origin, those of forecasts made k
-    steps before it or earlier. Each item of a panel is followed by itself, from a_1 on. Bands of other levels than
-    those in `levels` change as those beside them, linearly.
+    arXiv 2106.00170, equation 2), and a_t stays between 0 and 1. In the long run the share of misses is a, whatever the
+    series does, as long as errors stay below the largest score: the band is never wider. A forecast k steps ahead
+    adapts to truths up to its origin, those of forecasts made k steps before it or earlier. Each item of a panel is
+    followed by itself, from a_1 on. Bands of other levels than those in `levels` change as those beside them, linearly.
 
     Args:
         levels: Probabilities of the bands that are followed, ascending.
-        rate: How far a_t moves, for a full miss. 0.005 to 0.05 are usual: larger ones follow faster and fluctuate more.
+        rate: How far a_t moves: a miss moves it by rate (1 - a), a hit by rate a. 0.005 to 0.05 are usual: larger ones
+            follow faster and fluctuate more.
         share: Share of the validation windows, the last of each item, that calibrate and do nothing else: the choice of
             the checkpoint does not see them. 0: all of them calibrate, though the checkpoint was chosen on them.
     """
@@ -178,5 +179,7 @@ class Following(Calibrated):
             due = ((self._known < self._count) & (self._origins[place] + ahead <= now)).nonzero().squeeze(1)
             if not len(due):
                 return
-            self.reached[:, due] += self.calibration.rate * self._waiting[place[due], :, due].transpose(0, 1)
+            # Beyond 0 and 1 it would wind up, and the band would not narrow for long after errors are small again.
+            moved = self.reached[:, due] + self.calibration.rate * self._waiting[place[due], :, due].transpose(0, 1)
+            self.reached[:, due] = moved.clamp(0, 1)
             self._known[due] += 1

@@ -41,7 +41,7 @@ class ScoreTable:
         place = torch.arange(1, ranks + 1).reshape(-1, 1, 1, 1)
         # In whole numbers: ceil(k (n + 1) / (ranks + 1)).
         rank = -(-place * (counts + 1) // (ranks + 1))
-        ordered = scores.double().sort(dim=0).values.nan_to_num(nan=torch.inf)
+        ordered = scores.double().sort(dim=0).values.nan_to_num(nan=torch.inf, posinf=torch.inf)
         return cls(ordered.gather(0, (rank - 1).clamp(0, len(scores) - 1)))
 
     @classmethod

@@ -194,7 +194,7 @@ def test_tables_that_do_not_fit_are_refused():
     sky = source_of(weather, targets=["wind", "pressure"], past=["sky"], categories=["sky"])
     with pytest.raises(
         ConfigurationError,
-        match=r"'sky' is a category, which has no mean; join by how=last \(data\.joins\.\w+\.how=last \S+\.span=null\)$",
+        match=r"'sky' is a category, which has no mean; join by how=last \(data\.joins\.\w+\.how=last \S+span=null\)$",
     ):
         joined(Join(source=sky, how="mean", span="3h"))
     with pytest.raises(

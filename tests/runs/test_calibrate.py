@@ -12,7 +12,10 @@ from small_data import small_data
 from small_tasks import task_of
 
 import recast
+from recast.data.prepare.describe import align
+from recast.data.prepare.grid import ErrorGrid
 from recast.data.prepare.split import FractionSplit, LastSplit
+from recast.data.prepare.storage import stored
 from recast.data.prepare.windows import Windows
 from recast.data.sources.autoregressive import AR2
 from recast.data.sources.frame import FrameSource, FrameTable
@@ -193,3 +196,56 @@ def test_an_adaptive_band_follows_the_rows_that_it_is_given():
     # Without rows before the context there is nothing to follow.
     few = run.forecaster.forecast(calm.iloc[-12:], levels=(0.5,))
     assert few["load"].equals(first["load"].reset_index(drop=True))
+
+
+@pytest.fixture(scope="module")
+def adaptive() -> recast.Run:
+    return fit("adaptive_unrolled", "calibration=adaptive", "task.calibration.rate=0.05", "model=encoder_decoder")
+
+
+def test_a_forecast_has_the_band_that_a_test_would_have(adaptive):
+    """Of the window after all others, followed as in a test: what is known at its origin, to the last row, counts."""
+    forecaster, frame = adaptive.forecaster, loads(130)
+    frame.loc[100:, "load"] *= 3.0
+    found = forecaster.forecast(frame, levels=(0.8,))
+    spec, model, calibrated = forecaster.spec, forecaster.model, forecaster.calibrated
+    context, horizon = spec.context, spec.horizon
+    # Three more rows, whose values nothing may depend on.
+    longer = pd.concat([frame, loads(133).iloc[130:]], ignore_index=True)
+    source = FrameSource(time="when", targets=["load"])
+    panel = align(ErrorGrid().apply(source.for_table(FrameTable(longer, "when")).with_step("h").read()), spec)
+    starts = torch.arange(130 - context + 1)
+    batch = stored(panel, spec).windows(starts, context, horizon)
+    affine = batch.affine(
+        *(torch.tensor(each, dtype=torch.float64) for each in (spec.target_offset, spec.target_scale))
+    )
+    forecast = model.forecast(batch, samples=1, seed=0).in_unit(*affine)
+    calibrated.restart()
+    item = torch.zeros_like(starts)
+    bands = calibrated.follow(forecast, affine[1], batch.truth, observed=None, origin=starts + context - 1, item=item)
+    for end, values in zip(("lower", "upper"), bands.interval(0.8), strict=True):
+        np.testing.assert_allclose(found[f"load_{end}_80"], values[-1, :, 0].numpy(), rtol=1e-5)
+    # The last rows count: without following them the band is another.
+    frame.loc[129, "load"] += 9
+    calibrated.restart()
+    changed = forecaster.forecast(frame, levels=(0.8,))
+    widths = [(each["load_upper_80"] - each["load_lower_80"])[0] for each in (found, changed)]
+    assert widths[0] != widths[1]
+
+
+def test_a_shorter_forecast_does_not_depend_on_those_before(adaptive):
+    forecaster = adaptive.forecaster
+    first = forecaster.forecast(loads(), levels=(0.8,), horizon=2)
+    wild = loads()
+    wild["load"] = 10 + 5 * (wild["load"] - 10)
+    forecaster.forecast(wild, levels=(0.8,))
+    pd.testing.assert_frame_equal(forecaster.forecast(loads(), levels=(0.8,), horizon=2), first)
+
+
+def test_a_longer_forecast_has_no_band_and_says_how_to_go_without(adaptive):
+    forecaster = adaptive.forecaster
+    with pytest.raises(ConfigurationError, match=r"horizon=5: bands were calibrated for 3 steps.*levels=\[\]"):
+        forecaster.forecast(loads(), horizon=5)
+    found = forecaster.forecast(loads(), levels=[], horizon=5)
+    assert list(found) == ["when", "load"]
+    np.testing.assert_allclose(found["load"][:3], forecaster.forecast(loads(), levels=[])["load"], rtol=1e-5)

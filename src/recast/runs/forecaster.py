@@ -13,7 +13,7 @@ import torch
 from recast.data.panel import Panel
 from recast.data.prepare.covariates import Covariates
 from recast.data.prepare.describe import align
-from recast.data.prepare.future import beyond_end, future_times, last_rows, until_last_observed
+from recast.data.prepare.future import beyond_end, future_times, last_rows, until_last_observed, with_steps_ahead
 from recast.data.prepare.grid import ErrorGrid, Grid
 from recast.data.prepare.storage import stored
 from recast.data.sources.frame import FrameTable
@@ -179,54 +179,78 @@ class Forecaster:
         offset, scale = (
             torch.tensor(numbers, dtype=torch.float64) for numbers in (spec.target_offset, spec.target_scale)
         )
-        found, calibrated = [], self.calibrated
+        found, scales, calibrated = [], [], self.calibrated
+        refusal = None if calibrated is None else calibrated.refusal(spec.horizon)
+        past = None
+        if calibrated is not None:
+            calibrated.restart()
+            if calibrated.calibration.follows and spec.horizon == self.spec.horizon:
+                past = with_steps_ahead(series, panel, spec.context, FOLLOWED + spec.context)
         for number, starts in enumerate(torch.from_numpy(panel.starts).split(AT_ONCE)):
             batch = storage.windows(starts, spec.context, spec.horizon).to_precision(model.precision)
             # Draws of different series are independent.
             scaled = model.forecast(batch, samples=samples, seed=(seed + number) % 2**32)
             affine = batch.affine(offset, scale)
             forecast = scaled.in_unit(*affine)
-            if calibrated is None:
+            if calibrated is None or refusal is not None:
                 found.append(forecast)
-            elif calibrated.calibration.follows and spec.horizon == self.spec.horizon:
-                items = range(AT_ONCE * number, AT_ONCE * number + len(starts))
-                found += self._followed(calibrated, series, items, forecast, affine[1], samples=samples, seed=seed)
+            elif past is not None:
+                found.append(Forecast(forecast.mean))
+                scales.append(affine[1].expand(len(starts), 1, -1))
             else:
                 found.append(calibrated.band(forecast, affine[1]))
+        if calibrated is not None and past is not None:
+            together, sizes = _together(found), torch.cat(scales)
+            found = list(self._followed(calibrated, past, together.mean, sizes, samples=samples, seed=seed))
         times = future_times(series, spec.step, spec.horizon)
         remedy = "train with wider levels" if calibrated is None else "train with more windows that calibrate"
         return SeriesForecast(
-            series, times, _together(found), self.source.time_column, remedy=remedy, id_column=self.source.id_column
+            series,
+            times,
+            _together(found),
+            self.source.time_column,
+            remedy=remedy,
+            id_column=self.source.id_column,
+            refusal=refusal,
         )
 
     def _followed(
         self,
         calibrated: Calibrated,
-        series: Panel,
-        items: Sequence[int],
-        forecast: Forecast,
+        past: Panel,
+        forecast: torch.Tensor,
         scale: torch.Tensor,
         *,
         samples: int,
         seed: int,
     ) -> Iterator[Forecast]:
-        """The forecast of each of some series, with the band that its own last windows have led to."""
-        spec, storage = self.spec, stored(series, self.spec)
+        """The forecast of each series, with the band that its own last windows have led to.
+
+        Args:
+            calibrated: The bands.
+            past: The last rows of each series and the steps after its end.
+            forecast: Their means, in the data's unit, shape (items, horizon, targets).
+            scale: Of their targets, in the data's unit, shape (items, 1, targets).
+            samples: Trajectories of a stochastic head. [trajectories]
+            seed: Seed of those trajectories.
+        """
+        spec, storage = self.spec, stored(past, self.spec)
         whole = [torch.tensor(numbers, dtype=torch.float64) for numbers in (spec.target_offset, spec.target_scale)]
-        scales = scale.expand(len(items), 1, -1).split(1)
-        pieces = series.pieces
-        for item, own, size in zip(items, forecast.mean.split(1), scales, strict=True):
+        observations = torch.from_numpy(past.targets.copy())
+        for item, ((begin, stop), own, size) in enumerate(
+            zip(past.pieces, forecast.split(1), scale.split(1), strict=True)
+        ):
             calibrated.restart()
-            # The truths of windows that begin later are not all known.
-            begin, stop = pieces[int(np.searchsorted(series.items, item, side="right")) - 1]
-            last = stop - spec.context - spec.horizon + 1
-            followed = torch.arange(max(begin, last - FOLLOWED), max(begin, last))
+            # The truths after the end are not known.
+            observations[stop - spec.horizon : stop] = torch.nan
+            last = stop - spec.horizon - spec.context
+            followed = torch.arange(begin, last)
             for number, starts in enumerate(followed.split(AT_ONCE) if len(followed) else ()):
                 batch = storage.windows(starts, spec.context, spec.horizon).to_precision(self.model.precision)
                 affine = batch.affine(*whole)
                 found = self.model.forecast(batch, samples=samples, seed=seed + number).in_unit(*affine)
                 rows = starts.unsqueeze(1) + torch.arange(spec.context, spec.context + spec.horizon)
-                truth = torch.from_numpy(series.targets)[rows]
+                truth = observations[rows]
                 calibrated.follow(
                     found,
                     affine[1],
@@ -235,7 +259,14 @@ class Forecaster:
                     origin=starts + spec.context - 1,
                     item=torch.full_like(starts, item),
                 )
-            yield calibrated.band(Forecast(own), size)
+            yield calibrated.follow(
+                Forecast(own),
+                size,
+                torch.full_like(own, torch.nan),
+                observed=torch.zeros_like(own, dtype=torch.bool),
+                origin=torch.tensor([last + spec.context - 1]),
+                item=torch.tensor([item]),
+            )
 
     def _unrolled(self, horizon: int | None) -> ForecastModel:
         """The model for another horizon, with the same weights."""

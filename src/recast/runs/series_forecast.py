@@ -23,6 +23,7 @@ class SeriesForecast:
         time_column: Name of the time column.
         remedy: What gives wider intervals.
         id_column: Name of the column that names the series; None: there is one.
+        refusal: Why there are no intervals at all, though the model may know some; None: there are those it knows.
     """
 
     series: Panel
@@ -31,13 +32,16 @@ class SeriesForecast:
     time_column: str
     remedy: str = "train with wider levels"
     id_column: str | None = None
+    refusal: str | None = None
 
     def band(self, level: float) -> np.ndarray | None:
         """Ends of the central interval of a level, shape (2, items, horizon, targets); None for a point.
 
         Raises:
-            ConfigurationError: if the forecast does not know an interval that wide.
+            ConfigurationError: if the forecast does not know an interval that wide, or there are to be none.
         """
+        if self.refusal is not None:
+            raise ConfigurationError(self.refusal)
         ends = self.forecast.interval(level)
         if ends is not None:
             return np.stack([end.numpy() for end in ends])

@@ -125,6 +125,33 @@ def beyond_end(
     )
 
 
+def with_steps_ahead(panel: Panel, ahead: Panel, context: int, rows: int) -> Panel:
+    """The last rows of each series, not before its last gap, followed by the steps after its end.
+
+    Args:
+        panel: The series.
+        ahead: What `beyond_end` gave for it.
+        context: Its rows of each series before the end. [steps]
+        rows: How many of each series there are, at most. [steps]
+
+    Returns:
+        A panel of which each series is one piece.
+    """
+    stops = last_rows(panel) + 1
+    begins = panel.starts[np.searchsorted(panel.starts, stops, side="left") - 1].clip(min=stops - rows)
+    both = [
+        np.concatenate([np.arange(begin, stop), len(panel) + np.arange(first + context, end)])
+        for begin, stop, (first, end) in zip(begins, stops, ahead.pieces, strict=True)
+    ]
+    chosen, lengths = np.concatenate(both), np.array([len(part) for part in both])
+    return replace(
+        ahead,
+        times=np.concatenate([panel.clock, ahead.clock])[chosen],
+        values=np.concatenate([panel.values, ahead.values])[chosen],
+        starts=lengths.cumsum() - lengths,
+    )
+
+
 def _require_contexts(panel: Panel, spec: SeriesSpec, last: np.ndarray) -> None:
     """Raises DataError where fewer rows than a context follow the last gap of a series."""
     begins = panel.starts[np.searchsorted(panel.starts, last, side="right") - 1]

@@ -107,13 +107,20 @@ class Calibrated:
         Raises:
             ConfigurationError: if it has more leads.
         """
-        leads, known = forecast.mean.shape[1], self.table.values.shape[2]
-        if leads > known:
-            raise ConfigurationError(
-                f"horizon={leads}: bands were calibrated for {known} steps; leave horizon out, or ask for no band "
-                "(levels=[])"
-            )
+        leads = forecast.mean.shape[1]
+        if refusal := self.refusal(leads):
+            raise ConfigurationError(refusal)
         return self._band(self.table.leads(leads).to(forecast.mean.device), forecast, scale)
+
+    def refusal(self, horizon: int) -> str | None:
+        """Why there is no band for as many leads; None where there is one."""
+        known = self.table.values.shape[2]
+        if horizon <= known:
+            return None
+        return (
+            f"horizon={horizon}: bands were calibrated for {known} steps; leave horizon out, or ask for no band "
+            "(levels=[])"
+        )
 
     def _band(self, table: ScoreTable, forecast: Forecast, scale: Scale) -> Forecast:
         return self.calibration.band(table, forecast, scale)

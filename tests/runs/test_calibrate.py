@@ -9,7 +9,7 @@ import pytest
 import torch
 from commands import scratch
 from small_data import small_data
-from small_tasks import task_of
+from small_tasks import task_of, trainer_of
 
 import recast
 from recast.data.prepare.describe import align
@@ -23,9 +23,11 @@ from recast.errors import CheckpointError, ConfigurationError
 from recast.runs.calibrate import calibrating, divided, set_apart
 from recast.runs.checkpoints.checkpoint import read
 from recast.runs.checkpoints.io import WholeCheckpointIO
+from recast.runs.checkpoints.restore import restore
 from recast.runs.configure.compose import compose
 from recast.runs.evaluate import evaluate
 from recast.runs.forecaster import load
+from recast.runs.tasks.forecast import ForecastPlug
 from recast.scoring.calibration.adaptive import Adaptive
 from recast.scoring.calibration.quantile_regression import QuantileRegression
 from recast.scoring.calibration.split import Split
@@ -36,6 +38,8 @@ QUICK = (
     *("model.cell.hidden_size=4", "trainer.max_epochs=1", "callbacks.progress_bar=null", "callbacks.figures=null"),
     *("logger=none", "baselines=series"),
 )
+
+TWO = {"devices": 2, "strategy": "ddp_spawn"}
 
 
 def loads(rows: int = 400) -> pd.DataFrame:
@@ -104,6 +108,8 @@ def test_what_cannot_be_calibrated_is_refused_before_training():
     with pytest.raises(ConfigurationError, match=r"validation part has none.*calibration=none"):
         set_apart(task_of(none, calibration=Split()), none)
     assert set_apart(task_of(short), short) is None
+    with pytest.raises(ConfigurationError, match=r"order, but 2 processes.*calibration=split.*trainer\.devices=1"):
+        ForecastPlug().before_training({}, task_of(short, calibration=Adaptive()), short, trainer_of(**TWO))
 
 
 # A run
@@ -152,6 +158,19 @@ def test_a_checkpoint_is_scored_with_its_bands(split):
     words = [f"checkpoint={split.folder / 'checkpoints' / 'best.ckpt'}", "baselines=series"]
     found = evaluate(compose("evaluate", words))
     assert json.loads(json.dumps(found.to_dict()["test_bands"])) == split.metrics["test_bands"]
+
+
+def test_a_checkpoint_that_lacks_its_scores_says_which_one_has_them(split, plain, caplog):
+    checkpoints = split.folder / "checkpoints"
+    assert CALIBRATION not in read(checkpoints / "last.ckpt")[KEY]
+    for use in (load, restore):
+        for path in (checkpoints / "best.ckpt", plain.folder / "checkpoints" / "last.ckpt"):
+            use(path)
+        assert not caplog.records
+        use(checkpoints / "last.ckpt")
+        assert "lacks the scores of its calibration" in caplog.text
+        assert "best.ckpt" in caplog.text
+        caplog.clear()
 
 
 def test_a_checkpoint_with_another_calibration_is_refused(split, tmp_path):

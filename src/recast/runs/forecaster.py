@@ -24,6 +24,7 @@ from recast.data.spec import SeriesSpec
 from recast.errors import CheckpointError, ConfigurationError
 from recast.nn.models.model import ForecastModel
 from recast.options import PositiveInt, Seed, value_problem
+from recast.runs.checkpoints.calibrated import calibrated_of
 from recast.runs.checkpoints.checkpoint import ALLOWED, described, fitting
 from recast.runs.checkpoints.data_options import checked_changes
 from recast.runs.checkpoints.size import no_larger_than
@@ -36,7 +37,7 @@ from recast.runs.fitted_baseline import BaselineOfRun
 from recast.runs.series_forecast import SeriesForecast
 from recast.scoring.calibration.calibration import Calibrated
 from recast.system.files import user_path
-from recast.training.checkpoint_format import CALIBRATION, KEY, chosen_checkpoint_path
+from recast.training.checkpoint_format import KEY, chosen_checkpoint_path
 from recast.types import Forecast
 
 log = logging.getLogger(__name__)
@@ -469,16 +470,13 @@ def load_with(
             with trusting(*trust), no_larger_than(2 * size):
                 return build(parts["model"], ALLOWED)(spec=spec)
 
-        calibrated = None
-        if calibration is not None and CALIBRATION in content[KEY]:
-            calibrated = calibration.restored(content[KEY][CALIBRATION], spec)
         forecaster = Forecaster(
             build_model=build_model,
             spec=spec,
             source=source,
             grid=grid,
             covariates=covariates,
-            calibrated=calibrated,
+            calibrated=calibrated_of(calibration, content[KEY], spec),
         )
         forecaster.model.load_state_dict(weights)
         forecaster.model.eval()

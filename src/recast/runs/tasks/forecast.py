@@ -14,12 +14,14 @@ import torch
 from recast.data.datamodule import ForecastDataModule
 from recast.data.prepare.prepare import Prepared
 from recast.data.spec import SeriesSpec
+from recast.errors import ConfigurationError
 from recast.nn.fixed_anchors.fixed_anchor import FixedAnchor
 from recast.nn.models.model import ForecastModel
 from recast.runs import record, scores
 from recast.runs.anchoring import anchor_facts, anchor_forecasts, guard, solve_anchor
 from recast.runs.baseline_bands import BaselineBands
 from recast.runs.calibrate import calibrate, calibrating, keep_in, set_apart
+from recast.runs.checkpoints.calibrated import calibrated_of
 from recast.runs.checkpoints.spec import checked_series_spec
 from recast.runs.per_origin import per_origin
 from recast.runs.pictures import draw
@@ -31,7 +33,6 @@ from recast.runs.tasks.task_plug import TaskPlug
 from recast.scoring.baselines.baseline import Baseline
 from recast.scoring.metrics.description import of_pictures
 from recast.scoring.metrics.lead_metric import LeadMetric
-from recast.training.checkpoint_format import CALIBRATION
 from recast.training.evenly import evenly_spaced
 from recast.training.task import ForecastTask
 
@@ -94,7 +95,15 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
 
         Before that, the windows that are to calibrate are set apart. The windows are those that the trainer's limit
         leaves. Of many some are chosen evenly: pictures show no more, and training need not wait.
+
+        Raises:
+            ConfigurationError: if bands are to follow windows that several processes would divide among them.
         """
+        if task.calibration is not None and task.calibration.follows and trainer.world_size > 1:
+            raise ConfigurationError(
+                f"calibration=adaptive follows the windows of the test in their order, but {trainer.world_size} "
+                "processes divide them among themselves; use calibration=split, or one process (trainer.devices=1)"
+            )
         solve_anchor(task.model, data)
         task.calibration_windows = set_apart(task, data)
         starts = data.prepared.starts
@@ -123,8 +132,7 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
 
     def recall(self, task: ForecastTask, description: Mapping[str, Any]) -> None:
         """See the base class."""
-        if task.calibration is not None and CALIBRATION in description:
-            task.calibrated = task.calibration.restored(description[CALIBRATION], task.model.spec)
+        task.calibrated = calibrated_of(task.calibration, description, task.model.spec)
 
     def adapt(self, config: dict[str, Any], restored: RestoredForecast) -> bool:
         """Reads the file that is to be scored, in the scaling of the training."""

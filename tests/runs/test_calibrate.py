@@ -13,6 +13,7 @@ from small_tasks import task_of, trainer_of
 
 import recast
 from recast.data.prepare.describe import align
+from recast.data.prepare.future import future_times
 from recast.data.prepare.grid import ErrorGrid
 from recast.data.prepare.split import FractionSplit, LastSplit
 from recast.data.prepare.storage import stored
@@ -27,11 +28,14 @@ from recast.runs.checkpoints.restore import restore
 from recast.runs.configure.compose import compose
 from recast.runs.evaluate import evaluate
 from recast.runs.forecaster import load
+from recast.runs.series_forecast import SeriesForecast
 from recast.runs.tasks.forecast import ForecastPlug
 from recast.scoring.calibration.adaptive import Adaptive
 from recast.scoring.calibration.quantile_regression import QuantileRegression
+from recast.scoring.calibration.score_table import ScoreTable
 from recast.scoring.calibration.split import Split
 from recast.training.checkpoint_format import CALIBRATION, KEY
+from recast.types import Forecast
 
 QUICK = (
     *("data.windows.context=12", "data.windows.horizon=3", "data.split.validation=0.3", "model=direct"),
@@ -268,3 +272,17 @@ def test_a_longer_forecast_has_no_band_and_says_how_to_go_without(adaptive):
     found = forecaster.forecast(loads(), levels=[], horizon=5)
     assert list(found) == ["when", "load"]
     np.testing.assert_allclose(found["load"][:3], forecaster.forecast(loads(), levels=[])["load"], rtol=1e-5)
+
+
+def test_a_band_that_is_not_known_is_empty_in_a_file(caplog):
+    frame = loads(40).assign(wind=1.0)
+    panel = FrameSource(time="when", targets=["load", "wind"]).for_table(FrameTable(frame, "when")).read()
+    mean, scores = torch.zeros(1, 2, 2, dtype=torch.float64), torch.rand(40, 1, 2, 2, dtype=torch.float64)
+    scores[3:, ..., 1] = torch.nan
+    band = Split().band(ScoreTable.of(scores), Forecast(mean), torch.ones(2, dtype=torch.float64))
+    found = SeriesForecast(panel, future_times(panel, "h", 2), band, "when", remedy="train with more windows")
+    text = found.text([0.5, 0.9]).splitlines()
+    assert text[0].split(",")[-2:] == ["wind_lower_90", "wind_upper_90"]
+    assert text[1].endswith(",,")
+    assert text[1].count(",,") == 1
+    assert caplog.text.count("no interval of 90 % of wind at some steps") == 1

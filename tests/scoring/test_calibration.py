@@ -73,12 +73,50 @@ def test_a_lead_with_fewer_truths_has_its_own_ranks():
     scores = random(50, 1, 2, 1)
     scores[20:, 0, 1] = torch.nan
     table = ScoreTable.of(scores)
-    assert len(table.values) == 20
-    assert table.at(0.5)[0, 1].item() == np.sort(scores[:20, 0, 1, 0].numpy())[math.ceil(21 * 0.5) - 1]
-    # Rounded to the next of twenty parts.
-    assert table.at(0.5)[0, 0].item() == np.sort(scores[:, 0, 0, 0].numpy())[math.ceil(51 * 11 / 21) - 1]
+    every, few = (np.sort(scores[:count, 0, lead, 0].numpy()) for lead, count in ((0, 50), (1, 20)))
+    for level in (0.02, 0.5, 0.9, 0.98):
+        place = math.ceil(51 * level)
+        assert table.at(level)[0, 0].item() == every[place - 1]
+        # Rounded up to the next of 51 parts; beyond twenty of its own 21 nothing is known of the other alone.
+        rank = math.ceil(21 * place / 51)
+        assert table.at(level)[0, 1].item() == (few[rank - 1] if rank <= 20 else math.inf)
     with pytest.raises(ConfigurationError, match="no truth was observed"):
         ScoreTable.of(torch.full((5, 1, 1, 1), torch.nan))
+
+
+@pytest.mark.parametrize("calibration", [Split(), Asymmetric(), QuantileRegression(), Adaptive(rate=0.05)])
+def test_a_target_with_few_truths_does_not_limit_the_bands_of_others(calibration):
+    truth = random(200, 2, 2).abs() + 0.1
+    truth[3:, :, 1] = torch.nan
+    forecast = banded(torch.zeros_like(truth), torch.full_like(truth, 3.0))
+    forecast = forecast._replace(levels=(0.025, 0.25, 0.5, 0.75, 0.975))
+    calibrated, alone = (
+        fitted(calibration, Forecast(forecast.mean[..., :n], quantiles=forecast.quantiles[..., :n],
+               levels=forecast.levels), truth[..., :n]) for n in (2, 1)
+    )  # fmt: skip
+    later = random(30, 2, 2, seed=1)
+    rows = torch.arange(30)
+    own = Forecast(forecast.mean[:30], quantiles=forecast.quantiles[:, :30], levels=forecast.levels)
+    first = Forecast(own.mean[..., :1], quantiles=own.quantiles[..., :1], levels=own.levels)
+    arguments = {"observed": None, "origin": rows, "item": torch.zeros_like(rows)}
+    found = calibrated.follow(own, BOTH, later, **arguments)
+    expected = alone.follow(first, ONE, later[..., :1], **arguments)
+    # Of four parts three are known, on both sides of an asymmetric band two.
+    limit = 0.4 if isinstance(calibration, Asymmetric) else 0.7
+    for level in (0.3, 0.5, 0.85, 0.9):
+        for one, other in zip(found.interval(level), expected.interval(level), strict=True):
+            assert torch.equal(one[..., :1], other)
+            assert not one.isnan().any()
+            assert (one[..., 1].isinf() == (level > limit)).all()
+    scores = BandScores(horizon=2, targets=2)
+    scores.update(found, later)
+    computed, reference = scores.compute(), BandScores(horizon=2, targets=1)
+    reference.update(expected, later[..., :1])
+    for kind in ("coverage", "width"):
+        for level in ("90", "95"):
+            assert computed[kind][level] == pytest.approx(reference.compute()[kind][level])
+            assert math.isnan(computed["per_target"][kind][level][1])
+    assert math.isfinite(computed["crps"])
 
 
 # Coverage

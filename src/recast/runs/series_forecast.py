@@ -1,5 +1,6 @@
 """A forecast of series as a frame, and as text."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ import pandas as pd
 from recast.data.panel import Panel
 from recast.errors import ConfigurationError
 from recast.types import Forecast
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +40,8 @@ class SeriesForecast:
     def band(self, level: float) -> np.ndarray | None:
         """Ends of the central interval of a level, shape (2, items, horizon, targets); None for a point.
 
+        NaN at steps and targets at which too few truths calibrated for that level.
+
         Raises:
             ConfigurationError: if the forecast does not know an interval that wide, or there are to be none.
         """
@@ -44,7 +49,8 @@ class SeriesForecast:
             raise ConfigurationError(self.refusal)
         ends = self.forecast.interval(level)
         if ends is not None:
-            return np.stack([end.numpy() for end in ends])
+            found = np.stack([end.numpy() for end in ends])
+            return np.where(np.isinf(found).any(axis=0), np.nan, found)
         if self.forecast.widest is None:
             return None
         remedy = self.remedy if self.forecast.samples is None else "draw more samples (samples=)"
@@ -56,7 +62,8 @@ class SeriesForecast:
     def frame(self, levels: Sequence[float]) -> pd.DataFrame:
         """A row for each step: its time, each target, and the ends of its central intervals where there are any.
 
-        Of many series there is a row for each series and step, the name of the series first.
+        Of many series there is a row for each series and step, the name of the series first. Ends are NaN, in a file
+        empty, where too few truths calibrated for a level; a log line names such targets.
 
         Args:
             levels: Probabilities of the intervals; the ends of that of 0.8 are called `<target>_lower_80` and
@@ -72,6 +79,13 @@ class SeriesForecast:
         columns[self.time_column] = stamps.tz_localize("UTC") if self.series.timezone else stamps
         bands = {f"{100 * level:.10g}": self.band(level) for level in levels}
         names = [column.name for column in self.series.columns if column.role == "target"]
+        for level, band in bands.items():
+            lacking = [] if band is None else np.flatnonzero(np.isnan(band).any(axis=(0, 1, 2))).tolist()
+            if lacking:
+                log.warning(
+                    "levels: no interval of %s %% of %s at some steps: too few truths calibrated; lower it, or %s",
+                    *(level, ", ".join(names[place] for place in lacking), self.remedy),
+                )
         taken = {*columns, *names}
 
         def free(name: str) -> str:

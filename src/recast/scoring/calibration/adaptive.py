@@ -80,11 +80,14 @@ class Adaptive(Calibration):
         nominal = torch.tensor(self.levels, dtype=torch.float64, device=reached.device).reshape(-1, 1, 1)
         moved = (reached - nominal).movedim(-3, 0)
 
+        scores = torch.cat([torch.zeros_like(table.values[:1, 0]), table.values[:, 0]])
+        most = _largest(scores)
+
         def width(level: float) -> Tensor:
             at = level + _between(moved, self.levels, level)
-            place = ((at * (largest + 1) - 1e-9).ceil()).long().clamp(0, largest)
-            scores = torch.cat([torch.zeros_like(table.values[:1, 0]), table.values[:, 0]])
-            return scores.gather(0, place.reshape(-1, *scores.shape[1:])).reshape(place.shape)
+            place = ((at * (largest + 1) - 1e-9).ceil()).long().clamp(min=0).minimum(most)
+            found = scores.gather(0, place.reshape(-1, *scores.shape[1:])).reshape(place.shape)
+            return found.where(scores[table.place(level)].isfinite(), torch.inf)
 
         def inverse(levels: Sequence[float]) -> Tensor | None:
             if any(abs(2 * level - 1) > table.most + 1e-9 for level in levels):
@@ -104,6 +107,11 @@ def _between(values: Tensor, levels: Sequence[float], level: float) -> Tensor:
     return first.lerp(values[above], (level - below) / (levels[above] - below))
 
 
+def _largest(scores: Float[Tensor, "ranks leads targets"]) -> Int[Tensor, "leads targets"]:
+    """Place of the largest score that is known, at each lead and target; of the first one where none is."""
+    return (scores.isfinite().sum(dim=0) - 1).clamp(min=0)
+
+
 class Following(Calibrated):
     """An adaptive calibration at work.
 
@@ -117,6 +125,7 @@ class Following(Calibrated):
     def __init__(self, calibration: Adaptive, table: ScoreTable) -> None:
         super().__init__(calibration, table)
         self._scores = torch.cat([torch.zeros_like(table.values[:1, 0]), table.values[:, 0]])
+        self._most = _largest(self._scores)
         self._nominal = torch.tensor(calibration.levels, dtype=torch.float64).reshape(-1, 1, 1)
         self.restart()
 
@@ -164,7 +173,7 @@ class Following(Calibrated):
         used = self.reached.clone()
         # A level is a share of the scores: the band holds what does not exceed the score at it.
         ranks = len(self.table.values)
-        ends = self._scores.gather(0, (used * (ranks + 1) - 1e-9).ceil().long().clamp(0, ranks))
+        ends = self._scores.gather(0, (used * (ranks + 1) - 1e-9).ceil().long().clamp(min=0).minimum(self._most))
         missed = (score > ends).double() - (1 - self._nominal)
         place = self._count % len(self._origins)
         self._waiting[place], self._origins[place] = missed.where(~score.isnan(), 0.0), origin

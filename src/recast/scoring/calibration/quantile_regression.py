@@ -83,7 +83,8 @@ class QuantileRegression(Calibration):
             if not above or abs(known[above] - level) < 1e-9:
                 return corrections[above]
             share = (level - known[above - 1]) / (known[above] - known[above - 1])
-            return corrections[above - 1].lerp(corrections[above], share)
+            between = corrections[above - 1].lerp(corrections[above], share)
+            return between.where(corrections[above].isfinite(), torch.inf)
 
         def end(level: float) -> Tensor | None:
             found = forecast.quantiles_at([level, 1 - level])

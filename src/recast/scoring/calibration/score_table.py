@@ -18,7 +18,8 @@ class ScoreTable:
     """The scores of n calibration windows in ascending order, for each kind of score, lead and target by itself.
 
     Args:
-        values: Scores at the ranks ceil(k (n + 1) / (ranks + 1)), k = 1, 2, ...; infinite where no truth was observed.
+        values: Scores at the ranks ceil(k (n + 1) / (ranks + 1)), k = 1, 2, ..., n the truths that were observed. Where
+            they are fewer than elsewhere, ranks beyond n are infinite: no band of such a level is known there.
     """
 
     values: Float[Tensor, "ranks kinds horizon targets"]
@@ -34,10 +35,9 @@ class ScoreTable:
             ConfigurationError: if no truth at all was observed.
         """
         counts = (~scores.isnan()).sum(dim=0)
-        seen = counts[counts > 0]
-        if not len(seen):
+        if not counts.any():
             raise ConfigurationError("no truth was observed in the windows that calibrate; use more of them")
-        ranks = min(MOST, int(seen.min()))
+        ranks = min(MOST, int(counts.max()))
         place = torch.arange(1, ranks + 1).reshape(-1, 1, 1, 1)
         # In whole numbers: ceil(k (n + 1) / (ranks + 1)).
         rank = -(-place * (counts + 1) // (ranks + 1))
@@ -63,7 +63,7 @@ class ScoreTable:
 
     @property
     def most(self) -> float:
-        """The largest probability that the table knows a score for."""
+        """The largest probability that the table knows a score for, at the lead and target with the most truths."""
         return len(self.values) / (len(self.values) + 1)
 
     def place(self, probability: float) -> int:
@@ -75,7 +75,7 @@ class ScoreTable:
         """What a further score does not exceed with at least this probability, if it is exchangeable with those here.
 
         It is the one of rank ceil((n + 1) probability) (Vovk, Gammerman & Shafer 2005, "Algorithmic learning in a
-        random world"; Lei et al. 2018, JASA 113, equation 5): 0 for probability 0.
+        random world"; Lei et al. 2018, JASA 113, equation 5): 0 for probability 0; infinite where it is not known.
 
         Args:
             probability: At most `most`.

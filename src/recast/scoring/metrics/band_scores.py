@@ -32,7 +32,9 @@ class BandScores(Metric):
                          from 0.1, 0.2 ... 0.9
 
     Quantiles beyond the outermost that a forecast knows are the outermost for pinball and crps; a band that reaches
-    there is left out (NaN). Sums over windows, over observed truths only, however they are divided among processes.
+    there is left out (NaN). So it is at a lead and target where ends are infinite, since too few truths calibrated:
+    coverage and width over all are those of the others. Sums over windows, over observed truths only, however they are
+    divided among processes.
 
     Args:
         horizon: Number of leads.
@@ -76,7 +78,13 @@ class BandScores(Metric):
         found = forecast.quantiles_at(levels)
         if widest is None or found is None:
             raise ValueError("BandScores: the forecast is a point without quantiles or samples")
-        cuts, true = found.double(), truth.double()
+        cuts, true = found.double().clone(), truth.double()
+        unknown = cuts.isinf()
+        middle = len(GRID) // 2
+        cuts[middle] = cuts[middle].where(~unknown[middle], forecast.mean.double())
+        for step in range(1, middle + 1):
+            for place, inner in ((middle - step, middle - step + 1), (middle + step, middle + step - 1)):
+                cuts[place] = cuts[place].where(~unknown[place], cuts[inner])
         seen = torch.ones_like(true, dtype=torch.bool) if mask is None else mask
 
         def summed(values: Tensor) -> Tensor:
@@ -85,9 +93,9 @@ class BandScores(Metric):
         for place, level in enumerate(BANDS):
             below = round((1 - level) / 2 * CUTS) - 1
             low, high = cuts[below], cuts[len(GRID) - 1 - below]
-            unknown = torch.nan if widest < level - 1e-9 else 0.0
-            self.covered[place] += summed((low <= true) & (true <= high)) + unknown
-            self.width[place] += summed(high - low) + unknown
+            ends = (unknown[below] | unknown[len(GRID) - 1 - below]).any(dim=0) | (widest < level - 1e-9)
+            self.covered[place] += summed((low <= true) & (true <= high)).where(~ends, torch.nan)
+            self.width[place] += summed(high - low).where(~ends, torch.nan)
         above = true - cuts
         level = torch.tensor(GRID, dtype=torch.float64, device=true.device).reshape(-1, 1, 1, 1)
         self.loss += summed(torch.maximum(level * above, (level - 1) * above))
@@ -120,7 +128,8 @@ class BandScores(Metric):
 
     def _mean(self, sums: Tensor, over: int | tuple[int, ...] = (0, 1)) -> Tensor:
         places = over + 1 if isinstance(over, int) else tuple(place + 1 for place in over)
-        return sums.sum(dim=places) / self.counts.sum(dim=over)
+        counts = self.counts.expand_as(sums).where(~sums.isnan(), 0)
+        return sums.where(~sums.isnan(), 0.0).sum(dim=places) / counts.sum(dim=places)
 
 
 def _by_band(values: Tensor) -> dict[str, Any]:

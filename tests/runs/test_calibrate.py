@@ -12,8 +12,9 @@ from small_data import small_data
 from small_tasks import task_of, trainer_of
 
 import recast
+from recast.data.panel import Panel, columns_of
 from recast.data.prepare.describe import align
-from recast.data.prepare.future import future_times
+from recast.data.prepare.future import future_times, with_steps_ahead
 from recast.data.prepare.grid import ErrorGrid
 from recast.data.prepare.split import FractionSplit, LastSplit
 from recast.data.prepare.storage import stored
@@ -286,3 +287,22 @@ def test_a_band_that_is_not_known_is_empty_in_a_file(caplog):
     assert text[1].endswith(",,")
     assert text[1].count(",,") == 1
     assert caplog.text.count("no interval of 90 % of wind at some steps") == 1
+
+
+def test_the_rows_that_are_followed_come_after_the_last_gap_of_each_series():
+    """Two series of 9 and 6 rows, the first in pieces of 4 and 5; two steps after the end of each."""
+    values = np.arange(15.0).reshape(-1, 1)
+    times = np.datetime64("2024-01-01", "ns") + np.arange(15) * np.timedelta64(1, "h")
+    columns = columns_of(targets=["load"])
+    panel = Panel(columns, values, np.array([0, 4, 9]), "table", times, "h", items=np.array([0, 0, 1]))
+    ahead = Panel(
+        *(columns, np.array([[6.0], [7], [8], [100], [101], [12], [13], [14], [200], [201]]), np.array([0, 5])),
+        *("table", np.concatenate([times[6:9], times[9:11], times[12:15], times[13:15]]), "h"),
+        items=np.array([0, 1]),
+    )
+    whole = with_steps_ahead(panel, ahead, 3, 100)
+    assert whole.values[:, 0].tolist() == [*range(4, 9), 100, 101, *range(9, 15), 200, 201]
+    assert whole.pieces == [(0, 7), (7, 15)]
+    assert (whole.clock[:5] == times[4:9]).all()
+    last = with_steps_ahead(panel, ahead, 3, 4)
+    assert last.values[:, 0].tolist() == [*range(5, 9), 100, 101, *range(11, 15), 200, 201]

@@ -35,8 +35,8 @@ check: install  ## Lint, check types, run the tests that break first (under 2 mi
 test: install  ## Lint, check types, run the tests (about 8 minutes on two cores)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
-	$(BIN)/python -m pytest -n 2
+# Beside each other: the check of types takes one core for half a minute.
+	$(BIN)/pyright & types=$$!; $(BIN)/python -m pytest -n 2; tests=$$?; wait $$types && exit $$tests
 
 test-all: install  ## Run all tests, the slow ones too
 	$(BIN)/python -m pytest -n 2 -m "slow or not slow"

@@ -1,5 +1,6 @@
 """Anchors that are solved: ridge against the baseline and against the definition, gaps, inputs, the share."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -9,9 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_forms import HALFWAY, HEADS, MODELS, model_of
+from panels import panel_of
 from synthetic import batch_of
 from torch import Tensor
 
+from recast.data.prepare.scale import WindowScaler
 from recast.errors import ConfigurationError
 from recast.nn.cells.gru import GRU
 from recast.nn.fixed_anchors.filling import interpolated
@@ -218,6 +221,12 @@ def test_the_harmonic_anchor_holds_the_departure():
 def test_a_course_that_the_data_lack_is_told(anchor):
     with pytest.raises(ConfigurationError, match=r"course=tide: the data have no column tide\.a .*fitted_tide"):
         anchor(spec=spec_of(), leads=HORIZON)
+
+
+def test_a_course_is_not_for_targets_that_are_scaled_by_themselves():
+    spec = replace(spec_of(course="tide"), local=WindowScaler().local_to(panel_of([[3]]), np.array([[0, 3]])))
+    with pytest.raises(ConfigurationError, match=r"scaled item by item or window by window.*data\.scaler\.by=together"):
+        KnownAnchor(spec=spec, leads=HORIZON)
 
 
 # In every form of model

@@ -44,10 +44,10 @@ class HalfDays(Table):
     """
 
     kind = "file"
-    header = [STATION, TIME, LEVEL]  # noqa: RUF012 of the base class, never changed
 
     def __init__(self, label: str, paths: Collection[str]) -> None:
         self.label = label
+        self.header = [STATION, TIME, LEVEL]
         # Names of yearly files may end in two digits of the year, which are no order.
         parts = sorted((_records(path) for path in paths), key=lambda part: part[2][0])
         self._places = list(chain.from_iterable(places for places, *_ in parts))

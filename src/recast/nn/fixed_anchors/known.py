@@ -42,7 +42,7 @@ class KnownCourse:
         if spec.local is not None:
             raise ConfigurationError(
                 f"{owner}: course={feature}: the targets are scaled item by item or window by window, a course for all "
-                "alike; use data/scaler=standard with by=all, or another anchor"
+                "alike; use data/scaler=standard data.scaler.by=together, or another anchor"
             )
         self.places = [known.index(name) for name in wanted]
         numbers = zip(spec.names, spec.offset, spec.scale, strict=True)

@@ -202,7 +202,7 @@ class ForecastModel(nn.Module, ABC):
 
     @torch.no_grad()
     def start_at_anchor(self) -> None:
-        """Makes the last layer begin near zero, and the whole model so at its anchor."""
+        """Makes the last layer begin near zero, and so the whole model near its anchor."""
         layer = self.last_layer
         for weight in () if layer is None else layer.parameters():
             weight.mul_(NEAR_ZERO)

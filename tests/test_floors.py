@@ -19,7 +19,7 @@ FLOORS = [
     ["data.sources"],
     ["data.features", "data.joins"],
     ["data.prepare"],
-    ["nn.anchors"],
+    ["nn.anchors", "nn.least_squares"],
     [
         "nn.fixed_anchors",
         "nn.attention",

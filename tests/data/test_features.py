@@ -239,6 +239,20 @@ def test_the_fitted_tide_knows_training_rows_alone_and_lives_in_the_spec():
     assert other.panel.role("known") == pytest.approx(prepare(panel, **options).panel.role("known"))
 
 
+def test_a_tide_of_chosen_constituents_is_that_of_the_same_given():
+    panel = TideSimulator(days=40.0, gaps=False).read()
+    tide, items = FittedTide(), np.zeros(len(panel), dtype=np.int64)
+    numbers = tide.fit(panel, slice(None))
+    names = tide.facts(panel, numbers)["constituents"]
+    assert "M2" in names
+    given = FittedTide(constituents=names)
+    expected = given.at(panel.clock, items, panel, horizon=1, numbers=given.fit(panel, slice(None)))
+    assert tide.at(panel.clock, items, panel, horizon=1, numbers=numbers) == pytest.approx(expected, abs=1e-9)
+    assert given.facts(panel, given.fit(panel, slice(None)))["constituents"] == names
+    with pytest.raises(ConfigurationError, match="7 fitted numbers, expected"):
+        tide.at(panel.clock, items, panel, horizon=1, numbers=numbers[:7])
+
+
 def test_several_series_have_no_tide_in_common():
     with pytest.raises(DataError, match=r"2 series, each with a tide of its own.*TidalConstituents"):
         FittedTide(constituents=CONSTITUENTS).fit(panel_of([[30], [30]]), slice(None))

@@ -19,7 +19,7 @@ from recast.errors import ConfigurationError
 from recast.nn.cells.gru import GRU
 from recast.nn.fixed_anchors.filling import interpolated
 from recast.nn.fixed_anchors.known import KnownAnchor
-from recast.nn.fixed_anchors.ridge import Moments, RidgeAnchor
+from recast.nn.fixed_anchors.ridge import RidgeAnchor
 from recast.nn.heads.point import Point
 from recast.nn.models.direct import Direct
 from recast.nn.models.per_step import PerStep
@@ -153,12 +153,6 @@ def test_the_penalty_is_chosen_by_leaving_out_blocks():
     close(anchor.weight, again.weight)
 
 
-def test_moments_give_the_error_of_any_map():
-    x, y, weight, constant = (torch.randn(*shape).double() for shape in ((20, 4), (20, 3), (4, 3), (3,)))
-    moments = Moments.of(x[:8], y[:8]) + Moments.of(x[8:], y[8:])
-    assert moments.error(weight, constant) == pytest.approx((y - constant - x @ weight).square().sum().item())
-
-
 def test_a_constant_input_has_no_weight():
     spec = spec_of(past=1)
     batch = batch_of(spec, WINDOWS)
@@ -172,7 +166,7 @@ def test_a_constant_input_has_no_weight():
 
 def test_inputs_that_depend_on_each_other_take_a_penalty():
     batch = batch_of(spec_of(), 2)
-    with pytest.raises(ConfigurationError, match=r"penalty=0: the 6 inputs depend on each other.*larger penalties"):
+    with pytest.raises(ConfigurationError, match=r"penalty=0: the 6 inputs depend on each other.*larger penalty"):
         solved(RidgeAnchor(spec=spec_of(), leads=HORIZON, penalty=[0.0]), batch)
 
 

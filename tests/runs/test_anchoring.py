@@ -1,7 +1,6 @@
 """A solved anchor from training to forecasts: solved before, guarded after, kept in the checkpoint."""
 
 import json
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,6 @@ from commands import run, scratch
 
 import recast
 from recast.errors import ConfigurationError
-from recast.runs.anchoring import BLOCKS, _blocks
 from recast.runs.checkpoints.restore import restore
 
 HYBRID = (
@@ -105,20 +103,3 @@ def test_another_horizon_continues_the_share_of_the_last_lead(tmp_path):
     assert len(longer) == 20
     np.testing.assert_allclose(longer["level"][:12], own["level"], rtol=1e-5)
     np.testing.assert_allclose(shorter["level"], own["level"][:5], rtol=1e-5)
-
-
-@pytest.mark.parametrize(("windows", "stride"), [(200, 1), (50, 7), (1000, 3)])
-def test_blocks_share_no_row(windows, stride):
-    starts, length = torch.arange(windows) * stride, 20
-    blocks, rest = _blocks(starts, length)
-    assert len(blocks) == BLOCKS
-    assert torch.cat([*blocks, rest]).sort().values.equal(starts)
-    for one, other in pairwise(blocks):
-        assert one[-1] + length <= other[0]
-
-
-def test_a_short_part_has_no_blocks():
-    starts = torch.arange(30)
-    blocks, rest = _blocks(starts, 20)
-    assert not blocks
-    assert rest.equal(starts)

@@ -40,7 +40,7 @@ def standardised(values: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(("past", "known"), [(2, 2), (0, 1), (1, 0)])
 def test_forecasts_are_those_of_scikit_learn(shared, past, known):
     history = history_of(2, past=past, known=known)
-    baseline = Ridge(penalty=3.0, shared=shared)
+    baseline = Ridge(penalty=3.0, shared=shared, levels=True)
     baseline.fit(history)
     ((origins, _),) = history.windows(ROWS)
     found = baseline.forecast(origins)
@@ -59,9 +59,13 @@ def test_forecasts_are_those_of_scikit_learn(shared, past, known):
     future = [y[history.starts[:, None] + np.arange(CONTEXT, CONTEXT + HORIZON)][:, :, g] for g in groups]
     last = [y[history.starts + CONTEXT - 1][:, None, g] for g in groups]
     change = [(f - one).reshape(len(history.starts), -1) for f, one in zip(future, last, strict=True)]
-    model = SklearnRidge(alpha=3.0, solver="cholesky").fit(np.concatenate(x), np.concatenate(change))
+    every = np.concatenate(x)
+    # Own values by their mean variance, other inputs by that of each.
+    own, spread = CONTEXT * len(groups[0]), every.std(axis=0)
+    spread[:own] = np.sqrt(every[:, :own].var(axis=0).mean())
+    model = SklearnRidge(alpha=3.0, solver="cholesky").fit(every / spread, np.concatenate(change))
     for group, inputs, base in zip(groups, x, last, strict=True):
-        expected = model.predict(np.asarray(inputs)).reshape(len(inputs), HORIZON, -1) + base
+        expected = model.predict(np.asarray(inputs) / spread).reshape(len(inputs), HORIZON, -1) + base
         scale, offset = history.values.std(axis=0)[group], history.values.mean(axis=0)[group]
         assert found[..., group] == pytest.approx(expected * scale + offset, abs=1e-8)
 

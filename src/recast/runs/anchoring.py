@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from lightning.fabric.utilities.apply_func import move_data_to_device
@@ -11,6 +12,7 @@ from torch import Tensor
 from recast.data.datamodule import ForecastDataModule
 from recast.data.prepare.prepare import Prepared
 from recast.nn.fixed_anchors.fixed_anchor import FixedAnchor
+from recast.nn.least_squares import separate_blocks
 from recast.nn.models.model import ForecastModel
 from recast.runs.baseline_windows import BATCH, PointForecasts
 from recast.training.guard import fit_share
@@ -18,8 +20,6 @@ from recast.training.task import ForecastTask
 from recast.types import Batch
 
 log = logging.getLogger(__name__)
-
-BLOCKS = 5  # of the training windows, in cross-validation
 
 
 def solve_anchor(model: ForecastModel, data: ForecastDataModule) -> None:
@@ -36,7 +36,7 @@ def solve_anchor(model: ForecastModel, data: ForecastDataModule) -> None:
     if not isinstance(anchor, FixedAnchor):
         return
     prepared = data.prepared
-    blocks, rest = _blocks(prepared.starts.train, prepared.windows.length)
+    blocks, rest = separate_blocks(prepared.starts.train.numpy(), prepared.windows.length)
     anchor.solve([_windows(block, prepared) for block in blocks], _windows(rest, prepared))
     model.start_at_anchor()
     if anchor.facts:
@@ -89,19 +89,6 @@ def anchor_forecasts(task: ForecastTask) -> PointForecasts:
     return forecasts
 
 
-def _windows(starts: Int[Tensor, " windows"], prepared: Prepared) -> Iterator[Batch]:
-    for some in starts.split(BATCH) if len(starts) else ():
+def _windows(starts: Int[np.ndarray, " windows"] | Int[Tensor, " windows"], prepared: Prepared) -> Iterator[Batch]:
+    for some in torch.as_tensor(starts).split(BATCH) if len(starts) else ():
         yield prepared.storage.windows(some, prepared.spec.context, prepared.spec.horizon)
-
-
-def _blocks(starts: Int[Tensor, " windows"], length: int) -> tuple[list[Tensor], Tensor]:
-    """Runs of windows of which no two share a row, and the windows between them; no runs where one would be empty."""
-    runs = starts.tensor_split(BLOCKS)
-    if any(len(run) == 0 for run in runs):
-        return [], starts
-    ends = [*(run[0] for run in runs[1:]), starts[-1] + length]
-    inside = [run + length <= end for run, end in zip(runs, ends, strict=True)]
-    if not all(bool(own.any()) for own in inside):
-        return [], starts
-    found = [run[own] for run, own in zip(runs, inside, strict=True)]
-    return found, torch.cat([run[~own] for run, own in zip(runs, inside, strict=True)])

@@ -11,7 +11,7 @@ from recast.runs.checkpoints.restore import restore
 from recast.runs.configure.build import build
 from recast.runs.machine import set_up
 from recast.runs.results import RunResults
-from recast.runs.tasks.find import fitted, fitting_baselines
+from recast.runs.tasks.find import chosen_by, fitted, fitting_baselines
 from recast.system.files import require_folder, user_path
 
 
@@ -55,5 +55,5 @@ def evaluate(config: dict[str, Any]) -> RunResults:
         part,
         baselines=scored,
         seconds=seconds,
-        facts={"checkpoint": str(Path(config["checkpoint"]).resolve())},
+        facts={"checkpoint": str(Path(config["checkpoint"]).resolve()), **chosen_by(baselines)},
     )

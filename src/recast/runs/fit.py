@@ -22,7 +22,7 @@ from recast.runs.machine import set_up
 from recast.runs.provenance import provenance
 from recast.runs.results import RunResults
 from recast.runs.resume import LastState, state_to_resume
-from recast.runs.tasks.find import fitted, plug_of
+from recast.runs.tasks.find import chosen_by, fitted, plug_of
 from recast.runs.trainer import (
     build_trainer,
     check_clipping,
@@ -109,6 +109,7 @@ def run(config: dict[str, Any], folder: Path, table: Table | None = None) -> Run
             "steps": steps,
             "checkpoint": str(chosen.relative_to(folder)),
             "selection": selection(checkpoint),
+            **chosen_by(baselines),
         },
     )
     if trainer.is_global_zero:

@@ -3,6 +3,7 @@
 import hashlib
 from typing import Any
 
+from recast.data.prepare.covariates import Covariates
 from recast.data.prepare.prepare import Prepared
 from recast.data.prepare.split import Ranges, rows_of
 
@@ -22,8 +23,13 @@ def window_counts(prepared: Prepared) -> dict[str, int]:
     return {part: len(starts) for part, starts in prepared.starts._asdict().items()}
 
 
-def data_facts(prepared: Prepared) -> dict[str, Any]:
-    """What was trained on, in plain containers."""
+def data_facts(prepared: Prepared, covariates: Covariates) -> dict[str, Any]:
+    """What was trained on, in plain containers.
+
+    Args:
+        prepared: The series.
+        covariates: What computed some of its columns.
+    """
     return {
         "label": prepared.panel.label,
         "fingerprint": prepared.fingerprint,
@@ -35,6 +41,7 @@ def data_facts(prepared: Prepared) -> dict[str, Any]:
         "spec": prepared.spec.to_dict(),
         "parts": {part: _rows(prepared, rows) for part, rows in prepared.parts._asdict().items()},
         "windows": window_counts(prepared),
+        "chosen": covariates.facts(prepared.panel, prepared.spec.fitted),
     }
 
 

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -86,6 +86,16 @@ class ComputedFeature(ABC):
         """
         del panel, rows
         return ()
+
+    def facts(self, panel: Panel, numbers: Sequence[float]) -> dict[str, Any]:
+        """What a fit has chosen, in plain containers; nothing unless overridden.
+
+        Args:
+            panel: What was observed.
+            numbers: What `fit` gave.
+        """
+        del panel, numbers
+        return {}
 
     def check(self, panel: Panel, horizon: int) -> None:
         """Raises ConfigurationError where it is not known at each of the `horizon` leads."""

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -131,6 +132,16 @@ class Covariates:
             DataError: if there are too few of them.
         """
         return {name: feature.fit(panel, rows) for name, feature in self._chosen(is_fitted=True).items()}
+
+    def facts(self, panel: Panel, fitted: Fitted) -> dict[str, dict[str, Any]]:
+        """What fits have chosen, by the name of the feature, in plain containers.
+
+        Args:
+            panel: What `completed` gave.
+            fitted: What `fit` gave.
+        """
+        found = {name: feature.facts(panel, fitted[name]) for name, feature in self._chosen(is_fitted=True).items()}
+        return {name: facts for name, facts in found.items() if facts}
 
     def completed(self, panel: Panel, fitted: Fitted, *, horizon: int) -> Panel:
         """What `added` gave with the columns of fitted features."""

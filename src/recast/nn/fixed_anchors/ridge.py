@@ -1,7 +1,6 @@
 """Ridge regression from the context to the horizon, solved in closed form."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial, reduce
 from itertools import product
 from operator import add
@@ -18,50 +17,13 @@ from recast.errors import ConfigurationError
 from recast.nn.fixed_anchors.filling import interpolated
 from recast.nn.fixed_anchors.fixed_anchor import FixedAnchor
 from recast.nn.fixed_anchors.known import KnownCourse
+from recast.nn.least_squares import Map, Moments, left_out_errors, middle, ridge
 from recast.options import NonNegativeFloat, PositiveInt, checked
 from recast.types import Batch
 
 Penalties = Annotated[list[NonNegativeFloat], MinLen(1)]
 PENALTIES = [0.1, 1.0, 10.0, 100.0, 1000.0]
 ROLES = ("past", "known")
-STILL = 1e-10  # of the mean square: variance of what is constant but for rounding in float32
-
-
-@dataclass(frozen=True, eq=False)
-class Moments:
-    """Sums over windows of products of inputs x and outputs y, float64.
-
-    Args:
-        count: Windows.
-        inputs: Of x.
-        outputs: Of y.
-        gram: Of x x'.
-        cross: Of x y'.
-        square: Of y'y.
-    """
-
-    count: int
-    inputs: Float[Tensor, " inputs"]
-    outputs: Float[Tensor, " outputs"]
-    gram: Float[Tensor, "inputs inputs"]
-    cross: Float[Tensor, "inputs outputs"]
-    square: Float[Tensor, ""]
-
-    @classmethod
-    def of(cls, x: Float[Tensor, "windows inputs"], y: Float[Tensor, "windows outputs"]) -> "Moments":
-        """Those of a batch."""
-        return cls(len(x), x.sum(0), y.sum(0), x.T @ x, x.T @ y, y.square().sum())
-
-    def __add__(self, other: "Moments") -> "Moments":
-        """Those of both sets of windows."""
-        names = self.__dataclass_fields__
-        return Moments(**{name: getattr(self, name) + getattr(other, name) for name in names})
-
-    def error(self, weight: Float[Tensor, "inputs outputs"], constant: Float[Tensor, " outputs"]) -> float:
-        """The sum over the windows of |y - constant - x weight|^2."""
-        fitted = (weight * (self.gram @ weight)).sum() + 2 * constant @ (self.inputs @ weight)
-        crossed = (weight * self.cross).sum() + constant @ self.outputs
-        return float(self.square - 2 * crossed + fitted + self.count * constant.square().sum())
 
 
 class RidgeAnchor(FixedAnchor):
@@ -190,44 +152,19 @@ class RidgeAnchor(FixedAnchor):
         if not parts and remaining is None:
             raise ConfigurationError("RidgeAnchor: no training window to solve on; use a longer training part")
         candidates = list(product(self.penalty, self.inputs_penalty or [None]))
-        best = _middle(self.penalty), _middle(self.inputs_penalty or [None])
+        best = middle(self.penalty), middle(self.inputs_penalty) if self.inputs_penalty else None
         if len(candidates) > 1 and len(parts) > 1:
-            best = min(candidates, key=partial(self._left_out_error, parts))
+            fits = [partial(self._solution, penalties=penalties) for penalties in candidates]
+            errors = left_out_errors(parts, fits)
+            best = candidates[errors.index(min(errors))]
         weight, constant = self._solution(reduce(add, parts if remaining is None else [*parts, remaining]), best)
         self.weight.copy_(weight[: len(self.weight)])
         self.inputs_weight.copy_(weight[len(self.weight) :])
         self.constant.copy_(constant)
         self.chosen.copy_(torch.tensor([best[0], best[0] if best[1] is None else best[1]]))
 
-    def _left_out_error(self, parts: Sequence[Moments], penalties: tuple[float, float | None]) -> float:
-        """The squared error on each part of what was solved on the others, all together."""
-        errors = []
-        for place, part in enumerate(parts):
-            others = reduce(add, [other for number, other in enumerate(parts) if number != place])
-            errors.append(part.error(*self._solution(others, penalties)))
-        return sum(errors)
-
-    def _solution(self, moments: Moments, penalties: tuple[float, float | None]) -> tuple[Tensor, Tensor]:
-        """Weight and constant for a pair of penalties."""
-        mean_in, mean_out = moments.inputs / moments.count, moments.outputs / moments.count
-        gram = moments.gram - torch.outer(moments.inputs, mean_in)
-        variance = gram.diagonal() / moments.count
-        own, penalty = len(self.weight), penalties[0]
-        inputs_penalty = penalty if penalties[1] is None else penalties[1]
-        added = torch.cat([penalty * variance[:own].mean().expand(own), inputs_penalty * variance[own:]])
-        # An input that never changed has no weight; its deviation is rounding.
-        still = variance <= STILL * moments.gram.diagonal() / moments.count
-        gram = gram + torch.diag(added.where(~still, 1.0))
-        cross = (moments.cross - torch.outer(moments.inputs, mean_out)).where(~still.unsqueeze(1), 0.0)
-        factor, failed = torch.linalg.cholesky_ex(gram)
-        if failed:
-            raise ConfigurationError(
-                f"RidgeAnchor: penalty={penalty:g}: the {len(gram)} inputs depend on each other on the training "
-                "windows (too few windows, or a constant series), so that the map is not unique; use larger penalties "
-                "(model.anchor.penalty)"
-            )
-        weight = torch.cholesky_solve(cross, factor).where(~still.unsqueeze(1), 0.0) if len(gram) else cross
-        return weight, mean_out - mean_in @ weight
+    def _solution(self, moments: Moments, penalties: tuple[float, float | None]) -> Map:
+        return ridge("RidgeAnchor", moments, len(self.weight), *penalties)
 
     def _moments(self, batches: Iterable[Batch]) -> Moments | None:
         """Those of what it reads and of the changes from the last value, over all windows; None without any."""
@@ -299,10 +236,6 @@ class RidgeAnchor(FixedAnchor):
                 numbers.append(functional.one_hot(place[:, steps], count + 1)[..., :count].to(values.dtype))
             found.append(torch.cat(numbers, dim=-1).flatten(1))
         return torch.cat(found, dim=-1)
-
-
-def _middle(values: Sequence[Any]) -> Any:
-    return values[len(values) // 2]
 
 
 def _filled(course: Tensor, observed: Tensor, past: slice) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 
 from recast.errors import ConfigurationError, MisfitError
 from recast.runs.configure.targets import ALLOWED, resolve, trusted
+from recast.runs.configure.wording import value_text
 from recast.runs.tasks.task_plug import TaskPlug
 from recast.scoring.baselines.baseline import AnyBaseline
 
@@ -97,7 +98,16 @@ def fitted(
             log.warning("baselines.%s is left out: %s", name, error)
         else:
             found[name] = baseline
+            if baseline.facts:
+                facts = ", ".join(f"{key}={value_text(value)}" for key, value in baseline.facts.items())
+                log.info("baselines.%s: %s", name, facts)
     return found
+
+
+def chosen_by(baselines: Mapping[str, AnyBaseline[Any]]) -> dict[str, Any]:
+    """What the fits of baselines have chosen, as a fact of the results."""
+    found = {name: baseline.facts for name, baseline in baselines.items() if baseline.facts}
+    return {"baselines_chosen": found} if found else {}
 
 
 def _parts(config: Mapping[str, Any], plug: AnyPlug) -> list[tuple[str, Mapping[str, Any], type]]:

@@ -66,7 +66,7 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
 
     def data_facts(self, data: ForecastDataModule) -> dict[str, Any]:
         """See the base class."""
-        return record.data_facts(data.prepared)
+        return record.data_facts(data.prepared, data.covariates)
 
     def fit_baselines(self, baselines: Mapping[str, Baseline], data: ForecastDataModule) -> None:
         """See the base class."""

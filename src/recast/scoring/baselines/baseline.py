@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -20,6 +20,11 @@ class AnyBaseline(ABC, Generic[TrainingPart_contra]):
     @abstractmethod
     def fit(self, training: TrainingPart_contra, /) -> None:
         """Fits on the training part. A second call refits from scratch."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a fit has chosen, in plain containers; nothing unless overridden."""
+        return {}
 
 
 def interpolated(

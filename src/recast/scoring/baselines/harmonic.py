@@ -1,7 +1,7 @@
 """Tidal harmonic analysis, with or without a forecast of the residual."""
 
 from dataclasses import replace
-from typing import Annotated, ClassVar, final
+from typing import Annotated, Any, ClassVar, final
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from recast.data.features.tidal_basis import (
     milliseconds,
     parts_of,
 )
+from recast.data.features.tidal_choice import chosen_constituents
 from recast.errors import DataError
 from recast.options import checked
 from recast.scoring.baselines.baseline import Baseline, History
@@ -36,7 +37,8 @@ class Harmonic(Baseline):
     context minus the tide: `LastValue` holds the last residual (surge), `Ridge` maps the residuals.
 
     Args:
-        constituents: Names of the tidal constituents in UTide ("M2", "S2", "K1" ...), without repetition.
+        constituents: Names of the tidal constituents in UTide ("M2", "S2", "K1" ...), without repetition; None: chosen
+            on the training rows, see `recast.data.features.tidal_choice.chosen_constituents`.
         latitude: Latitude of the gauge for nodal corrections, positive north, not 0 (UTide uses 5 degrees for less than
             5); None omits them, which is right for a training part of a few months and a test part soon after.
             [degrees]
@@ -53,27 +55,28 @@ class Harmonic(Baseline):
     def __init__(
         self,
         *,
-        constituents: Annotated[list[str], MinLen(1)],
+        constituents: Annotated[list[str], MinLen(1)] | None = None,
         latitude: Annotated[float, Ge(-90), Le(90)] | None = None,
         residual: Baseline | None = None,
     ) -> None:
-        check_constituents("Harmonic", constituents, latitude)
+        check_constituents("Harmonic", constituents or (), latitude)
         self.constituents = constituents
         self.latitude = latitude
         self.residual = residual
 
     def _fit(self, history: History) -> None:
-        check_known("Harmonic", self.constituents)
-        coefficients = 1 + 2 * len(self.constituents)
+        check_known("Harmonic", self.constituents or ())
+        times = milliseconds(history.hours)
+        names = self.constituents or chosen_constituents(times, history.values, self.latitude)
+        self._basis = TidalBasis(names, self.latitude)
         seen = ~np.isnan(history.values)
         rows = int(seen.sum(axis=0).min())
-        if rows < coefficients:
+        if rows < self._basis.size:
             raise DataError(
-                f"Harmonic: {rows} training rows, but {len(self.constituents)} constituents have "
-                f"{coefficients} coefficients; use a longer training part or fewer constituents"
+                f"Harmonic: {rows} training rows, but {len(names)} constituents have {self._basis.size} coefficients; "
+                "use a longer training part or fewer constituents"
             )
-        self._basis = TidalBasis(self.constituents, self.latitude)
-        times = milliseconds(history.hours)
+        self._names = names
         if seen.all():
             self._coefficients = fitted(self._basis, times, history.values)
         else:
@@ -84,6 +87,11 @@ class Harmonic(Baseline):
             self._coefficients = np.concatenate(targets, axis=1)
         if self.residual is not None:
             self.residual.fit(history.minus(self._tide(history.hours)))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The constituents, and what was chosen for the residual."""
+        return {"constituents": self._names} | ({} if self.residual is None else self.residual.facts)
 
     def _forecast(self, origins: Origins) -> Float[np.ndarray, "batch horizon targets"]:
         if self.residual is None:

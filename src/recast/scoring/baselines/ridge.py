@@ -1,13 +1,19 @@
 """Ridge regression from the context to the horizon."""
 
-import warnings
-from typing import NamedTuple, final
+from dataclasses import replace
+from functools import partial, reduce
+from itertools import product
+from operator import add
+from typing import Annotated, Any, NamedTuple, final
 
 import numpy as np
+import torch
+from annotated_types import MinLen
 from jaxtyping import Float, Int
-from scipy.linalg import LinAlgError, LinAlgWarning, solve
+from torch import Tensor
 
-from recast.errors import ConfigurationError, DataError
+from recast.errors import DataError
+from recast.nn.least_squares import Map, Moments, left_out_errors, middle, ridge, separate_blocks
 from recast.options import NonNegativeFloat, PositiveInt, checked
 from recast.scoring.baselines.baseline import Baseline, History
 from recast.scoring.baselines.ridge_inputs import InputReader, has
@@ -15,6 +21,8 @@ from recast.types import Origins
 
 ROWS = 16384  # of a run that are correlated at a time: they stay in the cache
 WINDOWS = 1024  # in memory at a time
+Penalties = Annotated[list[NonNegativeFloat], MinLen(1)]
+PENALTIES = [0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0]
 
 
 class WindowProducts(NamedTuple):
@@ -97,34 +105,35 @@ def _correlation(rows: np.ndarray, length: int) -> np.ndarray:
     return result
 
 
-class Moments(NamedTuple):
-    """Sums over windows of products of inputs (gram), of inputs with outputs (cross), of inputs, and of outputs."""
+def _of_windows(
+    values: Float[np.ndarray, "rows channels"], starts: Int[np.ndarray, " windows"], context: int, horizon: int
+) -> Moments:
+    """Inputs are the values of the context, outputs those of the horizon less the last one of their channel."""
+    own = context * values.shape[1]
+    last = slice(own - values.shape[1], own)
+    found = window_products(values, starts, context, horizon)
+    ahead = found.products[:, own:].reshape(own, horizon, -1) - found.products[:, np.newaxis, last]
+    outputs = found.totals[own:].reshape(horizon, -1) - found.totals[last]
+    sums = found.totals[:own], outputs.ravel(), found.products[:, :own], ahead.reshape(own, -1)
+    return Moments(len(starts), *map(torch.from_numpy, sums))
 
-    gram: Float[np.ndarray, "inputs inputs"]
-    cross: Float[np.ndarray, "inputs outputs"]
-    inputs: Float[np.ndarray, " inputs"]
-    outputs: Float[np.ndarray, " outputs"]
+
+def _of_changes(moments: Moments, own: int, channels: int) -> Moments:
+    """The same where the first `own` inputs are less the last one of their channel, which is none then."""
+
+    def less(values: Tensor) -> Tensor:
+        steps = values[:own].unflatten(0, (-1, channels))
+        return torch.cat([(steps[:-1] - steps[-1:]).flatten(0, 1), values[own:]])
+
+    return replace(moments, inputs=less(moments.inputs), gram=less(less(moments.gram).T).T, cross=less(moments.cross))
 
 
-def _of_changes(sums: WindowProducts, context: int, channels: int, *, levels: bool) -> Moments:
-    """The sums where outputs, and inputs unless they are `levels`, are less the last value of their channel."""
-    last = context - 1
-    products = sums.products.reshape(context, channels, -1, channels)
-    totals = sums.totals.reshape(-1, channels)
-    changes = products - products[:, :, last : last + 1]
-    steps = context
-    if not levels:
-        # The last step less itself is no input.
-        steps = last
-        products = changes = (changes - changes[last])[:last]
-        totals = totals - totals[last]
-    size = steps * channels
-    return Moments(
-        gram=products[:, :, :steps].reshape(size, size),
-        cross=changes[:, :, context:].reshape(size, totals[context:].size),
-        inputs=totals[:steps].ravel(),
-        outputs=(totals[context:] - totals[last]).ravel(),
-    )
+class _Candidate(NamedTuple):
+    """Values of the options that are chosen."""
+
+    levels: bool
+    penalty: float
+    inputs_penalty: float | None
 
 
 @final
@@ -135,34 +144,37 @@ class Ridge(Baseline):
     model is given.
 
     Each target is first standardised by its own mean and standard deviation on the training rows, so that the forecast
-    does not depend on units, and no target counts for more than another. With x the context of a window, y its horizon
-    less the last value of the context, both minus their mean over the N training windows (so that the constant is not
-    penalised),
+    does not depend on units, and no target counts for more than another. With x the context of a window, z its other
+    inputs, y its horizon less the last value of the context, all minus their mean over the training windows (so that
+    the constant is not penalised), s^2 the mean variance of x and D the standard deviations of z,
 
-        W = (X'X + penalty I)^-1 X'Y,    f = last + mean(y) + (x - mean(x)) W
+        [W; V] minimises |y - x W - z V|^2 + penalty s^2 |W|^2 + inputs_penalty |D V|^2, summed over the windows,
+        f = last + mean(y) + (x - mean(x)) W + (z - mean(z)) V
 
     A target that is constant on the training rows is held at its last value.
 
     Hoerl & Kennard (1970), "Ridge regression: biased estimation for nonorthogonal problems", Technometrics 12; changes
     from the last value as in NLinear (Zeng et al. 2022, arXiv 2205.13504): a penalty shrinks the forecast to the last
     value. One map is shared by all targets, whose windows are pooled; a joint one reads all targets for each, and
-    overfits where they are many. X'X and X'Y are summed over runs of windows (see `window_products`): memory grows with
-    context^2, for a joint map with (context * targets)^2, not with the number of windows.
+    overfits where they are many. Sums of products are taken over runs of windows (see `window_products`): memory grows
+    with context^2, for a joint map with (context * targets)^2, not with the number of windows.
+
+    Of several candidates for an option the ones are taken together that have the smallest squared error when each of
+    five blocks of the training windows, which share no rows, is forecast by a map fitted on the others; the map is then
+    fitted on all. Where the training part is too short for that, it is the middle penalty, on values.
 
     Args:
-        penalty: Added to the diagonal of X'X, a sum (not a mean) over the windows of standardised targets, without
-            unit. The default was chosen on validation rows (ETTh1, the gauge of Santos, prices of electricity and of a
-            stock, hourly series of M4, the simulators): on long series 0.1 to 10 are alike, on short ones a smaller one
-            overfits and a larger one loses what is strictly periodic.
+        penalty: In place of the sum over windows of the squares of a standardised input, without unit; or candidates.
         shared: Whether one map from a target's context to its own horizon serves all targets. Otherwise one maps the
             context of all to the horizon of all.
-        levels: Whether the inputs are the values of the context. Otherwise they are their differences from the last
-            one, so that the forecast moves with the level: better for random walks, worse for what returns to a mean.
+        levels: Whether x are the values of the context. Otherwise they are their differences from the last one, so that
+            the forecast moves with the level: better for random walks, worse for what returns to a mean. None: both are
+            candidates.
         inputs: Whether past and known inputs are read, where the data have some; each is standardised on the training
             rows, categories are one-hot.
         inputs_every: Steps between those at which they are read, forward and backward from the origin. [steps]
         inputs_reach: How far back from the origin they are read; None: over the whole context. [steps]
-        inputs_penalty: In place of `penalty` for them; None: the same.
+        inputs_penalty: In place of `penalty` for them, or candidates; None: the same.
 
     Raises:
         ConfigurationError: at fit, if the inputs are collinear and the penalty is too small to regularise them.
@@ -173,13 +185,13 @@ class Ridge(Baseline):
     def __init__(
         self,
         *,
-        penalty: NonNegativeFloat = 1.0,
+        penalty: NonNegativeFloat | Penalties = PENALTIES,
         shared: bool = True,
-        levels: bool = True,
+        levels: bool | None = None,
         inputs: bool = True,
         inputs_every: PositiveInt = 1,
         inputs_reach: PositiveInt | None = None,
-        inputs_penalty: NonNegativeFloat | None = None,
+        inputs_penalty: NonNegativeFloat | Penalties | None = None,
     ) -> None:
         self.penalty = penalty
         self.shared = shared
@@ -187,7 +199,7 @@ class Ridge(Baseline):
         self.inputs = inputs
         self.inputs_every = inputs_every
         self.inputs_reach = inputs_reach
-        self.inputs_penalty = penalty if inputs_penalty is None else inputs_penalty
+        self.inputs_penalty = inputs_penalty
 
     def _fit(self, history: History) -> None:
         if len(history.starts) == 0:
@@ -198,24 +210,55 @@ class Ridge(Baseline):
         # Sums of squares far from zero lose precision if the mean is removed afterwards; so most of it is removed
         # first.
         self._shift, self._spread = history.values.mean(axis=0), _spread(history.values)
-        values, starts = self._standardised(history.values), history.starts
-        rows, targets = values.shape
-        self._channels = 1 if self.shared else targets
+        self._channels = 1 if self.shared else history.values.shape[1]
         self._read = self._input_reader(history)
-        if self._read is not None:
-            found, windows = self._with_inputs(history), len(starts) * (targets // self._channels)
+        self._own = history.context * self._channels
+        candidates = self._candidates
+        blocks, rest = separate_blocks(history.starts, history.context + history.horizon)
+        if len(candidates) == 1 or not blocks:
+            best, whole = self._default, self._moments(history)
         else:
-            if self.shared:
-                # The targets one after another, as if they were one.
-                values = values.T.reshape(-1, 1)
-                starts = (np.arange(0, len(values), rows)[:, np.newaxis] + starts).ravel()
-            sums, windows = window_products(values, starts, history.context, history.horizon), len(starts)
-            found = _of_changes(sums, history.context, self._channels, levels=self.levels)
-        gram = found.gram - np.outer(found.inputs, found.inputs / windows)
-        own = (history.context if self.levels else history.context - 1) * self._channels
-        gram[np.diag_indices(len(gram))] += np.where(np.arange(len(gram)) < own, self.penalty, self.inputs_penalty)
-        self._weight = self._solve(gram, found.cross - np.outer(found.inputs, found.outputs / windows))
-        self._constant = (found.outputs - found.inputs @ self._weight) / windows
+            parts = [self._moments(replace(history, starts=block)) for block in blocks]
+            errors = left_out_errors(parts, [partial(self._solution, candidate=each) for each in candidates])
+            best = candidates[errors.index(min(errors))]
+            if len(rest):
+                parts.append(self._moments(replace(history, starts=rest)))
+            whole = reduce(add, parts)
+        weight, constant = self._solution(whole, best)
+        self._weight, self._constant = weight.numpy(), constant.numpy()
+        self._best = best
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What was chosen."""
+        found = {"levels": self._best.levels, "penalty": self._best.penalty}
+        if self._read is None:
+            return found
+        beside = self._best.inputs_penalty
+        return found | {"inputs_penalty": self._best.penalty if beside is None else beside}
+
+    @property
+    def _candidates(self) -> list[_Candidate]:
+        levels = [True, False] if self.levels is None else [self.levels]
+        beside = [None] if self.inputs_penalty is None else _listed(self.inputs_penalty)
+        return [_Candidate(*each) for each in product(levels, _listed(self.penalty), beside)]
+
+    @property
+    def _default(self) -> _Candidate:
+        """The one that is taken where there are no blocks."""
+        beside = None if self.inputs_penalty is None else middle(_listed(self.inputs_penalty))
+        return _Candidate(self.levels is not False, middle(_listed(self.penalty)), beside)
+
+    def _solution(self, moments: Moments, candidate: _Candidate) -> Map:
+        """The map from values."""
+        solve = partial(ridge, "Ridge", penalty=candidate.penalty, inputs_penalty=candidate.inputs_penalty)
+        if candidate.levels:
+            return solve(moments, own=self._own)
+        changes = self._own - self._channels
+        weight, constant = solve(_of_changes(moments, self._own, self._channels), own=changes)
+        own = weight[:changes].unflatten(0, (-1, self._channels))
+        last = -own.sum(dim=0)
+        return torch.cat([weight[:changes], last, weight[changes:]]), constant
 
     def _input_reader(self, history: History) -> InputReader | None:
         """What reads past and known inputs; None where there are none, or they are not to be read."""
@@ -223,19 +266,23 @@ class Ridge(Baseline):
             return None
         return InputReader(history, every=self.inputs_every, reach=self.inputs_reach)
 
-    def _with_inputs(self, history: History) -> Moments:
-        """The sums over all windows, of which each is made: inputs are of too many kinds for a recursion."""
-        total: Moments | None = None
-        for origins, truth in history.windows(WINDOWS):
-            design = self._design(origins)
-            inputs = design.reshape(-1, design.shape[-1])
-            changes = self._by_map(self._standardised(truth) - self._standardised(origins.context[:, -1:]))
-            outputs = changes.reshape(len(inputs), -1)
-            found = Moments(inputs.T @ inputs, inputs.T @ outputs, inputs.sum(axis=0), outputs.sum(axis=0))
-            total = found if total is None else Moments(*map(np.add, total, found))
-        if total is None:
-            raise DataError("Ridge: no training window to fit on")
-        return total
+    def _moments(self, history: History) -> Moments:
+        """The sums over the windows of a training part, where inputs are values."""
+        if self._read is None:
+            values, starts = self._standardised(history.values), history.starts
+            if self.shared:
+                # The targets one after another, as if they were one.
+                starts = (np.arange(0, values.size, len(values))[:, np.newaxis] + starts).ravel()
+                values = values.T.reshape(-1, 1)
+            return _of_windows(values, starts, history.context, history.horizon)
+        # Inputs are of too many kinds for a recursion: each window is made.
+        return reduce(add, (self._of_batch(origins, truth) for origins, truth in history.windows(WINDOWS)))
+
+    def _of_batch(self, origins: Origins, truth: np.ndarray) -> Moments:
+        design = self._design(origins)
+        changes = self._by_map(self._standardised(truth) - self._standardised(origins.context[:, -1:]))
+        inputs = torch.from_numpy(design.reshape(-1, design.shape[-1]))
+        return Moments.of(inputs, torch.from_numpy(changes.reshape(len(inputs), -1)))
 
     def _by_map(self, values: Float[np.ndarray, "windows steps targets"]) -> Float[np.ndarray, "windows maps numbers"]:
         """What a map reads or gives: a shared one takes each target for a window of its own."""
@@ -247,7 +294,7 @@ class Ridge(Baseline):
     def _design(self, origins: Origins) -> Float[np.ndarray, "windows maps inputs"]:
         """What each map reads."""
         context = self._standardised(origins.context)
-        own = self._by_map(context if self.levels else context[:, :-1] - context[:, -1:])
+        own = self._by_map(context)
         if self._read is None:
             return own
         beside = np.broadcast_to(self._read(origins)[:, np.newaxis], (*own.shape[:2], self._read.size))
@@ -262,22 +309,13 @@ class Ridge(Baseline):
     def _standardised(self, values: Float[np.ndarray, "*any targets"]) -> Float[np.ndarray, "*any targets"]:
         return (values - self._shift) / np.where(self._spread > 0, self._spread, np.inf)
 
-    def _solve(self, gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
-        if not len(gram):
-            return cross  # a context of one value has no differences
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", LinAlgWarning)
-            try:
-                return solve(gram, cross, assume_a="pos")
-            except (LinAlgError, LinAlgWarning) as error:
-                raise ConfigurationError(
-                    f"Ridge: penalty={self.penalty}: the {len(gram)} inputs depend on each other on the training "
-                    "windows (too few windows, or a constant series), so that the map is not unique; "
-                    "use a larger penalty"
-                ) from error
-
 
 def _spread(values: Float[np.ndarray, "rows targets"]) -> Float[np.ndarray, " targets"]:
     """The standard deviation of each target; 0 for a constant one, whose deviation is rounding."""
     spread = values.std(axis=0)
     return np.where(spread > 8 * np.finfo(np.float64).eps * np.abs(values[0]), spread, 0.0)
+
+
+def _listed(option: float | list[float]) -> list[float]:
+    """The candidates of an option."""
+    return option if isinstance(option, list) else [option]

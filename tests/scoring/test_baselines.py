@@ -126,15 +126,47 @@ def test_seasonal_goes_back_by_whole_lags_from_each_lead() -> None:
         np.testing.assert_array_equal(forecast[:, lead - 1], part.values[origin + lead - back])
 
 
-@pytest.mark.parametrize(("minutes", "lag"), [(10, 149), (6, 248), (60, 25), (1, 1490)])
-def test_a_season_in_hours_is_a_lag_in_steps_of_the_data(minutes: int, lag: int) -> None:
-    rows = 3 * lag
-    hours = (
-        420_000 + np.delete(np.arange(rows + 50), slice(100, 150) if lag > 100 else slice(rows, None)) * minutes / 60
-    )
-    values = np.random.default_rng(0).normal(size=(rows, 1))
-    part = History(values, hours[:rows], np.arange(rows - lag - 1), lag, 1)
-    np.testing.assert_array_equal(fitted(Seasonal(hours=24.8412), part)[:, 0], values[part.starts])
+@pytest.mark.parametrize("minutes", [1, 6, 7.5, 10, 60])
+def test_a_season_of_any_length_is_exact_where_the_series_is_linear_between_rows(minutes: float) -> None:
+    """A wave of straight lines whose corners are rows: its period is no multiple of the step."""
+    step, season = minutes / 60, 24.8412
+    context = int(season / step) + 2
+    hours = 420_000 + np.arange(3 * context) * step
+    phases = np.array([0.0, 0.3, 0.55, 0.9, 1.0]) * season
+    heights = np.array([0.0, 1.0, -2.0, 0.5, 0.0])
+
+    def wave(times: np.ndarray) -> np.ndarray:
+        return np.interp((times - 420_000) % season, phases, heights)[..., np.newaxis]
+
+    part = History(wave(hours), hours, np.arange(context), context, context)
+    forecast, truth = fitted(Seasonal(hours=season), part), all_windows(part)[1]
+    near_corner = 2 * np.abs(np.diff(heights) / np.diff(phases)).max() * step
+    assert np.abs(forecast - truth).max() <= near_corner
+    assert np.median(np.abs(forecast - truth)) < 1e-9
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 1000), season=st.floats(0.5, 3.0))
+def test_seasons_at_irregular_steps_are_interpolated_in_time(seed: int, season: float) -> None:
+    random = np.random.default_rng(seed)
+    hours = random.choice(4000, size=60, replace=False)
+    hours.sort()
+    part = History(random.normal(size=(60, 2)), hours / 100, np.arange(41), 12, 8)
+    baseline = Seasonal(hours=0.5)
+    baseline.fit(part)
+    baseline.hours = season
+    origins, _ = all_windows(part)
+    forecast, length = baseline.forecast(origins), round(season * 3_600_000) / 3_600_000
+    for window in (0, 17, 40):
+        last = origins.context_hours[window, -1]
+        for lead, ahead in enumerate(origins.future_hours[window]):
+            time = ahead
+            while time > last + 1e-9:
+                time = time - length
+            for target in range(2):
+                own = origins.context[window, :, target]
+                expected = np.interp(time, origins.context_hours[window], own)
+                assert forecast[window, lead, target] == pytest.approx(expected, abs=1e-3)
 
 
 def test_a_season_shorter_than_a_step_is_refused() -> None:
@@ -356,7 +388,9 @@ def test_options_are_checked() -> None:
 
 
 def test_options_are_compared_with_the_windows() -> None:
-    with pytest.raises(ConfigurationError, match=r"are 7 steps of 0\.166667 hours, which reach back beyond the cont"):
+    with pytest.raises(
+        ConfigurationError, match=r"reads back to 1 hours before the origin, but the context of 6 steps begins 0\.83"
+    ):
         Seasonal(hours=7 / 6).fit(history())
     part = history()
     with pytest.raises(ConfigurationError, match="Drift: context=1: a line needs a first and a last value"):

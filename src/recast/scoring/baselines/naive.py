@@ -10,6 +10,8 @@ from recast.options import PositiveFloat, checked
 from recast.scoring.baselines.baseline import Baseline, History
 from recast.types import Origins
 
+MILLISECONDS = 3_600_000  # of an hour; whole ones are compared, as rounded hours would miss the rows themselves
+
 
 @final
 class LastValue(Baseline):
@@ -62,17 +64,18 @@ class Mean(Baseline):
 
 @final
 class Seasonal(Baseline):
-    """The last observed value of the same phase: f[h] = y[T + h - k lag], k the smallest integer with h <= k lag.
+    """The value of the same phase in the last season: f(t) = y(t - k hours), k the smallest with t - k hours <= T.
 
-    If that value was not observed, it is interpolated linearly between its neighbours in time.
+    T is the time of the origin. Seasons are counted in time, so that they need be no multiple of the step, and steps
+    need not be regular: y is interpolated linearly between the two rows of the context around that time.
 
     Hyndman & Athanasopoulos, "Forecasting: principles and practice", 3rd edition, section 5.2 (seasonal naive method).
 
     Args:
-        hours: Length of the season, rounded to steps of the data: the lag; at most the context. [hours]
+        hours: Length of the season; the context must reach as far back. [hours]
 
     Raises:
-        ConfigurationError: at fit, if the lag is longer than the context, or shorter than half a step.
+        ConfigurationError: at fit, if the context does not, or the season is shorter than half a step.
     """
 
     @checked
@@ -81,17 +84,35 @@ class Seasonal(Baseline):
 
     def _fit(self, history: History) -> None:
         step = history.step_hours
-        self._lag = round(self.hours / step)
-        if self._lag < 1:
+        if 2 * self.hours < step:
             raise ConfigurationError(
                 f"Seasonal: hours={self.hours:g} is less than half a step of {step:g} hours; use a longer season"
             )
-        if self._lag > history.context:
+        leads = step * np.arange(1, history.horizon + 1)[np.newaxis]
+        back = -float(self._before(np.zeros((1, 1)), leads).min()) / MILLISECONDS
+        span = (history.context - 1) * step
+        if back > span + 1 / MILLISECONDS:
             raise ConfigurationError(
-                f"Seasonal: hours={self.hours:g} are {self._lag} steps of {step:g} hours, which reach back beyond the "
-                f"context of {history.context} steps; use a shorter season or a longer context"
+                f"Seasonal: hours={self.hours:g} reads back to {back:g} hours before the origin, but the context of "
+                f"{history.context} steps begins {span:g} hours before it; use a shorter season or a longer context"
             )
 
+    def _before(
+        self, origins: Float[np.ndarray, "batch 1"], hours: Float[np.ndarray, "batch steps"]
+    ) -> Float[np.ndarray, "batch steps"]:
+        """Times of the same phase in the season up to each origin, in ms after it."""
+        ahead = np.rint((hours - origins) * MILLISECONDS)
+        season = round(self.hours * MILLISECONDS)
+        return ahead - np.ceil(ahead / season) * season
+
     def _forecast(self, origins: Origins) -> Float[np.ndarray, "batch horizon targets"]:
-        season = origins.context[:, -self._lag :]
-        return season[:, np.arange(origins.future_hours.shape[1]) % self._lag]
+        last = origins.context_hours[:, -1:]
+        seen = np.rint((origins.context_hours - last) * MILLISECONDS)
+        wanted = self._before(last, origins.future_hours)
+        # All windows one after another as if they were one series, each in a range of times of its own.
+        apart = np.arange(len(seen))[:, np.newaxis] * (2 * max(-seen.min(), -wanted.min()) + 1)
+        found = [
+            np.interp((wanted + apart).ravel(), (seen + apart).ravel(), origins.context[..., target].ravel())
+            for target in range(origins.context.shape[-1])
+        ]
+        return np.stack(found, axis=-1).reshape(*wanted.shape, -1)

@@ -223,6 +223,26 @@ def test_ridge_forecasts_unseen_windows_with_the_fitted_map(form: dict[str, bool
     np.testing.assert_allclose(baseline.forecast(all_windows(test)[0]), expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("levels", [True, False])
+def test_windows_of_sizes_of_their_own_share_a_map(levels: bool) -> None:
+    """Each is standardised by its context; scikit-learn's map of these, in the unit of the window."""
+    part = history(rows=200)
+    growing = replace(part, values=part.values * np.exp(np.arange(200) / 20)[:, np.newaxis])
+    origins, truth = all_windows(growing)
+    mean, spread = origins.context.mean(axis=1, keepdims=True), origins.context.std(axis=1, keepdims=True)
+    past, future = (origins.context - mean) / spread, (truth - mean) / spread
+    last = past[:, -1:]
+    x = past if levels else (past - last)[:, :-1]
+    x, y = (values.transpose(0, 2, 1).reshape(-1, values.shape[1]) for values in (x, future - last))
+    found = SklearnRidge(alpha=3.0 * x.var(axis=0).mean(), solver="svd").fit(x, y).predict(x)
+    changes = found.reshape(len(last), 2, HORIZON).transpose(0, 2, 1)
+    expected = mean + (last + changes) * spread
+    forecast = fitted(Ridge(penalty=3.0, levels=levels, by_window=True), growing)
+    np.testing.assert_allclose((forecast - expected) / spread, 0, atol=1e-9)
+    still = replace(growing, values=np.where(np.arange(200)[:, np.newaxis] < 100, 0.3, growing.values))
+    assert (fitted(Ridge(by_window=True), still)[:90] == 0.3).all()
+
+
 def left_out_error(part: History, others: np.ndarray, block: np.ndarray, option: dict[str, float]) -> float:
     """The squared error on a block of a map fitted on others, in units of the targets on all rows."""
     mean, spread = part.values.mean(axis=0), part.values.std(axis=0)

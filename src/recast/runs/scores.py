@@ -104,9 +104,14 @@ def read_scores(
 
 
 def fit_baselines(baselines: Mapping[str, Baseline], prepared: Prepared) -> None:
-    """Fits each baseline on the training rows."""
-    history = training_history(prepared)
+    """Fits each baseline on the training rows.
+
+    Raises:
+        MisfitError: if one cannot be used, or its forecasts would take too long.
+    """
+    history, starts = training_history(prepared), prepared.starts
     for baseline in baselines.values():
+        baseline.require_affordable(len(starts.validation) + len(starts.test))
         baseline.fit(history)
 
 

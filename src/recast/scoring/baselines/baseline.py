@@ -124,6 +124,10 @@ class Baseline(AnyBaseline[History]):
     reads_gaps: ClassVar[bool] = False
     _history_shape: tuple[int, int, int] | None = None
 
+    def require_affordable(self, forecasts: int) -> None:
+        """Raises MisfitError where that many forecasts of a target would take too long; nothing unless overridden."""
+        del forecasts
+
     def fit(self, history: History) -> None:
         """Fits on the training part; must be called before `forecast`. A second call refits from scratch.
 

@@ -170,6 +170,8 @@ class Ridge(Baseline):
         levels: Whether x are the values of the context. Otherwise they are their differences from the last one, so that
             the forecast moves with the level: better for random walks, worse for what returns to a mean. None: both are
             candidates.
+        by_window: Whether a target is standardised by mean and standard deviation of each context instead, for series
+            that differ in size. A context that does not vary is held.
         inputs: Whether past and known inputs are read, where the data have some; each is standardised on the training
             rows, categories are one-hot.
         inputs_every: Steps between those at which they are read, forward and backward from the origin. [steps]
@@ -188,6 +190,7 @@ class Ridge(Baseline):
         penalty: NonNegativeFloat | Penalties = PENALTIES,
         shared: bool = True,
         levels: bool | None = None,
+        by_window: bool = False,
         inputs: bool = True,
         inputs_every: PositiveInt = 1,
         inputs_reach: PositiveInt | None = None,
@@ -196,6 +199,7 @@ class Ridge(Baseline):
         self.penalty = penalty
         self.shared = shared
         self.levels = levels
+        self.by_window = by_window
         self.inputs = inputs
         self.inputs_every = inputs_every
         self.inputs_reach = inputs_reach
@@ -209,7 +213,7 @@ class Ridge(Baseline):
             )
         # Sums of squares far from zero lose precision if the mean is removed afterwards; so most of it is removed
         # first.
-        self._shift, self._spread = history.values.mean(axis=0), _spread(history.values)
+        self._shift, self._spread = history.values.mean(axis=0), _spread(history.values)[0]
         self._channels = 1 if self.shared else history.values.shape[1]
         self._read = self._input_reader(history)
         self._own = history.context * self._channels
@@ -268,21 +272,27 @@ class Ridge(Baseline):
 
     def _moments(self, history: History) -> Moments:
         """The sums over the windows of a training part, where inputs are values."""
-        if self._read is None:
-            values, starts = self._standardised(history.values), history.starts
+        if self._read is None and not self.by_window:
+            values, starts = _scaled(history.values, self._shift, self._spread), history.starts
             if self.shared:
                 # The targets one after another, as if they were one.
                 starts = (np.arange(0, values.size, len(values))[:, np.newaxis] + starts).ravel()
                 values = values.T.reshape(-1, 1)
             return _of_windows(values, starts, history.context, history.horizon)
-        # Inputs are of too many kinds for a recursion: each window is made.
+        # Windows of sizes of their own, or with inputs of many kinds, are no shifts of each other: each is made.
         return reduce(add, (self._of_batch(origins, truth) for origins, truth in history.windows(WINDOWS)))
 
     def _of_batch(self, origins: Origins, truth: np.ndarray) -> Moments:
         design = self._design(origins)
-        changes = self._by_map(self._standardised(truth) - self._standardised(origins.context[:, -1:]))
+        changes = self._by_map(_scaled(truth - origins.context[:, -1:], 0.0, self._location(origins)[1]))
         inputs = torch.from_numpy(design.reshape(-1, design.shape[-1]))
         return Moments.of(inputs, torch.from_numpy(changes.reshape(len(inputs), -1)))
+
+    def _location(self, origins: Origins) -> tuple[np.ndarray, np.ndarray]:
+        """What standardises the targets of windows: means and standard deviations."""
+        if not self.by_window:
+            return self._shift, self._spread
+        return origins.context.mean(axis=1, keepdims=True), _spread(origins.context)
 
     def _by_map(self, values: Float[np.ndarray, "windows steps targets"]) -> Float[np.ndarray, "windows maps numbers"]:
         """What a map reads or gives: a shared one takes each target for a window of its own."""
@@ -293,8 +303,7 @@ class Ridge(Baseline):
 
     def _design(self, origins: Origins) -> Float[np.ndarray, "windows maps inputs"]:
         """What each map reads."""
-        context = self._standardised(origins.context)
-        own = self._by_map(context)
+        own = self._by_map(_scaled(origins.context, *self._location(origins)))
         if self._read is None:
             return own
         beside = np.broadcast_to(self._read(origins)[:, np.newaxis], (*own.shape[:2], self._read.size))
@@ -304,16 +313,18 @@ class Ridge(Baseline):
         windows, _, targets = origins.context.shape
         changes = self._design(origins) @ self._weight + self._constant
         changes = changes.reshape(windows, targets // self._channels, -1, self._channels).transpose(0, 2, 1, 3)
-        return origins.context[:, -1:] + changes.reshape(windows, -1, targets) * self._spread
-
-    def _standardised(self, values: Float[np.ndarray, "*any targets"]) -> Float[np.ndarray, "*any targets"]:
-        return (values - self._shift) / np.where(self._spread > 0, self._spread, np.inf)
+        return origins.context[:, -1:] + changes.reshape(windows, -1, targets) * self._location(origins)[1]
 
 
-def _spread(values: Float[np.ndarray, "rows targets"]) -> Float[np.ndarray, " targets"]:
-    """The standard deviation of each target; 0 for a constant one, whose deviation is rounding."""
-    spread = values.std(axis=0)
-    return np.where(spread > 8 * np.finfo(np.float64).eps * np.abs(values[0]), spread, 0.0)
+def _spread(values: Float[np.ndarray, "*any steps targets"]) -> Float[np.ndarray, "*any 1 targets"]:
+    """The standard deviation of each target over the steps; 0 for a constant one, whose deviation is rounding."""
+    spread = values.std(axis=-2, keepdims=True)
+    return np.where(spread > 8 * np.finfo(np.float64).eps * np.abs(values[..., :1, :]), spread, 0.0)
+
+
+def _scaled(values: np.ndarray, shift: np.ndarray | float, spread: np.ndarray) -> np.ndarray:
+    """Standardised; 0 where nothing varies."""
+    return (values - shift) / np.where(spread > 0, spread, np.inf)
 
 
 def _listed(option: float | list[float]) -> list[float]:

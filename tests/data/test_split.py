@@ -11,7 +11,8 @@ from panels import lengths_of_items, panel_of
 
 from recast.data.datamodule import ForecastDataModule
 from recast.data.panel import Panel
-from recast.data.prepare.split import FractionSplit, ItemsSplit, LastSplit, Parts, Split, TimeSplit, contiguous, rows_of
+from recast.data.prepare.ranges import contiguous, rows_of
+from recast.data.prepare.split import FractionSplit, ItemsSplit, LastSplit, Parts, Split, TimeSplit
 from recast.data.prepare.windows import Windows
 from recast.data.sources.sines import TwoSines
 from recast.errors import ConfigurationError, DataError
@@ -63,12 +64,12 @@ def test_windows_of_each_item_are_those_of_the_item_alone(lengths: list[list[int
     panel, windows = panel_of(lengths), Windows(context=2, horizon=1, reach_back=back)
     parts = split.parts(panel)
     for name, part in parts._asdict().items():
-        together = windows.starts(panel, part, training=name == "train", reach_back=split.reaches_back)
+        together = windows.starts(panel, part, training=name == "train", reach_back=name in split.reaches_back)
         alone = []
         for item, first in enumerate(panel.item_bounds[:-1]):
             single = panel.take(np.array([item]))
             own = getattr(split.parts(single), name)
-            starts = windows.starts(single, own, training=name == "train", reach_back=split.reaches_back)
+            starts = windows.starts(single, own, training=name == "train", reach_back=name in split.reaches_back)
             alone += (starts + first).tolist()
         assert together.tolist() == alone
 
@@ -92,8 +93,8 @@ def test_last_windows_reach_back():
     split = LastSplit(validation=2, test=2)
     parts = split.parts(panel)
     train, validation, test = (
-        windows.starts(panel, part, training=number == 0, reach_back=split.reaches_back)
-        for number, part in enumerate(parts)
+        windows.starts(panel, part, training=name == "train", reach_back=name in split.reaches_back)
+        for name, part in parts._asdict().items()
     )
     ends = panel.item_bounds[1:3]
     assert test.tolist() == (ends - 6).tolist()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from recast.data.panel import Panel, Role
 from recast.data.prepare.prepare import Prepared
-from recast.data.prepare.split import rows_of
+from recast.data.prepare.ranges import rows_of
 from recast.data.prepare.storage import hours, periodic
 from recast.data.spec import SeriesSpec
 from recast.scoring.baselines.baseline import Baseline, History

@@ -5,7 +5,7 @@ from typing import Any
 
 from recast.data.prepare.covariates import Covariates
 from recast.data.prepare.prepare import Prepared
-from recast.data.prepare.split import Ranges, rows_of
+from recast.data.prepare.ranges import Ranges, in_part, rows_of
 
 
 def summary(prepared: Prepared) -> str:
@@ -51,4 +51,4 @@ def _rows(prepared: Prepared, part: Ranges) -> Any:
     if isinstance(rows, slice):
         return [rows.start, rows.stop]
     digest = hashlib.sha256(part.tobytes()).hexdigest()[:12]
-    return {"items": int((part[:, 0] < part[:, 1]).sum()), "rows": int(rows.sum()), "ranges": digest}
+    return {"items": int(in_part(prepared.panel, part).sum()), "rows": int(rows.sum()), "ranges": digest}

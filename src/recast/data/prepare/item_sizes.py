@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Float, Int
 
 from recast.data.panel import Panel
-from recast.data.prepare.split import Ranges, contiguous
+from recast.data.prepare.ranges import Ranges, contiguous, in_part, item_by_item, whole_items
 from recast.data.spec import SeriesSpec
 from recast.types import ItemSizes
 
@@ -37,8 +37,7 @@ def deviations(panel: Panel, part: Ranges) -> Sizes:
     """The standard deviation of each target of each item on the rows of a part; NaN where nothing was observed."""
     targets, found = panel.targets, np.full((len(panel.ids), len(panel.of("target"))), np.nan)
     complete = not np.isnan(targets).any()
-    for item, (first, stop) in enumerate(part.tolist()):
-        rows = targets[first:stop]
+    for item, rows in enumerate(item_by_item(panel, targets, part)):
         if complete and len(rows):
             found[item] = rows.std(axis=0)
             continue
@@ -50,8 +49,9 @@ def deviations(panel: Panel, part: Ranges) -> Sizes:
 
 def rows_to_measure(panel: Panel, train: Ranges) -> Ranges:
     """The training rows of each item; all of an item that has none, as what is divided by enters no forecast."""
-    bounds = panel.item_bounds
-    return np.where((train[:, :1] < train[:, 1:]), train, np.stack([bounds[:-1], bounds[1:]], axis=1))
+    others = whole_items(panel)[~in_part(panel, train)]
+    both = np.concatenate([train, others])
+    return both[both[:, 0].argsort(kind="stable")]
 
 
 def items_differ(panel: Panel, train: Ranges) -> bool:
@@ -82,7 +82,7 @@ def item_sizes(panel: Panel, train: Ranges, spec: SeriesSpec, season: int) -> It
     rows = rows_to_measure(panel, train)
     total, count = naive_errors(panel, rows, season)
     naive = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
-    alone = (train[:, :1] < train[:, 1:]) | spec.items_differ
+    alone = in_part(panel, train)[:, np.newaxis] | spec.items_differ
     naive = np.where(alone, naive, spec.naive_error)
     scale = np.broadcast_to(spec.target_scale, naive.shape)
     if spec.local is not None:

@@ -15,9 +15,10 @@ from recast.data.prepare.covariates import Covariates, Scales
 from recast.data.prepare.describe import align, column_scaling, static_scaling
 from recast.data.prepare.grid import WORTH_A_WARNING, Grid
 from recast.data.prepare.item_sizes import item_sizes, items_differ, naive_errors
+from recast.data.prepare.ranges import Ranges, in_part, rows_of, whole_items
 from recast.data.prepare.removal import without_readings
 from recast.data.prepare.scale import Scaler
-from recast.data.prepare.split import Parts, Ranges, Split, rows_of
+from recast.data.prepare.split import Parts, Split
 from recast.data.prepare.storage import Storage, stored
 from recast.data.prepare.windows import Windows
 from recast.data.sources.fingerprint import fingerprint
@@ -43,7 +44,7 @@ class Prepared:
         panel: The panel on its grid, in the data's own unit, its categories as levels of the spec.
         spec: What a model must know about it.
         storage: Its scaled rows.
-        parts: Row ranges of each item in training, validation and test.
+        parts: Its rows for training, validation and test.
         windows: Context, horizon, strides.
         starts: Window starts of each part.
         fingerprint: SHA-256 of the panel as it was read, and of the tables joined to it.
@@ -100,7 +101,7 @@ def prepare(
     covariates = covariates or Covariates()
     panel = grid.apply(without_readings(raw, removed, removal_seed))
     panel = covariates.added(panel, horizon=windows.horizon, keep_gaps=grid.masks)
-    parts = split.parts(panel)
+    parts = split.parts(panel, context=windows.context + covariates.steps_before(panel), horizon=windows.horizon)
     fitted = covariates.fit(panel, rows_of(panel, parts.train)) if trained is None else trained.fitted
     panel = covariates.completed(panel, fitted, horizon=windows.horizon)
     if trained is not None:
@@ -109,7 +110,9 @@ def prepare(
         panel = with_item(panel, _trained_on(panel, parts.train))
     starts = Starts(
         *(
-            torch.from_numpy(windows.starts(panel, part, training=name == "train", reach_back=split.reaches_back))
+            torch.from_numpy(
+                windows.starts(panel, part, training=name == "train", reach_back=name in split.reaches_back)
+            )
             for name, part in parts._asdict().items()
         )
     )
@@ -136,7 +139,7 @@ def _trained_on(panel: Panel, train: Ranges) -> tuple[str, ...]:
     Raises:
         DataError: if there is but one, whose category would say nothing.
     """
-    names = tuple(name for name, (first, stop) in zip(panel.ids, train, strict=True) if first < stop)
+    names = tuple(name for name, trained in zip(panel.ids, in_part(panel, train), strict=True) if trained)
     if len(names) < 2:
         raise DataError(
             f"{panel.label}: {len(names)} item has training rows, so that the item as a category says nothing; give "
@@ -158,8 +161,7 @@ def describe(
     fitted: Mapping[str, Sequence[float]] | None = None,
 ) -> SeriesSpec:
     """What a model must know about a panel; see `prepare`. `scales` are those of columns that have their own."""
-    bounds = panel.item_bounds
-    rows = parts.train if scaler.fitted_on == "train" else np.stack([bounds[:-1], bounds[1:]], axis=1)
+    rows = parts.train if scaler.fitted_on == "train" else whole_items(panel)
     offset, scale = column_scaling(panel.columns, panel.values[rows_of(panel, rows)], scaler, scales or {})
     static_offset, static_scale = static_scaling(panel)
     return SeriesSpec(

@@ -10,7 +10,7 @@ import torch
 from recast.data.prepare.loader import WindowLoader
 from recast.data.prepare.order import EpochLoader, Order
 from recast.data.prepare.prepare import Prepared
-from recast.data.prepare.split import contiguous
+from recast.data.prepare.ranges import contiguous
 from recast.data.prepare.streams import SegmentLoader, StreamLoader
 from recast.errors import ConfigurationError
 from recast.options import PositiveInt, checked

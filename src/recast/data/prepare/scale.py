@@ -8,6 +8,7 @@ import numpy as np
 
 from recast.data.local_scaling import LocalScaling
 from recast.data.panel import Panel
+from recast.data.prepare.ranges import Ranges, item_by_item
 from recast.errors import ConfigurationError, DataError
 from recast.options import PositiveFloat, checked
 
@@ -28,12 +29,12 @@ class Scaler(ABC):
         self.fitted_on = fitted_on
         self.local = local
 
-    def local_to(self, panel: Panel, fitted_on: np.ndarray) -> LocalScaling | None:
+    def local_to(self, panel: Panel, fitted_on: Ranges) -> LocalScaling | None:
         """The scaling of targets item by item or window by window; None where they are scaled together.
 
         Args:
             panel: The panel.
-            fitted_on: The row range [first, stop) of each item that it is fitted on, shape (items, 2).
+            fitted_on: The rows that it is fitted on.
         """
         del panel, fitted_on
         return self.local
@@ -79,14 +80,12 @@ class Scaler(ABC):
 class ItemScaler(Scaler):
     """A scaler that can be fitted on each item by itself."""
 
-    def local_to(self, panel: Panel, fitted_on: np.ndarray) -> LocalScaling | None:
+    def local_to(self, panel: Panel, fitted_on: Ranges) -> LocalScaling | None:
         """See the base class."""
         if self.local is None:
             return None
         ids, offset, scale = [], [], []
-        targets = panel.targets
-        for name, (first, stop) in zip(panel.ids, fitted_on.tolist(), strict=True):
-            rows = targets[first:stop]
+        for name, rows in zip(panel.ids, item_by_item(panel, panel.targets, fitted_on), strict=True):
             if len(rows) and not np.isnan(rows).all(axis=0).any():
                 location, size = self._measure_observed(rows, panel.names[: rows.shape[1]])
                 least = self.local.smallest * np.nanmean(np.abs(rows), axis=0)

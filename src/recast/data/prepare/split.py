@@ -1,4 +1,4 @@
-"""Divides the rows of each item into training, validation and test, in this order."""
+"""Divides the rows of each item into training, validation and test, in this order, or its items."""
 
 import re
 from abc import ABC, abstractmethod
@@ -10,54 +10,38 @@ import pandas as pd
 from jaxtyping import Int
 
 from recast.data.panel import Panel
+from recast.data.prepare.ranges import Ranges
 from recast.errors import ConfigurationError, DataError
 from recast.options import Fraction, NonNegativeInt, PositiveInt, Seed, checked
 
-Ranges = Int[np.ndarray, "items 2"]
-
 
 class Parts(NamedTuple):
-    """Row range [first, stop) of each item in the three parts; within an item each begins where the previous one ends.
-
-    An item that is not in a part has an empty range there.
-    """
+    """The rows of the three parts, of which no two share a row."""
 
     train: Ranges
     validation: Ranges
     test: Ranges
 
 
-def contiguous(panel: Panel, part: Ranges) -> np.ndarray:
-    """The row ranges [first, stop) that lie in one piece and in a part, ascending, none empty; shape (ranges, 2)."""
-    own = part[panel.items]
-    first, stop = np.maximum(panel.starts, own[:, 0]), np.minimum(panel.bounds[1:], own[:, 1])
-    return np.stack([first, stop], axis=1)[first < stop]
-
-
-def rows_of(panel: Panel, part: Ranges) -> slice | np.ndarray:
-    """What takes the rows of a part out of arrays over rows: a slice, where they are consecutive, else a mask."""
-    filled = part[part[:, 0] < part[:, 1]]
-    if (filled[1:, 0] == filled[:-1, 1]).all():
-        return slice(int(filled[0, 0]), int(filled[-1, 1])) if len(filled) else slice(0, 0)
-    steps = np.zeros(len(panel) + 1, dtype=np.int8)
-    np.add.at(steps, filled[:, 0], 1)
-    np.add.at(steps, filled[:, 1], -1)
-    return steps[:-1].cumsum(dtype=np.int8) > 0
-
-
 class Split(ABC):
     """Decides which rows are for training, validation and test. Parts never share a row.
 
     Attributes:
-        reaches_back: Whether the context of validation and test windows may lie in the preceding part whatever
-            `data.windows.reach_back` says.
+        reaches_back: The parts, "validation" or "test", whose windows may have their context in the preceding rows
+            whatever `data.windows.reach_back` says.
     """
 
-    reaches_back: ClassVar[bool] = False
+    reaches_back: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
-    def parts(self, panel: Panel) -> Parts:
+    def parts(self, panel: Panel, *, context: int = 1, horizon: int = 1) -> Parts:
         """The row ranges of the parts of `panel`.
+
+        Args:
+            panel: The panel on its grid.
+            context: How far before its first target a window reads observations, those that features look back to
+                included. [steps]
+            horizon: Targets of a window. [steps]
 
         Raises:
             DataError: if the split does not fit the panel.
@@ -78,8 +62,9 @@ class FractionSplit(Split):
         self.validation = validation
         self.test = test
 
-    def parts(self, panel: Panel) -> Parts:
+    def parts(self, panel: Panel, *, context: int = 1, horizon: int = 1) -> Parts:
         """See the class."""
+        del context, horizon
         bounds = panel.item_bounds
         rows = np.diff(bounds)
         train, test = (np.round(rows * share).astype(np.int64) for share in _shares(self.validation, self.test))
@@ -98,15 +83,16 @@ class LastSplit(Split):
         test: Rows of each item for the test. [steps]
     """
 
-    reaches_back = True
+    reaches_back = frozenset({"validation", "test"})
 
     @checked
     def __init__(self, *, validation: NonNegativeInt, test: PositiveInt) -> None:
         self.validation = validation
         self.test = test
 
-    def parts(self, panel: Panel) -> Parts:
+    def parts(self, panel: Panel, *, context: int = 1, horizon: int = 1) -> Parts:
         """See the class."""
+        del context, horizon
         bounds = panel.item_bounds
         rows = np.diff(bounds)
         test = np.maximum(rows - self.test, 0)
@@ -129,8 +115,9 @@ class ItemsSplit(Split):
         self.test = test
         self.seed = seed
 
-    def parts(self, panel: Panel) -> Parts:
+    def parts(self, panel: Panel, *, context: int = 1, horizon: int = 1) -> Parts:
         """See the class."""
+        del context, horizon
         count = len(panel.ids)
         if count < 2:
             raise DataError(
@@ -158,22 +145,18 @@ class TimeSplit(Split):
 
     @checked
     def __init__(self, *, test: str, validation: Fraction | str = 0.1, end: str | None = None) -> None:
-        self.test = _date("test", test)
-        self.validation = _date("validation", validation) if isinstance(validation, str) else validation
-        self.end = None if end is None else _date("end", end)
+        self.test = date_of(self, "test", test)
+        self.validation = date_of(self, "validation", validation) if isinstance(validation, str) else validation
+        self.end = None if end is None else date_of(self, "end", end)
 
-    def parts(self, panel: Panel) -> Parts:
+    def parts(self, panel: Panel, *, context: int = 1, horizon: int = 1) -> Parts:
         """See the class."""
-        bounds, times = panel.item_bounds, panel.clock
-
-        def before(date: np.datetime64) -> np.ndarray:
-            """Rows of each item before a date."""
-            return np.diff(np.concatenate([[0], np.cumsum(times < date)])[bounds])
-
-        test = before(self.test)
-        stop = np.diff(bounds) if self.end is None else before(self.end)
+        del context, horizon
+        bounds = panel.item_bounds
+        test = rows_before(panel, self.test)
+        stop = np.diff(bounds) if self.end is None else rows_before(panel, self.end)
         if isinstance(self.validation, np.datetime64):
-            train = before(self.validation)
+            train = rows_before(panel, self.validation)
         else:
             train = test - np.round(test * self.validation).astype(np.int64)
         for one, other, end in zip(train, test, stop, strict=True):
@@ -208,17 +191,29 @@ def _after(bounds: np.ndarray, train: np.ndarray, test: np.ndarray, stop: np.nda
 ISO = re.compile(r"\d{4}-\d\d(-\d\d([T ]\d\d(:?\d\d(:?\d\d([.,]\d+)?)?)?(Z|[+-]\d\d(:?\d\d)?)?)?)?")
 
 
-def _date(option: str, text: str) -> np.datetime64:
-    """A stamp from ISO 8601 text; other orders of day and month, and words such as "today", would be guesses."""
+def rows_before(panel: Panel, date: np.datetime64) -> Int[np.ndarray, " items"]:
+    """How many rows of each item lie before a date."""
+    return np.diff(np.concatenate([[0], np.cumsum(panel.clock < date)])[panel.item_bounds])
+
+
+def date_of(split: Split, option: str, text: str) -> np.datetime64:
+    """The stamp that an option gives as ISO 8601 text.
+
+    Other orders of day and month, and words such as "today", would be guesses.
+
+    Raises:
+        ConfigurationError: if it is no such date.
+    """
+    owner = type(split).__name__
     remedy = "is not a date in ISO 8601 such as 2020-06-01 or 2020-06-01 12:00, from 1678 to 2261"
     try:
         if not ISO.fullmatch(text.strip()):
             raise ValueError
         stamp = pd.Timestamp(text.strip()).as_unit("ns")
     except ValueError as error:
-        raise ConfigurationError(f"TimeSplit: {option}={text!r} {remedy}") from error
+        raise ConfigurationError(f"{owner}: {option}={text!r} {remedy}") from error
     if stamp is pd.NaT:
-        raise ConfigurationError(f"TimeSplit: {option}={text!r} {remedy}")
+        raise ConfigurationError(f"{owner}: {option}={text!r} {remedy}")
     if stamp.tzinfo is not None:
         stamp = stamp.tz_convert("UTC").tz_localize(None)
     return stamp.to_datetime64()

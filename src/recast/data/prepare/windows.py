@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Int
 
 from recast.data.panel import Panel, runs
+from recast.data.prepare.ranges import Ranges, in_pieces
 from recast.options import PositiveInt, checked
 
 
@@ -15,7 +16,7 @@ class Windows:
         horizon: Steps to forecast. [steps]
         stride: Distance between the starts of neighbouring training windows. [steps]
         evaluation_stride: The same for validation and test windows. [steps]
-        reach_back: Whether the context of validation and test windows may extend into the preceding part; their targets
+        reach_back: Whether the context of validation and test windows may extend into the preceding rows; their targets
             never do. Otherwise context and target both lie inside the part.
         exclude_last: Leave out the last window of each contiguous range, as loops over range(rows - length) do. For
             reproducing publications with such loops.
@@ -47,7 +48,7 @@ class Windows:
     def starts(
         self,
         panel: Panel,
-        part: Int[np.ndarray, "items 2"],
+        part: Ranges,
         *,
         training: bool,
         context: int | None = None,
@@ -60,20 +61,19 @@ class Windows:
 
         Args:
             panel: The panel on its grid.
-            part: Row range [first, stop) of each item in the part.
+            part: The rows of the part.
             training: Whether `stride` applies, or `evaluation_stride`.
             context: Number of context steps that overrides the option. [steps]
-            reach_back: Whether contexts may extend into the preceding part even where the option says otherwise.
+            reach_back: Whether contexts may extend into the preceding rows even where the option says otherwise.
         """
         context = context or self.context
         length = context + self.horizon
         stride = self.stride if training else self.evaluation_stride
-        own = part[panel.items]
-        earliest = own[:, 0] - context if self.reach_back or reach_back else own[:, 0]
-        first = np.maximum(panel.starts, earliest)
-        last = np.minimum(panel.bounds[1:], own[:, 1]) - length + (0 if self.exclude_last else 1)
-        counts = np.where(own[:, 0] < own[:, 1], np.maximum(-((first - last) // stride), 0), 0)
-        starts = runs(first, counts, stride)
+        own, piece = in_pieces(panel, part)
+        back = 0 if training or not (self.reach_back or reach_back) else context
+        first = np.maximum(piece[:, 0], own[:, 0] - back)
+        last = own[:, 1] - length + (0 if self.exclude_last else 1)
+        starts = runs(first, np.maximum(-((first - last) // stride), 0), stride)
         missing = np.isnan(panel.targets)
         if not missing.any():
             return starts

@@ -35,6 +35,7 @@ FLOORS = [
         "training.learning_rates",
     ],
     ["nn.models"],
+    ["nn.ensemble"],
     ["data", "training"],
     ["runs.configure"],
     ["runs", "testing"],

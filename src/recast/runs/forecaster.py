@@ -276,8 +276,9 @@ class Forecaster:
         trained = self.spec.horizon
         model = self._build_model(replace(self.spec, horizon=horizon))
         weights = dict(self.model.state_dict())
-        if "anchor.share" in weights:
-            weights["anchor.share"] = _continued(weights["anchor.share"], model.spec.horizon)
+        # That of each member, where several models are one.
+        shares = {name: share for name, share in weights.items() if name.endswith("anchor.share")}
+        weights |= {name: _continued(share, model.spec.horizon) for name, share in shares.items()}
         if {name: _shape(value) for name, value in model.state_dict().items()} != {
             name: _shape(value) for name, value in weights.items()
         }:

@@ -128,11 +128,26 @@ class ForecastModel(nn.Module, ABC):
             seed: Seed of the draws.
         """
         found = self._whole_forecast(batch, samples, torch.Generator().manual_seed(seed))
-        if not isinstance(self.anchor, FixedAnchor) or bool((self.anchor.share == 1).all()):
-            return found
+        less = self._held_back(found.mean, batch)
         # Not at the level of parameters: what is fed back is the whole correction, as in training.
-        less = (self.anchor.share - 1).unsqueeze(-1) * (found.mean - self.base(batch))
-        return found.values(lambda values: values + less)
+        return found if less is None else found.values(lambda values: values + less)
+
+    def point_forecast(self, batch: Batch) -> Float[Tensor, "batch horizon targets"]:
+        """The mean of the free-running forecast, in scaled values, with gradients.
+
+        Where draws are fed back, it is that given the draws, of which each lead has one.
+        """
+        mean = self.head.mean(self(batch))
+        less = self._held_back(mean, batch)
+        return mean if less is None else mean + less
+
+    def _held_back(
+        self, mean: Float[Tensor, "batch horizon targets"], batch: Batch
+    ) -> Float[Tensor, "batch horizon targets"] | None:
+        """What is added to a forecast with the whole correction of the anchor; None where the share is 1."""
+        if not isinstance(self.anchor, FixedAnchor) or bool((self.anchor.share == 1).all()):
+            return None
+        return (self.anchor.share - 1).unsqueeze(-1) * (mean - self.base(batch))
 
     def _whole_forecast(self, batch: Batch, samples: int, generator: torch.Generator) -> Forecast:
         """The forecast with the whole correction of the anchor."""

@@ -82,6 +82,17 @@ def test_different_members_forecast_what_theirs_make_together(combine):
         )
 
 
+def test_the_line_is_that_of_the_members_that_have_one():
+    batch = batch_of(SPEC)
+    ensemble = with_share(ensemble_of(anchored(), segment(), anchored()))
+    lines = [ensemble.models[place].base(batch) for place in (0, 2)]
+    torch.testing.assert_close(ensemble.base(batch), (lines[0] + lines[1]) / 2)
+    assert ensemble.has_line
+    without = ensemble_of(segment(), segment())
+    assert not without.has_line
+    assert not without.base(batch).any()
+
+
 def test_an_ensemble_has_no_weights_but_its_members():
     ensemble = ensemble_of(direct(Point()), segment())
     assert all(name.startswith("members.") for name, _ in ensemble.named_parameters())

@@ -47,7 +47,8 @@ def fit(name: str, *words: str, file: str = "loads.csv") -> Path:
     if not path.exists():
         loads().to_csv(path, index=False)
     data = ["data=csv", f"data.source.path={path}", "data.source.time=when", "data.source.targets=[load]"]
-    words = ("calibration=split", "baselines=series", *words)
+    # NaN, which differs from itself, among the options.
+    words = ("calibration=split", "baselines=series", "data.source.missing=[nan]", *words)
     return recast.fit(overrides=[*data, *QUICK, *words], folder=scratch() / name).folder
 
 
@@ -85,7 +86,10 @@ def test_it_is_scored_as_its_members_are(members, mean):
     found, first = results_of(mean), results_of(members[0])
     assert found["windows"] == first["windows"]
     assert found["metrics"] == first["metrics"]
-    assert found["baselines"].keys() == first["baselines"].keys()
+    # The line that one member corrects stands beside both.
+    assert found["baselines"].keys() == first["baselines"].keys() | {"anchor"}
+    line = results_of(members[1])["baselines"]["anchor"]["mse"]
+    assert found["baselines"]["anchor"]["mse"] == pytest.approx(line, rel=1e-6)
     for name, scores in first["baselines"].items():
         assert found["baselines"][name]["mse"] == pytest.approx(scores["mse"], rel=1e-9)
     assert found["test_bands"]["calibrated"].keys() == first["test_bands"]["calibrated"].keys()

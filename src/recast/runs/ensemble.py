@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,11 @@ from recast.runs.checkpoints.io import WholeCheckpointIO
 from recast.runs.configure.build import build
 from recast.runs.configure.check import check
 from recast.runs.configure.training_options import TrainOptions
-from recast.runs.configure.wording import value_text
 from recast.runs.fit import build_task
 from recast.runs.machine import set_up
+from recast.runs.members import Member, require_agreement, seeds_of
 from recast.runs.provenance import provenance
-from recast.runs.restored_forecast import RestoredForecast, require_windows, restore_forecaster
+from recast.runs.restored_forecast import require_windows, restore_forecaster
 from recast.runs.results import RunResults
 from recast.runs.tasks.find import fitted
 from recast.scoring.baselines.baseline import Baseline
@@ -38,26 +37,6 @@ from recast.training.task import ForecastTask
 from recast.types import Batch
 
 log = logging.getLogger(__name__)
-
-OF_TRAINING = frozenset({"data.seed", "data.batch_size", "data.evaluation_batch_size", "data.windows.stride"})
-"""Options of the data that say how a member was trained, beside those of `REGIME`."""
-REGIME = "data.regime"
-PATH = "data.source.path"
-
-
-@dataclass(frozen=True)
-class Member:
-    """A finished run.
-
-    Args:
-        folder: Its folder.
-        restored: Its chosen checkpoint.
-        results: The content of its metrics.json.
-    """
-
-    folder: Path
-    restored: RestoredForecast
-    results: Mapping[str, Any]
 
 
 def ensemble(
@@ -82,7 +61,7 @@ def ensemble(
     if len(members) < 2:
         raise ConfigurationError(f"an ensemble has two members at least; found {len(members)} finished run")
     runs = [Member(folder, restore_forecaster(chosen_checkpoint_path(folder)), results) for folder, results in members]
-    _require_agreement(runs)
+    require_agreement(runs)
     first = runs[0].restored
     config = _config(runs, combine)
     set_up(config)
@@ -109,7 +88,7 @@ def ensemble(
         log.info("weights: %s", ", ".join(f"{weight:.3f}" for weight in weights.tolist()))
     if task.calibration_windows is not None:
         calibrate(task, data, task.calibration_windows)
-    seconds = {"fit": sum(_fit_seconds(run) for run in runs) + time.perf_counter() - started}
+    seconds = {"fit": sum(run.fit_seconds for run in runs) + time.perf_counter() - started}
     started = time.perf_counter()
     first.plug.test(trainer, task, data, "test")
     seconds["test"] = time.perf_counter() - started
@@ -127,7 +106,7 @@ def ensemble(
         baselines=scores,
         seconds=seconds,
         facts={
-            "seed": _seeds(runs),
+            "seed": seeds_of(runs),
             "parameters": sum(parameter.numel() for parameter in task.model.parameters()),
             "steps": sum(int(run.results.get("steps", 0)) for run in runs),
             "checkpoint": str(checkpoint.relative_to(output)),
@@ -152,55 +131,6 @@ def ensemble(
     first.plug.draw(trainer, task, data, results)
     results.write(output)
     return results
-
-
-def _require_agreement(runs: Sequence[Member]) -> None:
-    """Raises ConfigurationError, which names the option that differs, if members forecast different things."""
-    first = runs[0]
-    for other in runs[1:]:
-        one, two = first.restored, other.restored
-        same_data = one.fingerprint == two.fingerprint
-        remedy = "an ensemble has members of the same data and windows: leave one of these runs out"
-        for key, expected, found in _differences(_compared(one), _compared(two)):
-            # The same file may lie elsewhere.
-            if key != PATH or not same_data:
-                raise ConfigurationError(
-                    f"{other.folder}: {key}={value_text(found)}, but {first.folder} has {value_text(expected)}; "
-                    f"{remedy}"
-                )
-        if not same_data or one.spec != two.spec:
-            raise ConfigurationError(
-                f"{other.folder}: its data had other values at its training than those of {first.folder}, though they "
-                f"are read alike; {remedy}"
-            )
-
-
-def _compared(restored: RestoredForecast) -> dict[str, Any]:
-    """The options that members share, each with its key."""
-    config = restored.config
-    flat = _flat({"data": config["data"], "task": {"calibration": config["task"].get("calibration")}})
-    return {
-        key: value
-        for key, value in flat.items()
-        if key not in OF_TRAINING and key != REGIME and not key.startswith(f"{REGIME}.")
-    }
-
-
-def _flat(node: Any, key: str = "") -> dict[str, Any]:
-    if not isinstance(node, dict) or not node:
-        return {key: node}
-    return {
-        inner: found
-        for name, value in node.items()
-        for inner, found in _flat(value, f"{key}.{name}" if key else str(name)).items()
-    }
-
-
-def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    for key in dict.fromkeys([*one, *other]):
-        if one.get(key) != other.get(key):
-            # A part by its class.
-            yield key.removesuffix("._target_"), one.get(key), other.get(key)
 
 
 def _config(runs: Sequence[Member], combine: Combine) -> dict[str, Any]:
@@ -259,15 +189,3 @@ def _validation(task: ForecastTask, data: ForecastDataModule) -> Iterator[Batch]
     starts = data.prepared.starts.validation
     for some in starts.split(data.evaluation_batch_size) if len(starts) else ():
         yield move_data_to_device(data.windows_at(some), task.device)
-
-
-def _seeds(runs: Sequence[Member]) -> int | str | None:
-    """The seed of all members, or those that they have."""
-    seeds = sorted({run.results["seed"] for run in runs if isinstance(run.results.get("seed"), int)})
-    return seeds[0] if len(seeds) == 1 else ",".join(map(str, seeds)) or None
-
-
-def _fit_seconds(run: Member) -> float:
-    seconds = run.results.get("seconds")
-    found = seconds.get("fit") if isinstance(seconds, dict) else None
-    return float(found) if isinstance(found, int | float) else 0.0

@@ -127,6 +127,16 @@ class Ensemble(ForecastModel):
         """The combined point forecast."""
         return self._join(torch.stack([member.point_forecast(batch) for member in self.models])).unsqueeze(-1)
 
+    @property
+    def has_line(self) -> bool:
+        """Whether a member has one."""
+        return any(member.has_line for member in self.models)
+
+    def base(self, batch: Batch) -> Float[Tensor, "batch leads targets"]:
+        """The mean of the lines of the members that have one, that line itself where it is the same; zeros without."""
+        lines = [member.base(batch) for member in self.models if member.has_line]
+        return torch.stack(lines).mean(dim=0) if lines else super().base(batch)
+
     def _join(self, values: Float[Tensor, "members ..."]) -> Float[Tensor, "..."]:
         if self.combine == "median":
             return median(values)

@@ -113,6 +113,11 @@ class ForecastModel(nn.Module, ABC):
         """Whether it can be trained on several forecast origins in each window (`Batch.origins`)."""
         return False
 
+    @property
+    def has_line(self) -> bool:
+        """Whether `base` is a forecast of its own: that of an anchor fixed before training, of each lead."""
+        return isinstance(self.anchor, FixedAnchor) and self.anchor.leads == self.spec.horizon
+
     def diagnostics(self, progress: Progress) -> dict[str, float]:
         """Quantities to log at this point of training."""
         return {}

@@ -15,7 +15,6 @@ from recast.data.datamodule import ForecastDataModule
 from recast.data.prepare.prepare import Prepared
 from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError
-from recast.nn.fixed_anchors.fixed_anchor import FixedAnchor
 from recast.nn.models.model import ForecastModel
 from recast.runs import record, scores
 from recast.runs.anchoring import anchor_facts, anchor_forecasts, guard, solve_anchor
@@ -75,7 +74,7 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
     def score_baselines(
         self, baselines: Mapping[str, Baseline], task: ForecastTask, data: ForecastDataModule, part: str
     ) -> dict[str, Scores]:
-        """See the base class; also those of a fixed anchor alone, as "anchor"."""
+        """See the base class; also those of a fixed anchor alone, as "anchor", see `ForecastModel.has_line`."""
         prepared, metrics = _scored(task, data, part), task.metrics_of("test")
         windows, bands = task.calibration_windows, None
         if task.calibrated is not None and windows is None:
@@ -84,7 +83,7 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
         if task.calibrated is not None and windows is not None and len(windows):
             bands = BaselineBands(task.calibrated.calibration, prepared, windows)
         found = scores.score_baselines(baselines, prepared, part, metrics, bands)
-        if isinstance(task.model.anchor, FixedAnchor) and task.model.anchor.leads == prepared.spec.horizon:
+        if task.model.has_line:
             found["anchor"] = scores.score_points(anchor_forecasts(task), prepared, part, metrics, bands)
         return found
 

@@ -9,6 +9,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from commands import run, scratch
 
 import recast
@@ -231,6 +232,10 @@ def test_a_sweep_becomes_one_forecaster(tmp_path):
     assert trained.code == 0, trained.err
     made = run("recast-ensemble", "sweep", "--output", "one", cwd=tmp_path)
     assert made.code == 0, made.err
+    told = yaml.safe_load((tmp_path / "one" / ".hydra" / "overrides.yaml").read_text())
+    assert told[0] == "data=csv"
+    assert told[-3:] == ["model=ensemble", "model.combine=mean", "model.members=[seed-0,seed-1]"]
+    assert not any(word.startswith(("model=direct", "seed")) for word in told)
     words = ["checkpoint=one/checkpoints/best.ckpt", "input=loads.csv", "output=forecast.csv"]
     forecast = run("recast-forecast", *words, cwd=tmp_path)
     assert forecast.code == 0, forecast.err

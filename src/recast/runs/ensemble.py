@@ -23,7 +23,7 @@ from recast.runs.configure.check import check
 from recast.runs.configure.training_options import TrainOptions
 from recast.runs.fit import build_task
 from recast.runs.machine import set_up
-from recast.runs.members import Member, require_agreement, seeds_of
+from recast.runs.members import OVERRIDES, Member, overrides_of, require_agreement, seeds_of
 from recast.runs.provenance import provenance
 from recast.runs.restored_forecast import require_windows, restore_forecaster
 from recast.runs.results import RunResults
@@ -118,10 +118,7 @@ def ensemble(
             },
         },
     )
-    # What tells it from other runs, where a report looks for that.
-    names = ",".join(run.folder.name for run in runs)
-    told = ["model=ensemble", f"model.combine={combine}", f"model.members=[{names}]"]
-    write_text(output / ".hydra" / "overrides.yaml", yaml.safe_dump(told))
+    write_text(output / OVERRIDES, yaml.safe_dump(overrides_of(runs, combine)))
     write_text(output / "config.yaml", yaml.safe_dump(config, sort_keys=False))
     write_json(output / "provenance.json", provenance() | {"data": first.plug.data_facts(data)})
     description = describe(model=task.model, task=task, metrics=task.metrics, data=data)

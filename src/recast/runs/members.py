@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from recast.errors import ConfigurationError
 from recast.runs.configure.wording import value_text
 from recast.runs.restored_forecast import RestoredForecast
@@ -14,6 +16,8 @@ OF_TRAINING = frozenset({"data.seed", "data.batch_size", "data.evaluation_batch_
 """Options of the data that say how a member was trained, beside those of `REGIME`."""
 REGIME = "data.regime"
 PATH = "data.source.path"
+OVERRIDES = ".hydra/overrides.yaml"
+"""What a run was started with, by which a report tells it from others."""
 
 
 @dataclass(frozen=True)
@@ -96,3 +100,21 @@ def seeds_of(runs: Sequence[Member]) -> int | str | None:
     """The seed of all members, or those that they have."""
     seeds = sorted({run.results["seed"] for run in runs if isinstance(run.results.get("seed"), int)})
     return seeds[0] if len(seeds) == 1 else ",".join(map(str, seeds)) or None
+
+
+def overrides_of(runs: Sequence[Member], combine: str) -> list[str]:
+    """What an ensemble would be started with, in a report: what all members were, and what tells it from them."""
+    each = [_overrides(run.folder) for run in runs]
+    common = [word for word in each[0] if all(word in words for words in each)]
+    kept = [word for word in common if not word.lstrip("+~").startswith(("model", "seed"))]
+    names = ",".join(run.folder.name for run in runs)
+    return [*kept, "model=ensemble", f"model.combine={combine}", f"model.members=[{names}]"]
+
+
+def _overrides(folder: Path) -> list[str]:
+    """Those of a run; none where they are not known, as of one that a program started."""
+    try:
+        found = yaml.safe_load((folder / OVERRIDES).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return []
+    return [str(word) for word in found] if isinstance(found, list) else []

@@ -4,7 +4,7 @@ import signal
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-from jaxtyping import install_import_hook
+from shape_checks import install
 
 if find_spec("numba"):
     # Before the checks: Numba compiles the functions themselves, not what is wrapped around them.
@@ -12,7 +12,7 @@ if find_spec("numba"):
     import recast.nn.recurrence.compiled.forward  # noqa: F401
 
 # Before anything imports recast. With the numeric tower an integer is a float, as in `recast.options`.
-install_import_hook("recast", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+install("recast", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
 import pytest  # noqa: E402
 import torch  # noqa: E402

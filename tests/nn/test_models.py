@@ -62,6 +62,11 @@ every_head = pytest.mark.parametrize("head", HEADS)
 every_anchor = pytest.mark.parametrize("anchor", [LastAnchor, NoAnchor], ids=["anchored", "free"])
 every_form = pytest.mark.parametrize("form", FORMS)
 every_feedback = pytest.mark.parametrize("feedback", FEEDBACK)
+FREE = list(product([LastAnchor, NoAnchor], FEEDBACK))
+PAIRED = [(cell, head, *FREE[(i + j) % len(FREE)]) for i, cell in enumerate(CELLS) for j, head in enumerate(HEADS)]
+PAIRED += [case for case in product(["gru"], HEADS, [LastAnchor, NoAnchor], FEEDBACK) if case not in PAIRED]
+"""Every cell with every head; each of both, and the GRU with each head, with every anchor and feedback."""
+every_pair = pytest.mark.parametrize(("cell", "head", "anchor", "feedback"), PAIRED)
 spec_of = partial(synthetic.spec_of, targets=TARGETS, context=CONTEXT, horizon=HORIZON, past=1, periods=1)
 
 
@@ -190,10 +195,7 @@ def assert_equal(one: Tensor, other: Tensor) -> None:
 # What every model keeps
 
 
-@every_cell
-@every_head
-@every_anchor
-@every_feedback
+@every_pair
 def test_shapes(cell, head, anchor, feedback):
     model = model_of(cell, head, anchor=anchor, feedback=feedback)
     batch = batch_of(model.spec)
@@ -210,10 +212,7 @@ def test_shapes(cell, head, anchor, feedback):
         assert forecast.samples is None
 
 
-@every_cell
-@every_head
-@every_anchor
-@every_feedback
+@every_pair
 def test_every_lead_sees_the_last_input_and_an_early_one(cell, head, anchor, feedback):
     model = model_of(cell, head, anchor=anchor, feedback=feedback)
     batch, (context, _, _) = with_leaves(batch_of(model.spec))
@@ -337,9 +336,7 @@ def test_detaching_changes_the_gradient_and_not_the_forecast():
     assert not torch.allclose(gradient[0], gradient[1])
 
 
-@every_cell
-@every_head
-@every_anchor
+@pytest.mark.parametrize(("cell", "head", "anchor"), list(dict.fromkeys(case[:3] for case in PAIRED)))
 def test_the_truth_at_every_step_is_teacher_forcing(cell, head, anchor):
     model = model_of(cell, head, anchor=anchor)
     batch = batch_of(model.spec)

@@ -289,6 +289,43 @@ def test_a_category_is_the_last_one_known():
     assert [added.levels[int(code)] for code in column(found, "weather.sky")] == [weather["sky"].asof(t) for t in since]
 
 
+@pytest.mark.parametrize("role", ["past", "known"])
+def test_a_table_may_have_categories_alone(role):
+    level, weather = level_of(), weather_of()
+    words = {role: ["sky"], "categories": ["sky"]}
+    alone, beside = (source_of(weather, targets=targets, **words) for targets in ([], ["wind"]))
+    found = joined(Join(source=alone))
+    assert [(c.name, c.role, c.levels) for c in found.columns[1:]] == [("weather.sky", role, ("clear", "grey", "rain"))]
+    assert np.array_equal(column(found, "weather.sky"), column(joined(Join(source=beside)), "weather.sky"))
+    data = ForecastDataModule(
+        source=source_of(level, targets=["level"]),
+        windows=Windows(context=CONTEXT, horizon=HORIZON),
+        joins={"weather": Join(source=alone)},
+    )
+    forecaster, seen = forecaster_of(data), level.iloc[:200]
+    expected = forecaster.forecast(seen)["level"].tolist()
+    assert forecaster.forecast(seen, tables={"weather": weather[["time", "sky"]]})["level"].tolist() == expected
+    other = weather[["time", "sky"]].assign(sky="rain")
+    assert forecaster.forecast(seen, tables={"weather": other})["level"].tolist() != expected
+
+
+def test_a_word_that_means_missing_is_so_in_a_table_of_categories_alone():
+    weather = weather_of()
+    weather.loc[3, "sky"] = "M"
+    words: dict[str, Any] = {"time": "time", "targets": [], "past": ["sky"], "categories": ["sky"], "missing": ["M"]}
+    source = FrameSource(**words).for_table(FrameTable(weather, "time"))
+    assert np.isnan(source.read().values[:, 0]).tolist() == [row == 3 for row in range(len(weather))]
+
+
+def test_a_series_has_a_target_and_a_table_has_a_column():
+    level = level_of()
+    source = source_of(level.assign(flow=1.0), targets=[], past=["flow"])
+    with pytest.raises(ConfigurationError, match=r"data\.source\.targets=\[\] leaves nothing to forecast; name a"):
+        ForecastDataModule(source=source, windows=Windows(context=CONTEXT, horizon=HORIZON)).prepare()
+    with pytest.raises(ConfigurationError, match=r"targets=\[\] and no other column over time; name one"):
+        source_of(level, targets=[])
+
+
 def test_levels_are_those_of_the_training_whatever_a_later_table_has():
     level, weather = level_of(), weather_of()
     forecaster = forecaster_of(data_of(level, weather, delay=None))

@@ -23,7 +23,7 @@ from recast.data.prepare.storage import Storage, stored
 from recast.data.prepare.windows import Windows
 from recast.data.sources.fingerprint import fingerprint
 from recast.data.spec import SeriesSpec
-from recast.errors import DataError
+from recast.errors import ConfigurationError, DataError
 
 log = logging.getLogger(__name__)
 
@@ -95,10 +95,16 @@ def prepare(
         covariates: Further columns, which are added on the grid; None: none.
 
     Raises:
+        ConfigurationError: if it has no target.
         DataError: if a requested part has no window, or a column is constant; with `trained`, if the panel has other
             columns, levels or steps.
     """
     covariates = covariates or Covariates()
+    if trained is None and not any(column.role == "target" for column in raw.columns):
+        raise ConfigurationError(
+            f"{raw.label}: data.source.targets=[] leaves nothing to forecast; name a column there (a table without "
+            "targets may be joined: data.joins)"
+        )
     panel = grid.apply(without_readings(raw, removed, removal_seed))
     panel = covariates.added(panel, horizon=windows.horizon, keep_gaps=grid.masks)
     parts = split.parts(panel, context=windows.context + covariates.steps_before(panel), horizon=windows.horizon)

@@ -85,7 +85,7 @@ class FrameSource(TableSource):
     Args:
         time: Name of the time column, or of the index. Several names: columns whose words, with a blank between them,
             are a stamp, as [date, hour]; numbers, where their names are year, month, day, hour, minute, second.
-        targets: Columns to forecast; "all": each column that has no other role.
+        targets: Columns to forecast; "all": each column that has no other role; []: none, in a table that is joined.
         id: Name of the column that names the series of a row: series of any lengths and spans, one below the other or
             mixed. None: all rows are of one series.
         past: Columns that are inputs only, observed up to the origin. None: no such columns.

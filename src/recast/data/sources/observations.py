@@ -149,7 +149,7 @@ class Observations:
             targets: Names of the targets.
 
         Raises:
-            DataError: if no target was observed in any row.
+            DataError: if there are targets, and none was observed in any row.
         """
         if not self.missing:
             return
@@ -158,7 +158,7 @@ class Observations:
             "%s: %d of %d rows have a value not observed by missing=%s",
             *(table.label, missing.any(axis=1).sum(), len(values), self.missing),
         )
-        if missing[:, : len(targets)].all():
+        if targets and missing[:, : len(targets)].all():
             raise DataError(f"{table.label}: no target of {targets} is observed in any row by missing={self.missing}")
 
     @property

@@ -5,11 +5,10 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from annotated_types import MinLen
 
 from recast.data.panel import Column, Panel, columns_of
 from recast.data.sources.clock import Clock
@@ -22,8 +21,8 @@ from recast.data.sources.step import duration, parse_step
 from recast.data.sources.table import Table
 from recast.errors import ConfigurationError, DataError
 
-Targets = Annotated[list[str], MinLen(1)] | Literal["all"]
-"""Names of the targets; "all": each column that has no other role."""
+Targets = list[str] | Literal["all"]
+"""Names of the targets; "all": each column that has no other role; []: none, in a table that is joined to a series."""
 
 TIME = "time"
 """Name of the time in forecasts, where a table has it in several columns."""
@@ -42,7 +41,8 @@ class TableSource(Source):
     Args:
         time: Name of the time column; several names: columns whose words, with a blank between them, are a stamp, as
             [date, hour]; or numbers, where their names are year, month, day, hour, minute and second.
-        targets: Columns to forecast; "all": each column of the table that has no other role.
+        targets: Columns to forecast; "all": each column of the table that has no other role; []: none, in a table of
+            inputs that is joined to a series.
         id: Name of the column that names the series of a row; None: the table holds one series.
         past: Columns that are inputs only, observed up to the origin.
         known: Columns that are inputs known ahead, also for the steps that are forecast.
@@ -58,8 +58,8 @@ class TableSource(Source):
         quality: For columns of flags, the flags beside which the targets were observed; beside others they were not.
 
     Raises:
-        ConfigurationError: if a column is named twice, a unit or a category belongs to no column, a target is a
-            category, or the step, the tolerance or the zone is unknown.
+        ConfigurationError: if a column is named twice or none is, a unit or a category belongs to no column, a target
+            is a category, or the step, the tolerance or the zone is unknown.
     """
 
     def __init__(
@@ -147,6 +147,11 @@ class TableSource(Source):
         owner = type(self).__name__
         inputs = [*self.past, *self.known, *self.static]
         targets = [] if self.targets == "all" else [*self.targets]
+        if not (targets or self.past or self.known or self.targets == "all"):
+            raise ConfigurationError(
+                f"{owner}: targets=[] and no other column over time; name one to forecast, or, in a table that is "
+                "joined to a series, inputs in past or known"
+            )
         columns = [*self._parts, *([] if self.id is None else [self.id]), *targets, *inputs]
         for name in columns:
             if columns.count(name) > 1:
@@ -156,7 +161,8 @@ class TableSource(Source):
         for name in self.categories:
             if name in targets:
                 raise ConfigurationError(
-                    f"{owner}: the target {name!r} is a category; forecasts are numbers; name inputs in past or known"
+                    f"{owner}: the target {name!r} is a category; forecasts are numbers; name inputs in past or known "
+                    "(targets=[] in a joined table that has no other columns)"
                 )
             self._require_column("categories", name, inputs)
         if self.targets != "all":  # those are known with the table
@@ -207,7 +213,7 @@ class TableSource(Source):
         others, levels = self._values(table, items, columns, [*self.past, *self.known])
         values = np.hstack([values, others]) if others.size else values
         self.observations.tell_missing(table, values, targets)
-        seen = ~np.asarray(np.isnan(values[:, : len(targets)]).all(axis=1))
+        seen = ~np.asarray(np.isnan(values[:, : len(targets) or None]).all(axis=1))
         times, step = self.clock.on_step(table, self.time, stamps, items, seen)
         statics, static_levels = self._values(table, items, columns, self.static)
         constants = [

@@ -24,12 +24,15 @@ class Column:
         role: "target": to be forecast or predicted; "past": observed up to the forecast origin; "known": known ahead,
             such as a calendar, a plan, or a forecast by others; "static": one value for each item.
         levels: Names of the levels of a category, whose values are indices into them; None: real numbers.
+        from_origin: Whether a window has its values less that at the origin, as of a time, in place of the values; for
+            a real column known ahead.
     """
 
     name: str
     unit: str = ""
     role: Role = "target"
     levels: tuple[str, ...] | None = None
+    from_origin: bool = False
 
     @property
     def is_category(self) -> bool:
@@ -39,7 +42,8 @@ class Column:
     def to_dict(self) -> dict[str, Any]:
         """Plain containers, suitable for a checkpoint and for JSON."""
         levels = None if self.levels is None else list(self.levels)
-        return {"name": self.name, "unit": self.unit, "role": self.role, "levels": levels}
+        found = {"name": self.name, "unit": self.unit, "role": self.role, "levels": levels}
+        return found | {"from_origin": True} if self.from_origin else found
 
 
 def columns_of(

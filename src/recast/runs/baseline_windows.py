@@ -78,7 +78,7 @@ def last_origins(panel: Panel, spec: SeriesSpec) -> Origins:
 def inputs_of(panel: Panel, spec: SeriesSpec) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Past and known inputs of each row as numbers: categories one-hot, sines and cosines of time behind known ones.
 
-    None where there are none of a kind.
+    None where there are none of a kind. Times since the origin are left out: a baseline has the times themselves.
     """
     past, known = _numbers(panel, "past"), _numbers(panel, "known")
     if spec.periods:
@@ -90,6 +90,8 @@ def inputs_of(panel: Panel, spec: SeriesSpec) -> tuple[np.ndarray | None, np.nda
 def _numbers(panel: Panel, role: Role) -> list[np.ndarray]:
     found = []
     for place in panel.of(role):
+        if panel.columns[place].from_origin:
+            continue
         levels, values = panel.columns[place].levels, panel.values[:, place, None]
         found.append(values if levels is None else (values == np.arange(len(levels))).astype(np.float64))
     return found

@@ -24,6 +24,7 @@ class Computed:
         levels: Names of the levels of a category; None: real numbers.
         scaling: Offset and scale that a model sees it by; None: those that the data's scaler fits.
         role: "known" ahead, or "past": as observed up to the origin.
+        from_origin: Whether a window has its values less that at the origin; see `recast.data.panel.Column`.
     """
 
     name: str
@@ -31,10 +32,11 @@ class Computed:
     levels: tuple[str, ...] | None = None
     scaling: tuple[float, float] | None = (0.0, 1.0)
     role: Literal["past", "known"] = "known"
+    from_origin: bool = False
 
     def column(self, feature: str) -> Column:
         """As a column of a panel, under the name of the feature."""
-        return Column(f"{feature}.{self.name}", self.unit, self.role, self.levels)
+        return Column(f"{feature}.{self.name}", self.unit, self.role, self.levels, self.from_origin)
 
 
 class ComputedFeature(ABC):

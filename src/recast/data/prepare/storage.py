@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from recast.data.panel import Panel, Role
@@ -38,6 +38,8 @@ class Layout:
         self.past_categories, self.known_categories = (
             slice(first, stop) for first, stop in pairwise(np.cumsum([0, *self.widths]).tolist()[-3:])
         )
+        self.from_origin = [place for place, column in enumerate(spec.reals("known")) if column.from_origin]
+        """Those known columns of which a window has the difference from the origin."""
         self.has_masks = spec.masked
         self.has_categories = bool(sum(categories) or spec.categories("static"))
         # Each part, even an empty one, costs half a microsecond per batch.
@@ -65,6 +67,8 @@ class Storage:
         labels: Label of each item, int64, shape (items,); None without labels.
         truths: The targets of each row in the data's unit; None where nothing is forecast.
         local: How targets are scaled item by item or window by window; None: all alike.
+        from_origin: Scaled values of the columns of `Layout.from_origin`, of which `values` has none: in float32, the
+            difference of two times of today would be lost. None: there are no such columns.
     """
 
     spec: PanelSpec
@@ -77,6 +81,7 @@ class Storage:
     labels: Int[Tensor, " items"] | None = None
     truths: Truths | None = None
     local: LocalScales | None = None
+    from_origin: Float64[Tensor, "steps columns"] | None = None
 
     @cached_property
     def layout(self) -> Layout:
@@ -94,14 +99,20 @@ class Storage:
         labels = None if self.labels is None else self.labels.to(device)
         truths = None if self.truths is None else self.truths.on(device)
         local = None if self.local is None else self.local.on(device)
-        return replace(
-            self, labels=labels, truths=truths, local=local, **{name: getattr(self, name).to(device) for name in names}
-        )
+        from_origin = None if self.from_origin is None else self.from_origin.to(device)
+        others = {"labels": labels, "truths": truths, "local": local, "from_origin": from_origin}
+        return replace(self, **others, **{name: getattr(self, name).to(device) for name in names})
 
     def windows(self, starts: Int[Tensor, " batch"], context: int, horizon: int) -> Batch:
         """The windows of `context` and `horizon` steps that begin at the rows `starts`."""
         rows = self._every_window(context + horizon)[starts].transpose(1, 2)
-        return self._batch(rows, context, starts, *self._items_of(starts))
+        batch = self._batch(rows, context, starts, *self._items_of(starts))
+        if self.from_origin is not None:
+            values = self.from_origin[starts.unsqueeze(1) + torch.arange(context + horizon, device=self.device)]
+            values = values - values[:, context - 1 : context]
+            # The gathered rows are the batch's own.
+            batch.known[..., self.layout.from_origin] = values.to(batch.known.dtype)
+        return batch
 
     @cached_property
     def _views(self) -> dict[int, Tensor]:
@@ -214,6 +225,9 @@ def stored(panel: Panel, spec: PanelSpec, sizes: ItemSizes | None = None) -> Sto
     scaled /= scale
     if local is not None:
         local.store(scaled[:, : spec.targets], panel)
+    moving = [place for place, column in enumerate(spec.columns[real] for real in reals) if column.from_origin]
+    from_origin = torch.from_numpy(scaled[:, moving]) if moving else None
+    scaled[:, moving] = 0.0
     if spec.masked:
         observed = ~np.isnan(scaled)
         scaled[~observed] = 0.0
@@ -246,6 +260,7 @@ def stored(panel: Panel, spec: PanelSpec, sizes: ItemSizes | None = None) -> Sto
         labels=None if panel.label_column is None else torch.from_numpy(panel.labels),
         truths=truths,
         local=local,
+        from_origin=from_origin,
     )
 
 

@@ -77,19 +77,23 @@ def from_wall_clock(panel: Panel, times: np.ndarray) -> np.ndarray:
     return times if panel.zone is None or not is_civil(panel.step) else panel.zone.utc(times)
 
 
-def duration(text: str) -> np.timedelta64:
+def duration(text: str, option: str = "tolerance") -> np.timedelta64:
     """The length that a pandas duration such as "30s" names.
+
+    Args:
+        text: The duration.
+        option: What it was given as, for messages.
 
     Raises:
         ConfigurationError: if it names none, or one that is not positive.
     """
     try:
-        length = pd.to_timedelta(text).to_timedelta64().astype("timedelta64[ns]")
+        length = pd.to_timedelta(text)
     except ValueError:
-        length = np.timedelta64("NaT")
-    if not length > np.timedelta64(0, "ns"):
-        raise ConfigurationError(f'tolerance={text!r} is no length of time; expected one such as "30s" or "500ms"')
-    return length
+        length = pd.NaT
+    if not length > pd.Timedelta(0):  # NaT is not, which an empty text is
+        raise ConfigurationError(f'{option}={text!r} is no length of time; expected one such as "30s" or "500ms"')
+    return np.timedelta64(length.value, "ns")
 
 
 def differences(numbers: np.ndarray, starts: np.ndarray | None = None) -> np.ndarray:

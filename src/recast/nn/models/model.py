@@ -190,10 +190,13 @@ class ForecastModel(nn.Module, ABC):
         """A window for each origin of each window of a training batch, with what the anchor reads.
 
         Raises:
-            ConfigurationError: if the anchor reads more than there is before an origin, or interpolates gaps.
+            ConfigurationError: if the anchor reads more than there is before an origin, or interpolates gaps; if the
+                data have times since the origin.
         """
         if batch.origins is not None:
             self.require_one_origin()
+            if len(batch.origins) > 1:
+                self.refuse_times_since_origin("data.regime.origins", "use one origin (data/regime=shuffled)")
         return seen_from_origins(batch, self.anchor.reach)
 
     def require_one_origin(self) -> None:
@@ -207,6 +210,23 @@ class ForecastModel(nn.Module, ABC):
                 f"{type(self.anchor).__name__} interpolates what was not observed up to the origin, but forecasts are "
                 f"made from several steps of each window ({type(self).__name__}, or data.regime.origins); use data "
                 "without gaps, another anchor, or a model and regime with one origin (data/regime=shuffled)"
+            )
+
+    def refuse_times_since_origin(self, option: str, remedy: str) -> None:
+        """Refuses inputs whose values hold for one origin of a window.
+
+        Args:
+            option: Why there are several.
+            remedy: What to do.
+
+        Raises:
+            ConfigurationError: if the data have some.
+        """
+        names = ", ".join(column.name for column in self.spec.of("known") if column.from_origin)
+        if names:
+            raise ConfigurationError(
+                f"{type(self).__name__}: {names} counts from the last step of a window, but forecasts are made from "
+                f"several steps of each ({option}); {remedy}, or leave the feature out"
             )
 
     def filled(self, batch: Batch) -> Float[Tensor, "batch context targets"]:

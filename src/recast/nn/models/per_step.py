@@ -43,7 +43,8 @@ class PerStep(ForecastModel):
             step; before the context, its first value is repeated.
 
     Raises:
-        ConfigurationError: if an option is out of range, or `origins` exceeds the context.
+        ConfigurationError: if an option is out of range, or `origins` exceeds the context; if the data have times since
+            the origin, which several origins do not share.
     """
 
     reads: ClassVar[frozenset[Feature]] = EVERYTHING
@@ -66,6 +67,8 @@ class PerStep(ForecastModel):
             raise ConfigurationError(
                 f"PerStep: origins={origins}, but the context has {spec.context} steps; use fewer, or null for all"
             )
+        if origins != 1:
+            self.refuse_times_since_origin("model.origins", "use model.origins=1")
         self.origins = origins
         self.encoder = Encoder(cell=cell, input_size=self.inputs.context_size, layers=layers, dropout=dropout)
         self.readout = HorizonReadout(

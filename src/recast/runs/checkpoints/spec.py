@@ -17,7 +17,7 @@ from recast.options import NonNegativeFloat, NonNegativeInt, PositiveFloat, Posi
 LARGEST = 10**7
 """Numbers in the forecast of a window: metrics keep some for each of them, whatever the size of the file."""
 
-COLUMN = {field.name for field in fields(Column)}
+COLUMN = {field.name for field in fields(Column)} - {"from_origin"}
 PANEL: dict[str, Any] = {
     "columns": Annotated[list[Any], MinLen(1)],
     "offset": list[float],
@@ -135,14 +135,15 @@ def _local(values: object) -> LocalScaling:
 
 def _column(values: object) -> Column:
     """A column from its description; checked by hand for speed: a file may hold a million of them."""
-    if not isinstance(values, Mapping) or set(values) != COLUMN:
+    if not isinstance(values, Mapping) or set(values) - {"from_origin"} != COLUMN:
         raise ConfigurationError(f"spec: expected the fields {', '.join(sorted(COLUMN))} of each column")
-    levels = values["levels"]
+    levels, from_origin = values["levels"], values.get("from_origin", False)
     right = {
         "name": isinstance(values["name"], str),
         "unit": isinstance(values["unit"], str),
         "role": isinstance(values["role"], str) and values["role"] in get_args(Role),
         "levels": levels is None or (isinstance(levels, list) and all(isinstance(level, str) for level in levels)),
+        "from_origin": from_origin is False or (from_origin is True and values["role"] == "known" and levels is None),
     }
     for field, fits in right.items():
         if not fits:
@@ -152,7 +153,11 @@ def _column(values: object) -> Column:
             f"spec: the levels of the column {values['name']!r}: expected different names, found {', '.join(levels)}"
         )
     return Column(
-        values["name"], values["unit"], cast("Role", values["role"]), None if levels is None else tuple(levels)
+        values["name"],
+        values["unit"],
+        cast("Role", values["role"]),
+        None if levels is None else tuple(levels),
+        from_origin,
     )
 
 

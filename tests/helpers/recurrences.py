@@ -241,7 +241,8 @@ def run(implementation: Implementation, request: OpenLoop | ClosedLoop) -> Ran:
     """Forward, and back."""
     values = results(implementation, request)
     generator = torch.Generator().manual_seed(0)
-    cotangents = [torch.randn(part.shape, generator=generator, dtype=part.dtype).to(part.device) for part in values]
+    # The same numbers in both precisions.
+    cotangents = [torch.randn(part.shape, generator=generator, dtype=torch.float64).to(part) for part in values]
     total = sum((cotangent * part).sum() for cotangent, part in zip(cotangents, values, strict=True))
     wanted = leaves(request)
     found = torch.autograd.grad(total, list(wanted.values()), allow_unused=True)
@@ -295,7 +296,12 @@ def in_double(request: OpenLoop | ClosedLoop) -> OpenLoop | ClosedLoop:
 
 
 def compare(
-    implementation: Implementation, request: OpenLoop | ClosedLoop, tolerance: float, *, exact: Ran | None = None
+    implementation: Implementation,
+    request: OpenLoop | ClosedLoop,
+    tolerance: float,
+    *,
+    exact: Ran | None = None,
+    rounding: float = 1.0,
 ) -> None:
     """Values and all gradients are those of `Plain`, relative to the largest entry of each tensor.
 
@@ -305,20 +311,35 @@ def compare(
     Args:
         exact: The results in double precision: a tensor may be three times as far from these as that of `Plain`,
             whose rounding errors grow with the network's factors, beyond any fixed tolerance.
+        rounding: Rounding errors of the implementation over those of `Plain`: it may be that much farther.
     """
     expected, found = run(Plain(), request), run(implementation, request)
     for number, (one, other) in enumerate(zip(found.values, expected.values, strict=True)):
-        slack = _rounding(other, exact.values[number]) if exact else 0.0
+        slack = _slack(other, exact.values[number], rounding) if exact else 0.0
         assert_close(one, other, tolerance, f"value {number}", slack=slack)
     least = 0.1 * max(float(gradient.abs().max()) for gradient in expected.gradients.values() if gradient.numel())
     for name, gradient in expected.gradients.items():
-        slack = _rounding(gradient, exact.gradients[name]) if exact else 0.0
+        slack = _slack(gradient, exact.gradients[name], rounding) if exact else 0.0
         assert_close(found.gradients[name], gradient, tolerance, f"gradient of {name}", least, slack)
 
 
-def _rounding(found: Tensor, exact: Tensor) -> float:
-    """How far a result may be from `found` whose own error is at most three times as large."""
-    return 4 * float((found - exact).abs().max()) if found.numel() else 0.0
+def agrees(implementation: Implementation, case: OpenCase | ClosedCase, *, rounding: float = 1.0) -> None:
+    """With the definition; in float32 as closely as its own rounding errors leave it to be told.
+
+    Args:
+        rounding: Rounding errors of the implementation in float32 over those of torch's functions.
+    """
+    request, tolerance = case.request(), TOLERANCE[case.dtype]
+    if case.dtype == torch.float32:
+        exact = run(Plain(), in_double(request))
+        compare(implementation, request, rounding * tolerance, exact=exact, rounding=rounding)
+    else:
+        compare(implementation, request, tolerance)
+
+
+def _slack(found: Tensor, exact: Tensor, rounding: float) -> float:
+    """How far a result may be from `found` whose own error is at most `3 * rounding` times as large."""
+    return (1 + 3 * rounding) * float((found - exact).abs().max()) if found.numel() else 0.0
 
 
 def gradcheck_of(implementation: Implementation, request: OpenLoop | ClosedLoop) -> None:

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from recurrences import (
     CELLS,
-    TOLERANCE,
     ClosedCase,
     OpenCase,
+    agrees,
     closed_cases,
     compare,
     gradcheck_of,
@@ -33,13 +33,13 @@ every_loop = pytest.mark.parametrize("case", [LONG_OPEN, LONG_CLOSED], ids=["ope
 @settings(max_examples=60, deadline=None)
 @given(open_cases())
 def test_open_loops_are_those_of_the_definition(case):
-    compare(Autograd(), case.request(), TOLERANCE[case.dtype])
+    agrees(Autograd(), case)
 
 
 @settings(max_examples=60, deadline=None)
 @given(closed_cases())
 def test_closed_loops_are_those_of_the_definition(case):
-    compare(Autograd(), case.request(), TOLERANCE[case.dtype])
+    agrees(Autograd(), case)
 
 
 @every_kind

@@ -299,6 +299,27 @@ def test_the_share_is_that_of_the_smallest_error():
     close(model.forecast(batch, samples=1).mean, base + share.view(-1, 1) * change)
 
 
+def test_a_share_that_differs_between_blocks_is_less_its_standard_error():
+    """Five blocks of eight windows, their errors told from the anchor's by a share of each block, in two batches."""
+    model = direct()
+    batch = batch_of(model.spec, 40)
+    base = model.base(batch)
+    change = model.forecast(batch, samples=1).mean - base
+    own = torch.tensor([0.9, 0.5, 0.8, 0.7, 0.6]).double().repeat_interleave(8).view(-1, 1, 1)
+    truth = base + own * change
+    share = fit_share(
+        model, [batch._replace(target=truth).take(some) for some in torch.arange(40).split(25)], samples=1
+    )
+    agreement, square = ((change * other).sum(dim=2).numpy() for other in (truth - base, change))
+    whole, found = agreement.sum(axis=0) / square.sum(axis=0), []
+    for block in np.arange(40).reshape(5, 8):
+        others = np.setdiff1d(np.arange(40), block)
+        found.append(agreement[others].sum(axis=0) / square[others].sum(axis=0))
+    error = np.sqrt(4 / 5 * ((np.stack(found) - np.mean(found, axis=0)) ** 2).sum(axis=0))
+    assert share.numpy() == pytest.approx(np.clip(whole - error, 0, 1))
+    assert (share.numpy() < whole).all()
+
+
 def test_the_share_counts_observed_truths_alone():
     model = model_of("direct", anchor="ridge", spec=synthetic.spec_of(targets=2, context=10, horizon=4, masked=True))
     batch = batch_of(model.spec, 50)

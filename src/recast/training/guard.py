@@ -10,17 +10,21 @@ from recast.nn.fixed_anchors.fixed_anchor import FixedAnchor
 from recast.nn.models.model import ForecastModel
 from recast.types import Batch
 
+BLOCKS = 5  # of the windows
+
 
 @torch.no_grad()
 def fit_share(model: ForecastModel, batches: Iterable[Batch], *, samples: int) -> Float[Tensor, " leads"] | None:
-    """Sets the share of the network's correction at each lead that has the smallest squared error, within 0 and 1.
+    """Sets the share of the network's correction at each lead: what surely lowers the squared error, within 0 and 1.
 
     With f the forecast, b that of the anchor and y the truth, all scaled, over windows, targets and observed truths,
 
-        share_h = sum (f_h - b_h) (y_h - b_h) / sum (f_h - b_h)^2
+        share_h = sum (f_h - b_h) (y_h - b_h) / sum (f_h - b_h)^2  -  its standard error
 
-    so that a network which learnt noise is turned down. It is shrinkage of a combination of two forecasts (Bates &
-    Granger 1969, "The combination of forecasts", Operational Research Quarterly 20).
+    The ratio has the smallest squared error on these windows (Bates & Granger 1969, "The combination of forecasts",
+    Operational Research Quarterly 20). Its standard error is that of the jackknife over five blocks of successive
+    windows (Kuensch 1989, "The jackknife and the bootstrap for general stationary observations", Annals of Statistics
+    17): where few days validate, a network that learnt noise may agree with them by chance.
 
     Args:
         model: A trained model; its anchor's `share` is changed. One whose anchor is not fixed, or looks one step ahead
@@ -35,28 +39,40 @@ def fit_share(model: ForecastModel, batches: Iterable[Batch], *, samples: int) -
     if not isinstance(anchor, FixedAnchor) or anchor.leads != model.spec.horizon or model.head.counts:
         return None
     anchor.share.fill_(1.0)
-    agreement, square = (torch.zeros(anchor.leads, dtype=torch.float64) for _ in range(2))
-    seen = False
-    for number, batch in enumerate(batches):
-        precise = batch.to_precision(model.precision)
-        base = model.base(precise)
-        if model.head.stochastic and model.feeds_back:
-            drawn = model.trajectories(precise, samples, torch.Generator().manual_seed(number))
-            point, noise = drawn.mean(dim=0), drawn.double().var(dim=0) / samples
-        else:
-            point = model.head.mean(model(precise))
-            noise = torch.zeros_like(point).double()
-        change = (point - base).double()
-        left = (precise.target - base).double()
-        if precise.target_observed is not None:
-            change, left, noise = (part.where(precise.target_observed, 0.0) for part in (change, left, noise))
-        agreement += (change * left).sum(dim=(0, 2)).cpu()
-        # The square of a mean of draws is larger than that of their expectation by the variance of the mean.
-        square += (change.square() - noise).sum(dim=(0, 2)).cpu()
-        seen = True
-    if not seen:
+    found = [_sums(model, batch.to_precision(model.precision), samples, number) for number, batch in enumerate(batches)]
+    if not found:
         return None
+    agreement, square = (torch.cat(sums) for sums in zip(*found, strict=True))
+    share = _ratio(agreement.sum(dim=0), square.sum(dim=0))
+    blocks = [block for block in torch.arange(len(agreement)).tensor_split(BLOCKS) if len(block)]
+    if len(blocks) > 1:
+        left_out = [
+            _ratio(agreement.sum(dim=0) - agreement[block].sum(dim=0), square.sum(dim=0) - square[block].sum(dim=0))
+            for block in blocks
+        ]
+        variance = torch.stack(left_out).var(dim=0, correction=0) * (len(blocks) - 1)
+        share = share - variance.sqrt()
     # A network that changes nothing has any share.
-    share = (agreement / square.where(square > 0, 1.0)).clamp(0, 1).where(square > 0, 1.0)
-    anchor.share.copy_(share)
+    anchor.share.copy_(share.clamp(0, 1).where(square.sum(dim=0) > 0, 1.0))
     return anchor.share
+
+
+def _sums(model: ForecastModel, batch: Batch, samples: int, number: int) -> tuple[Tensor, Tensor]:
+    """Of each window at each lead, over targets: correction times what the anchor leaves, and correction squared."""
+    base = model.base(batch)
+    if model.head.stochastic and model.feeds_back:
+        drawn = model.trajectories(batch, samples, torch.Generator().manual_seed(number))
+        point, noise = drawn.mean(dim=0), drawn.double().var(dim=0) / samples
+    else:
+        point = model.head.mean(model(batch))
+        noise = torch.zeros_like(point).double()
+    change, left = (point - base).double(), (batch.target - base).double()
+    if batch.target_observed is not None:
+        change, left, noise = (part.where(batch.target_observed, 0.0) for part in (change, left, noise))
+    # The square of a mean of draws is larger than that of their expectation by the variance of the mean.
+    return (change * left).sum(dim=2).cpu(), (change.square() - noise).sum(dim=2).cpu()
+
+
+def _ratio(agreement: Float[Tensor, " leads"], square: Float[Tensor, " leads"]) -> Float[Tensor, " leads"]:
+    """Zero where nothing is changed."""
+    return (agreement / square.where(square > 0, 1.0)).where(square > 0, 0.0)

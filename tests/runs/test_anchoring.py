@@ -103,3 +103,32 @@ def test_another_horizon_continues_the_share_of_the_last_lead(tmp_path):
     assert len(longer) == 20
     np.testing.assert_allclose(longer["level"][:12], own["level"], rtol=1e-5)
     np.testing.assert_allclose(shorter["level"], own["level"][:5], rtol=1e-5)
+
+
+def test_of_several_lines_the_best_on_the_validation_windows_is_taken(tmp_path):
+    words = ["model/anchor=auto" if word == "model/anchor=harmonic_ridge" else word for word in HYBRID]
+    run = recast.fit(levels(), time="when", targets=["level"], overrides=words, folder=tmp_path / "run")
+    facts = json.loads((run.folder / "metrics.json").read_text())["anchor"]
+    errors = facts["validation_mse"]
+    assert set(errors) == {"none", "last", "ridge", "ridge_on_changes", "harmonic", "harmonic_ridge"}
+    assert errors[facts["chosen"]] == min(errors.values())
+    # Its error is that of the same anchor named.
+    named = [f"model/anchor={'ridge' if 'changes' in facts['chosen'] else facts['chosen']}", *words]
+    named.remove("model/anchor=auto")
+    named += ["model.anchor.levels=false"] if "changes" in facts["chosen"] else []
+    again = recast.fit(levels(), time="when", targets=["level"], overrides=named, folder=tmp_path / "named")
+    scores = [
+        json.loads((one.folder / "metrics.json").read_text())["baselines"]["anchor"]["mse"] for one in (run, again)
+    ]
+    assert scores[0] == pytest.approx(scores[1], rel=1e-6)
+    own, loaded = (one.forecast(levels()) for one in (run.forecaster, recast.load(run.folder)))
+    np.testing.assert_allclose(own["level"], loaded["level"], rtol=1e-6)
+
+
+def test_without_validation_windows_there_is_nothing_to_choose_on(tmp_path):
+    words = [word.replace("validation=0.2", "validation=0") for word in HYBRID if "anchor" not in word]
+    with pytest.raises(
+        ConfigurationError, match=r"model/anchor=auto chooses on validation windows.*model/anchor=ridge"
+    ):
+        words.append("model/anchor=auto")
+        recast.fit(levels(), time="when", targets=["level"], overrides=words, folder=tmp_path)

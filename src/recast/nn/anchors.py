@@ -1,7 +1,6 @@
 """Anchors: base forecasts that the network is trained to correct."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -33,15 +32,26 @@ class Anchor(nn.Module, ABC):
         reach: Number of past steps that it reads. [steps]
     """
 
-    is_last: ClassVar[bool] = False
-    is_zero: ClassVar[bool] = False
-    interpolates: ClassVar[bool] = False
-
     def __init__(self, *, spec: SeriesSpec, leads: int, reach: int) -> None:
         super().__init__()
         self.targets = spec.targets
         self.leads = leads
         self.reach = reach
+
+    @property
+    def is_last(self) -> bool:
+        """False unless overridden."""
+        return False
+
+    @property
+    def is_zero(self) -> bool:
+        """False unless overridden."""
+        return False
+
+    @property
+    def interpolates(self) -> bool:
+        """False unless overridden."""
+        return False
 
     @property
     def reads_inputs(self) -> bool:
@@ -77,11 +87,14 @@ class NoAnchor(Anchor):
         ConfigurationError: if an option has the wrong type or lies out of range.
     """
 
-    is_zero: ClassVar[bool] = True
-
     @checked
     def __init__(self, *, spec: SeriesSpec, leads: PositiveInt) -> None:
         super().__init__(spec=spec, leads=leads, reach=1)
+
+    @property
+    def is_zero(self) -> bool:
+        """True."""
+        return True
 
     def forward(self, recent: Float[Tensor, "*batch reach targets"]) -> Float[Tensor, "*batch leads targets"]:
         """Zeros."""
@@ -101,11 +114,14 @@ class LastAnchor(Anchor):
         ConfigurationError: if an option has the wrong type or lies out of range.
     """
 
-    is_last: ClassVar[bool] = True
-
     @checked
     def __init__(self, *, spec: SeriesSpec, leads: PositiveInt) -> None:
         super().__init__(spec=spec, leads=leads, reach=1)
+
+    @property
+    def is_last(self) -> bool:
+        """True."""
+        return True
 
     def forward(self, recent: Float[Tensor, "*batch reach targets"]) -> Float[Tensor, "*batch leads targets"]:
         """The last value, repeated."""

@@ -11,10 +11,13 @@ from torch import Tensor
 
 from recast.data.datamodule import ForecastDataModule
 from recast.data.prepare.prepare import Prepared
+from recast.errors import ConfigurationError
+from recast.nn.fixed_anchors.auto import AutoAnchor
 from recast.nn.fixed_anchors.fixed_anchor import FixedAnchor
 from recast.nn.least_squares import separate_blocks
 from recast.nn.models.model import ForecastModel
 from recast.runs.baseline_windows import BATCH, PointForecasts
+from recast.runs.configure.wording import value_text
 from recast.training.guard import fit_share
 from recast.training.task import ForecastTask
 from recast.types import Batch
@@ -38,10 +41,35 @@ def solve_anchor(model: ForecastModel, data: ForecastDataModule) -> None:
     prepared = data.prepared
     blocks, rest = separate_blocks(prepared.starts.train.numpy(), prepared.windows.length)
     anchor.solve([_windows(block, prepared) for block in blocks], _windows(rest, prepared))
+    if isinstance(anchor, AutoAnchor):
+        _choose(anchor, model, prepared)
     model.start_at_anchor()
     if anchor.facts:
-        chosen = ", ".join(f"{name}={value:g}" for name, value in anchor.facts.items())
+        chosen = ", ".join(f"{name}={value_text(value)}" for name, value in anchor.facts.items())
         log.info("%s solved on %d training windows: %s", type(anchor).__name__, len(prepared.starts.train), chosen)
+
+
+def _choose(anchor: AutoAnchor, model: ForecastModel, prepared: Prepared) -> None:
+    """Takes the candidate whose forecasts have the smallest squared error on the validation windows."""
+    starts = prepared.starts.validation
+    if not len(starts):
+        raise ConfigurationError(
+            "model/anchor=auto chooses on validation windows, and there are none; give data.split.validation a part, "
+            "or name an anchor: " + ", ".join(f"model/anchor={name}" for name in anchor.names)
+        )
+
+    @torch.no_grad()
+    def error() -> float:
+        square, count = 0.0, 0
+        for batch in _windows(starts, prepared):
+            precise = batch.to_precision(model.precision)
+            miss = (model.base(precise) - precise.target[:, : anchor.leads]).double().square()
+            if precise.target_observed is not None:
+                miss = miss[precise.target_observed[:, : anchor.leads]]
+            square, count = square + float(miss.sum()), count + miss.numel()
+        return square / count if count else float("inf")
+
+    anchor.choose(error)
 
 
 def guard(model: ForecastModel, data: ForecastDataModule, samples: int) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial, reduce
 from itertools import product
 from operator import add
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import torch
 from annotated_types import MinLen
@@ -65,7 +65,6 @@ class RidgeAnchor(FixedAnchor):
             solved, if a penalty is too small for inputs that depend on each other.
     """
 
-    interpolates: ClassVar[bool] = True
     weight: Tensor
     constant: Tensor
     inputs_weight: Tensor
@@ -110,6 +109,11 @@ class RidgeAnchor(FixedAnchor):
         self.register_buffer("constant", torch.zeros(leads * channels))
         self.register_buffer("inputs_weight", torch.zeros(self.size, leads * channels))
         self.register_buffer("chosen", torch.zeros(2))
+
+    @property
+    def interpolates(self) -> bool:
+        """True."""
+        return True
 
     @property
     def reads_inputs(self) -> bool:

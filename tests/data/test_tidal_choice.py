@@ -103,6 +103,14 @@ def test_gaps_leave_the_choice_to_what_was_observed():
     assert chosen_constituents(times, with_gaps, None) == chosen_constituents(times[seen], values[seen], None)
 
 
+def test_rows_of_several_series_are_taken_in_order_of_time():
+    times = times_of(60)
+    values = tide_of(times, ["M2", "O1"], [1.0, 0.4])[:, np.newaxis] + 0.1 * red_noise(len(times))
+    later_first = np.r_[720:1440, 0:720]
+    expected = chosen_constituents(times, values, None)
+    assert chosen_constituents(times[later_first], values[later_first], None) == expected
+
+
 def test_long_periods_are_no_candidates():
     assert {"M2", "K1", "M8"} <= set(candidates())
     assert not {"SA", "SSA", "MM", "MF", "MSF", "Z0"} & set(candidates())

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -214,7 +214,9 @@ class VectorPlug(TaskPlug[VectorTask, VectorData, VectorResults]):
     def data_facts(self, data: VectorData) -> dict[str, Any]:
         return {"fingerprint": data.fingerprint}
 
-    def fit_baselines(self, baselines: Mapping[str, MeanOfTraining], data: VectorData) -> None:
+    def fit_baselines(
+        self, baselines: Mapping[str, MeanOfTraining], data: VectorData, scored: Sequence[str] = ("validation", "test")
+    ) -> None:
         for baseline in baselines.values():
             baseline.fit(data.parts["train"][1])
 

@@ -169,6 +169,24 @@ def test_seasons_at_irregular_steps_are_interpolated_in_time(seed: int, season: 
                 assert forecast[window, lead, target] == pytest.approx(expected, abs=1e-3)
 
 
+def test_a_window_that_spans_less_reads_nothing_of_another() -> None:
+    """Half-hourly rows of ones behind a window of a thousands, by a season that reaches beyond their beginning."""
+    part = History(np.arange(100.0)[:, np.newaxis], np.arange(100.0), np.arange(60), 24, 6)
+    baseline = Seasonal(hours=24)
+    baseline.fit(part)
+    hours = np.stack([np.arange(30.0), 40 + np.arange(30) / 2])
+    context = np.stack([np.full((24, 1), 1000.0), np.ones((24, 1))])
+    both = baseline.forecast(Origins(context, hours[:, :24], hours[:, 24:], None, None))
+    assert (both[1] == 1).all()
+    assert (both[0] == 1000).all()
+
+
+def test_steps_below_a_millisecond_have_no_seasons() -> None:
+    part = history()
+    with pytest.raises(ConfigurationError, match="shorter than a millisecond"):
+        Seasonal(hours=1e-6).fit(replace(part, hours=np.arange(80) * 1e-8))
+
+
 def test_a_season_shorter_than_a_step_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"hours=0\.05 is less than half a step of 0\.166667 hours"):
         Seasonal(hours=0.05).fit(history())
@@ -241,6 +259,30 @@ def test_windows_of_sizes_of_their_own_share_a_map(levels: bool) -> None:
     np.testing.assert_allclose((forecast - expected) / spread, 0, atol=1e-9)
     still = replace(growing, values=np.where(np.arange(200)[:, np.newaxis] < 100, 0.3, growing.values))
     assert (fitted(Ridge(by_window=True), still)[:90] == 0.3).all()
+
+
+def test_a_nearly_still_context_does_not_outweigh_all_others() -> None:
+    """A hundred series that vary, and one that stands still but for a last place before it jumps."""
+    random, rows = np.random.default_rng(0), 60
+    noise = random.normal(size=(101, rows))
+    values = np.full((101, rows), 100.0)
+    for step in range(1, rows):
+        values[:, step] = 100 + 0.8 * (values[:, step - 1] - 100) + noise[:, step]
+    values[100], values[100, 5] = 100.0, 100.000001
+    values[100, 30:] = 105.0
+    places = (np.arange(101)[:, np.newaxis] * rows + np.arange(rows - 30 + 1)).ravel()
+    whole = History(values.reshape(-1, 1), 420_000.0 + np.arange(101 * rows), places, 24, 6)
+    origins, truth = all_windows(replace(whole, starts=places[: 100 * 31]))
+    errors = [
+        float(np.sqrt(np.mean((fitted_on(baseline, whole, origins) - truth) ** 2)))
+        for baseline in (Ridge(by_window=True), LastValue())
+    ]
+    assert errors[0] < 0.95 * errors[1]
+
+
+def fitted_on(baseline: Baseline, part: History, origins: Origins) -> np.ndarray:
+    baseline.fit(part)
+    return baseline.forecast(origins)
 
 
 def left_out_error(part: History, others: np.ndarray, block: np.ndarray, option: dict[str, float]) -> float:

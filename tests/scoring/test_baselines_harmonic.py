@@ -1,15 +1,18 @@
 """Harmonic analysis against plain least squares, and all baselines on a real tide gauge."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import utide
+from panels import panel_of
 from utide.harmonics import ut_E
 
 from recast.data.features.tidal_basis import ROWS, TidalBasis
+from recast.data.features.tide import FittedTide
 from recast.errors import ConfigurationError, DataError, RecastError
 from recast.scoring.baselines.baseline import Baseline, History
 from recast.scoring.baselines.harmonic import Harmonic
@@ -197,6 +200,27 @@ def test_too_few_rows_are_refused() -> None:
     short = History(np.zeros((6, 1)), np.arange(6.0), np.arange(3), 2, 1)
     with pytest.raises(DataError, match="6 training rows, but 3 constituents have 7 coefficients"):
         Harmonic(constituents=NAMES).fit(short)
+
+
+@pytest.mark.parametrize("kind", ["constant", "walk", "few rows"])
+def test_where_there_is_no_tide_to_choose_it_is_the_mean(kind: str) -> None:
+    rows = 12 if kind == "few rows" else 300
+    noise = np.random.default_rng(0).normal(size=(rows, 1))
+    values = {"constant": np.full((rows, 1), 2.0), "walk": noise.cumsum(axis=0), "few rows": noise}[kind]
+    part = History(values, 420_000.0 + np.arange(rows), np.array([0]), 4, 2)
+    baseline = Harmonic()
+    baseline.fit(part)
+    if kind != "walk" or not baseline.facts["constituents"]:
+        ((origins, _),) = part.windows()
+        np.testing.assert_allclose(baseline.forecast(origins), values.mean(), rtol=1e-12)
+    panel = panel_of([[rows]])
+    changed = panel.values.copy()
+    changed[:, list(panel.of("target"))] = values
+    panel = replace(panel, values=changed)
+    tide = FittedTide()
+    numbers = tide.fit(panel, slice(None))
+    found = tide.at(panel.clock, np.zeros(rows, dtype=np.int64), panel, horizon=1, numbers=numbers)
+    assert np.isfinite(found).all()
 
 
 def test_forecasting_before_fitting_says_so() -> None:

@@ -83,6 +83,21 @@ def test_a_constant_context_is_held(kind):
     assert (forecast(kind(), part)[..., 1] == 0.1).all()
 
 
+@pytest.mark.parametrize("period", [None, 2, 3, 4, 7, 8, 12])
+@pytest.mark.parametrize("kind", [Theta, ExponentialSmoothing])
+def test_the_shortest_context_is_one_that_statsmodels_fits(kind, period):
+    random = np.random.default_rng(0)
+    for context in range(4, 40):
+        part = History(random.normal(size=(60, 1)) + 10, np.arange(60.0), np.array([0]), context, 3)
+        try:
+            found = forecast(kind(season_hours=period), part)
+        except MisfitError:
+            continue
+        assert np.isfinite(found).all()
+        return
+    raise AssertionError("no context was accepted")
+
+
 @pytest.mark.parametrize("kind", [Theta, ExponentialSmoothing])
 def test_what_does_not_fit_is_refused(kind):
     part = history()

@@ -36,7 +36,7 @@ def evaluate(config: dict[str, Any]) -> RunResults:
     if plug.adapt(config, restored):
         nodes = fitting_baselines(config["baselines"], plug)
         baselines = {name: build(node) for name, node in nodes.items()}
-        baselines = fitted(plug, baselines, data, config["required_baselines"])
+        baselines = fitted(plug, baselines, data, config["required_baselines"], [part])
     started = time.perf_counter()
     trainer = pl.Trainer(
         accelerator="auto",

@@ -239,6 +239,7 @@ class BaselineOfRun:
         for name, node in nodes.items():
             baseline = build(node, ALLOWED)
             with suppress(MisfitError):  # the run left it out
+                baseline.require_affordable(count)
                 baseline.fit(history)
                 fitted[name] = baseline
         measured = {name: build(node, ALLOWED)(spec=prepared.spec) for name, node in metrics.items() if node}

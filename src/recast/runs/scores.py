@@ -1,7 +1,7 @@
 """Scores over the samples of a part, models and baselines alike."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from math import nan
@@ -103,15 +103,22 @@ def read_scores(
     )
 
 
-def fit_baselines(baselines: Mapping[str, Baseline], prepared: Prepared) -> None:
+def fit_baselines(
+    baselines: Mapping[str, Baseline], prepared: Prepared, scored: Sequence[str] = ("validation", "test")
+) -> None:
     """Fits each baseline on the training rows.
+
+    Args:
+        baselines: By name.
+        prepared: The series.
+        scored: The parts that they are to forecast.
 
     Raises:
         MisfitError: if one cannot be used, or its forecasts would take too long.
     """
-    history, starts = training_history(prepared), prepared.starts
+    history = training_history(prepared)
     for baseline in baselines.values():
-        baseline.require_affordable(len(starts.validation) + len(starts.test))
+        baseline.require_affordable(sum(len(getattr(prepared.starts, part)) for part in scored))
         baseline.fit(history)
 
 

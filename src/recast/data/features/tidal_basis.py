@@ -27,7 +27,7 @@ class TidalBasis:
     def __init__(self, constituents: Sequence[str], latitude: float | None) -> None:
         from utide import constit_index_dict
 
-        self._places = np.array([constit_index_dict[name] for name in constituents])
+        self._places = np.array([constit_index_dict[name] for name in constituents], dtype=np.int64)
         self._latitude = latitude
         self._mixing, self._doodson, self._phase = _arguments(self._places)
 
@@ -45,6 +45,8 @@ class TidalBasis:
         from utide.astronomy import ut_astron
         from utide.harmonics import FUV
 
+        if not len(self._places):
+            return np.ones((len(milliseconds), 1))
         days = milliseconds / MILLISECONDS_PER_DAY + DAYS_BEFORE_1970
         astronomical = np.fmod(self._doodson @ ut_astron(days)[0] + self._phase, 1)
         angle = (self._mixing @ astronomical).T

@@ -44,10 +44,13 @@ def chosen_constituents(
     "On the use of cross-validation for time series predictor evaluation", Information Sciences 191).
 
     Args:
-        milliseconds: Times of the rows, ascending, since 1970-01-01 UTC. [ms]
+        milliseconds: Times of the rows since 1970-01-01 UTC, in any order. [ms]
         values: Targets, NaN where nothing was observed.
         latitude: For nodal corrections, see `TidalBasis`. [degrees]
     """
+    # Rows of several series come one series after another.
+    order = np.argsort(milliseconds, kind="stable")
+    milliseconds, values = milliseconds[order], values[order]
     names = candidates()
     basis = TidalBasis(names, latitude)
     folds = [fold for target in values.T for fold in _folds(basis, milliseconds, target)]

@@ -66,7 +66,8 @@ class FittedTide(ComputedFeature):
 
     Args:
         constituents: Names of the constituents in UTide ("M2", "S2", "K1" ...), without repetition; None: chosen on
-            the training rows, see `recast.data.features.tidal_choice.chosen_constituents`.
+            the training rows, see `recast.data.features.tidal_choice.chosen_constituents`; where it
+            finds none, the mean alone.
         latitude: Latitude of the gauge for nodal corrections, positive north, not 0; None omits them. [degrees]
 
     Raises:

@@ -1,6 +1,6 @@
 """Classifying sequences."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -14,7 +14,7 @@ from recast.runs.checkpoints.spec import checked_sequence_spec
 from recast.runs.classification_results import ClassificationResults
 from recast.runs.predictions import predict
 from recast.runs.scores import class_scores, descriptions
-from recast.runs.tasks.task_plug import RestoredTask, TaskPlug
+from recast.runs.tasks.task_plug import IN_TRAINING, RestoredTask, TaskPlug
 from recast.scoring.baselines.class_baselines import ClassBaseline
 from recast.scoring.metrics.class_metric import ClassMetric
 from recast.scoring.metrics.description import ranking
@@ -65,11 +65,13 @@ class ClassificationPlug(TaskPlug[ClassificationTask, SequenceDataModule, Classi
             "spec": prepared.spec.to_dict(),
         }
 
-    def fit_baselines(self, baselines: Mapping[str, ClassBaseline], data: SequenceDataModule) -> None:
-        """See the base class."""
-        train, scored = data.prepared.part("train"), data.prepared.part("test")
+    def fit_baselines(
+        self, baselines: Mapping[str, ClassBaseline], data: SequenceDataModule, scored: Sequence[str] = IN_TRAINING
+    ) -> None:
+        """See the base class. In training they are not scored on the validation part."""
+        train, asked = data.prepared.part("train"), data.prepared.part(scored[-1])
         for baseline in baselines.values():
-            baseline.require_affordable(train, scored)
+            baseline.require_affordable(train, asked)
             baseline.fit(train)
 
     def score_baselines(

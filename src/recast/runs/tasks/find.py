@@ -11,7 +11,7 @@ from typing import Any
 from recast.errors import ConfigurationError, MisfitError
 from recast.runs.configure.targets import ALLOWED, resolve, trusted
 from recast.runs.configure.wording import value_text
-from recast.runs.tasks.task_plug import TaskPlug
+from recast.runs.tasks.task_plug import IN_TRAINING, TaskPlug
 from recast.scoring.baselines.baseline import AnyBaseline
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,11 @@ def fitting_baselines(nodes: Mapping[str, Any], plug: AnyPlug) -> dict[str, Any]
 
 
 def fitted(
-    plug: AnyPlug, baselines: Mapping[str, AnyBaseline[Any]], data: Any, required: Sequence[str]
+    plug: AnyPlug,
+    baselines: Mapping[str, AnyBaseline[Any]],
+    data: Any,
+    required: Sequence[str],
+    scored: Sequence[str] = IN_TRAINING,
 ) -> dict[str, AnyBaseline[Any]]:
     """Those of the baselines that can be used with the data, fitted on its training part; a log line names the others.
 
@@ -84,6 +88,7 @@ def fitted(
         baselines: By name.
         data: The data.
         required: Names of those that a person asked for.
+        scored: The parts that they are to be scored on.
 
     Raises:
         MisfitError: if one of these cannot be used.
@@ -91,7 +96,7 @@ def fitted(
     found = {}
     for name, baseline in baselines.items():
         try:
-            plug.fit_baselines({name: baseline}, data)
+            plug.fit_baselines({name: baseline}, data, scored)
         except MisfitError as error:
             if name in required:
                 raise MisfitError(f"baselines.{name}: {error}") from error

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from recast.runs.ranked_forecasts import ranked_forecasts
 from recast.runs.restored_forecast import RestoredForecast, data_of, require_windows
 from recast.runs.results import Results
 from recast.runs.scores import Scores
-from recast.runs.tasks.task_plug import TaskPlug
+from recast.runs.tasks.task_plug import IN_TRAINING, TaskPlug
 from recast.scoring.baselines.baseline import Baseline
 from recast.scoring.metrics.description import of_pictures
 from recast.scoring.metrics.lead_metric import LeadMetric
@@ -67,9 +67,11 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
         """See the base class."""
         return record.data_facts(data.prepared, data.covariates)
 
-    def fit_baselines(self, baselines: Mapping[str, Baseline], data: ForecastDataModule) -> None:
+    def fit_baselines(
+        self, baselines: Mapping[str, Baseline], data: ForecastDataModule, scored: Sequence[str] = IN_TRAINING
+    ) -> None:
         """See the base class."""
-        scores.fit_baselines(baselines, data.prepared)
+        scores.fit_baselines(baselines, data.prepared, scored)
 
     def score_baselines(
         self, baselines: Mapping[str, Baseline], task: ForecastTask, data: ForecastDataModule, part: str

@@ -1,7 +1,7 @@
 """The parts of a run that depend on the kind of task; everything else is shared."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -19,6 +19,8 @@ TaskT = TypeVar("TaskT", bound=TrainingTask)
 DataT = TypeVar("DataT", bound=TrainingData)
 SpecT = TypeVar("SpecT")
 ResultsT = TypeVar("ResultsT", bound=RunResults)
+IN_TRAINING = ("validation", "test")
+"""The parts that baselines are scored on beside a model that is trained."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,17 @@ class TaskPlug(ABC, Generic[TaskT, DataT, ResultsT]):
         """Facts on the data, in plain containers."""
 
     @abstractmethod
-    def fit_baselines(self, baselines: Mapping[str, Any], data: DataT) -> None:
-        """Fits each baseline on the training part."""
+    def fit_baselines(self, baselines: Mapping[str, Any], data: DataT, scored: Sequence[str] = IN_TRAINING) -> None:
+        """Fits each baseline on the training part.
+
+        Args:
+            baselines: By name.
+            data: The data.
+            scored: The parts that they are to be scored on.
+
+        Raises:
+            MisfitError: if one cannot be used with the data, or would take too long.
+        """
 
     @abstractmethod
     def score_baselines(self, baselines: Mapping[str, Any], task: TaskT, data: DataT, part: str) -> dict[str, Any]:

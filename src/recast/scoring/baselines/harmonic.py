@@ -38,7 +38,8 @@ class Harmonic(Baseline):
 
     Args:
         constituents: Names of the tidal constituents in UTide ("M2", "S2", "K1" ...), without repetition; None: chosen
-            on the training rows, see `recast.data.features.tidal_choice.chosen_constituents`.
+            on the training rows, see `recast.data.features.tidal_choice.chosen_constituents`; where it
+            finds none, the mean alone.
         latitude: Latitude of the gauge for nodal corrections, positive north, not 0 (UTide uses 5 degrees for less than
             5); None omits them, which is right for a training part of a few months and a test part soon after.
             [degrees]

@@ -23,11 +23,11 @@ class LocalBaseline(Baseline):
 
     Args:
         season_hours: Length of the season, rounded to steps of the data; None: none. [hours]
-        most_fits: Forecasts of a target for which it is left out: each is a fit of its own.
+        most_fits: Forecasts of a target above which it is left out: each is a fit of its own.
 
     Raises:
         ConfigurationError: at fit, if the context is shorter than two seasons, or the season than two steps.
-        MisfitError: at fit, if more forecasts are asked for.
+        MisfitError: before the fit, if more forecasts are asked for.
     """
 
     def __init__(self, *, season_hours: float | None, most_fits: int) -> None:
@@ -139,7 +139,8 @@ class ExponentialSmoothing(LocalBaseline):
 
     @property
     def _fewest(self) -> int:
-        return 10
+        # What the heuristic first states of statsmodels take.
+        return 10 + (2 * (self._period // 2) if self._period > 1 else 0)
 
     def _own(self, context: np.ndarray, horizon: int) -> np.ndarray:
         from statsmodels.tsa.exponential_smoothing.ets import ETSModel

@@ -67,7 +67,8 @@ class Seasonal(Baseline):
     """The value of the same phase in the last season: f(t) = y(t - k hours), k the smallest with t - k hours <= T.
 
     T is the time of the origin. Seasons are counted in time, so that they need be no multiple of the step, and steps
-    need not be regular: y is interpolated linearly between the two rows of the context around that time.
+    need not be regular: y is interpolated linearly between the two rows of the context around that time, and is the
+    first one where an irregular context begins later.
 
     Hyndman & Athanasopoulos, "Forecasting: principles and practice", 3rd edition, section 5.2 (seasonal naive method).
 
@@ -87,6 +88,10 @@ class Seasonal(Baseline):
         if 2 * self.hours < step:
             raise ConfigurationError(
                 f"Seasonal: hours={self.hours:g} is less than half a step of {step:g} hours; use a longer season"
+            )
+        if step * MILLISECONDS < 1:
+            raise ConfigurationError(
+                f"Seasonal: a step of {step:g} hours is shorter than a millisecond, in which it counts; leave it out"
             )
         leads = step * np.arange(1, history.horizon + 1)[np.newaxis]
         back = -float(self._before(np.zeros((1, 1)), leads).min()) / MILLISECONDS
@@ -109,6 +114,7 @@ class Seasonal(Baseline):
         last = origins.context_hours[:, -1:]
         seen = np.rint((origins.context_hours - last) * MILLISECONDS)
         wanted = self._before(last, origins.future_hours)
+        wanted = np.maximum(wanted, seen[:, :1])
         # All windows one after another as if they were one series, each in a range of times of its own.
         apart = np.arange(len(seen))[:, np.newaxis] * (2 * max(-seen.min(), -wanted.min()) + 1)
         found = [

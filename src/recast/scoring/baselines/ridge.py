@@ -22,6 +22,7 @@ from recast.types import Origins
 ROWS = 16384  # of a run that are correlated at a time: they stay in the cache
 WINDOWS = 1024  # in memory at a time
 Penalties = Annotated[list[NonNegativeFloat], MinLen(1)]
+SMALLEST = 1e-3  # of the mean absolute value: as data/scaler=window has it
 PENALTIES = [0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0]
 
 
@@ -170,8 +171,9 @@ class Ridge(Baseline):
         levels: Whether x are the values of the context. Otherwise they are their differences from the last one, so that
             the forecast moves with the level: better for random walks, worse for what returns to a mean. None: both are
             candidates.
-        by_window: Whether a target is standardised by mean and standard deviation of each context instead, for series
-            that differ in size. A context that does not vary is held.
+        by_window: Whether a target is standardised by mean and standard deviation of each context instead (the latter a
+            thousandth of the mean absolute value at least), for series that differ in size. A context that does not
+            vary is held.
         inputs: Whether past and known inputs are read, where the data have some; each is standardised on the training
             rows, categories are one-hot.
         inputs_every: Steps between those at which they are read, forward and backward from the origin. [steps]
@@ -292,7 +294,10 @@ class Ridge(Baseline):
         """What standardises the targets of windows: means and standard deviations."""
         if not self.by_window:
             return self._shift, self._spread
-        return origins.context.mean(axis=1, keepdims=True), _spread(origins.context)
+        spread = _spread(origins.context)
+        # A context that is nearly still would outweigh all others.
+        least = SMALLEST * np.abs(origins.context).mean(axis=1, keepdims=True)
+        return origins.context.mean(axis=1, keepdims=True), np.where(spread > 0, np.maximum(spread, least), 0.0)
 
     def _by_map(self, values: Float[np.ndarray, "windows steps targets"]) -> Float[np.ndarray, "windows maps numbers"]:
         """What a map reads or gives: a shared one takes each target for a window of its own."""

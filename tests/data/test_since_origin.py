@@ -1,6 +1,7 @@
 """The time since the origin as an input known ahead: by true stamps, the same wherever a window is made."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,16 @@ from recast.data.datamodule import ForecastDataModule
 from recast.data.features.calendar import Calendar
 from recast.data.features.since_origin import SinceOrigin
 from recast.data.prepare.grid import ErrorGrid, Grid, MaskGrid, RowsGrid
-from recast.data.prepare.regime import MultiOrigin
+from recast.data.prepare.regime import MultiOrigin, StatefulStreams
 from recast.data.prepare.windows import Windows
 from recast.data.sources.frame import FrameSource, FrameTable
 from recast.errors import ConfigurationError
+from recast.nn.anchors import LastAnchor
+from recast.nn.fixed_anchors.auto import AutoAnchor
+from recast.nn.fixed_anchors.ridge import RidgeAnchor
 from recast.nn.models.direct import Direct
 from recast.nn.models.per_step import PerStep
+from recast.nn.models.recursive import Recursive
 from recast.runs.baseline_windows import inputs_of
 from recast.runs.checkpoints.spec import checked_series_spec
 from recast.runs.forecaster import Forecaster
@@ -132,6 +137,36 @@ def test_several_origins_in_a_window_are_refused():
         model.training_forecast(batch.to_precision(torch.float64), HALFWAY)
     with pytest.raises(ConfigurationError, match=r"PerStep: o\.time counts .*use model\.origins=1, or leave the"):
         model_of("per_step", spec=data.spec)
+
+
+def test_chunks_that_states_are_carried_across_are_refused():
+    data = data_of(frame_of(HOURLY), regime=StatefulStreams(chunk=5), batch_size=2)
+    with pytest.raises(ConfigurationError, match=r"StatefulStreams: o\.time counts .* data/regime=shuffled, or leave"):
+        data.train_dataloader()
+    assert len(data_of(frame_of(HOURLY), unit=None, regime=StatefulStreams(chunk=5), batch_size=2).train_dataloader())
+
+
+def test_an_anchor_that_is_read_at_every_step_reads_no_time_since_one():
+    """The refusal, and that a recursion without such an anchor, or without inputs of it, is none the worse."""
+    frame = frame_of(np.cumsum(np.random.default_rng(3).integers(1, 90, 200)))
+    data, without = (data_of(frame, unit=unit, grid=RowsGrid()) for unit in ("6h", None))
+    message = r"Recursive: o\.time counts .*RidgeAnchor reads inputs.*model/anchor=last\), or leave the feature out"
+    with pytest.raises(ConfigurationError, match=message):
+        model_of("recursive", anchor="ridge", spec=data.spec)
+    model_of("recursive", anchor="ridge", spec=without.spec)
+    model_of("recursive", anchor="last", spec=data.spec)
+    # Where an anchor is chosen among several, it is known when they are solved.
+    parts = {"cell": part("cell", "gru"), "head": part("head", "point")}
+    candidates = {"last": LastAnchor, "ridge": RidgeAnchor}
+    chosen = Recursive(spec=data.spec, **parts, anchor=partial(AutoAnchor, candidates=candidates)).double()
+    batch = batch_of(data, count=3).to_precision(torch.float64)
+    calls = [chosen, partial(chosen.training_forecast, progress=HALFWAY)]
+    for call in calls:
+        call(batch)
+    chosen.anchor.choose(lambda: -float(chosen.anchor.best))
+    for call in calls:
+        with pytest.raises(ConfigurationError, match=r"Recursive: o\.time counts .*AutoAnchor reads inputs"):
+            call(batch)
 
 
 @pytest.mark.parametrize("unit", ["", "soon", "-1h", "0h"])

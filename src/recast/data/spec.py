@@ -120,6 +120,11 @@ class PanelSpec:
         }
         return {feature: ", ".join(names) for feature, names in found.items() if names}
 
+    @property
+    def since_origin(self) -> tuple[str, ...]:
+        """Names of the inputs known ahead whose values are those since the origin of a window."""
+        return tuple(column.name for column in self.of("known") if column.from_origin)
+
     def _known_names(self) -> list[str]:
         return [column.name for column in self.of("known")]
 

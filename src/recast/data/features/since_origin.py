@@ -17,8 +17,9 @@ class SinceOrigin(ComputedFeature):
 
     It is negative in the context, 0 at the origin o, and positive over the horizon. It is that of the true stamps:
     where these are irregular (data/grid=rows), it tells a model what the number of a step does not. Forecasts from
-    several steps of a window (data/regime=multi_origin, model.origins of model=per_step) share no origin, and are
-    refused. Baselines do not read it: they have the stamps.
+    several steps of a window (data/regime=multi_origin, model.origins of model=per_step, model=recursive with an anchor
+    that reads inputs) share no origin, nor do the chunks that states are carried across (data/regime=stateful): these
+    are refused. Baselines do not read it: they have the stamps.
 
     Args:
         unit: Length of time that it is counted in ("1D", "10min"); about that of the horizon keeps the numbers small.

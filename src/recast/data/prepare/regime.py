@@ -174,6 +174,12 @@ class StatefulStreams(Regime):
     def loader(self, prepared: Prepared, *, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> StreamLoader:
         """See `Regime.loader`; `batch_size` is the number of streams of this process."""
         _require_one_scaling(prepared, self)
+        names = ", ".join(prepared.spec.since_origin)
+        if names:
+            raise ConfigurationError(
+                f"StatefulStreams: {names} counts from the last step of each chunk, but states are carried from chunk "
+                "to chunk; use data/regime=shuffled, or leave the feature out"
+            )
         stride = prepared.windows.stride
         if stride != 1:
             raise ConfigurationError(

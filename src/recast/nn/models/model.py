@@ -222,7 +222,7 @@ class ForecastModel(nn.Module, ABC):
         Raises:
             ConfigurationError: if the data have some.
         """
-        names = ", ".join(column.name for column in self.spec.of("known") if column.from_origin)
+        names = ", ".join(self.spec.since_origin)
         if names:
             raise ConfigurationError(
                 f"{type(self).__name__}: {names} counts from the last step of a window, but forecasts are made from "

@@ -161,6 +161,31 @@ def test_samples_that_are_fed_back_are_pooled_by_weight():
     np.testing.assert_allclose(equal.mean, (one.mean + other.mean) / 2)
 
 
+@given(
+    st.lists(st.tuples(st.integers(1, 60), st.integers(0, 8)), min_size=1, max_size=4).filter(
+        lambda pools: any(weight for _, weight in pools)
+    )
+)
+def test_pools_of_any_sizes_count_by_weight_alone(pools):
+    """A sample tells its member by its whole part, and its place in the pool by the rest."""
+    total = sum(weight for _, weight in pools)
+    forecasts = []
+    for number, (count, _) in enumerate(pools):
+        drawn = (number + torch.arange(count, dtype=torch.float64) / count).view(-1, 1, 1, 1)
+        forecasts.append(Forecast(drawn.mean(dim=0), drawn))
+    found = of(forecasts, [weight / total for _, weight in pools]).samples.flatten()
+    counts = [int((found.floor() == number).sum()) for number in range(len(pools))]
+    share = max(counts) / max(weight for _, weight in pools)
+    for number, (weight, kept) in enumerate(zip((weight for _, weight in pools), counts, strict=True)):
+        # To the nearest sample, and none twice.
+        assert abs(kept - weight * share) <= 1
+        places = (found[found.floor() == number] - number).sort().values
+        assert (places.diff() > 0).all()
+        # From all of the pool: as many of its first half as of its second.
+        assert abs(int((places < 0.5).sum()) - kept / 2) <= 1
+    assert any(kept == count for kept, (count, _) in zip(counts, pools, strict=True))
+
+
 def test_quantiles_and_samples_meet_at_the_levels_of_the_quantiles():
     levels = (0.1, 0.5, 0.9)
     known = torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64).view(-1, 1, 1, 1).expand(-1, 2, 3, 1)
@@ -204,6 +229,18 @@ def test_members_that_feed_back_draw_for_themselves_and_repeat_with_the_seed():
     assert one.samples.equal(again.samples)
     assert not one.samples.equal(other.samples)
     assert not one.samples[:20].equal(one.samples[20:])
+
+
+def test_an_ensemble_that_feeds_back_counts_as_one_member_of_another():
+    decoder = partial(EncoderDecoder, cell=CELL, head=Gaussian(), schedule=Never())
+    ensemble = ensemble_of(partial(Ensemble, members={"a": decoder, "b": decoder}), decoder)
+    leaves = [*ensemble.models[0].models, ensemble.models[1]]
+    for place, leaf in enumerate(leaves):
+        leaf.trajectories = lambda batch, samples, generator, place=place: torch.full(
+            (samples, len(batch.start), SPEC.horizon, SPEC.targets), float(place), dtype=torch.float64
+        )
+    found = ensemble.forecast(batch_of(SPEC), samples=20).samples[:, 0, 0, 0]
+    assert found.unique(return_counts=True)[1].tolist() == [10, 10, 20]
 
 
 def test_ensembles_may_be_members():

@@ -79,9 +79,19 @@ def _quantiles(forecasts: Sequence[Forecast], join: Join, levels: Sequence[float
 
 
 def _pooled(samples: Sequence[Tensor], weights: Float[Tensor, " members"]) -> Tensor:
-    """As many of each member's equally probable samples as its weight says, all of the largest's."""
+    """Of each member's equally probable samples a number in proportion to its weight, and all of one member.
+
+    They are spaced evenly: an ensemble among the members has the samples of its own members one after the other.
+    """
     shares = (weights / weights.max()).tolist()
-    return torch.cat([drawn[: round(share * len(drawn))] for drawn, share in zip(samples, shares, strict=True)])
+    pools = [(drawn, len(drawn), share) for drawn, share in zip(samples, shares, strict=True)]
+    whole = min(count / share for _, count, share in pools if share > 0)
+    return torch.cat([drawn[_evenly_spaced(count, round(share * whole))] for drawn, count, share in pools])
+
+
+def _evenly_spaced(count: int, wanted: int) -> list[int]:
+    """The middles of as many equal parts of range(count)."""
+    return [(2 * place + 1) * count // (2 * wanted) for place in range(wanted)]
 
 
 def _drawn(inverse: Callable[[Sequence[float]], Tensor | None], count: int, generator: torch.Generator) -> Tensor:

@@ -93,6 +93,7 @@ def test_it_is_scored_as_its_members_are(members, mean):
     assert found["baselines"]["anchor"]["mse"] == pytest.approx(line, rel=1e-6)
     for name, scores in first["baselines"].items():
         assert found["baselines"][name]["mse"] == pytest.approx(scores["mse"], rel=1e-9)
+    assert found["baselines_chosen"] == first["baselines_chosen"]
     assert found["test_bands"]["calibrated"].keys() == first["test_bands"]["calibrated"].keys()
     assert found["ensemble"]["members"] == [str(folder.resolve()) for folder in members]
     assert found["seed"] == "1,2"

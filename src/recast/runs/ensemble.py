@@ -27,7 +27,7 @@ from recast.runs.members import OVERRIDES, Member, overrides_of, require_agreeme
 from recast.runs.provenance import provenance
 from recast.runs.restored_forecast import require_windows, restore_forecaster
 from recast.runs.results import RunResults
-from recast.runs.tasks.find import fitted
+from recast.runs.tasks.find import chosen_by, fitted
 from recast.scoring.baselines.baseline import Baseline
 from recast.system.files import write_json, write_text
 from recast.training.checkpoint_format import KEY, best_checkpoint_path, chosen_checkpoint_path
@@ -94,9 +94,8 @@ def ensemble(
     seconds["test"] = time.perf_counter() - started
     started = time.perf_counter()
     baselines: dict[str, Baseline] = {name: build(node) for name, node in config["baselines"].items() if node}
-    scores = first.plug.score_baselines(
-        fitted(first.plug, baselines, data, config["required_baselines"]), task, data, "test"
-    )
+    used = fitted(first.plug, baselines, data, config["required_baselines"])
+    scores = first.plug.score_baselines(used, task, data, "test")
     seconds["baselines"] = time.perf_counter() - started
     checkpoint = best_checkpoint_path(output)
     results = first.plug.results(
@@ -116,6 +115,7 @@ def ensemble(
                 "members": [str(run.folder.resolve()) for run in runs],
                 "weights": task.model.weights.tolist(),
             },
+            **chosen_by(used),
         },
     )
     write_text(output / OVERRIDES, yaml.safe_dump(overrides_of(runs, combine)))

@@ -24,6 +24,8 @@ from recast.runs.checkpoints.restore import restore
 from recast.runs.configure.compose import compose
 from recast.runs.ensemble import ensemble
 from recast.runs.evaluate import evaluate
+from recast.runs.members import Member, seeds_of
+from recast.runs.restored_forecast import restore_forecaster
 from recast.training.checkpoint_format import CALIBRATION, KEY
 
 QUICK = (
@@ -103,6 +105,15 @@ def test_it_is_scored_as_its_members_are(members, mean):
     pd.testing.assert_series_equal(*origins)
     for name in ("config.yaml", "provenance.json", "figures/test_forecasts.png", "per_horizon.csv"):
         assert (mean / name).exists(), name
+
+
+@pytest.mark.parametrize(
+    ("seeds", "expected"),
+    [([3, 3], 3), ([10, 9], "9,10"), (["0,12", 2], "0,2,12"), (["0,1", "1,0"], "0,1"), ([None, 4], 4), ([None], None)],
+)
+def test_its_seeds_are_those_of_all_members(seeds, expected, mean):
+    restored = restore_forecaster(mean / "checkpoints" / "best.ckpt")
+    assert seeds_of([Member(mean, restored, {"seed": seed}) for seed in seeds]) == expected
 
 
 def test_its_checkpoint_is_scored_and_read_as_any_other(mean, members, tmp_path):

@@ -97,8 +97,9 @@ def _text(value: Any) -> str:
 
 
 def seeds_of(runs: Sequence[Member]) -> int | str | None:
-    """The seed of all members, or those that they have."""
-    seeds = sorted({run.results["seed"] for run in runs if isinstance(run.results.get("seed"), int)})
+    """The seed of all members, or those that they have; an ensemble among them has several itself."""
+    texts = [str(run.results.get("seed")).split(",") for run in runs]
+    seeds = sorted({int(word) for words in texts for word in words if word.isdecimal()})
     return seeds[0] if len(seeds) == 1 else ",".join(map(str, seeds)) or None
 
 

@@ -104,12 +104,20 @@ def test_quantiles_are_averaged_level_by_level():
     wide, narrow = Quantile(levels=[0.05, 0.25, 0.5, 0.75, 0.95]), Quantile(levels=[0.1, 0.5, 0.9])
     ensemble = ensemble_of(direct(wide), direct(narrow))
     assert ensemble.head.parts == {"mean", "quantiles"}
-    assert ensemble.head.levels == (0.25, 0.5, 0.75)
+    # All levels that both know, whoever comes first.
+    assert ensemble.head.levels == ensemble_of(direct(narrow), direct(wide)).head.levels == (0.1, 0.25, 0.5, 0.75, 0.9)
     batch = batch_of(SPEC)
     found = ensemble.forecast(batch, samples=1)
     both = [member.forecast(batch, samples=1).quantiles_at(found.levels) for member in ensemble.models]
     torch.testing.assert_close(found.quantiles, (both[0] + both[1]) / 2)
     assert (found.quantiles.diff(dim=0) > 0).all()
+
+
+def test_levels_that_differ_in_the_last_digit_are_one():
+    heads = [Quantile(levels=levels) for levels in ([1 - 0.9, 0.5, 0.9], [0.1, 0.3, 0.5, 0.9], [0.05, 0.5, 0.95])]
+    for members in (heads, heads[::-1]):
+        found = ensemble_of(*map(direct, members)).forecast(batch_of(SPEC), samples=1)
+        assert found.levels == pytest.approx((0.1, 0.3, 0.5, 0.9), abs=1e-12)
 
 
 def gaussian(mean: float, std: float, samples: int = 4000) -> Forecast:

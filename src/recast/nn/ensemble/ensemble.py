@@ -16,7 +16,7 @@ from recast.nn.heads.head import Head
 from recast.nn.models.model import ForecastModel
 from recast.nn.models.reads import EVERYTHING
 from recast.options import checked
-from recast.types import Batch, Forecast, Share
+from recast.types import SAME_LEVEL, Batch, Forecast, Share
 
 Combine = Literal["mean", "median", "weights"]
 
@@ -41,8 +41,7 @@ class CombinedHead(Head):
             self._parts.add("samples")
         elif len(sampled) + len(known) == len(heads):
             self._parts.add("quantiles")
-            low, high = max(levels[0] for levels in known), min(levels[-1] for levels in known)
-            self.levels = tuple(level for level in known[0] if low <= level <= high)
+            self.levels = _common(known)
 
     @property
     def size(self) -> int:
@@ -79,6 +78,14 @@ class CombinedHead(Head):
     ) -> Float[Tensor, "*shape targets"]:
         """The parameter."""
         return parameters[..., 0]
+
+
+def _common(known: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    """The levels of any member that lie between the outermost ones of all, where each knows its quantiles."""
+    low, high = max(levels[0] for levels in known), min(levels[-1] for levels in known)
+    inside = sorted({level for levels in known for level in levels if low <= level <= high})
+    # Levels that differ in the last digit are one.
+    return tuple(level for place, level in enumerate(inside) if not place or level - inside[place - 1] > SAME_LEVEL)
 
 
 class Ensemble(ForecastModel):

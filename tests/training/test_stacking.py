@@ -15,6 +15,7 @@ from recast.nn.cells.gru import GRU
 from recast.nn.ensemble.ensemble import Ensemble
 from recast.nn.heads.point import Point
 from recast.nn.models.direct import Direct
+from recast.training import stacking
 from recast.training.stacking import fit_weights, simplex_weights
 
 
@@ -70,3 +71,36 @@ def test_weights_are_fitted_on_the_errors_of_the_members():
     assert fitted is ensemble.weights
     with pytest.raises(ConfigurationError, match="combine by mean or median"):
         fit_weights(ensemble, [], samples=1)
+
+
+def test_a_member_whose_forecasts_are_not_finite_is_named():
+    torch.manual_seed(0)
+    data = small_data()
+    member = partial(Direct, cell=partial(GRU, hidden_size=3), head=Point())
+    ensemble = Ensemble(spec=data.spec, members={"a": member, "b": member, "c": member}, combine="weights").eval()
+    batches = list(data.loader("train"))
+    before = ensemble.weights.clone()
+    for value in (torch.nan, torch.inf):
+        with torch.no_grad():
+            ensemble.models[1].readout.output.bias.fill_(value)
+        for names, message in ((None, "b"), (["runs/1", "runs/2", "runs/3"], "runs/2")):
+            with pytest.raises(ConfigurationError, match=rf"^{message}: forecasts .* are not finite.*; leave it out"):
+                fit_weights(ensemble, batches, samples=1, names=names)
+    assert ensemble.weights.equal(before)
+
+
+def test_many_members_that_depend_on_each_other_have_weights(monkeypatch):
+    """They take scipy's solver more steps than its default; the conditions of Karush, Kuhn and Tucker hold."""
+    random = np.random.default_rng(380)
+    members = int(random.integers(2, 30))
+    errors = random.normal(size=(random.integers(1, 40), members)) * 10 ** random.uniform(-6, 6, members)
+    errors += random.normal(size=(1, members)) * 10 ** random.uniform(-3, 3)
+    gram = errors.T @ errors
+    found = simplex_weights(gram)
+    assert (found >= 0).all()
+    assert found.sum() == pytest.approx(1)
+    slope, size = gram @ found, np.trace(gram) / members
+    assert (slope - found @ slope >= -1e-9 * size).all()
+    monkeypatch.setattr(stacking, "ITERATIONS", 3)
+    with pytest.raises(ConfigurationError, match=rf"of {members} members were not found .*\(--combine mean\)"):
+        simplex_weights(gram)

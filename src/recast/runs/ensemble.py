@@ -54,7 +54,8 @@ def ensemble(
         table: What the members were trained on, where no file holds it; None: the data that they name.
 
     Raises:
-        ConfigurationError: if there are fewer than two runs, or they forecast different things.
+        ConfigurationError: if there are fewer than two runs, or they forecast different things; if no weights can be
+            fitted.
         CheckpointError: if a checkpoint cannot be read safely, or does not forecast.
         DataError: if the data are gone or have changed.
     """
@@ -84,7 +85,8 @@ def ensemble(
     task.to(trainer.strategy.root_device).eval()
     task.calibration_windows = set_apart(task, data)
     if combine == "weights":
-        weights = fit_weights(task.model, _validation(task, data), samples=task.samples["test"])
+        names = [str(run.folder) for run in runs]
+        weights = fit_weights(task.model, _validation(task, data), samples=task.samples["test"], names=names)
         log.info("weights: %s", ", ".join(f"{weight:.3f}" for weight in weights.tolist()))
     if task.calibration_windows is not None:
         calibrate(task, data, task.calibration_windows)

@@ -1,6 +1,7 @@
 """Weights of the members of an ensemble."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from math import isfinite
 
 import numpy as np
 import torch
@@ -12,9 +13,14 @@ from recast.errors import ConfigurationError
 from recast.nn.ensemble.ensemble import Ensemble
 from recast.types import Batch
 
+ITERATIONS = 100
+"""Of the least squares for each member; three, scipy's default, do not always suffice for 15 and more."""
+
 
 @torch.no_grad()
-def fit_weights(ensemble: Ensemble, batches: Iterable[Batch], *, samples: int) -> Float[Tensor, " members"]:
+def fit_weights(
+    ensemble: Ensemble, batches: Iterable[Batch], *, samples: int, names: Sequence[str] | None = None
+) -> Float[Tensor, " members"]:
     """Sets the weights with the smallest squared error of the weighted mean; none is negative, and their sum is 1.
 
     In scaled values, over windows, leads, targets and observed truths (Bates & Granger 1969, "The combination of
@@ -25,9 +31,10 @@ def fit_weights(ensemble: Ensemble, batches: Iterable[Batch], *, samples: int) -
         ensemble: Trained models; `weights` is changed.
         batches: Windows that they were not trained on.
         samples: Trajectories of a stochastic head. [trajectories]
+        names: Of the members in messages; none: those that they have in the ensemble.
 
     Raises:
-        ConfigurationError: if no truth was observed in them.
+        ConfigurationError: if no truth was observed in them, or a member's forecasts are not finite.
     """
     members = ensemble.models
     gram = torch.zeros(len(members), len(members), dtype=torch.float64)
@@ -46,6 +53,16 @@ def fit_weights(ensemble: Ensemble, batches: Iterable[Batch], *, samples: int) -
             "weights are fitted on validation windows, but the validation part has none; combine by mean or median, or "
             "give the runs a validation part (data.split)"
         )
+    failed = [
+        name
+        for name, size in zip(names or ensemble.members, gram.diagonal().tolist(), strict=True)
+        if not isfinite(size)
+    ]
+    if failed:
+        raise ConfigurationError(
+            f"{', '.join(failed)}: forecasts of validation windows are not finite, so that no weights can be fitted; "
+            "leave it out"
+        )
     ensemble.weights.copy_(torch.from_numpy(simplex_weights(gram.numpy())))
     return ensemble.weights
 
@@ -58,13 +75,23 @@ def simplex_weights(gram: Float[np.ndarray, "members members"]) -> Float[np.ndar
     its sum, is the w with the smallest error.
 
     Args:
-        gram: Sums of products of the errors of each two members.
+        gram: Sums of products of the errors of each two members, finite.
+
+    Raises:
+        ConfigurationError: if the solution is not found in `ITERATIONS` steps for each member.
     """
     members = len(gram)
     size = np.trace(gram) / members
-    if not size > 0:
+    if size == 0:
         return np.full(members, 1 / members)
     values, vectors = np.linalg.eigh(gram / size)
     root = np.sqrt(values.clip(min=0))[:, np.newaxis] * vectors.T
-    found, _ = nnls(np.vstack([root, np.ones(members)]), np.append(np.zeros(members), 1.0))
+    rows, truths = np.vstack([root, np.ones(members)]), np.append(np.zeros(members), 1.0)
+    try:
+        found, _ = nnls(rows, truths, maxiter=ITERATIONS * members)
+    except RuntimeError as error:
+        raise ConfigurationError(
+            f"the weights of {members} members were not found in {ITERATIONS * members} steps; combine "
+            "by mean (--combine mean)"
+        ) from error
     return found / found.sum()

@@ -251,6 +251,6 @@ def test_blocks_of_a_panel_are_those_of_each_item_alone():
         assert together.tolist() == alone
 
 
-def test_columns_of_the_panel_are_unchanged():
+def test_windows_are_of_one_step_and_one_lead_unless_given():
     panel = Panel(columns_of(targets=["a"]), np.zeros((9, 1)), np.array([0]), "series")
     assert BlocksSplit(test=1, validation=0.4, blocks=1).parts(panel).train.tolist() == [[0, 3]]

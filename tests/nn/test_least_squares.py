@@ -28,7 +28,7 @@ def test_blocks_share_no_row(windows, stride):
         assert one[-1] + length <= other[0]
 
 
-def test_a_short_part_has_noseparate_blocks():
+def test_a_short_part_has_no_blocks():
     starts = np.arange(30)
     blocks, rest = separate_blocks(starts, 20)
     assert not blocks

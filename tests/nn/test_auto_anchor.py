@@ -52,6 +52,16 @@ def test_the_smallest_error_is_taken_and_everything_is_as_of_that_anchor():
     assert anchor.is_zero
 
 
+def test_before_the_choice_what_any_reads_counts():
+    """A model that cannot have a candidate is refused before training, not after the choice."""
+    assert auto().interpolates
+    assert not auto(ridge=None).interpolates
+    anchor = auto()
+    anchor.choose(lambda: float(anchor.best))
+    assert anchor.is_zero
+    assert not anchor.interpolates
+
+
 def test_the_choice_is_part_of_the_state():
     anchor, batch = auto(), batch_of(spec_of(targets=2, context=6, horizon=HORIZON), 50)
     anchor.solve([], [batch])

@@ -46,7 +46,8 @@ class AutoAnchor(FixedAnchor):
             the context) is left out, with a log line.
 
     Attributes:
-        best: Place of the one that was taken; the first before the choice.
+        best: Place of the one that was taken; -1 before the choice, when the first one forecasts, and what any of them
+            reads counts.
         errors: Mean squared error of each, NaN before the choice.
 
     Raises:
@@ -89,7 +90,7 @@ class AutoAnchor(FixedAnchor):
             raise ConfigurationError("AutoAnchor: candidates: none of them fits the data; give one that does")
         super().__init__(spec=spec, leads=leads, reach=max(anchor.reach for anchor in found.values()))
         self.candidates = nn.ModuleDict(found)
-        self.register_buffer("best", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("best", torch.tensor(-1))
         self.register_buffer("errors", torch.full((len(found),), torch.nan, dtype=torch.float64))
 
     @property
@@ -100,7 +101,16 @@ class AutoAnchor(FixedAnchor):
     @property
     def chosen(self) -> Anchor:
         """The one that was taken."""
-        return cast("Anchor", self.candidates[self.names[int(self.best)]])
+        return self._every[max(int(self.best), 0)]
+
+    @property
+    def _every(self) -> list[Anchor]:
+        return [cast("Anchor", anchor) for anchor in self.candidates.values()]
+
+    @property
+    def _possible(self) -> list[Anchor]:
+        """Those that may be the chosen one."""
+        return self._every if self.best < 0 else [self.chosen]
 
     @property
     def is_last(self) -> bool:
@@ -115,12 +125,12 @@ class AutoAnchor(FixedAnchor):
     @property
     def interpolates(self) -> bool:
         """As the chosen one."""
-        return self.chosen.interpolates
+        return any(anchor.interpolates for anchor in self._possible)
 
     @property
     def reads_inputs(self) -> bool:
         """As the chosen one."""
-        return self.chosen.reads_inputs
+        return any(anchor.reads_inputs for anchor in self._possible)
 
     def forward(self, recent: Float[Tensor, "*batch reach targets"]) -> Float[Tensor, "*batch leads targets"]:
         """As the chosen one."""
@@ -137,7 +147,7 @@ class AutoAnchor(FixedAnchor):
             ConfigurationError: if one cannot be solved.
         """
         windows, others = [list(block) for block in blocks], list(rest)
-        for anchor in self.candidates.values():
+        for anchor in self._every:
             if isinstance(anchor, FixedAnchor):
                 anchor.solve(windows, others)
 
@@ -157,4 +167,4 @@ class AutoAnchor(FixedAnchor):
         """The one that was taken, the errors of all, and what it chose itself."""
         errors = {name: float(f"{value:.6g}") for name, value in zip(self.names, self.errors.tolist(), strict=True)}
         own = self.chosen.facts if isinstance(self.chosen, FixedAnchor) else {}
-        return {"chosen": self.names[int(self.best)], "validation_mse": errors, **own}
+        return {"chosen": self.names[max(int(self.best), 0)], "validation_mse": errors, **own}

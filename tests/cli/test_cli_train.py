@@ -202,7 +202,7 @@ def test_help_shows_groups_and_options():
     assert done.code == 0
     for word in (
         "model/cell",
-        "model/anchor: harmonic, harmonic_ridge, last, linear",
+        "model/anchor: auto, harmonic, harmonic_ridge, last, linear",
         "hidden_size: 64",
         "recast-options",
     ):

@@ -10,6 +10,7 @@ from commands import run, scratch
 
 import recast
 from recast.errors import ConfigurationError
+from recast.nn.least_squares import PENALTIES
 from recast.runs.checkpoints.restore import restore
 
 HYBRID = (
@@ -49,7 +50,7 @@ def hybrid() -> recast.Run:
 def test_the_anchor_is_scored_beside_the_network(hybrid):
     written = json.loads((hybrid.folder / "metrics.json").read_text())
     assert written["anchor"]["name"] == "RidgeAnchor"
-    assert written["anchor"]["penalty"] in {0.1, 1.0, 10.0, 100.0, 1000.0}
+    assert written["anchor"]["penalty"] in PENALTIES
     assert len(written["anchor"]["share"]) == 12
     assert all(0 <= share <= 1 for share in written["anchor"]["share"])
     # Of a line plus noise there is nothing to learn beside the line.

@@ -14,7 +14,8 @@ from sklearn.linear_model import Ridge as SklearnRidge
 from recast.errors import ConfigurationError, DataError, RecastError
 from recast.scoring.baselines.baseline import Baseline, History
 from recast.scoring.baselines.naive import Drift, LastValue, Mean, Seasonal
-from recast.scoring.baselines.ridge import Ridge, window_products
+from recast.scoring.baselines.ridge import Ridge
+from recast.scoring.baselines.window_products import window_products
 from recast.types import Origins
 
 CONTEXT, HORIZON = 6, 4

@@ -5,16 +5,20 @@ from dataclasses import dataclass
 from functools import reduce
 from math import inf
 from operator import add
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import numpy as np
 import torch
+from annotated_types import MinLen
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from recast.errors import ConfigurationError
+from recast.options import NonNegativeFloat
 
 BLOCKS = 5  # of the training windows, in cross-validation
+Penalties = Annotated[list[NonNegativeFloat], MinLen(1)]
+PENALTIES = [0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0]
 STILL = 1e-10  # of the mean square: variance of what is constant but for rounding in float32
 T = TypeVar("T")
 Map = tuple[Float[Tensor, "inputs outputs"], Float[Tensor, " outputs"]]

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
 import yaml
 from lightning.fabric.utilities.apply_func import move_data_to_device
 
@@ -28,6 +27,7 @@ from recast.runs.provenance import provenance
 from recast.runs.restored_forecast import require_windows, restore_forecaster
 from recast.runs.results import RunResults
 from recast.runs.tasks.find import chosen_by, fitted
+from recast.runs.trainer import scoring_trainer
 from recast.scoring.baselines.baseline import Baseline
 from recast.system.files import write_json, write_text
 from recast.training.checkpoint_format import KEY, best_checkpoint_path, chosen_checkpoint_path
@@ -73,15 +73,7 @@ def ensemble(
         raise ConfigurationError(f"{runs[0].folder}: its task does not forecast a series")
     for model, run in zip(task.model.models, runs, strict=True):
         model.load_state_dict(run.restored.task.model.state_dict())
-    trainer = pl.Trainer(
-        accelerator="auto",
-        devices=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=output,
-    )
+    trainer = scoring_trainer()
     task.to(trainer.strategy.root_device).eval()
     task.calibration_windows = set_apart(task, data)
     if combine == "weights":
@@ -96,7 +88,7 @@ def ensemble(
     seconds["test"] = time.perf_counter() - started
     started = time.perf_counter()
     baselines: dict[str, Baseline] = {name: build(node) for name, node in config["baselines"].items() if node}
-    used = fitted(first.plug, baselines, data, config["required_baselines"])
+    used = fitted(first.plug, baselines, data, config["required_baselines"], ["test"])
     scores = first.plug.score_baselines(used, task, data, "test")
     seconds["baselines"] = time.perf_counter() - started
     checkpoint = best_checkpoint_path(output)

@@ -4,14 +4,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
-
 from recast.errors import ConfigurationError
 from recast.runs.checkpoints.restore import restore
 from recast.runs.configure.build import build
 from recast.runs.machine import set_up
 from recast.runs.results import RunResults
 from recast.runs.tasks.find import chosen_by, fitted, fitting_baselines
+from recast.runs.trainer import scoring_trainer
 from recast.system.files import require_folder, user_path
 
 
@@ -38,14 +37,7 @@ def evaluate(config: dict[str, Any]) -> RunResults:
         baselines = {name: build(node) for name, node in nodes.items()}
         baselines = fitted(plug, baselines, data, config["required_baselines"], [part])
     started = time.perf_counter()
-    trainer = pl.Trainer(
-        accelerator="auto",
-        devices=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    trainer = scoring_trainer()
     plug.test(trainer, task, data, part)
     seconds = {part: time.perf_counter() - started}
     scored = plug.score_baselines(baselines, task, data, part) if baselines else {}

@@ -215,3 +215,15 @@ def _environment(config: dict[str, Any]) -> list[ClusterEnvironment]:
     """Several processes in one task of SLURM are started as elsewhere; Lightning would ask for a task for each."""
     one_task = os.environ.get("SLURM_NTASKS") == "1"
     return [LightningEnvironment()] if one_task and config["trainer"].get("devices") not in (1, "1", None) else []
+
+
+def scoring_trainer() -> pl.Trainer:
+    """A trainer that scores on one device, and writes nothing."""
+    return pl.Trainer(
+        accelerator="auto",
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )

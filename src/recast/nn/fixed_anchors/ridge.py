@@ -4,10 +4,9 @@ from collections.abc import Iterable, Sequence
 from functools import partial, reduce
 from itertools import product
 from operator import add
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from annotated_types import MinLen
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
@@ -17,12 +16,10 @@ from recast.errors import ConfigurationError
 from recast.nn.fixed_anchors.filling import interpolated
 from recast.nn.fixed_anchors.fixed_anchor import FixedAnchor
 from recast.nn.fixed_anchors.known import KnownCourse
-from recast.nn.least_squares import Map, Moments, left_out_errors, middle, ridge
-from recast.options import NonNegativeFloat, PositiveInt, checked
+from recast.nn.least_squares import PENALTIES, Map, Moments, Penalties, left_out_errors, middle, ridge
+from recast.options import PositiveInt, checked
 from recast.types import Batch
 
-Penalties = Annotated[list[NonNegativeFloat], MinLen(1)]
-PENALTIES = [0.1, 1.0, 10.0, 100.0, 1000.0]
 ROLES = ("past", "known")
 
 

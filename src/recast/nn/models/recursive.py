@@ -71,7 +71,10 @@ class Recursive(ForecastModel):
     ) -> None:
         super().__init__(spec=spec, head=head, anchor=anchor, leads=1, exceptions={"past": FED_BACK})
         self.require_one_origin()
-        self._require_inputs_of_any_origin()
+        if self.anchor.reads_inputs:
+            self.refuse_times_since_origin(
+                f"{type(self.anchor).__name__} reads inputs at every step", "use an anchor without (model/anchor=last)"
+            )
         self.origins = origins
         self.encoder = Encoder(cell=cell, input_size=self.inputs.context_size, layers=layers, dropout=dropout)
         self.readout = HorizonReadout(
@@ -132,7 +135,6 @@ class Recursive(ForecastModel):
         raw = self.readout(outputs, known[:, 1:].unsqueeze(2))
         base = self.anchor(rolling(held_truth(batch)[:, :-1], self.anchor.reach))
         if self.anchor.reads_inputs:
-            self._require_inputs_of_any_origin()
             seen = seen_from_every_step(_to_the_last_step(batch), self.anchor.reach)
             base = base + self.anchor.beside(seen).unflatten(0, (len(batch.start), -1))
         return self.head.shift(raw, base)
@@ -141,24 +143,10 @@ class Recursive(ForecastModel):
         """What the anchor makes of other inputs one step before each lead; None: nothing."""
         if not self.anchor.reads_inputs:
             return None
-        self._require_inputs_of_any_origin()
         whole = _to_the_last_step(batch)
         origins = tuple(range(batch.context, whole.context + 1))
         seen = seen_from_origins(whole._replace(origins=origins), self.anchor.reach)
         return self.anchor.beside(seen).unflatten(0, (len(batch.start), -1))
-
-    def _require_inputs_of_any_origin(self) -> None:
-        """Refuses times since the origin where the anchor reads inputs: it does so from every step.
-
-        Also when these are read: which anchor model/anchor=auto takes is not known before.
-
-        Raises:
-            ConfigurationError: then.
-        """
-        if self.anchor.reads_inputs:
-            self.refuse_times_since_origin(
-                f"{type(self.anchor).__name__} reads inputs at every step", "use an anchor without (model/anchor=last)"
-            )
 
     def _true_inputs(self, batch: Batch) -> Float[Tensor, "batch steps inputs"]:
         """What is read at the steps of the horizon but the last, given the truth; as in the context."""

@@ -25,6 +25,19 @@ class TrainingData(pl.LightningDataModule, ABC):
         """
         raise ConfigurationError(f"{table.label}: {type(self).__name__} does not read a table; use data=frame")
 
+    def adopt(self, spec: Any) -> None:
+        """Uses the scaling and the levels of a trained model instead of fitted ones.
+
+        Args:
+            spec: The spec the model was trained with.
+
+        Raises:
+            ConfigurationError: if data of this kind cannot.
+        """
+        raise ConfigurationError(
+            f"{type(self).__name__} cannot take over the scaling of another run; leave it out of init_keeps"
+        )
+
     @abstractmethod
     def loader(self, part: str) -> Any:
         """Batches of "train", "validation" or "test", in order, of evaluation size."""

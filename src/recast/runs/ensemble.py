@@ -73,7 +73,7 @@ def ensemble(
         raise ConfigurationError(f"{runs[0].folder}: its task does not forecast a series")
     for model, run in zip(task.model.models, runs, strict=True):
         model.load_state_dict(run.restored.task.model.state_dict())
-    trainer = scoring_trainer()
+    trainer = scoring_trainer(output)
     task.to(trainer.strategy.root_device).eval()
     task.calibration_windows = set_apart(task, data)
     if combine == "weights":

@@ -1,7 +1,6 @@
 """One training run, from a checked configuration to a complete run folder."""
 
 import logging
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,26 +17,28 @@ from recast.runs.checkpoints.checkpoint import read
 from recast.runs.checkpoints.size import fits_into_memory
 from recast.runs.configure.build import build
 from recast.runs.hyperparameters import log_hyperparameters
+from recast.runs.initial_state import initial_state
 from recast.runs.machine import set_up
 from recast.runs.provenance import provenance
 from recast.runs.results import RunResults
 from recast.runs.resume import LastState, state_to_resume
 from recast.runs.tasks.find import chosen_by, fitted, plug_of
-from recast.runs.trainer import (
-    build_trainer,
-    check_clipping,
-    check_length,
-    check_monitors,
-    check_optimizer,
-    check_parts,
-    check_strategy,
-)
+from recast.runs.trainer import build_trainer, check_monitors, check_parts, check_training
 from recast.system.files import write_json, write_text
 from recast.training.callbacks.best_checkpoint import selection
 from recast.training.checkpoint_format import chosen_checkpoint_path
 from recast.training.training_task import TrainingTask
 
 log = logging.getLogger(__name__)
+
+LATER_OPTIONS = {
+    "learning_rate": None,
+    "required_baselines": [],
+    "init_from": None,
+    "init_keeps": [],
+    "keep_forecasts": False,
+}
+"""Options that configurations of earlier versions lack, with what they stood for."""
 
 
 def run(config: dict[str, Any], folder: Path, table: Table | None = None) -> RunResults:
@@ -53,22 +54,19 @@ def run(config: dict[str, Any], folder: Path, table: Table | None = None) -> Run
         NonFiniteLossError: if training diverges.
         StoppedBySignalError: if a signal came; the state is saved.
     """
-    config = {"learning_rate": None, "required_baselines": [], **config}
+    config = {**LATER_OPTIONS, **config}
     plug = plug_of(config)
     set_up(config)
     pl.seed_everything(config["seed"], verbose=False)
-    check_optimizer(config["optimizer"])
-    check_clipping(config)
-    check_strategy(config)
-    check_length(config)
+    check_training(config)
+    initial = initial_state(config, plug)
     resumed = state_to_resume(config, folder)
     trainer = build_trainer(config, folder, resumed)
-    if trainer.world_size > 1:
-        # Lightning would share all cores out among the processes.
-        os.environ.setdefault("OMP_NUM_THREADS", str(config["threads"]))
     data = build(config["data"])
     if table is not None:
         data.read_from(table)
+    if initial is not None:
+        initial.scale(data)
     log.info("%s", plug.summary(data))
     check_parts(config, plug.counts(data))
     if resumed is not None:
@@ -78,13 +76,17 @@ def run(config: dict[str, Any], folder: Path, table: Table | None = None) -> Run
         write_json(folder / "provenance.json", provenance() | {"data": plug.data_facts(data)})
     task = build_task(config, data.spec)
     check_monitors(trainer, task)
+    if config["keep_forecasts"]:
+        plug.keep_forecasts(task, trainer)
 
     # Training counts all attempts.
     seconds = {} if resumed is None else {"fit": resumed.seconds}
     with _timed(seconds, "baselines"):
         baselines = {name: build(node) for name, node in config["baselines"].items() if node}
         baselines = fitted(plug, baselines, data, config["required_baselines"])
-        plug.before_training(baselines, task, data, trainer)
+        plug.before_training(baselines, task, data, trainer, kept=frozenset() if initial is None else initial.keeps)
+        if initial is not None:
+            initial.load(task)
     with _timed(seconds, "fit"):
         if not plug.counts(data)["validation"]:
             trainer.limit_val_batches = 0
@@ -110,6 +112,7 @@ def run(config: dict[str, Any], folder: Path, table: Table | None = None) -> Run
             "checkpoint": str(chosen.relative_to(folder)),
             "selection": selection(checkpoint),
             **chosen_by(baselines),
+            **({} if initial is None else initial.facts),
         },
     )
     if trainer.is_global_zero:

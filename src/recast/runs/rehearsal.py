@@ -4,9 +4,10 @@ import json
 from typing import Any
 
 from recast.runs.configure.build import build
-from recast.runs.fit import build_task
+from recast.runs.fit import LATER_OPTIONS, build_task
+from recast.runs.initial_state import initial_state
 from recast.runs.tasks.find import plug_of
-from recast.runs.trainer import check_clipping, check_length, check_optimizer, check_parts, check_strategy
+from recast.runs.trainer import check_parts, check_training
 
 
 class Rehearsal:
@@ -24,18 +25,20 @@ class Rehearsal:
         Raises:
             InputError: if data or options do not fit.
         """
-        config = {"learning_rate": None, **config}
+        config = {**LATER_OPTIONS, **config}
         plug = plug_of(config)
-        check_optimizer(config["optimizer"])
-        check_clipping(config)
-        check_strategy(config)
-        check_length(config)
-        data = config["data"]
+        check_training(config)
+        data, initial = config["data"], initial_state(config, plug)
         # Seeds set orders, not sizes: five of them need not read a file five times.
-        key = json.dumps({name: data[name] for name in data if name != "seed"}, sort_keys=True, default=str)
+        read = {name: data[name] for name in data if name != "seed"}
+        key = json.dumps([read, config["init_from"], config["init_keeps"]], sort_keys=True, default=str)
         if key not in self._found:
             module = build(data)
+            if initial is not None:
+                initial.scale(module)
             self._found[key] = module.spec, plug.counts(module)
         spec, counts = self._found[key]
         check_parts(config, counts)
-        build_task(config, spec)
+        task = build_task(config, spec)
+        if initial is not None:
+            initial.require_same_model(task)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from recast.runs.forecasts_file import write_forecasts
 from recast.runs.scores import Scores
 from recast.scoring.metrics.description import ranking_remark
 from recast.scoring.metrics.item_errors import spread
@@ -209,7 +210,7 @@ class Results(RunResults):
     def write(self, folder: Path) -> None:
         """Writes metrics.csv, per_horizon.csv, per_origin.csv, ranked_forecasts.csv and metrics.json, each whole.
 
-        Of a panel per_item.csv, too.
+        Of a panel per_item.csv, too; and forecasts.npz, where forecasts were kept.
 
         Every number has as many digits as reading it back exactly takes.
         """
@@ -225,6 +226,9 @@ class Results(RunResults):
             write_text(folder / f"{name}.csv", table.to_csv(index=False))
         if self.model.per_item:
             write_text(folder / "per_item.csv", self.per_item().to_csv())
+        kept = {name: scores.kept for name, scores in {"model": self.model, **self.baselines}.items() if scores.kept}
+        if kept:
+            write_forecasts(folder, kept)
         write_text(folder / "metrics.csv", self.table().to_csv(index_label="forecaster"))
         # Last: whoever finds it knows that the run is complete.
         write_json(folder / "metrics.json", self.to_dict())

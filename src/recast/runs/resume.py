@@ -14,7 +14,7 @@ from recast.training.checkpoint_format import KEY, last_checkpoint_path
 
 log = logging.getLogger(__name__)
 
-FIXED = ("data", "model", "task", "metrics", "optimizer", "learning_rate", "trainer", "seed")
+FIXED = ("data", "model", "task", "metrics", "optimizer", "learning_rate", "trainer", "seed", "init_from", "init_keeps")
 """What must be the same when training goes on."""
 
 

@@ -1,7 +1,7 @@
 """Scores over the samples of a part, models and baselines alike."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from math import nan
@@ -19,6 +19,7 @@ from recast.scoring.metrics.band_scores import BandScores
 from recast.scoring.metrics.class_metric import ClassMetric
 from recast.scoring.metrics.description import Description, ranking
 from recast.scoring.metrics.item_errors import ItemErrors
+from recast.scoring.metrics.kept_forecasts import KeptForecasts
 from recast.scoring.metrics.lead_metric import LeadMetric
 from recast.scoring.metrics.origin_errors import OriginErrors, further
 from recast.types import Forecast
@@ -60,6 +61,7 @@ class Scores:
         metrics: What the values of each metric mean.
         bands: Scores of its calibrated bands, see `recast.scoring.metrics.band_scores`; empty without any, and for the
             model, whose lie in the task.
+        kept: The forecasts themselves, where they were to be kept.
     """
 
     overall: dict[str, float]
@@ -69,6 +71,7 @@ class Scores:
     per_item: dict[str, np.ndarray]
     metrics: dict[str, Description]
     bands: dict[str, Any] = field(default_factory=dict)
+    kept: KeptForecasts | None = None
 
     @property
     def ranking(self) -> str | None:
@@ -128,6 +131,8 @@ def score_baselines(
     part: str,
     metrics: Mapping[str, LeadMetric],
     bands: BaselineBands | None = None,
+    *,
+    keep: bool = False,
 ) -> dict[str, Scores]:
     """Scores fitted baselines over the windows of a part.
 
@@ -137,6 +142,7 @@ def score_baselines(
         part: "train", "validation" or "test".
         metrics: What is measured; those undefined for a point forecast are skipped. They are unchanged.
         bands: How their bands are calibrated; None: they have none.
+        keep: Whether the forecasts are kept.
     """
     filled = [name for name, baseline in baselines.items() if not baseline.reads_gaps]
     if filled and prepared.spec.masked:
@@ -145,7 +151,7 @@ def score_baselines(
             ", ".join(filled),
         )
     return {
-        name: score_points(forecasts_of(baseline), prepared, part, metrics, bands)
+        name: score_points(forecasts_of(baseline), prepared, part, metrics, bands, keep=keep)
         for name, baseline in baselines.items()
     }
 
@@ -156,6 +162,8 @@ def score_points(
     part: str,
     metrics: Mapping[str, LeadMetric],
     bands: BaselineBands | None = None,
+    *,
+    keep: bool = False,
 ) -> Scores:
     """Scores point forecasts over the windows of a part.
 
@@ -165,30 +173,102 @@ def score_points(
         part: "train", "validation" or "test".
         metrics: What is measured; those undefined for a point forecast are skipped. They are unchanged.
         bands: How their bands are calibrated; None: they have none.
+        keep: Whether the forecasts are kept.
     """
-    usable = local_metrics({name: metric for name, metric in metrics.items() if metric.defined_for({"mean"})})
+    usable = {name: metric for name, metric in metrics.items() if metric.defined_for({"mean"})}
+    starts, context = getattr(prepared.starts, part), prepared.spec.context
+    calibrated = None if bands is None else bands.of(forecasts)
+
+    def found() -> Iterator[Found]:
+        batches = starts.split(BATCH) if len(starts) else ()
+        for mean, rows in zip(forecasts(prepared, part), batches, strict=True):
+            forecast, band = Forecast(mean), None
+            if bands is not None and calibrated is not None:
+                true = truth_of(prepared, rows)
+                band = calibrated.follow(
+                    forecast,
+                    bands.scale(rows),
+                    true,
+                    observed=~true.isnan() if prepared.spec.masked else None,
+                    origin=rows + context - 1,
+                    item=torch.from_numpy(prepared.panel.items_at(rows.numpy())),
+                )
+            yield rows, forecast, band
+
+    return _score(found(), prepared, starts.numpy(), usable, KeptForecasts() if keep else None)
+
+
+def score_kept(
+    forecasts: KeptForecasts, prepared: Prepared, part: str, metrics: Mapping[str, LeadMetric], *, banded: bool
+) -> tuple[Scores, dict[str, Any]]:
+    """Scores forecasts that were kept over the windows of a part.
+
+    Args:
+        forecasts: Of all windows of the part.
+        prepared: The series.
+        part: "train", "validation" or "test".
+        metrics: What is measured; those that the forecasts do not suffice for are skipped. They are unchanged.
+        banded: Whether these score calibrated bands where there are some, as a task does with those of a model.
+
+    Returns:
+        The scores, and those of the bands that the forecaster has of itself; empty without any.
+    """
     starts, spec = getattr(prepared.starts, part), prepared.spec
+    own = BandScores(horizon=spec.horizon, targets=spec.targets)
+    _, first, _ = next(forecasts.batches(1))
+    parts = {"mean"} | ({"quantiles"} if first.levels else set())
+    usable = {
+        name: metric
+        for name, metric in metrics.items()
+        if (metric.computable_from(parts, first.levels) if first.levels else metric.defined_for(parts))
+    }
+
+    def found() -> Iterator[Found]:
+        for rows, forecast, band in forecasts.batches(BATCH):
+            if forecast.widest is not None:
+                true = truth_of(prepared, rows)
+                own.update(forecast, true, ~true.isnan() if spec.masked else None)
+            yield rows, forecast, band
+
+    scores = _score(found(), prepared, starts.numpy(), usable, None, banded=banded)
+    return scores, own.compute() if own.update_called else {}
+
+
+Found = tuple[torch.Tensor, Forecast, Forecast | None]
+"""First row of each window of a batch, their forecast, and the same with its calibrated band."""
+
+
+def _score(
+    found: Iterable[Found],
+    prepared: Prepared,
+    starts: np.ndarray,
+    metrics: Mapping[str, LeadMetric],
+    kept: KeptForecasts | None,
+    *,
+    banded: bool = False,
+) -> Scores:
+    """The scores of forecasts, and of their calibrated bands."""
+    usable, spec = local_metrics(metrics), prepared.spec
     sizes = None if prepared.storage.truths is None else prepared.storage.truths.sizes
     errors, item_errors = OriginErrors(further(usable)), ItemErrors(usable)
     band_scores = BandScores(horizon=spec.horizon, targets=spec.targets)
-    calibrated = None if bands is None else bands.of(forecasts)
-    batches = starts.split(BATCH) if len(starts) else ()
-    for mean, rows in zip(forecasts(prepared, part), batches, strict=True):
-        forecast, true = Forecast(mean), truth_of(prepared, rows)
+    for rows, forecast, band in found:
+        true = truth_of(prepared, rows)
         observed = ~true.isnan() if spec.masked else None
         items = torch.from_numpy(prepared.panel.items_at(rows.numpy()))
         own = None if sizes is None else sizes.of(items)
+        scored = band if banded and band is not None else forecast
         for metric in usable.values():
-            metric.update(forecast, true, observed, own)
-        if bands is not None and calibrated is not None:
-            origin = rows + spec.context - 1
-            found = calibrated.follow(forecast, bands.scale(rows), true, observed=observed, origin=origin, item=items)
-            band_scores.update(found, true, observed)
-        errors.update(rows, mean, true, observed, own)
+            metric.update(metric.scored(forecast, scored), true, observed, own)
+        if band is not None:
+            band_scores.update(band, true, observed)
+        errors.update(rows, forecast.mean, true, observed, own)
         if sizes is not None:
-            item_errors.update(items, forecast, true, observed, sizes)
-    scores = read_scores(usable, errors, item_errors, starts.numpy())
-    return replace(scores, bands=band_scores.compute()) if band_scores.update_called else scores
+            item_errors.update(items, forecast, true, observed, sizes, band=scored)
+        if kept is not None:
+            kept.update(rows, forecast, band)
+    scores = read_scores(usable, errors, item_errors, starts)
+    return replace(scores, bands=band_scores.compute() if band_scores.update_called else {}, kept=kept)
 
 
 LOSS = Description(unit="nats", higher_is_better=False, perfect=0.0)

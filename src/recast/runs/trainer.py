@@ -103,6 +103,14 @@ def check_length(config: dict[str, Any]) -> None:
         )
 
 
+def check_training(config: dict[str, Any]) -> None:
+    """Raises ConfigurationError for options of optimiser and Trainer that cannot train, before any data are read."""
+    check_optimizer(config["optimizer"])
+    check_clipping(config)
+    check_strategy(config)
+    check_length(config)
+
+
 def check_parts(config: dict[str, Any], counts: Mapping[str, int]) -> None:
     """Raises ConfigurationError where a part of the data has no samples, though something needs it.
 
@@ -186,6 +194,9 @@ def build_trainer(config: dict[str, Any], folder: Path, resumed: LastState | Non
     except (MisconfigurationException, ValueError, TypeError) as error:
         raise ConfigurationError(f"trainer: {error}") from error
     trainer._signal_connector = _NoSignals(trainer)  # noqa: SLF001 it has no switch
+    if trainer.world_size > 1:
+        # Lightning would share all cores out among the processes.
+        os.environ.setdefault("OMP_NUM_THREADS", str(config["threads"]))
     return trainer
 
 
@@ -217,9 +228,14 @@ def _environment(config: dict[str, Any]) -> list[ClusterEnvironment]:
     return [LightningEnvironment()] if one_task and config["trainer"].get("devices") not in (1, "1", None) else []
 
 
-def scoring_trainer() -> pl.Trainer:
-    """A trainer that scores on one device, and writes nothing."""
+def scoring_trainer(folder: Path | None = None) -> pl.Trainer:
+    """A trainer that scores on one device, and writes nothing itself.
+
+    Args:
+        folder: Where pictures of what it scored are drawn; none: nowhere in particular.
+    """
     return pl.Trainer(
+        default_root_dir=None if folder is None else str(folder),
         accelerator="auto",
         devices=1,
         logger=False,

@@ -17,6 +17,7 @@ from recast.scoring.calibration.calibration import Calibrated, Calibration
 from recast.scoring.metrics.band_scores import BandScores
 from recast.scoring.metrics.description import ranking
 from recast.scoring.metrics.item_errors import ItemErrors
+from recast.scoring.metrics.kept_forecasts import KeptForecasts
 from recast.scoring.metrics.lead_metric import LeadMetric
 from recast.scoring.metrics.mae import MAE
 from recast.scoring.metrics.mse import MSE
@@ -53,6 +54,8 @@ class ForecastTask(TrainingTask):
             calibrated ones.
         origin_errors: The errors of each window of the last test.
         item_errors: The scores of each item of a panel in the last test.
+        keeps_forecasts: Whether a test keeps its forecasts, set before it.
+        kept: The forecasts of the last test, where it kept them.
         references: Validation error of each baseline at each lead in the data's unit, by name, for figures.
     """
 
@@ -88,6 +91,8 @@ class ForecastTask(TrainingTask):
         self.origin_errors = OriginErrors(further(self.metrics_of("test")))
         self.item_errors = ItemErrors(self.metrics_of("test"))
         self.references: dict[str, np.ndarray] = {}
+        self.keeps_forecasts = False
+        self.kept: KeptForecasts | None = None
         self.calibration = calibration
         self.calibration_windows: Tensor | None = None
         self.calibrated: Calibrated | None = None
@@ -256,6 +261,8 @@ class ForecastTask(TrainingTask):
             self._bands("model").update(forecast, truth, batch.target_observed)
         if self.calibrated is not None:
             self._bands("calibrated").update(band, truth, batch.target_observed)
+        if self.kept is not None:
+            self.kept.update(batch.start, forecast, None if self.calibrated is None else band)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Forecast:
         """The free-running forecast in the data's unit."""
@@ -294,6 +301,7 @@ class ForecastTask(TrainingTask):
         self._reset("test")
         self.origin_errors.reset()
         self.item_errors.reset()
+        self.kept = KeptForecasts() if self.keeps_forecasts else None
         spec = self.model.spec
         self.bands = nn.ModuleDict(
             {name: BandScores(horizon=spec.horizon, targets=spec.targets) for name in ("model", "calibrated")}

@@ -140,13 +140,17 @@ class TimeSplit(Split):
         test: First time stamp of the test part in ISO 8601, as in "2020-06-01" or "2020-06-01 12:00". [date]
         validation: Fraction of the rows of each item before `test`, taken from their end, or the date at which
             validation begins. [share of rows, or date]
+        begin: Rows before this date are left out; none: the series is used from its beginning. [date]
         end: Rows from this date on are left out; none: the series is used to its end. [date]
     """
 
     @checked
-    def __init__(self, *, test: str, validation: Fraction | str = 0.1, end: str | None = None) -> None:
+    def __init__(
+        self, *, test: str, validation: Fraction | str = 0.1, begin: str | None = None, end: str | None = None
+    ) -> None:
         self.test = date_of(self, "test", test)
         self.validation = date_of(self, "validation", validation) if isinstance(validation, str) else validation
+        self.begin = None if begin is None else date_of(self, "begin", begin)
         self.end = None if end is None else date_of(self, "end", end)
 
     def parts(self, panel: Panel, *, context: int = 1, horizon: int = 1) -> Parts:
@@ -154,18 +158,19 @@ class TimeSplit(Split):
         del context, horizon
         bounds = panel.item_bounds
         test = rows_before(panel, self.test)
+        start = np.zeros_like(test) if self.begin is None else rows_before(panel, self.begin)
         stop = np.diff(bounds) if self.end is None else rows_before(panel, self.end)
         if isinstance(self.validation, np.datetime64):
             train = rows_before(panel, self.validation)
         else:
-            train = test - np.round(test * self.validation).astype(np.int64)
-        for one, other, end in zip(train, test, stop, strict=True):
-            if not one <= other <= end:
+            train = test - np.round((test - start) * self.validation).astype(np.int64)
+        for first, one, other, end in zip(start, train, test, stop, strict=True):
+            if not first <= one <= other <= end:
                 raise DataError(
-                    f"{panel.label}: the parts are out of order: validation begins at row {one}, the test at row "
-                    f"{other}, the end is row {end}; give ascending dates"
+                    f"{panel.label}: the parts are out of order: training begins at row {first}, validation at row "
+                    f"{one}, the test at row {other}, the end is row {end}; give ascending dates"
                 )
-        return _after(bounds, train, test, stop)
+        return _after(bounds, train, test, stop, start)
 
 
 def _require_training(split: Split, validation: float, test: float) -> None:
@@ -181,10 +186,12 @@ def _shares(validation: float, test: float) -> tuple[float, float]:
     return 1 - test - validation, 1 - test
 
 
-def _after(bounds: np.ndarray, train: np.ndarray, test: np.ndarray, stop: np.ndarray) -> Parts:
-    """Parts of each item, which end after as many of its rows."""
+def _after(
+    bounds: np.ndarray, train: np.ndarray, test: np.ndarray, stop: np.ndarray, start: np.ndarray | int = 0
+) -> Parts:
+    """Parts of each item, which begin and end after as many of its rows."""
     first = bounds[:-1]
-    ends = [first, first + train, first + test, first + stop]
+    ends = [first + start, first + train, first + test, first + stop]
     return Parts(*(np.stack([one, other], axis=1) for one, other in pairwise(ends)))
 
 

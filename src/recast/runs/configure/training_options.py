@@ -60,6 +60,12 @@ class TrainOptions:
         threads: Cores of the CPU that recurrences use, by blocks of rows. Torch's own operations run in one thread
             where recurrences are compiled, else in so many. [threads]
         recurrence: What runs the recurrent layers.
+        init_from: Checkpoint, or run folder, whose weights training starts from, for fine-tuning; none: random ones.
+            Its model must be the same. [file]
+        init_keeps: What is kept of that run beside its weights: "scaling" (of the data, with levels of categories and
+            fitted columns) and "anchor" (the numbers of a fixed one); what is left out is fitted to the training part.
+        keep_forecasts: Whether the forecasts of all test windows, the model's and the baselines', are written to
+            forecasts.npz, as recast-backtest needs them.
         resume: Whether to go on with the last run of the same options that was not finished.
         trust: Packages of others whose classes may be named; none: those of RECAST_TRUST.
     """
@@ -82,6 +88,9 @@ class TrainOptions:
         learning_rate: LearningRate | None = None,
         seed: Seed = 0,
         threads: PositiveInt = 1,
+        init_from: str | None = None,
+        init_keeps: list[Literal["scaling", "anchor"]] = ["scaling", "anchor"],  # noqa: B006 - read only
+        keep_forecasts: bool = False,
         resume: bool = False,
         trust: list[str] | None = None,
     ) -> None: ...

@@ -84,15 +84,24 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
             windows = calibrating(task.calibrated.calibration, prepared)
         if task.calibrated is not None and windows is not None and len(windows):
             bands = BaselineBands(task.calibrated.calibration, prepared, windows)
-        found = scores.score_baselines(baselines, prepared, part, metrics, bands)
+        keep = task.keeps_forecasts
+        found = scores.score_baselines(baselines, prepared, part, metrics, bands, keep=keep)
         if task.model.has_line:
-            found["anchor"] = scores.score_points(anchor_forecasts(task), prepared, part, metrics, bands)
+            found["anchor"] = scores.score_points(anchor_forecasts(task), prepared, part, metrics, bands, keep=keep)
         return found
 
     def before_training(
-        self, baselines: Mapping[str, Baseline], task: ForecastTask, data: ForecastDataModule, trainer: pl.Trainer
+        self,
+        baselines: Mapping[str, Baseline],
+        task: ForecastTask,
+        data: ForecastDataModule,
+        trainer: pl.Trainer,
+        *,
+        kept: frozenset[str] = frozenset(),
     ) -> None:
-        """Solves the anchor. The baselines' errors at each lead of validation windows become the task's references.
+        """Solves the anchor, unless it is taken over, and gives the task its references.
+
+        These are the baselines' errors at each lead of validation windows.
 
         Before that, the windows that are to calibrate are set apart. The windows are those that the trainer's limit
         leaves. Of many some are chosen evenly: pictures show no more, and training need not wait.
@@ -105,7 +114,8 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
                 f"calibration=adaptive follows the windows of the test in their order, but {trainer.world_size} "
                 "processes divide them among themselves; use calibration=split, or one process (trainer.devices=1)"
             )
-        solve_anchor(task.model, data)
+        if "anchor" not in kept:
+            solve_anchor(task.model, data)
         task.calibration_windows = set_apart(task, data)
         starts = data.prepared.starts
         windows = starts.validation[: _validated(trainer, data)]
@@ -130,6 +140,15 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
             changed = True
         if changed and trainer.is_global_zero:
             keep_in(checkpoint, task)
+
+    def keep_forecasts(self, task: ForecastTask, trainer: pl.Trainer) -> None:
+        """See the base class."""
+        if trainer.world_size > 1:
+            raise ConfigurationError(
+                f"keep_forecasts=true: {trainer.world_size} processes divide the test windows among themselves; use "
+                "one process (trainer.devices=1)"
+            )
+        task.keeps_forecasts = True
 
     def recall(self, task: ForecastTask, description: Mapping[str, Any]) -> None:
         """See the base class."""
@@ -168,6 +187,7 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
         prepared = _scored(task, data, part)
         starts = getattr(prepared.starts, part)
         model = scores.read_scores(task.metrics_of("test"), task.origin_errors, task.item_errors, starts.numpy())
+        model = replace(model, kept=task.kept)
         loss = model.ranking_of_origins
         return Results(
             part=part,

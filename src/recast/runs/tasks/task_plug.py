@@ -11,6 +11,7 @@ from torch import nn
 from torchmetrics import Metric
 
 from recast.data.training_data import TrainingData
+from recast.errors import ConfigurationError
 from recast.runs.results import RunResults
 from recast.scoring.baselines.baseline import AnyBaseline
 from recast.training.training_task import TrainingTask
@@ -105,8 +106,24 @@ class TaskPlug(ABC, Generic[TaskT, DataT, ResultsT]):
     def score_baselines(self, baselines: Mapping[str, Any], task: TaskT, data: DataT, part: str) -> dict[str, Any]:
         """The scores of fitted baselines, by name, on those samples of a part that `test` scored the task on."""
 
-    def before_training(self, baselines: Mapping[str, Any], task: TaskT, data: DataT, trainer: pl.Trainer) -> None:
-        """Prepares the untrained task, and gives it the references shown in training; nothing unless overridden."""
+    def before_training(
+        self,
+        baselines: Mapping[str, Any],
+        task: TaskT,
+        data: DataT,
+        trainer: pl.Trainer,
+        *,
+        kept: frozenset[str] = frozenset(),
+    ) -> None:
+        """Prepares the untrained task, and gives it the references shown in training; nothing unless overridden.
+
+        Args:
+            baselines: By name, fitted.
+            task: The task.
+            data: Its data.
+            trainer: The trainer.
+            kept: What is taken over from another run after this, see `recast.runs.initial_state.InitialState`.
+        """
 
     def after_training(self, trainer: pl.Trainer, task: TaskT, data: DataT, checkpoint: Path) -> None:
         """Fits what the chosen state needs of the validation part, and adds it to its checkpoint; nothing by default.
@@ -117,6 +134,15 @@ class TaskPlug(ABC, Generic[TaskT, DataT, ResultsT]):
             data: Its data.
             checkpoint: The checkpoint file.
         """
+
+    def keep_forecasts(self, task: TaskT, trainer: pl.Trainer) -> None:
+        """Lets the test keep its forecasts, so that the results write them.
+
+        Raises:
+            ConfigurationError: if it cannot.
+        """
+        del task, trainer
+        raise ConfigurationError(f"keep_forecasts=true: task={self.name} forecasts nothing; leave it out")
 
     def recall(self, task: TaskT, description: Mapping[str, Any]) -> None:
         """Gives a restored task what its checkpoint holds beside weights; nothing unless overridden.

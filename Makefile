@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Side-by-side processes with several threads each are slower than with one.
 export OMP_NUM_THREADS ?= 1
+# Where it is set, each of the hundreds of processes that tests start would compile all of recast anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo check test test-all format clean
 
@@ -22,6 +24,9 @@ $(VENV)/.installed: pyproject.toml
 demo: install  ## Train on the tide simulator, compare with baselines, draw (half a minute on two cores, once the environment is made)
 	$(BIN)/python scripts/demo.py
 
+# Two workers, each with files of its own as far as it goes: what a file has trained for its tests is trained once.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
+
 # What breaks first where something is wrong: floors, configuration, contracts of parts, data.
 FIRST := tests/test_floors.py tests/test_testing.py tests/test_options.py tests/test_forecast.py tests/data \
 	tests/runs/test_configure_check.py tests/runs/test_conf.py tests/nn/test_cells.py tests/scoring/test_metrics.py
@@ -30,16 +35,16 @@ check: install  ## Lint, check types, run the tests that break first (under 2 mi
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	$(BIN)/python -m pytest -n 2 -x -q $(FIRST)
+	$(PYTEST) -x -q $(FIRST)
 
 test: install  ## Lint, check types, run the tests (about 8 minutes on two cores)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 # Beside each other: the check of types takes one core for half a minute.
-	$(BIN)/pyright & types=$$!; $(BIN)/python -m pytest -n 2; tests=$$?; wait $$types && exit $$tests
+	$(BIN)/pyright & types=$$!; $(PYTEST); tests=$$?; wait $$types && exit $$tests
 
 test-all: install  ## Run all tests, the slow ones too
-	$(BIN)/python -m pytest -n 2 -m "slow or not slow"
+	$(PYTEST) -m "slow or not slow"
 
 format: install  ## Format the code
 	$(BIN)/ruff check --fix .

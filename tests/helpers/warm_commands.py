@@ -37,6 +37,8 @@ for name in MODULES:
     with contextlib.suppress(ImportError):
         importlib.import_module(name)
 
+importlib.import_module("blank_pictures").install()
+
 with contextlib.suppress(ImportError):
     # Numba's tables of types and functions, which it fills when the first kernel is looked up.
     from numba.core.registry import cpu_target

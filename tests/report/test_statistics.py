@@ -471,8 +471,6 @@ def test_smallest_friedman_p_is_the_share_of_agreeing_blocks():
 def little_garbage():
     """statsmodels collects all garbage at each call: seconds, where torch's modules are looked through each time."""
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @seldom

@@ -51,6 +51,7 @@ def _application(config_name: str, job: "Callable[[DictConfig], None]") -> None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
+    from recast.cli.run_mode import compose_once
     from recast.runs.configure import folders
     from recast.runs.configure.words import arranged
 
@@ -69,6 +70,7 @@ def _application(config_name: str, job: "Callable[[DictConfig], None]") -> None:
     # Hydra copies its one store of configurations whole at each look-up, 160 times for --help, though the store gives
     # away copies alone: from now on its copy is itself.
     copyreg.pickle(ConfigStore, lambda _: (ConfigStore.instance, ()))
+    compose_once()
     # Hydra then raises what it would print in its own words, with an exit code of its own.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     command = hydra.main(version_base="1.3", config_path=str(folders.conf_folder()), config_name=config_name)(one)

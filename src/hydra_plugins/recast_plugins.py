@@ -54,14 +54,14 @@ class GridSweeper(BasicSweeper):
             super().validate_batch_is_legal(batch)
 
 
-class OptunaSweeper(Sweeper):
-    """`hydra/sweeper=optuna`: stands for `recast.sweeps.optuna_search.OptunaSearch`."""
+class BacktestSweeper(Sweeper):
+    """`hydra/sweeper=backtest`: stands for `recast.sweeps.backtest.Backtest`."""
 
     def __new__(cls, **options: Any) -> Any:
         """The sweeper."""
-        from recast.sweeps.optuna_search import OptunaSearch
+        from recast.sweeps.backtest import Backtest
 
-        return _make("hydra.sweeper", OptunaSearch, options)
+        return _make("hydra.sweeper", Backtest, options)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Never called: no object is of this class."""
@@ -70,6 +70,16 @@ class OptunaSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Any:
         """Never called: no object is of this class."""
         raise NotImplementedError
+
+
+class OptunaSweeper(BacktestSweeper):
+    """`hydra/sweeper=optuna`: stands for `recast.sweeps.optuna_search.OptunaSearch`."""
+
+    def __new__(cls, **options: Any) -> Any:
+        """The sweeper."""
+        from recast.sweeps.optuna_search import OptunaSearch
+
+        return _make("hydra.sweeper", OptunaSearch, options)
 
 
 def _make(key: str, target: type, options: Mapping[str, Any]) -> Any:

@@ -27,6 +27,7 @@ import torch
 BIN = Path(sys.executable).parent
 COMMANDS = (
     "recast-train",
+    "recast-backtest",
     "recast-ensemble",
     "recast-evaluate",
     "recast-forecast",

@@ -9,6 +9,7 @@ from typing import Any
 
 from recast.errors import DataError
 from recast.sweeps.plan import NAME as PLAN
+from recast.sweeps.plan import REFITS
 
 RUN_FILES = ("metrics.json", "config.yaml", "failure.json", "progress.json", ".hydra/overrides.yaml")
 """A folder with one of these is a run."""
@@ -74,8 +75,12 @@ def _walk(folder: Path, root: Path, problems: list[str]) -> Iterator[Place]:
     if (folder / PLAN).exists():
         for entry in _plan(folder, problems):
             place = folder / str(entry["folder"])
+            overrides: tuple[str, ...] | None = tuple(map(str, entry.get("overrides") or ()))
+            if place.parent.name == REFITS:
+                # What they are put together to is the run.
+                place, overrides = place.parents[1], None
             planned.add(place)
-            yield Place(place, _name(place, root), tuple(map(str, entry.get("overrides") or ())))
+            yield Place(place, _name(place, root), overrides)
     elif _is_run(folder):
         yield Place(folder, _name(folder, root))
         return

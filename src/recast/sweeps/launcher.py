@@ -126,7 +126,7 @@ class JobLauncher(Launcher):
         HydraConfig.instance().set_config(composed)
         try:
             config = plain_config(composed)
-            asked = OmegaConf.to_container(self.config.hydra.sweep, resolve=False)
+            asked = OmegaConf.to_container(composed.hydra.sweep, resolve=False)
             plain_subdir = not isinstance(asked, dict) or asked["subdir"] == HYDRAS_SUBDIR
             subdir = None if plain_subdir else str(composed.hydra.sweep.subdir)
         finally:

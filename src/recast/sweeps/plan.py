@@ -77,6 +77,8 @@ def _rounded(value: str) -> str:
 
 
 NAME = "jobs.json"
+REFITS = "refits"
+"""In a backtest, the folder of the refits, within that of the run that they are put together to."""
 
 
 def add_jobs(sweep: Path, jobs: Iterable[dict[str, Any]]) -> None:

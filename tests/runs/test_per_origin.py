@@ -26,11 +26,14 @@ from recast.nn.heads.gaussian import Gaussian
 from recast.nn.heads.point import Point
 from recast.nn.models.encoder_decoder import EncoderDecoder
 from recast.nn.schedules import Never
-from recast.runs.per_origin import iso_stamps
+from recast.runs.calibrate import calibrate
+from recast.runs.per_origin import iso_stamps, per_origin_bands
 from recast.runs.ranked_forecasts import ranked_forecasts, ranks
 from recast.runs.results import Results
 from recast.runs.tasks.forecast import ForecastPlug
 from recast.scoring.baselines.naive import LastValue, Mean
+from recast.scoring.calibration.split import Split
+from recast.scoring.metrics.band_scores import Hits
 from recast.scoring.metrics.mae import MAE
 from recast.scoring.metrics.mse import MSE
 from recast.scoring.metrics.origin_errors import OriginErrors
@@ -104,19 +107,27 @@ def test_windows_that_were_not_seen_have_no_error():
 PROCESS = """
 import sys
 import numpy as np, torch
+from recast.scoring.metrics.band_scores import BandScores
 from recast.scoring.metrics.origin_errors import OriginErrors
+from recast.types import Forecast
 rank, folder, *shares = sys.argv[1:]
 torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=int(rank), world_size=2)
-errors = OriginErrors()
+errors, bands = OriginErrors(), BandScores(horizon=3, targets=1)
 for windows in map(int, shares):
     errors.reset()
+    bands.reset()
     for batch in torch.arange(windows)[int(rank) :: 2].split(2):
         if len(batch):
             forecast = batch.double()[:, None, None].expand(-1, 3, 1)
             errors.update(10 * batch, forecast, torch.full_like(forecast, -1))
+            # Window n hits its first n leads.
+            ends = torch.tensor([-1.0, 1.0]).expand(len(batch), 3, 1, 2).movedim(-1, 0)
+            truth = 2.0 * (torch.arange(3) >= batch[:, None])[..., None]
+            bands.update(10 * batch, Forecast(ends.mean(0), quantiles=ends, levels=(0.1, 0.9)), truth)
     errors.gather(torch.device("cpu"))
     assert errors.starts.tolist() == (10 * np.arange(windows)).tolist()
     np.save(f"{folder}/{windows}-{rank}.npy", errors.of(10 * np.arange(windows))["mae"])
+    np.save(f"{folder}/hits-{windows}-{rank}.npy", bands.hits(10 * np.arange(windows)).inside[:, 1])
 torch.distributed.destroy_process_group()
 """
 SHARES = (7, 6, 1)
@@ -132,6 +143,8 @@ def test_every_process_has_each_window_once_and_in_order(tmp_path):
     for windows in SHARES:
         for rank in range(2):
             np.testing.assert_array_equal(np.load(tmp_path / f"{windows}-{rank}.npy"), np.arange(windows) + 1)
+            hits = np.load(tmp_path / f"hits-{windows}-{rank}.npy")
+            np.testing.assert_array_equal(hits, np.minimum(np.arange(windows), 3))
 
 
 # The table
@@ -147,6 +160,30 @@ def test_means_over_rows_are_the_overall_metrics(head, part):
     for name, scores in {"model": results.model, **results.baselines}.items():
         for metric in ("mse", "mae"):
             assert table[f"{name}:{metric}"].mean() == pytest.approx(scores.overall[metric], rel=1e-12)
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_hits_over_rows_are_the_coverage(part, tmp_path):
+    data = small_data()
+    task = task_of(data, Gaussian())
+    task.calibration_windows = data.prepared.starts.validation
+    task.calibration = Split()
+    calibrate(task, data, task.calibration_windows)
+    results = scored(data, task, part)
+    results.write(tmp_path)
+    table = pd.read_csv(tmp_path / "per_origin_bands.csv")
+    assert table[["origin", "row"]].equals(results.per_origin[["origin", "row"]])
+    assert set(results.bands) == {"model", "calibrated", "last_value", "mean"}
+    unknown = 0
+    for name, found in results.bands.items():
+        for level, coverage in found["coverage"].items():
+            if math.isnan(coverage):
+                assert f"{name}:{level}" not in table
+                unknown += 1
+            else:
+                assert table[f"{name}:{level}"].sum() / table["truths"].sum() == pytest.approx(coverage, rel=1e-12)
+    # With three windows that calibrate 75 % is the widest band, with 20 samples 19/21.
+    assert unknown == 3 * 3 + 1
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 100])
@@ -232,6 +269,18 @@ def test_curves_of_baselines_in_training_are_on_the_windows_of_the_validation(li
     if windows:
         errors = [values[starts + 5 + lead] - values[starts + 5] for lead in range(1, 5)]
         np.testing.assert_allclose(task.references["last"], np.sqrt(np.mean(np.square(errors), axis=1)), rtol=1e-12)
+
+
+def test_hits_name_the_series_and_count_possible_truths_only_where_they_are_others():
+    data = small_data(source=TwoSines(series=30, length=20), split=ItemsSplit(), periods=None)
+    windows = len(data.prepared.starts.test)
+    truths, known, inside = np.full(windows, 4), np.full((windows, 4), 4), np.full((windows, 4), 3)
+    known[:, 3], known[0, 2] = 0, 2
+    table = per_origin_bands(data.prepared, "test", {"model": Hits(truths, known, inside)})
+    assert list(table) == ["origin", "row", "item", "truths", "model:50", "model:80", "model:90", "model:90:truths"]
+    panel = data.prepared.panel
+    assert table["item"].tolist() == [panel.ids[item] for item in panel.items_at(table["row"].to_numpy())]
+    assert table["model:90:truths"].tolist() == [2] + [4] * (windows - 1)
 
 
 def test_the_row_tells_the_series_of_a_panel_apart():

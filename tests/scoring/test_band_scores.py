@@ -8,7 +8,7 @@ import scipy.stats
 import torch
 from synthetic import spec_of
 
-from recast.scoring.metrics.band_scores import BandScores
+from recast.scoring.metrics.band_scores import BANDS, BandScores
 from recast.scoring.metrics.coverage import Coverage
 from recast.scoring.metrics.pinball import Pinball
 from recast.types import Forecast
@@ -29,7 +29,7 @@ def normal(spread: float = 1.0) -> tuple[Forecast, torch.Tensor, torch.Tensor]:
 
 def scored(forecast: Forecast, truth: torch.Tensor, mask: torch.Tensor | None = None) -> dict:
     scores = BandScores(horizon=3, targets=2)
-    scores.update(forecast, truth, mask)
+    scores.update(torch.arange(len(truth)), forecast, truth, mask)
     return scores.compute()
 
 
@@ -75,14 +75,81 @@ def test_windows_may_come_in_any_batches_and_what_was_not_observed_counts_nowher
     forecast, truth, _ = normal()
     mask = torch.rand(SHAPE, generator=torch.Generator().manual_seed(3)) < 0.7
     whole = scored(forecast, truth.where(mask, torch.nan), mask)
-    parts = BandScores(horizon=3, targets=2)
-    cuts = forecast.inverse((0.025, 0.5, 0.975))
-    for part in (slice(100), slice(100, None)):
-        piece = Forecast(forecast.mean[part], inverse=lambda levels, part=part: forecast.inverse(levels)[:, part])
-        parts.update(piece, truth[part], mask[part])
+    parts = in_parts(forecast, truth, mask)
     assert parts.compute()["crps"] == pytest.approx(whole["crps"], rel=1e-12)
-    inside = (cuts[0] <= truth) & (truth <= cuts[2])
+    low, high = forecast.interval(0.95)
+    inside = (low <= truth) & (truth <= high)
     assert whole["coverage"]["95"] == pytest.approx(inside[mask].double().mean().item(), rel=1e-12)
+
+
+def in_parts(forecast: Forecast, truth: torch.Tensor, mask: torch.Tensor | None = None) -> BandScores:
+    """The scores of windows that come in three batches, the last ones first."""
+    parts = BandScores(horizon=3, targets=2)
+    for part in (slice(250, None), slice(100), slice(100, 250)):
+        piece = Forecast(forecast.mean[part], inverse=lambda levels, part=part: forecast.inverse(levels)[:, part])
+        rows = torch.arange(len(truth))[part] + 7
+        parts.update(rows, piece, truth[part], None if mask is None else mask[part])
+    return parts
+
+
+def test_hits_of_windows_are_in_order_and_their_sums_are_the_coverage():
+    forecast, truth, _ = normal()
+    mask = torch.rand(SHAPE, generator=torch.Generator().manual_seed(3)) < 0.7
+    parts = in_parts(forecast, truth, mask)
+    found, coverage = parts.hits(np.arange(7, 407)), parts.compute()["coverage"]
+    np.testing.assert_array_equal(found.truths, mask.sum(dim=(1, 2)))
+    for place, level in enumerate(BANDS):
+        low, high = forecast.interval(level)
+        inside = (low <= truth) & (truth <= high) & mask
+        np.testing.assert_array_equal(found.inside[:, place], inside.sum(dim=(1, 2)))
+        np.testing.assert_array_equal(found.known[:, place], found.truths)
+        share = found.inside[:, place].sum() / found.known[:, place].sum()
+        assert share == pytest.approx(coverage[f"{100 * level:g}"], rel=1e-12)
+    more = parts.hits(np.arange(0, 500))
+    assert more.truths[:7].sum() == more.truths[407:].sum() == 0
+    np.testing.assert_array_equal(more.inside[7:407], found.inside)
+    parts.reset()
+    assert parts.hits(np.arange(9)).truths.tolist() == [0] * 9
+
+
+def test_scores_of_two_tests_merge_into_those_of_both():
+    forecast, truth, _ = normal()
+    whole, halves = in_parts(forecast, truth), [BandScores(horizon=3, targets=2) for _ in range(2)]
+    for half, part in zip(halves, (slice(200), slice(200, None)), strict=True):
+        piece = Forecast(forecast.mean[part], inverse=lambda levels, part=part: forecast.inverse(levels)[:, part])
+        half.update(torch.arange(7, 407)[part], piece, truth[part])
+    halves[0].merge_state(halves[1])
+    np.testing.assert_array_equal(halves[0].hits(np.arange(7, 407)).inside, whole.hits(np.arange(7, 407)).inside)
+    assert halves[0].compute()["crps"] == pytest.approx(whole.compute()["crps"], rel=1e-12)
+
+
+def test_an_unknown_end_counts_nowhere_in_all_scores_of_coverage():
+    """Of lead 2 the band of the first 100 windows has no upper end; of lead 3 none has one."""
+    exact, truth, _ = normal()
+
+    def inverse(levels):
+        ends = exact.inverse(levels)
+        outer = torch.tensor([level > 0.92 for level in levels])
+        ends[outer, :100, 1] = ends[outer, :, 2] = torch.inf
+        return ends
+
+    forecast = Forecast(exact.mean, inverse=inverse)
+    scores, metric = BandScores(horizon=3, targets=2), Coverage(spec=spec_of(targets=2, context=4, horizon=3))
+    scores.update(torch.arange(400), forecast, truth)
+    metric.update(forecast, truth)
+    low, high = exact.interval(0.9)
+    inside, known = (low <= truth) & (truth <= high), torch.ones(SHAPE, dtype=torch.bool)
+    known[:100, 1] = known[:, 2] = False
+    share = inside[known].double().mean().item()
+    found, hits = scores.compute(), scores.hits(np.arange(400))
+    assert found["coverage"]["90"] == pytest.approx(share, rel=1e-12)
+    assert metric.compute().item() == pytest.approx(share, rel=1e-12)
+    assert hits.inside[:, 2].sum() / hits.known[:, 2].sum() == pytest.approx(share, rel=1e-12)
+    assert hits.known[:, 0].tolist() == hits.truths.tolist()
+    assert [math.isnan(value) for value in found["per_horizon"]["coverage"]["90"]] == [False, False, True]
+    assert metric.per_lead().isnan().tolist() == [False, False, True]
+    width = (high - low)[known].mean().item()
+    assert found["width"]["90"] == pytest.approx(width, rel=1e-12)
 
 
 def test_a_point_has_no_band():

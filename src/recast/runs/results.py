@@ -74,6 +74,7 @@ class Results(RunResults):
         facts: Whatever else is worth keeping: number of parameters, checkpoint, seed.
         bands: Scores of bands (see `recast.scoring.metrics.band_scores`): those of the model ("model"), the calibrated
             ones ("calibrated"), and those of the baselines, by name.
+        per_origin_bands: What these bands hold of each window, see `recast.runs.per_origin`; empty without any.
     """
 
     part: str
@@ -88,6 +89,7 @@ class Results(RunResults):
     seconds: dict[str, float]
     facts: dict[str, Any]
     bands: dict[str, dict[str, Any]] = field(default_factory=dict)
+    per_origin_bands: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def overall(self) -> dict[str, float]:
@@ -210,7 +212,7 @@ class Results(RunResults):
     def write(self, folder: Path) -> None:
         """Writes metrics.csv, per_horizon.csv, per_origin.csv, ranked_forecasts.csv and metrics.json, each whole.
 
-        Of a panel per_item.csv, too; and forecasts.npz, where forecasts were kept.
+        Of a panel per_item.csv, of bands per_origin_bands.csv, too; and forecasts.npz, where forecasts were kept.
 
         Every number has as many digits as reading it back exactly takes.
         """
@@ -224,6 +226,8 @@ class Results(RunResults):
         write_text(folder / "per_horizon.csv", leads.to_csv())
         for name, table in (("per_origin", self.per_origin), ("ranked_forecasts", self.ranked_forecasts)):
             write_text(folder / f"{name}.csv", table.to_csv(index=False))
+        if not self.per_origin_bands.empty:
+            write_text(folder / "per_origin_bands.csv", self.per_origin_bands.to_csv(index=False))
         if self.model.per_item:
             write_text(folder / "per_item.csv", self.per_item().to_csv())
         kept = {name: scores.kept for name, scores in {"model": self.model, **self.baselines}.items() if scores.kept}

@@ -15,7 +15,7 @@ from recast.data.prepare.prepare import Prepared
 from recast.runs.baseline_bands import BaselineBands
 from recast.runs.baseline_windows import BATCH, PointForecasts, forecasts_of, training_history, truth_of
 from recast.scoring.baselines.baseline import Baseline
-from recast.scoring.metrics.band_scores import BandScores
+from recast.scoring.metrics.band_scores import BandScores, Hits
 from recast.scoring.metrics.class_metric import ClassMetric
 from recast.scoring.metrics.description import Description, ranking
 from recast.scoring.metrics.item_errors import ItemErrors
@@ -61,6 +61,7 @@ class Scores:
         metrics: What the values of each metric mean.
         bands: Scores of its calibrated bands, see `recast.scoring.metrics.band_scores`; empty without any, and for the
             model, whose lie in the task.
+        hits: What lies within these bands of each window, in order of rows; None likewise.
         kept: The forecasts themselves, where they were to be kept.
     """
 
@@ -71,6 +72,7 @@ class Scores:
     per_item: dict[str, np.ndarray]
     metrics: dict[str, Description]
     bands: dict[str, Any] = field(default_factory=dict)
+    hits: Hits | None = None
     kept: KeptForecasts | None = None
 
     @property
@@ -227,7 +229,7 @@ def score_kept(
         for rows, forecast, band in forecasts.batches(BATCH):
             if forecast.widest is not None:
                 true = truth_of(prepared, rows)
-                own.update(forecast, true, ~true.isnan() if spec.masked else None)
+                own.update(rows, forecast, true, ~true.isnan() if spec.masked else None)
             yield rows, forecast, band
 
     scores = _score(found(), prepared, starts.numpy(), usable, None, banded=banded)
@@ -261,14 +263,16 @@ def _score(
         for metric in usable.values():
             metric.update(metric.scored(forecast, scored), true, observed, own)
         if band is not None:
-            band_scores.update(band, true, observed)
+            band_scores.update(rows, band, true, observed)
         errors.update(rows, forecast.mean, true, observed, own)
         if sizes is not None:
             item_errors.update(items, forecast, true, observed, sizes, band=scored)
         if kept is not None:
             kept.update(rows, forecast, band)
     scores = read_scores(usable, errors, item_errors, starts)
-    return replace(scores, bands=band_scores.compute() if band_scores.update_called else {}, kept=kept)
+    if not band_scores.update_called:
+        return replace(scores, kept=kept)
+    return replace(scores, bands=band_scores.compute(), hits=band_scores.hits(starts), kept=kept)
 
 
 LOSS = Description(unit="nats", higher_is_better=False, perfect=0.0)

@@ -14,7 +14,7 @@ from recast.errors import ConfigurationError, NonFiniteLossError
 from recast.nn.models.model import ForecastModel
 from recast.options import PositiveInt, checked
 from recast.scoring.calibration.calibration import Calibrated, Calibration
-from recast.scoring.metrics.band_scores import BandScores
+from recast.scoring.metrics.band_scores import BandScores, Hits
 from recast.scoring.metrics.description import ranking
 from recast.scoring.metrics.item_errors import ItemErrors
 from recast.scoring.metrics.kept_forecasts import KeptForecasts
@@ -52,6 +52,7 @@ class ForecastTask(TrainingTask):
         calibrated: The calibration with the scores of its windows; None before.
         band_scores: Scores of bands in the last test, by name: those of the model where it has some ("model"), and the
             calibrated ones.
+        band_hits: What lies within these bands of each window, in order of rows.
         origin_errors: The errors of each window of the last test.
         item_errors: The scores of each item of a panel in the last test.
         keeps_forecasts: Whether a test keeps its forecasts, set before it.
@@ -98,6 +99,7 @@ class ForecastTask(TrainingTask):
         self.calibrated: Calibrated | None = None
         self.bands = nn.ModuleDict()
         self.band_scores: dict[str, dict[str, Any]] = {}
+        self.band_hits: dict[str, Hits] = {}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "ForecastTask":
         """As of any module, but offset and scale stay float64 where a trainer converts all others, as to bf16."""
@@ -258,9 +260,9 @@ class ForecastTask(TrainingTask):
         if sizes is not None:
             self.item_errors.update(batch.item, forecast, truth, batch.target_observed, sizes, band=band)
         if forecast.widest is not None:
-            self._bands("model").update(forecast, truth, batch.target_observed)
+            self._bands("model").update(batch.start, forecast, truth, batch.target_observed)
         if self.calibrated is not None:
-            self._bands("calibrated").update(band, truth, batch.target_observed)
+            self._bands("calibrated").update(batch.start, band, truth, batch.target_observed)
         if self.kept is not None:
             self.kept.update(batch.start, forecast, None if self.calibrated is None else band)
 
@@ -333,10 +335,10 @@ class ForecastTask(TrainingTask):
         self.origin_errors.gather(self.device)
         self.item_errors.gather(self.device)
         self._restart_calibration()
-        seen = self.trainer.strategy.reduce_boolean_decision
-        self.band_scores = {
-            name: self._bands(name).compute() for name in self.bands if seen(self._bands(name).update_called, all=False)
-        }
+        seen, starts = self.trainer.strategy.reduce_boolean_decision, self.origin_errors.starts
+        found = [name for name in self.bands if seen(self._bands(name).update_called, all=False)]
+        self.band_scores = {name: self._bands(name).compute() for name in found}
+        self.band_hits = {name: self._bands(name).hits(starts) for name in found}
 
     def _bands(self, name: str) -> BandScores:
         return cast("BandScores", self.bands[name])

@@ -22,7 +22,7 @@ from recast.runs.baseline_bands import BaselineBands
 from recast.runs.calibrate import calibrate, calibrating, keep_in, set_apart
 from recast.runs.checkpoints.calibrated import calibrated_of
 from recast.runs.checkpoints.spec import checked_series_spec
-from recast.runs.per_origin import per_origin
+from recast.runs.per_origin import per_origin, per_origin_bands
 from recast.runs.pictures import draw
 from recast.runs.ranked_forecasts import ranked_forecasts
 from recast.runs.restored_forecast import RestoredForecast, data_of, require_windows
@@ -189,6 +189,7 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
         model = scores.read_scores(task.metrics_of("test"), task.origin_errors, task.item_errors, starts.numpy())
         model = replace(model, kept=task.kept)
         loss = model.ranking_of_origins
+        hits = task.band_hits | {name: score.hits for name, score in baselines.items() if score.hits is not None}
         return Results(
             part=part,
             unit=data.spec.unit,
@@ -198,6 +199,7 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
             baselines=baselines,
             items=prepared.panel.ids,
             per_origin=per_origin(prepared, part, {"model": model, **baselines}),
+            per_origin_bands=per_origin_bands(prepared, part, hits),
             ranked_forecasts=ranked_forecasts(task, data, starts, model.per_origin[loss], loss),
             seconds=seconds,
             facts=facts | anchor_facts(task.model),

@@ -1,11 +1,13 @@
 """How often bands hold the truth, how wide they are, and how good the whole distribution is."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int, Int64
 from torch import Tensor
 from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
 
 from recast.options import LEVELS
 from recast.types import Forecast
@@ -17,6 +19,18 @@ GRID = [number / CUTS for number in range(1, CUTS)]
 """Levels of the quantiles that everything is computed from."""
 DECILES = [CUTS // 10 * number - 1 for number in range(1, 10)]
 """Their places."""
+
+
+class Hits(NamedTuple):
+    """How many truths of each window lie within bands. Sums over windows are those of the coverage.
+
+    truths: those that were observed; known: those of them where both ends of the band are; inside: those of these
+    between the ends.
+    """
+
+    truths: Int64[np.ndarray, " windows"]
+    known: Int64[np.ndarray, "windows bands"]
+    inside: Int64[np.ndarray, "windows bands"]
 
 
 class BandScores(Metric):
@@ -32,9 +46,9 @@ class BandScores(Metric):
                          from 0.1, 0.2 ... 0.9
 
     Quantiles beyond the outermost that a forecast knows are the outermost for pinball and crps; a band that reaches
-    there is left out (NaN). So it is at a lead and target where ends are infinite, since too few truths calibrated:
-    coverage and width over all are those of the others. Sums over windows, over observed truths only, however they are
-    divided among processes.
+    there is left out. So it is where an end is infinite, since too few truths calibrated: coverage and width are those
+    of the others, NaN without any. Sums over windows, over observed truths only, however they are divided among
+    processes; what lies within the bands is kept for each window too (`Hits`).
 
     Args:
         horizon: Number of leads.
@@ -44,20 +58,32 @@ class BandScores(Metric):
     full_state_update = False
 
     counts: Tensor
+    known: Tensor
     covered: Tensor
     width: Tensor
     loss: Tensor
     pit: Tensor
+    windows: list[Int64[Tensor, "batch columns"]]
 
     def __init__(self, *, horizon: int, targets: int) -> None:
         super().__init__()
         shape = (horizon, targets)
         for name, leading in (("covered", len(BANDS)), ("width", len(BANDS)), ("loss", len(GRID)), ("pit", 10)):
             self.add_state(name, torch.zeros(leading, *shape, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("counts", torch.zeros(shape, dtype=torch.int64), dist_reduce_fx="sum")
+        for name, leading in (("counts", ()), ("known", (len(BANDS),))):
+            self.add_state(name, torch.zeros(*leading, *shape, dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("windows", [], dist_reduce_fx="cat")
+        self.reset()
+
+    def reset(self) -> None:
+        """Discards all windows."""
+        super().reset()
+        # So that a process without windows has a table of as many columns to be gathered.
+        self.windows.append(torch.empty(0, 2 + 2 * len(BANDS), dtype=torch.int64, device=self.device))
 
     def update(
         self,
+        start: Int[Tensor, " batch"],
         forecast: Forecast,
         truth: Float[Tensor, "batch horizon targets"],
         mask: Bool[Tensor, "batch horizon targets"] | None = None,
@@ -65,6 +91,7 @@ class BandScores(Metric):
         """Adds the windows of one batch.
 
         Args:
+            start: First row of each window.
             forecast: What was forecast, in the data's unit, with quantiles, samples or an inverse of its distribution.
             truth: What was observed, in the data's unit; any value, or NaN, where nothing was.
             mask: True where something was observed; None: everywhere.
@@ -90,12 +117,18 @@ class BandScores(Metric):
         def summed(values: Tensor) -> Tensor:
             return values.double().where(seen, 0.0).sum(dim=-3)
 
+        known, inside = [], []
         for place, level in enumerate(BANDS):
             below = round((1 - level) / 2 * CUTS) - 1
             low, high = cuts[below], cuts[len(GRID) - 1 - below]
-            ends = (unknown[below] | unknown[len(GRID) - 1 - below]).any(dim=0) | (widest < level - 1e-9)
-            self.covered[place] += summed((low <= true) & (true <= high)).where(~ends, torch.nan)
-            self.width[place] += summed(high - low).where(~ends, torch.nan)
+            ends = seen & ~unknown[below] & ~unknown[len(GRID) - 1 - below] & (widest > level - 1e-9)
+            held = ends & (low <= true) & (true <= high)
+            self.covered[place] += summed(held)
+            self.width[place] += summed((high - low).where(ends, 0.0))
+            self.known[place] += ends.sum(dim=0)
+            known.append(ends.sum(dim=(1, 2)))
+            inside.append(held.sum(dim=(1, 2)))
+        self.windows.append(torch.stack([start, seen.sum(dim=(1, 2)), *known, *inside], dim=1))
         above = true - cuts
         level = torch.tensor(GRID, dtype=torch.float64, device=true.device).reshape(-1, 1, 1, 1)
         self.loss += summed(torch.maximum(level * above, (level - 1) * above))
@@ -106,30 +139,55 @@ class BandScores(Metric):
     def compute(self) -> dict[str, Any]:
         """The scores over all windows, and for each lead and each target; NaN where none was counted."""
         losses = [GRID.index(level) for level in LEVELS]
-        shares = self._mean(self.pit)
+        shares = _mean(self.pit, self.counts)
         sums = shares.cumsum(dim=0)[:-1] - torch.arange(1, 10, device=shares.device) / 10
         return {
-            "coverage": _by_band(self._mean(self.covered)),
-            "width": _by_band(self._mean(self.width)),
-            "pinball": self._mean(self.loss)[losses].mean().item(),
-            "crps": (2 / CUTS * self._mean(self.loss).sum()).item(),
+            "coverage": _by_band(_mean(self.covered, self.known)),
+            "width": _by_band(_mean(self.width, self.known)),
+            "pinball": _mean(self.loss, self.counts)[losses].mean().item(),
+            "crps": (2 / CUTS * _mean(self.loss, self.counts).sum()).item(),
             "pit": shares.tolist(),
             "pit_deviation": sums.abs().max().item(),
             "per_horizon": self._along(1),
             "per_target": self._along(0),
         }
 
+    def hits(self, starts: Int[np.ndarray, " windows"]) -> Hits:
+        """What lies within the bands of each window; nothing for a window that was not seen.
+
+        With several processes it gathers their windows, so that all must call it.
+
+        Args:
+            starts: First row of each window, ascending; those that were seen are among them.
+        """
+        # torchmetrics gathers only around `compute`; states already gathered by the caller are unchanged.
+        gather = not self._is_synced
+        with self.sync_context(
+            dist_sync_fn=self.dist_sync_fn,
+            should_sync=gather and self._to_sync,
+            should_unsync=gather and self._should_unsync,
+        ):
+            seen = dim_zero_cat(self.windows).cpu().numpy()
+        found = np.zeros((len(starts), seen.shape[1] - 1), dtype=np.int64)
+        found[np.searchsorted(starts, seen[:, 0])] = seen[:, 1:]
+        truths, known, inside = np.split(found, (1, 1 + len(BANDS)), axis=1)
+        return Hits(truths[:, 0], known, inside)
+
     def _along(self, over: int) -> dict[str, Any]:
         return {
-            "coverage": _by_band(self._mean(self.covered, over)),
-            "width": _by_band(self._mean(self.width, over)),
-            "crps": (2 / CUTS * self._mean(self.loss, over).sum(dim=0)).tolist(),
+            "coverage": _by_band(_mean(self.covered, self.known, over)),
+            "width": _by_band(_mean(self.width, self.known, over)),
+            "crps": (2 / CUTS * _mean(self.loss, self.counts, over).sum(dim=0)).tolist(),
         }
 
-    def _mean(self, sums: Tensor, over: int | tuple[int, ...] = (0, 1)) -> Tensor:
-        places = over + 1 if isinstance(over, int) else tuple(place + 1 for place in over)
-        counts = self.counts.expand_as(sums).where(~sums.isnan(), 0)
-        return sums.where(~sums.isnan(), 0.0).sum(dim=places) / counts.sum(dim=places)
+
+def _mean(
+    sums: Float[Tensor, "levels horizon targets"],
+    counts: Int64[Tensor, "*levels horizon targets"],
+    over: int | tuple[int, ...] = (0, 1),
+) -> Tensor:
+    places = over + 1 if isinstance(over, int) else tuple(place + 1 for place in over)
+    return sums.sum(dim=places) / counts.expand_as(sums).sum(dim=places)
 
 
 def _by_band(values: Tensor) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 import math
 from typing import ClassVar, final
 
+import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError
 from recast.options import Fraction, checked
 from recast.scoring.metrics.lead_metric import LeadMetric
-from recast.types import Forecast
+from recast.types import Forecast, ItemSizes
 
 
 @final
@@ -19,7 +21,8 @@ class Coverage(LeadMetric):
     The ends of the interval are the quantiles at (1 - level)/2 and (1 + level)/2, ends included: those of the forecast,
     interpolated linearly between its levels, or those of m sample trajectories at rank p (m + 1)
     (`recast.types.Forecast`). A perfect forecast covers `level` at whole ranks, however few the samples; the common
-    definition 7 gives narrower intervals. It needs m >= 2/(1 - level) - 1 samples: 19 for level 0.9.
+    definition 7 gives narrower intervals. It needs m >= 2/(1 - level) - 1 samples: 19 for level 0.9. A truth where an
+    end is unknown, so infinite, as too few truths calibrated, counts nowhere.
 
     Where the bands of a task are calibrated, it is that of the calibrated one in the test.
 
@@ -45,7 +48,7 @@ class Coverage(LeadMetric):
         return ""
 
     def pointwise(self, forecast: Forecast, truth: Tensor) -> Tensor:
-        """1 where the truth lies in the interval, otherwise 0.
+        """1 where the truth lies in the interval, otherwise 0; NaN where an end is infinite.
 
         Raises:
             ConfigurationError: if the forecast has neither quantiles nor samples, or too few for the level.
@@ -54,7 +57,19 @@ class Coverage(LeadMetric):
         if band is None:
             raise ConfigurationError(f"Coverage: {self._lack(forecast)}")
         low, high = band
-        return ((low <= truth) & (truth <= high)).to(truth.dtype)
+        return ((low <= truth) & (truth <= high)).to(truth.dtype).where(~(low.isinf() | high.isinf()), torch.nan)
+
+    def counted(
+        self,
+        forecast: Forecast,
+        truth: Float[Tensor, "batch horizon targets"],
+        mask: Bool[Tensor, "batch horizon targets"] | None = None,
+        sizes: ItemSizes | None = None,
+    ) -> tuple[Float[Tensor, "batch horizon targets"], Bool[Tensor, "batch horizon targets"] | None]:
+        """See the base class; of the windows whose ends are known."""
+        values, mask = super().counted(forecast, truth, mask, sizes)
+        known = ~values.isnan()
+        return values.where(known, 0.0), known if mask is None else mask & known
 
     def _lack(self, forecast: Forecast) -> str:
         if forecast.quantiles is not None:

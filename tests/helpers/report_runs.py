@@ -120,6 +120,34 @@ def write_per_item(folder: Path, scores: Mapping[str, Mapping[str, float]], metr
     return folder
 
 
+def write_bands(
+    folder: Path, inside: Mapping[str, np.ndarray], truths: int = 4, width: float = 1.0, items: Sequence[str] = ()
+) -> Path:
+    """Scores of bands, and per_origin_bands.csv of hits (windows, 4 levels) by forecaster, in a run that has the rest.
+
+    Of a panel the name of each window's item.
+    """
+    names = ("50", "80", "90", "95")
+    rows = len(next(iter(inside.values())))
+    stamps = [str(START + row * STEP) for row in (range(rows) if not items else [0] * rows)]
+    table = pd.DataFrame({"origin": stamps, "row": range(320, 320 + rows)} | ({"item": items} if items else {}))
+    table["truths"] = truths
+    scores = {}
+    for place, (forecaster, counts) in enumerate(inside.items()):
+        table = table.assign(**{f"{forecaster}:{name}": counts[:, column] for column, name in enumerate(names)})
+        scores[forecaster] = {
+            "coverage": dict(zip(names, (counts.mean(axis=0) / truths).tolist(), strict=True)),
+            "width": {name: width * level for level, name in enumerate(names, 1)},
+            "crps": 0.1 * (1 + place),
+            "pit": [0.1] * 10,
+            "pit_deviation": 0.01,
+        }
+    table.to_csv(folder / "per_origin_bands.csv", index=False)
+    results = json.loads((folder / "metrics.json").read_text())
+    write_json(folder / "metrics.json", results | {"test_bands": scores})
+    return folder
+
+
 def write_ranked(folder: Path, horizon: int = 4, band: bool = False) -> None:
     lines = ["rank,loss,error,origin,target,lead,time,true,forecast,lower,upper,level"]
     for place, rank in enumerate(("best", "median", "worst")):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from matplotlib.image import imread
-from report_runs import write_per_item, write_study
+from report_runs import write_bands, write_per_item, write_study
 
 from recast.report.write import report
 
@@ -84,6 +84,8 @@ def site(tmp_path_factory) -> Iterator[Site]:
             for name, row in zip(("model", "ridge"), scores, strict=True)
         }
         write_per_item(run, items)
+        hits = np.random.default_rng(0).binomial(4, (0.5, 0.8, 0.9, 0.95), size=(100, 4))
+        write_bands(run, {"model": hits, "calibrated": hits, "ridge": hits})
     report([study], folder)
     asked: list[str] = []
 
@@ -146,12 +148,12 @@ def test_the_page_is_whole_and_fits_the_screen(site, tmp_path, width):
     # Tables and pictures scroll or shrink; the page itself never scrolls sideways.
     assert found["content"] <= width
     assert (found["wide"], found["boxes"]) == (0, 0)
-    assert len(found["headings"]) == found["links"] == 9
+    assert len(found["headings"]) == found["links"] == 10
     assert found["headings"][1] == "2. Leaderboard"
     assert found["tables"] >= 8
     assert "0.420 ± 0.016" in found["first"]
-    # Critical difference, error per lead, scores of the items, three kinds of curves, forecasts.
-    assert found["images"] == 7
+    # Critical difference, error per lead, two of bands, scores of the items, three kinds of curves, forecasts.
+    assert found["images"] == 9
     assert (found["broken"], found["unnamed"], found["scripts"]) == (0, 0, 0)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -65,7 +66,13 @@ def together(name: str, curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> Band
 
 
 def picture(
-    bands: Sequence[Band], *, x: str, y: str, whole: bool = True, zero: bool = False, log: bool = False
+    bands: Sequence[Band],
+    *,
+    x: str,
+    y: str,
+    whole: bool = True,
+    marked: float | None = None,
+    log: bool = False,
 ) -> Figure:
     """Means as lines, the range from the smallest to the largest seed as bands, names below.
 
@@ -74,7 +81,7 @@ def picture(
         x: Label of the horizontal axis.
         y: Label of the vertical axis.
         whole: Whether the horizontal axis has only whole numbers.
-        zero: Whether a line marks 0.
+        marked: A value that a line marks; None: none.
         log: Whether the vertical axis is logarithmic, so that an outlying curve leaves room for the others; only if all
             values are above 0.
     """
@@ -83,16 +90,9 @@ def picture(
     tidy(axes)
     if log and all((band.curves[np.isfinite(band.curves)] > 0).all() for band in bands):
         axes.set_yscale("log")
-    if zero:
-        axes.axhline(0, color=GREY, linewidth=0.8)
-    models = references = 0
-    for order, band in enumerate(bands):
-        if band.reference:
-            colour, dash = (BLACK, GREY)[references % 2], DASHES[references % len(DASHES)]
-            references += 1
-        else:
-            colour, dash = COLOURS[models % len(COLOURS)], "-"
-            models += 1
+    if marked is not None:
+        axes.axhline(marked, color=GREY, linewidth=0.8)
+    for order, (band, (colour, dash)) in enumerate(zip(bands, styles([band.reference for band in bands]), strict=True)):
         mark = "o" if len(band.x) <= FEW else ""
         if len(band.curves) > 1:
             axes.fill_between(band.x, *band.ends, color=colour, alpha=0.15, linewidth=0, zorder=2)
@@ -104,20 +104,41 @@ def picture(
             linewidth=2.2 if order == 0 else 1.4,
             marker=mark,
             markersize=3,
-            label=_escaped(cut(band.name, LONGEST)),
+            label=escaped(band.name),
             zorder=4 if order == 0 else 3,
         )
     if whole:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
     name_axes(axes, x=x, y=y)
-    legend = figure.legend(
-        *axes.get_legend_handles_labels(), loc="outside lower left", ncols=1, frameon=False, fontsize=TICK_SIZE
-    )
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    legend(figure, axes)
     return figure
 
 
-def _escaped(name: str) -> str:
+def styles(references: Sequence[bool]) -> list[tuple[str, str]]:
+    """Colour and dashes of curves: those of baselines black and grey and dashed.
+
+    Args:
+        references: Of each curve, whether it is a baseline's.
+    """
+    found = []
+    for place, reference in enumerate(references):
+        before = references[:place].count(reference)
+        dashed = (BLACK, GREY)[before % 2], DASHES[before % len(DASHES)]
+        found.append(dashed if reference else (COLOURS[before % len(COLOURS)], "-"))
+    return found
+
+
+def legend(figure: Figure, axes: Axes) -> None:
+    """The names of all curves, below each other, under the picture."""
+    shown = figure.legend(
+        *axes.get_legend_handles_labels(), loc="outside lower left", ncols=1, frameon=False, fontsize=TICK_SIZE
+    )
+    for text in shown.get_texts():
+        text.set_parse_math(False)
+
+
+def escaped(name: str) -> str:
+    """A name for the legend, cut where it is too long."""
     # matplotlib omits curves whose name starts with an underscore from the legend.
-    return name if not name.startswith("_") else f" {name}"
+    shown = cut(name, LONGEST)
+    return shown if not shown.startswith("_") else f" {shown}"

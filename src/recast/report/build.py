@@ -3,11 +3,22 @@
 from datetime import datetime
 
 import recast
-from recast.report import compared, comparisons, curves, forecasts, horizons, items, leaderboard, pivots, runs_table
+from recast.report import (
+    compared,
+    comparisons,
+    curves,
+    forecasts,
+    horizons,
+    how_sure,
+    items,
+    leaderboard,
+    pivots,
+    runs_table,
+)
 from recast.report.document import Document, Text
 from recast.report.study import Study
 
-PARTS = (compared, leaderboard, pivots, comparisons, horizons, items, curves, forecasts, runs_table)
+PARTS = (compared, leaderboard, pivots, comparisons, horizons, how_sure, items, curves, forecasts, runs_table)
 
 
 def build(study: Study) -> Document:
@@ -24,6 +35,6 @@ def build(study: Study) -> Document:
     return Document(
         title=f"Report: {names}",
         summary=summary,
-        sections=[part.section(study) for part in PARTS],
+        sections=[found for part in PARTS if (found := part.section(study)) is not None],
         footer=f"recast {recast.__version__}, {now}. Level of the tests: {study.alpha:g}.",
     )

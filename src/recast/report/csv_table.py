@@ -62,4 +62,18 @@ def _facts(run: Run) -> dict[str, Any]:
             for name, scores in run.baselines.items()
             for metric, value in scores.items()
         },
+        **_bands(run),
+    }
+
+
+def _bands(run: Run) -> dict[str, float]:
+    """Coverage and width at each level, and CRPS, of its bands and those of the baselines."""
+    return {
+        column: value
+        for name, scores in run.bands.items()
+        for column, value in {
+            **{f"coverage:{name}:{level}": value for level, value in numbers(scores.get("coverage")).items()},
+            **{f"width:{name}:{level}": value for level, value in numbers(scores.get("width")).items()},
+            **{f"crps:{name}": value for score, value in numbers(scores).items() if score == "crps"},
+        }.items()
     }

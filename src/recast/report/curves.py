@@ -84,7 +84,7 @@ def _picture(ranked: Ranked, kind: Kind, logs: dict[Group, list[dict[str, Curve]
     # A model without a decoder has no exposure bias, and a curve of zeros says nothing.
     if not bands or (kind.tag == BIAS and not any(band.mean.any() for band in bands)):
         return None
-    figure = picture(bands, x="optimiser step", y=kind.label, zero=kind.tag == BIAS)
+    figure = picture(bands, x="optimiser step", y=kind.label, marked=0 if kind.tag == BIAS else None)
     ends = "; ".join(f"{band.name}: {number(band.mean[0])} to {number(band.mean[-1])}" for band in bands)
     return Picture(
         f"{ranked.data.name}: {kind.title}",

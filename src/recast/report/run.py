@@ -66,6 +66,16 @@ class Run:
         return bool(mapping(self.results.get("test_per_item")))
 
     @property
+    def bands(self) -> dict[str, Mapping[str, Any]]:
+        """Test scores of bands, by name: its own ("model"), "calibrated", and those of baselines; empty without any."""
+        return {name: mapping(scores) for name, scores in mapping(self.results.get("test_bands")).items()}
+
+    @property
+    def unit(self) -> str:
+        """Unit of its targets, "mixed" where they differ; "" for none."""
+        return str(self.results.get("unit") or "")
+
+    @property
     def counts(self) -> Mapping[str, Any]:
         """Its number of windows or sequences in each part."""
         return mapping(self.results.get("windows", self.results.get("sequences")))

@@ -114,6 +114,7 @@ def test_report_and_forecaster_read_it_as_a_run(whole, tmp_path):
     report([whole], tmp_path)
     page = (tmp_path / "report.md").read_text()
     assert "refits/" not in page
+    assert "How sure" in page
     forecast = recast.load(whole / "run").forecast(loads())
     last = recast.load(refits_of(whole)[-1]).forecast(loads())
     pd.testing.assert_frame_equal(forecast, last)

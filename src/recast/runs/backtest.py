@@ -21,7 +21,7 @@ from recast.runs.checkpoints.checkpoint import described, fitting
 from recast.runs.configure.build import build
 from recast.runs.forecasts_file import read_forecasts
 from recast.runs.members import OVERRIDES
-from recast.runs.per_origin import iso_stamps, per_origin
+from recast.runs.per_origin import iso_stamps, per_origin, per_origin_bands
 from recast.runs.provenance import provenance
 from recast.runs.ranked_forecasts import COLUMNS
 from recast.runs.record import data_facts, window_counts
@@ -65,15 +65,17 @@ def combine_refits(
     starts = torch.from_numpy(kept[MODEL].arrays()["start"])
     prepared = replace(data.prepared, starts=data.prepared.starts._replace(test=starts))
     metrics = {name: build(node)(spec=data.spec) for name, node in config["metrics"].items() if node}
-    model, bands = score_kept(kept[MODEL], prepared, "test", metrics, banded=True)
-    found = {MODEL: bands} if bands else {}
-    if model.bands:
-        found["calibrated"] = model.bands
+    model, own = score_kept(kept[MODEL], prepared, "test", metrics, banded=True)
     baselines = {
         name: score_kept(forecasts, prepared, "test", metrics, banded=False)[0]
         for name, forecasts in kept.items()
         if name != MODEL
     }
+    banded = {"calibrated": model, **baselines}
+    bands = {name: scores.bands for name, scores in banded.items() if scores.bands}
+    hits = {name: scores.hits for name, scores in banded.items() if scores.hits is not None}
+    if own is not None:
+        bands, hits = {MODEL: own.compute(), **bands}, {MODEL: own.hits(starts.numpy()), **hits}
     checkpoint = best_checkpoint_path(output)
     write_whole(checkpoint, lambda aside: shutil.copyfile(chosen_checkpoint_path(last), aside))
     results = Results(
@@ -85,6 +87,7 @@ def combine_refits(
         baselines=baselines,
         items=prepared.panel.ids,
         per_origin=per_origin(prepared, "test", {MODEL: model, **baselines}),
+        per_origin_bands=per_origin_bands(prepared, "test", hits),
         ranked_forecasts=pd.DataFrame(columns=list(COLUMNS)),
         seconds=_sums(refits),
         facts={
@@ -95,7 +98,7 @@ def combine_refits(
             "selection": None,
             "backtest": {"refits": [folder.name for folder, _ in refits]},
         },
-        bands=found | {name: scores.bands for name, scores in baselines.items() if scores.bands},
+        bands=bands,
     )
     write_text(output / OVERRIDES, yaml.safe_dump(list(overrides)))
     hydra = first / ".hydra" / "hydra.yaml"

@@ -202,7 +202,7 @@ def score_points(
 
 def score_kept(
     forecasts: KeptForecasts, prepared: Prepared, part: str, metrics: Mapping[str, LeadMetric], *, banded: bool
-) -> tuple[Scores, dict[str, Any]]:
+) -> tuple[Scores, BandScores | None]:
     """Scores forecasts that were kept over the windows of a part.
 
     Args:
@@ -213,7 +213,7 @@ def score_kept(
         banded: Whether these score calibrated bands where there are some, as a task does with those of a model.
 
     Returns:
-        The scores, and those of the bands that the forecaster has of itself; empty without any.
+        The scores, and those of the bands that the forecaster has of itself; None without any.
     """
     starts, spec = getattr(prepared.starts, part), prepared.spec
     own = BandScores(horizon=spec.horizon, targets=spec.targets)
@@ -233,7 +233,7 @@ def score_kept(
             yield rows, forecast, band
 
     scores = _score(found(), prepared, starts.numpy(), usable, None, banded=banded)
-    return scores, own.compute() if own.update_called else {}
+    return scores, own if own.update_called else None
 
 
 Found = tuple[torch.Tensor, Forecast, Forecast | None]

@@ -75,7 +75,7 @@ NEEDED = {
     "ts": ["data.source.path=train.ts", "data.source.test_path=test.ts"],
 }
 """What the user must give, by the name of the file that leaves it open."""
-WITHOUT_FILE = ("adding", "appliances", "ar2", "sines", "tide")
+WITHOUT_FILE = ("adding", "appliances", "ar2", "sines", "tide", "tide_weather")
 GROUPS = sorted(
     str(folder.relative_to(CONF))
     for folder in CONF.rglob("*")
@@ -288,6 +288,7 @@ SHORT = {
     "appliances": ["task=classification", "data.source.train=40", "data.source.test=10", "data.batch_size=8"],
     "sines": ["data.source.series=60"],
     "tide": ["data.source.days=15.0", "data.windows.context=50", "data.windows.horizon=10"],
+    "tide_weather": ["data.source.days=15.0"],
     "ar2": ["data.source.rows=300"],
 }
 

@@ -9,6 +9,8 @@ from recast.data.sources.autoregressive import stationary_path
 from recast.data.sources.frame import FrameSource
 from recast.data.sources.source import Source
 from recast.data.sources.table import Table
+from recast.data.sources.weather import UNITS as STATION
+from recast.data.sources.weather import Weather
 from recast.errors import ConfigurationError
 from recast.options import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, checked
 
@@ -54,6 +56,10 @@ class TideSimulator(Source):
     Gaps, in proportion to those of the real record of 182 days: one of 4 days, 19 single rows missing, and 12 rows off
     the grid, a whole number of minutes late. Other rows are unchanged. The channel is named "ssh".
 
+    With `weather`, what wind and pressure do is added to the level, the surge and the local part are what has other
+    causes, and the readings of a weather station are inputs up to the origin: "wind_east", "wind_north" (rounded to 0.1
+    m/s) and "pressure" (to 0.1 hPa).
+
     Args:
         days: Length of the record. [days]
         step_minutes: Distance between rows. [minutes]
@@ -64,6 +70,8 @@ class TideSimulator(Source):
         local_hours: Time after which the local part's autocorrelation has fallen to 1/e. [hours]
         noise_std: Standard deviation of the instrument's white noise. [m]
         gaps: Whether rows are missing and off the grid.
+        weather: Weather that moves the level, with a station that records it. None: surge and local part alone, which
+            are linear in random numbers, so that no forecast is better than the best straight line.
         seed: Of the random numbers; equal seeds give equal records.
 
     Raises:
@@ -83,6 +91,7 @@ class TideSimulator(Source):
         local_hours: PositiveFloat = 3.0,
         noise_std: NonNegativeFloat = 0.01,
         gaps: bool = True,
+        weather: Weather | None = None,
         seed: NonNegativeInt = 0,
     ) -> None:
         self.rows = round(days * 1440 / step_minutes)
@@ -98,6 +107,7 @@ class TideSimulator(Source):
         self.local_hours = local_hours
         self.noise_std = noise_std
         self.gaps = gaps
+        self.weather = weather
         self.seed = seed
 
     @property
@@ -106,7 +116,7 @@ class TideSimulator(Source):
         return f"{self.step_minutes}min"
 
     def read(self) -> Panel:
-        """The record, one channel, as one piece; with gaps, its rows are not regular."""
+        """The record, one channel and the weather's, as one piece; with gaps, its rows are not regular."""
         rng = np.random.default_rng(self.seed)
         level = self.mean_level + self.tide(np.arange(self.rows) * self.step_minutes / 60)
         level += self._red_noise(rng, self.surge_std, self.surge_hours / CRITICAL, order=2)
@@ -116,12 +126,19 @@ class TideSimulator(Source):
         late = np.zeros(self.rows)
         if self.gaps:
             kept, late = self._draw_gaps(rng)
-        seconds = np.arange(self.rows) * 60 * self.step_minutes + late
-        level = np.interp(seconds, np.arange(self.rows) * 60 * self.step_minutes, level) + noise
+        station = np.empty((self.rows, 0))
+        if self.weather is not None:
+            # Of a stream of its own: the rest of the record is as it is without weather.
+            station, driven = self.weather.draw(rng.spawn(1)[0], self.rows, self.step_minutes / 60)
+            level += driven
+        grid = np.arange(self.rows) * 60 * self.step_minutes
+        seconds = grid + late
+        level = np.interp(seconds, grid, level) + noise
+        station = [np.round(np.interp(seconds, grid, column), 1) for column in station.T]
         return Panel(
             times=(START + seconds.astype("timedelta64[s]")).astype("datetime64[ns]")[kept],
-            values=np.round(level, 2)[kept, None],
-            columns=columns_of(targets=["ssh"], units={"ssh": "m"}),
+            values=np.stack([np.round(level, 2), *station], axis=1)[kept],
+            columns=columns_of(targets=["ssh"], past=self._past, units=self._units),
             step=self.step,
             starts=np.zeros(1, dtype=np.int64),
             label=f"TideSimulator(seed={self.seed})",
@@ -129,8 +146,18 @@ class TideSimulator(Source):
         )
 
     def for_table(self, table: Table) -> Source:
-        """The source that reads the columns "datetime" and "ssh" from a table."""
-        return FrameSource(time="datetime", targets=["ssh"], units={"ssh": "m"}, step=self.step).for_table(table)
+        """The source that reads the columns "datetime", "ssh" and those of the weather from a table."""
+        past = self._past or None
+        source = FrameSource(time="datetime", targets=["ssh"], past=past, units=self._units, step=self.step)
+        return source.for_table(table)
+
+    @property
+    def _past(self) -> list[str]:
+        return [] if self.weather is None else list(STATION)
+
+    @property
+    def _units(self) -> dict[str, str]:
+        return {"ssh": "m"} | {name: STATION[name] for name in self._past}
 
     @staticmethod
     def tide(hours: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""The main job in small: train on the tide simulator, compare with baselines, forecast, draw.
+"""The main job in small: train on the simulated gauge with weather, compare with baselines, forecast, draw.
 
-Runs `recast-train experiment=demo`, then forecasts beyond the end of a simulated gauge file with the checkpoint.
+Runs `recast-train experiment=demo`, then forecasts beyond the end of another gauge's file with the checkpoint.
 """
 
 import subprocess
@@ -8,10 +8,13 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from recast.data.sources.tide import TideSimulator
+from recast import compose
 from recast.data.sources.writer import write_csv
+from recast.runs.configure.build import build
 
 BIN = Path(sys.executable).parent
+OTHER = ("data.source.days=10.0", "data.source.gaps=false", "data.source.seed=1")
+"""Ten days that the model has not seen: tide, surge and weather of another seed."""
 
 
 def main() -> None:
@@ -19,8 +22,8 @@ def main() -> None:
     folder = Path("outputs") / "demo" / datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
     recast("train", "experiment=demo", f"hydra.run.dir={folder}")
     gauge, forecast = folder / "gauge.csv", folder / "forecast.csv"
-    # Ten days of another year, which the model has not seen.
-    write_csv(TideSimulator(days=10, gaps=False, seed=1).read(), gauge)
+    # Level, wind and pressure: the columns that the model reads.
+    write_csv(build(compose(["experiment=demo", *OTHER])["data"]["source"]).read(), gauge)
     picture = forecast.with_suffix(".png")
     checkpoint = folder / "checkpoints" / "best.ckpt"
     recast("forecast", f"checkpoint={checkpoint}", f"input={gauge}", f"output={forecast}", f"figure={picture}")

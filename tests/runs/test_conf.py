@@ -288,7 +288,7 @@ SHORT = {
     "appliances": ["task=classification", "data.source.train=40", "data.source.test=10", "data.batch_size=8"],
     "sines": ["data.source.series=60"],
     "tide": ["data.source.days=15.0", "data.windows.context=50", "data.windows.horizon=10"],
-    "tide_weather": ["data.source.days=15.0"],
+    "tide_weather": ["data.source.days=40.0"],
     "ar2": ["data.source.rows=300"],
 }
 

@@ -1,8 +1,10 @@
 """Options: which values fit which annotation."""
 
 import math
+from typing import Annotated
 
 import pytest
+from annotated_types import Ge
 
 from recast.errors import ConfigurationError
 from recast.nn.heads.point import Point
@@ -63,3 +65,15 @@ def test_values_that_fit_have_no_problem(value, hint):
 def test_a_part_refuses_nan():
     with pytest.raises(ConfigurationError, match=r"Point: delta=nan: input should be a finite number"):
         Point(delta=math.nan)
+
+
+def test_unions_that_are_equal_keep_the_order_of_what_they_say():
+    one, other = Annotated[int, Ge(1)] | str, str | Annotated[int, Ge(1)]
+    assert one == other
+    assert value_problem(0.5, one) == "input should be a valid integer or input should be a valid string"
+    assert value_problem(0.5, other) == "input should be a valid string or input should be a valid integer"
+
+
+def test_annotations_without_a_hash_are_checked():
+    assert value_problem(3, Annotated[int, ["a remark"]]) is None
+    assert value_problem("3", Annotated[int, ["a remark"]]) == "input should be a valid integer"

@@ -73,7 +73,11 @@ def split() -> recast.Run:
 
 def test_coverage_is_that_of_the_band_that_is_shipped():
     done = fit("covered", "model/head=quantile", "calibration=quantile", "metrics.coverage.level=0.8")
-    bands = json.loads((done.folder / "metrics.json").read_text())["test_bands"]
+    written = json.loads((done.folder / "metrics.json").read_text())
+    bands = written["test_bands"]
+    # Calibration is timed beside training and test.
+    assert set(written["seconds"]) == {"baselines", "fit", "after_fit", "test"}
+    assert written["seconds"]["after_fit"] > 0
     assert done.metrics["test"]["coverage"] == pytest.approx(bands["calibrated"]["coverage"]["80"])
     assert bands["calibrated"]["coverage"]["80"] != bands["model"]["coverage"]["80"]
 

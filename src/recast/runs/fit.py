@@ -94,7 +94,8 @@ def run(config: dict[str, Any], folder: Path, table: Table | None = None) -> Run
     chosen = chosen_checkpoint_path(folder)
     checkpoint = read(chosen)
     task.load_state_dict(checkpoint["state_dict"])
-    plug.after_training(trainer, task, data, chosen)
+    with _timed(seconds, "after_fit"):
+        plug.after_training(trainer, task, data, chosen)
     with _timed(seconds, "test"):
         plug.test(trainer, task, data, "test")
     with _timed(seconds, "baselines"):

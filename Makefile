@@ -21,7 +21,7 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[fast,test,search]'
 	touch $@
 
-demo: install  ## Train on the tide simulator, compare with baselines, draw (half a minute on two cores, once the environment is made)
+demo: install  ## Train on the tide simulator, compare with baselines, draw (under a minute on two cores, once the environment is made)
 	$(BIN)/python scripts/demo.py
 
 # Two workers, each with files of its own as far as it goes: what a file has trained for its tests is trained once.

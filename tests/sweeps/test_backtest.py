@@ -158,7 +158,6 @@ def test_refits_may_go_on_from_the_weights_before_on_a_sliding_window():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"every": "7D"}, r"needs the date of its first refit and how often"),
         ({"start": "soon", "every": "7D"}, r"start=soon: no date such as"),
         ({"start": "2024-01-01", "every": "often"}, r"every=often: no length of time such as 7D"),
         ({"start": "2024-01-01", "every": "-7D"}, r"every=-7D: expected a positive length"),
@@ -170,6 +169,13 @@ def test_refits_may_go_on_from_the_weights_before_on_a_sliding_window():
 def test_what_is_no_backtest_is_refused(options, message):
     with pytest.raises(ConfigurationError, match=message):
         Backtest(**options)
+
+
+def test_its_dates_are_required(tmp_path):
+    done = run("recast-backtest", *QUICK, "every=2D", cwd=tmp_path)
+    assert done.code == 2
+    assert "needs the date of its first refit and how often the model is refitted" in done.err
+    assert not list(tmp_path.iterdir())
 
 
 def test_short_words_stand_for_options_of_the_sweeper():

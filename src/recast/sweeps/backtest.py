@@ -101,19 +101,14 @@ class Backtest(Sweeper):
         params: dict[str, Any] = {},  # noqa: B006 - read only
     ) -> None:
         super().__init__()
-        if start is None or every is None:
-            raise ConfigurationError(
-                "a backtest needs the date of its first refit and how often the model is refitted, as in "
-                "start=2017-01-01 every=28D"
-            )
-        self.start = _date("start", start)
-        self.every = _offset("every", every)
+        self.start = None if start is None else _date("start", start)
+        self.every = None if every is None else _offset("every", every)
         self.end = None if end is None else _date("end", end)
         self.span = None if span is None else _offset("span", span)
         if not isinstance(validation, str) and (problem := value_problem(validation, Fraction)):
             raise ConfigurationError(f"hydra.sweeper.validation={validation}: {problem}")
         self.validation = _offset("validation", validation) if isinstance(validation, str) else validation
-        if self.end is not None and self.end <= self.start:
+        if self.start is not None and self.end is not None and self.end <= self.start:
             raise ConfigurationError(f"hydra.sweeper.end={end}: it is not after start={start}; give a later date")
         self.weights = weights
         self.later = _overrides(later)
@@ -141,6 +136,11 @@ class Backtest(Sweeper):
             ConfigurationError: if an option is wrong; then nothing has been started.
             SweepError: if refits have failed.
         """
+        if self.start is None or self.every is None:
+            raise ConfigurationError(
+                "a backtest needs the date of its first refit and how often the model is refitted, as in "
+                "start=2017-01-01 every=28D"
+            )
         parser = OverridesParser.create(config_loader=self._context.config_loader)
         parsed = parser.parse_overrides([*(f"{key}={value}" for key, value in self.params.items()), *arguments])
         (combinations,) = BasicSweeper.split_arguments(parsed, None)
@@ -151,7 +151,7 @@ class Backtest(Sweeper):
         told = [swept(words, given) for words in combinations]
         keys = sorted({key for options in told for key in options})
         names = [job_name(options, keys) for options in told]
-        refits = [self._refits(config) for config in configs]
+        refits = [self._refits(config, self.start, self.every) for config in configs]
         log.info("%d refits of each of %d combinations", len(refits[0]), len(combinations))
         folder = Path(str(self._config.hydra.sweep.dir)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
@@ -161,8 +161,8 @@ class Backtest(Sweeper):
         for name, words, _ in plans:
             self._combine(folder / name, words, done[name])
 
-    def _refits(self, config: Mapping[str, Any]) -> list[Refit]:
-        """The refits of a job with this configuration.
+    def _refits(self, config: Mapping[str, Any], start: pd.Timestamp, every: BaseOffset) -> list[Refit]:
+        """The refits of a job with this configuration, from `start` on.
 
         Raises:
             DataError: if the data end before the first.
@@ -173,17 +173,17 @@ class Backtest(Sweeper):
         clock = pd.DatetimeIndex(np.unique(prepared.panel.clock))
         horizon = prepared.spec.horizon
         # The last origins that can be scored lie a horizon before the end.
-        last = _stamp(clock[-horizon]) if len(clock) >= horizon else self.start
+        last = _stamp(clock[-horizon]) if len(clock) >= horizon else start
         if self.end is not None:
             last = min(last, self.end - pd.Timedelta(1, "ns"))
         dates = []
-        date = self.start
+        date = start
         while date <= last:
             dates.append(date)
-            date = _stamp(date + self.every)
+            date = _stamp(date + every)
         if not dates:
             raise DataError(
-                f"{prepared.panel.label}: no forecast of {horizon} steps from {self.start} on can be scored; the data "
+                f"{prepared.panel.label}: no forecast of {horizon} steps from {start} on can be scored; the data "
                 f"end at {clock[-1]}: give an earlier start"
             )
         return [

@@ -106,7 +106,7 @@ class Running:
             if time.monotonic() > limit:
                 self.process.kill()
                 raise AssertionError(f"still waiting: {self.output()}")
-            time.sleep(0.002)
+            time.sleep(0.004)
 
 
 @functools.cache

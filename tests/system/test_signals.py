@@ -303,15 +303,16 @@ def test_left_in_validation_without_waiting_for_its_end(tmp_path):
 
 
 def test_left_while_it_tests(tmp_path):
-    running = start("recast-train", *RUN, "data.evaluation_batch_size=1", cwd=tmp_path)
+    slow = ("data.evaluation_batch_size=1", "trainer.max_epochs=1")
+    running = start("recast-train", *RUN, *slow, cwd=tmp_path)
     in_phase("testing", running, tmp_path)
     running.signal(signal.SIGTERM)
     done = running.wait()
     assert done.code == 143, done
     assert done.err == f"recast: SIGTERM: stopped; {GO_ON}\n"
     assert not (tmp_path / "run/metrics.json").exists()
-    trained(*RUN, "data.evaluation_batch_size=1", "resume=true", cwd=tmp_path)
-    assert_same_run(tmp_path / "run", shared_run(*RUN, "data.evaluation_batch_size=1"))
+    trained(*RUN, *slow, "resume=true", cwd=tmp_path)
+    assert_same_run(tmp_path / "run", shared_run(*RUN, *slow))
 
 
 @pytest.mark.parametrize(

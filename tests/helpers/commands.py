@@ -134,25 +134,36 @@ def _server() -> Any:
     return server
 
 
-def _child(command: str, arguments: tuple[str, ...], cwd: str, streams: str, environment: dict[str, str]) -> None:
+def _child(main: Callable[[], Any], argv: list[str], cwd: str, streams: str, environment: dict[str, str]) -> None:
     for name, number in (("out", 1), ("err", 2)):
         os.dup2(os.open(Path(streams) / name, os.O_WRONLY), number)
     sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
     os.environ.update(environment)
     os.chdir(cwd)
-    sys.argv = [command, *arguments]
+    sys.argv = argv
+    main()
+
+
+def _main(command: str) -> None:
     importlib.import_module(MODULES[command]).main()
 
 
 def start(command: str, *arguments: object, cwd: Path, **environment: str) -> Running:
     """Starts a command in the folder `cwd`."""
+    return _begun(functools.partial(_main, command), [command, *map(str, arguments)], cwd, environment)
+
+
+def python(program: str, *arguments: object, cwd: Path) -> Done:
+    """Runs a program that imports recast, without the checks of shapes and types, in the folder `cwd` to its end."""
+    return _begun(functools.partial(exec, program, {}), ["-c", *map(str, arguments)], cwd, {}).wait()
+
+
+def _begun(main: Callable[[], Any], argv: list[str], cwd: Path, environment: dict[str, str]) -> Running:
     cwd.mkdir(parents=True, exist_ok=True)
     streams = Path(tempfile.mkdtemp(dir=scratch(), prefix="streams-"))
     for name in ("out", "err"):
         (streams / name).touch()
-    process = _server().Process(
-        target=_child, args=(command, tuple(map(str, arguments)), str(cwd), str(streams), environment)
-    )
+    process = _server().Process(target=_child, args=(main, argv, str(cwd), str(streams), environment))
     process.start()
     return Running(process, streams)
 

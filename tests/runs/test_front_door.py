@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from commands import run, scratch, trained
+from commands import python, run, scratch, trained
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -343,8 +343,8 @@ def test_a_frame_is_left_as_it_is():
     pd.testing.assert_frame_equal(frame, before)
 
 
-def test_no_frame():
+def test_no_frame(tmp_path):
     # Types are checked in this process, where recast's own message would not be seen.
-    program = "import recast; recast.fit({'a': [1]}, time='a', targets=['b'])"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert "DataError: the frame: found a dict; expected a pandas DataFrame" in done.stderr
+    done = python("import recast; recast.fit({'a': [1]}, time='a', targets=['b'])", cwd=tmp_path)
+    assert done.code == 1
+    assert "DataError: the frame: found a dict; expected a pandas DataFrame" in done.err

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from commands import QUICK, metrics_of, run, shared_run, shell
+from commands import QUICK, metrics_of, python, run, shared_run, shell
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
@@ -178,7 +178,7 @@ WITHOUT = (
 
 
 def test_without_optuna_a_search_says_what_to_install(tmp_path):
-    done = shell(sys.executable, "-c", WITHOUT, "-m", *QUICK, *SEARCH, "seed=0,1", cwd=tmp_path)
+    done = python(WITHOUT, "-m", *QUICK, *SEARCH, "seed=0,1", cwd=tmp_path)
     assert done.code == 2, done
     assert done.err == ("recast: hydra/sweeper=optuna: Optuna is not installed: pip install 'recast-rnn[search]'\n")
 

@@ -80,7 +80,8 @@ def test_evaluating_the_test_part_gives_the_scores_of_the_run(gauge, moved, tmp_
     for part in ("windows", "unit", "test", "test_per_horizon", "baselines", "skill"):
         assert ours[part] == theirs[part], part
     written = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
-    assert written == ["metrics.csv", "metrics.json", "per_horizon.csv", "per_origin.csv", "ranked_forecasts.csv"]
+    tables = ["metrics.csv", "metrics.json", "per_horizon.csv", "per_origin.csv", "per_origin_bands.csv"]
+    assert written == [*tables, "ranked_forecasts.csv"]
 
 
 @pytest.mark.parametrize("size", [1, 7, pytest.param(1000, marks=pytest.mark.slow)])

@@ -110,7 +110,9 @@ def test_split_by_time(options, expected):
 
 def test_dates_out_of_order_are_refused():
     split = TimeSplit(test="2020-01-02", validation="2020-01-03")
-    with pytest.raises(DataError, match=r"validation begins at row 48, the test at row 24.*ascending dates"):
+    with pytest.raises(
+        DataError, match=r"training begins at row 0, validation at row 48, the test at row 24.*ascending dates"
+    ):
         split.parts(series_of(np.arange(96)))
     with pytest.raises(DataError, match="the end is row 24"):
         TimeSplit(test="2020-01-03", end="2020-01-02").parts(series_of(np.arange(96)))

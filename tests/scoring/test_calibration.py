@@ -109,9 +109,9 @@ def test_a_target_with_few_truths_does_not_limit_the_bands_of_others(calibration
             assert not one.isnan().any()
             assert (one[..., 1].isinf() == (level > limit)).all()
     scores = BandScores(horizon=2, targets=2)
-    scores.update(found, later)
+    scores.update(torch.arange(len(later)), found, later)
     computed, reference = scores.compute(), BandScores(horizon=2, targets=1)
-    reference.update(expected, later[..., :1])
+    reference.update(torch.arange(len(later)), expected, later[..., :1])
     for kind in ("coverage", "width"):
         for level in ("90", "95"):
             assert computed[kind][level] == pytest.approx(reference.compute()[kind][level])
@@ -214,7 +214,7 @@ def test_levels_that_the_model_does_not_know_are_left_out():
     calibrated = fitted(QuantileRegression(), known, truth)
     assert calibrated.table.values[:, 3].isinf().all()
     scores = BandScores(horizon=1, targets=1)
-    scores.update(calibrated.band(known, ONE), truth)
+    scores.update(torch.arange(len(truth)), calibrated.band(known, ONE), truth)
     assert calibrated.band(known, ONE).interval(0.93)[1].abs().max() < 9
     assert scores.compute()["crps"] < 9
     with pytest.raises(ConfigurationError, match=r"knows none of the bands.*0\.97"):

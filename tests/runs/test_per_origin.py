@@ -37,6 +37,7 @@ from recast.scoring.metrics.band_scores import Hits
 from recast.scoring.metrics.mae import MAE
 from recast.scoring.metrics.mse import MSE
 from recast.scoring.metrics.origin_errors import OriginErrors
+from recast.training.callbacks.windows_to_show import forecasts_by
 from recast.training.task import ForecastTask
 from recast.types import Forecast
 
@@ -345,7 +346,7 @@ def test_ranks_are_smallest_lower_median_and_largest(errors, expected):
 def test_without_errors_nothing_is_ranked(errors):
     assert ranks(np.array(errors)) == {}
     data = small_data()
-    table = ranked_forecasts(task_of(data), data, data.items("test"), np.array(errors), "mse")
+    table = ranked_forecasts(forecasts_by(task_of(data), data), data, data.items("test"), np.array(errors), "mse")
     expected = "rank,loss,error,origin,target,lead,time,true,forecast,lower,upper,level"
     assert table.to_csv(index=False).strip() == expected
 

@@ -109,6 +109,20 @@ def test_the_table_of_forecasts_has_the_truth_beside_them(whole):
         assert ((table[name] - table["true"]) ** 2).mean() == pytest.approx(mse, rel=1e-6)
 
 
+def test_best_and_worst_forecasts_are_those_of_all_refits(whole):
+    ranked = pd.read_csv(whole / "run" / "ranked_forecasts.csv", parse_dates=["origin"])
+    errors = pd.read_csv(whole / "run" / "per_origin.csv", parse_dates=["origin"]).set_index("origin")["model:mse"]
+    for rank, error in (("best", errors.min()), ("worst", errors.max())):
+        rows = ranked[ranked["rank"] == rank]
+        assert rows["error"].unique() == pytest.approx([error])
+        assert errors[rows["origin"].iloc[0]] == error
+        ahead = rows[rows["lead"] > 0]
+        assert ((ahead["true"] - ahead["forecast"]) ** 2).mean() == pytest.approx(error)
+        assert (ahead["lower"] < ahead["upper"]).all()
+    for name in ("test_forecasts", "test_error_per_lead"):
+        assert (whole / "run" / "figures" / f"{name}.png").stat().st_size
+
+
 def test_report_and_forecaster_read_it_as_a_run(whole, tmp_path):
     assert [place.folder for place in find([whole]).places] == [whole / "run"]
     report([whole], tmp_path)

@@ -15,22 +15,22 @@ import yaml
 from recast.data.datamodule import ForecastDataModule
 from recast.data.prepare.prepare import Prepared
 from recast.errors import CheckpointError, ConfigurationError, DataError
-from recast.figures.leads import lead_errors
 from recast.figures.png import save
 from recast.runs.checkpoints.checkpoint import described, fitting
 from recast.runs.configure.build import build
 from recast.runs.forecasts_file import read_forecasts
 from recast.runs.members import OVERRIDES
 from recast.runs.per_origin import iso_stamps, per_origin, per_origin_bands
+from recast.runs.pictures import figures
 from recast.runs.provenance import provenance
-from recast.runs.ranked_forecasts import COLUMNS
+from recast.runs.ranked_forecasts import ranked_forecasts
 from recast.runs.record import data_facts, window_counts
 from recast.runs.results import Results
-from recast.runs.scores import Scores, score_kept
+from recast.runs.scores import score_kept
 from recast.runs.tasks.find import plug_of
-from recast.scoring.metrics.description import of_pictures
 from recast.scoring.metrics.kept_forecasts import KeptForecasts
 from recast.system.files import write_json, write_text, write_whole
+from recast.training.callbacks.windows_to_show import spread_panels
 from recast.training.checkpoint_format import KEY, best_checkpoint_path, chosen_checkpoint_path
 
 log = logging.getLogger(__name__)
@@ -71,6 +71,7 @@ def combine_refits(
         for name, forecasts in kept.items()
         if name != MODEL
     }
+    loss = model.ranking_of_origins
     banded = {"calibrated": model, **baselines}
     bands = {name: scores.bands for name, scores in banded.items() if scores.bands}
     hits = {name: scores.hits for name, scores in banded.items() if scores.hits is not None}
@@ -88,7 +89,7 @@ def combine_refits(
         items=prepared.panel.ids,
         per_origin=per_origin(prepared, "test", {MODEL: model, **baselines}),
         per_origin_bands=per_origin_bands(prepared, "test", hits),
-        ranked_forecasts=pd.DataFrame(columns=list(COLUMNS)),
+        ranked_forecasts=ranked_forecasts(kept[MODEL].at, data, starts, model.per_origin[loss], loss),
         seconds=_sums(refits),
         facts={
             "seed": config["seed"],
@@ -107,7 +108,9 @@ def combine_refits(
     write_text(output / "config.yaml", yaml.safe_dump(config, sort_keys=False))
     write_json(output / "provenance.json", provenance() | {"data": data_facts(prepared, data.covariates)})
     write_text(output / "forecasts.csv", forecasts_table(prepared, kept).to_csv(index=False))
-    _draw(metrics, model, baselines, data, output)
+    targets = spread_panels(kept[MODEL].at, data, starts, 4)
+    for name, figure in figures(targets, results, metrics, data.spec):
+        save(figure, output / "figures" / f"{name}.png")
     results.write(output)
     return results
 
@@ -201,21 +204,3 @@ def _sums(refits: Sequence[tuple[Path, Mapping[str, Any]]]) -> dict[str, float]:
         for name, value in written.get("seconds", {}).items():
             seconds[name] = seconds.get(name, 0.0) + value
     return seconds
-
-
-def _draw(
-    metrics: Mapping[str, Any],
-    model: Scores,
-    baselines: Mapping[str, Scores],
-    data: ForecastDataModule,
-    output: Path,
-) -> None:
-    """Draws the error at each lead."""
-    error = of_pictures(metrics)
-    if error is None:
-        return
-    scored = {MODEL: model, **baselines}
-    curves = {name: np.asarray(scores.per_lead[error]) for name, scores in scored.items() if error in scores.per_lead}
-    shown = metrics[error]
-    figure = lead_errors(curves, unit=shown.description.unit, metric=shown.title, step=data.spec.step, highlight=MODEL)
-    save(figure, output / "figures" / "test_error_per_lead.png")

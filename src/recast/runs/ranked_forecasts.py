@@ -7,8 +7,7 @@ from torch import Tensor
 from recast.data.datamodule import ForecastDataModule
 from recast.figures.plot import Plot
 from recast.runs.per_origin import iso_stamps
-from recast.training.callbacks.windows_to_show import panels_of
-from recast.training.task import ForecastTask
+from recast.training.callbacks.windows_to_show import WindowForecasts, panels_of
 
 COLUMNS = (
     *("rank", "loss", "error", "origin", "target", "lead", "time"),
@@ -31,7 +30,7 @@ def ranks(errors: np.ndarray) -> dict[str, int]:
 
 
 def ranked_forecasts(
-    task: ForecastTask, data: ForecastDataModule, starts: Tensor, errors: np.ndarray, loss: str
+    forecasts: WindowForecasts, data: ForecastDataModule, starts: Tensor, errors: np.ndarray, loss: str
 ) -> pd.DataFrame:
     """The forecasts with the smallest, the median and the largest error, one row for each target and step.
 
@@ -42,7 +41,7 @@ def ranked_forecasts(
     band is empty for a model that forecasts points; the samples of one that draws are drawn anew.
 
     Args:
-        task: The trained model.
+        forecasts: Those of the model.
         data: Its data.
         starts: First row of each window that was scored, int64, shape (windows,).
         errors: What is ranked: one for each of them.
@@ -51,7 +50,7 @@ def ranked_forecasts(
     chosen = ranks(errors)
     if not chosen:
         return pd.DataFrame(columns=list(COLUMNS))
-    targets = panels_of(task, data, starts[list(chosen.values())], tail=CONTEXT * data.spec.horizon)
+    targets = panels_of(forecasts, data, starts[list(chosen.values())], tail=CONTEXT * data.spec.horizon)
     tables = [
         _table(target.panels[place], data.spec.timezone, data.prepared.panel.clock).assign(
             rank=rank, loss=loss, error=errors[window], target=target.name

@@ -32,6 +32,7 @@ from recast.runs.tasks.task_plug import IN_TRAINING, TaskPlug
 from recast.scoring.baselines.baseline import Baseline
 from recast.scoring.metrics.description import of_pictures
 from recast.scoring.metrics.lead_metric import LeadMetric
+from recast.training.callbacks.windows_to_show import forecasts_by
 from recast.training.evenly import evenly_spaced
 from recast.training.task import ForecastTask
 
@@ -200,7 +201,7 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
             items=prepared.panel.ids,
             per_origin=per_origin(prepared, part, {"model": model, **baselines}),
             per_origin_bands=per_origin_bands(prepared, part, hits),
-            ranked_forecasts=ranked_forecasts(task, data, starts, model.per_origin[loss], loss),
+            ranked_forecasts=ranked_forecasts(forecasts_by(task, data), data, starts, model.per_origin[loss], loss),
             seconds=seconds,
             facts=facts | anchor_facts(task.model),
             bands=task.band_scores | {name: _overall(score.bands) for name, score in baselines.items() if score.bands},

@@ -100,8 +100,23 @@ class KeptForecasts:
             own, band = (self._with_quantiles(mean, arrays, name, some) for name in (OWN, BAND))
             yield torch.from_numpy(arrays["start"][some]), own or Forecast(mean), band
 
+    def at(self, starts: Int[Tensor, " windows"]) -> Forecast:
+        """The forecasts of some of the windows, with their calibrated bands where there are some.
+
+        Args:
+            starts: First row of each; all of them were forecast.
+        """
+        arrays = self.arrays()
+        places = np.searchsorted(arrays["start"], starts.numpy())
+        mean = torch.from_numpy(arrays[POINT][places])
+        return self._with_quantiles(mean, arrays, BAND if self.has_band else OWN, places) or Forecast(mean)
+
     def _with_quantiles(
-        self, mean: Float[Tensor, "batch horizon targets"], arrays: Mapping[str, np.ndarray], name: str, some: slice
+        self,
+        mean: Float[Tensor, "batch horizon targets"],
+        arrays: Mapping[str, np.ndarray],
+        name: str,
+        some: slice | np.ndarray,
     ) -> Forecast | None:
         if name not in arrays:
             return None

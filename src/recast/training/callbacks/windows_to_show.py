@@ -1,5 +1,7 @@
 """Forecast windows for figures."""
 
+from collections.abc import Callable
+
 import lightning.pytorch as pl
 import numpy as np
 from jaxtyping import Int
@@ -12,6 +14,7 @@ from recast.figures.panels import TargetPanels
 from recast.figures.plot import Plot
 from recast.training.evenly import evenly_spaced
 from recast.training.task import ForecastTask
+from recast.types import Forecast
 
 LEVEL = 0.9  # of the band, or the widest that the forecast has
 
@@ -25,17 +28,49 @@ def forecast_windows(task: ForecastTask, data: ForecastDataModule, part: str, wa
         part: "validation" or "test".
         wanted: Number of windows. [windows]
     """
-    starts = getattr(data.prepared.starts, part)
-    return panels_of(task, data, starts[evenly_spaced(len(starts), wanted)], tail=max(3 * data.spec.horizon, 20))
+    return spread_panels(forecasts_by(task, data), data, getattr(data.prepared.starts, part), wanted)
+
+
+WindowForecasts = Callable[[Int[Tensor, " windows"]], Forecast]
+"""The forecasts of the windows that begin at given rows, in the data's unit."""
+
+
+def forecasts_by(task: ForecastTask, data: ForecastDataModule) -> WindowForecasts:
+    """Free-running forecasts of a trained model, whose mode is restored."""
+
+    def forecasts(starts: Int[Tensor, " windows"]) -> Forecast:
+        batch = move_data_to_device(data.windows_at(starts), task.device)
+        training = task.training
+        task.eval()
+        forecast = task.banded(task.forecast(batch), batch)
+        task.train(training)
+        return forecast
+
+    return forecasts
+
+
+def spread_panels(
+    forecasts: WindowForecasts, data: ForecastDataModule, starts: Int[Tensor, " windows"], wanted: int
+) -> list[TargetPanels]:
+    """Forecasts of all targets from a few windows, spread evenly over those given.
+
+    Args:
+        forecasts: What is shown.
+        data: Source of the windows.
+        starts: First row of each window, in order of time.
+        wanted: Number of windows to show. [windows]
+    """
+    chosen = starts[evenly_spaced(len(starts), wanted)]
+    return panels_of(forecasts, data, chosen, tail=max(3 * data.spec.horizon, 20))
 
 
 def panels_of(
-    task: ForecastTask, data: ForecastDataModule, starts: Int[Tensor, " windows"], *, tail: int
+    forecasts: WindowForecasts, data: ForecastDataModule, starts: Int[Tensor, " windows"], *, tail: int
 ) -> list[TargetPanels]:
-    """Free-running forecasts of all targets from given windows.
+    """Forecasts of all targets from given windows.
 
     Args:
-        task: The trained model; its mode is restored.
+        forecasts: What is shown.
         data: Source of the windows.
         starts: First row of each window.
         tail: Steps of the context to show, at most. [steps]
@@ -43,11 +78,7 @@ def panels_of(
     spec = data.spec
     series = data.prepared.panel
     times, values = series.clock, series.targets
-    batch = move_data_to_device(data.windows_at(starts), task.device)
-    training = task.training
-    task.eval()
-    forecast = task.banded(task.forecast(batch), batch)
-    task.train(training)
+    forecast = forecasts(starts)
     tail = min(spec.context, tail)
     level = None if forecast.widest is None else min(LEVEL, forecast.widest)
     band = None if level is None else forecast.interval(level)
@@ -69,7 +100,7 @@ def panels_of(
             level=level,
         )
 
-    rows = list(enumerate(batch.start.tolist()))
+    rows = list(enumerate(starts.tolist()))
     return [
         TargetPanels(column.name, column.unit, tuple(plot(window, start, target) for window, start in rows))
         for target, column in enumerate(spec.of("target"))

@@ -92,10 +92,10 @@ def test_what_is_off_by_more_than_its_sampling_error_is_said(tmp_path):
     part = part_of(runs(tmp_path))
     own, calibrated, baseline = tables(part)[0].rows
     assert own.cells[-1] == "off: too narrow at 50, 80, 90, 95 %"
-    assert calibrated.cells[-1] == baseline.cells[-1] == "no more off than by chance"
+    assert calibrated.cells[-1] == baseline.cells[-1] == "off by no more than sampling error"
     assert (own.mark, calibrated.mark, baseline.mark) == ("worse", "", "baseline")
     (line,) = lines(part)
-    assert ": no more off than by chance. " in line
+    assert ": off by no more than sampling error. " in line
     assert "1 of 2 bands of models are off." in line
     assert line.startswith("tide.csv: of 50, 80, 90, 95 % the bands of model, calibrated (2 runs) hold ")
 

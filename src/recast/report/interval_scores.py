@@ -77,7 +77,7 @@ class Bands:
             return f"too few origins to say: {self.resampled}, {LEAST_BLOCKS} are needed"
         found = self.off
         if not found:
-            return "no more off than by chance"
+            return "off by no more than sampling error"
         at = {words: [level for level, said in found.items() if said == words] for words in found.values()}
         return "off: " + "; ".join(f"{words} at {', '.join(levels)} %" for words, levels in at.items())
 

@@ -77,6 +77,15 @@ def test_every_origin_is_forecast_once_by_the_refit_before_it(whole):
         assert parts["validation"][1] == parts["test"][0] == first[0]
 
 
+def test_no_refit_is_left_without_an_origin_before_the_end():
+    # The third date lies before the end, but no forecast from there does.
+    folder = backtest("end=2024-01-19 05:00", "baselines=none", folder="short")
+    refits = refits_of(folder)
+    assert [path.name for path in refits] == ["2024-01-15", "2024-01-17"]
+    last = read_forecasts(refits[-1])["model"]["start"][-1] + CONTEXT + HORIZON
+    assert loads()["when"][last - 1] < pd.Timestamp("2024-01-19 05:00")
+
+
 def test_the_whole_is_scored_as_one_run(whole):
     found, refits = results_of(whole / "run"), [results_of(path) for path in refits_of(whole)]
     counts = [refit["scored"]["test"] for refit in refits]

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,55 +10,20 @@ import pandas as pd
 import yaml
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
-from pandas.tseries.frequencies import to_offset
 from pandas.tseries.offsets import BaseOffset
 
 from recast.errors import ConfigurationError, DataError
 from recast.options import Fraction, checked, value_problem
 from recast.sweeps.job_folder import JobFolder
-from recast.sweeps.launcher import JobLauncher
+from recast.sweeps.launcher import job_launcher
 from recast.sweeps.plan import REFITS, job_name, swept
+from recast.sweeps.refits import Refit, date_of, offset_of, stamp
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Refit:
-    """One refit.
-
-    Args:
-        date: The first time that is forecast; what lies before is known.
-        begin: First time of training and validation; None: that of the data.
-        validation: Where validation begins: a share of the rows before `date`, or a date.
-        end: Rows from here on are not forecast; None: none.
-    """
-
-    date: pd.Timestamp
-    begin: pd.Timestamp | None
-    validation: float | pd.Timestamp
-    end: pd.Timestamp | None
-
-    @property
-    def name(self) -> str:
-        """Its date, as a folder's name."""
-        text = self.date.isoformat()
-        return text.removesuffix("T00:00:00").replace(":", "-")
-
-    @property
-    def overrides(self) -> list[str]:
-        """What divides the data so."""
-        parts = {"test": self.date, "begin": self.begin, "validation": self.validation, "end": self.end}
-        return [
-            "data/split=time",
-            *(f"data.split.{name}={_word(value)}" for name, value in parts.items()),
-            "data.windows.reach_back=true",
-            "keep_forecasts=true",
-        ]
 
 
 class Backtest(Sweeper):
@@ -101,13 +65,13 @@ class Backtest(Sweeper):
         params: dict[str, Any] = {},  # noqa: B006 - read only
     ) -> None:
         super().__init__()
-        self.start = None if start is None else _date("start", start)
-        self.every = None if every is None else _offset("every", every)
-        self.end = None if end is None else _date("end", end)
-        self.span = None if span is None else _offset("span", span)
+        self.start = None if start is None else date_of("start", start)
+        self.every = None if every is None else offset_of("every", every)
+        self.end = None if end is None else date_of("end", end)
+        self.span = None if span is None else offset_of("span", span)
         if not isinstance(validation, str) and (problem := value_problem(validation, Fraction)):
             raise ConfigurationError(f"hydra.sweeper.validation={validation}: {problem}")
-        self.validation = _offset("validation", validation) if isinstance(validation, str) else validation
+        self.validation = offset_of("validation", validation) if isinstance(validation, str) else validation
         if self.start is not None and self.end is not None and self.end <= self.start:
             raise ConfigurationError(f"hydra.sweeper.end={end}: it is not after start={start}; give a later date")
         self.weights = weights
@@ -122,12 +86,9 @@ class Backtest(Sweeper):
         """
         self._config = config
         self._context = hydra_context
-        launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
+        self._launcher = job_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config, wanted_by="backtest"
         )
-        if not isinstance(launcher, JobLauncher):
-            raise ConfigurationError("a backtest needs hydra/launcher=local or hydra/launcher=slurm")
-        self._launcher = launcher
 
     def sweep(self, arguments: list[str]) -> None:
         """Runs what is missing of all refits, then puts those of each combination together.
@@ -172,19 +133,19 @@ class Backtest(Sweeper):
         prepared = build(config["data"]).prepared
         clock = pd.DatetimeIndex(np.unique(prepared.panel.clock))
         horizon = prepared.spec.horizon
-        # The last origins that can be scored lie a horizon before the end.
-        last = _stamp(clock[-horizon]) if len(clock) >= horizon else start
         if self.end is not None:
-            last = min(last, self.end - pd.Timedelta(1, "ns"))
+            clock = clock[clock < self.end]
+        # The last origins that can be scored lie a horizon before the end.
+        last = stamp(clock[-horizon]) if len(clock) >= horizon else None
         dates = []
         date = start
-        while date <= last:
+        while last is not None and date <= last:
             dates.append(date)
-            date = _stamp(date + every)
+            date = stamp(date + every)
         if not dates:
             raise DataError(
-                f"{prepared.panel.label}: no forecast of {horizon} steps from {start} on can be scored; the data "
-                f"end at {clock[-1]}: give an earlier start"
+                f"{prepared.panel.label}: no forecast of {horizon} steps from {start} on can be scored before the end; "
+                "give an earlier start, or a later end"
             )
         return [
             Refit(date, self._begin(date), self._validation(date), self._end(following, clock, horizon))
@@ -192,11 +153,11 @@ class Backtest(Sweeper):
         ]
 
     def _begin(self, date: pd.Timestamp) -> pd.Timestamp | None:
-        return None if self.span is None else _stamp(date - self.span)
+        return None if self.span is None else stamp(date - self.span)
 
     def _validation(self, date: pd.Timestamp) -> float | pd.Timestamp:
         if isinstance(self.validation, BaseOffset):
-            return _stamp(date - self.validation)
+            return stamp(date - self.validation)
         return self.validation
 
     def _end(self, following: pd.Timestamp | None, clock: pd.DatetimeIndex, horizon: int) -> pd.Timestamp | None:
@@ -204,8 +165,7 @@ class Backtest(Sweeper):
         if following is None:
             return self.end
         place = int(clock.searchsorted(following.to_datetime64())) + horizon - 1
-        found = _stamp(clock[place]) if place < len(clock) else None
-        return found if self.end is None or (found is not None and found < self.end) else self.end
+        return stamp(clock[place]) if place < len(clock) else self.end
 
     def _all(self, plans: "Sequence[_Plan]") -> dict[str, list[JobFolder]]:
         """All refits at once."""
@@ -261,31 +221,6 @@ def _place(name: str, refit: Refit) -> str:
     return f"hydra.sweep.subdir='{name}/{REFITS}/{refit.name}'"
 
 
-def _word(value: float | pd.Timestamp | None) -> str:
-    if isinstance(value, pd.Timestamp):
-        return f"'{value.isoformat(sep=' ')}'"
-    return "null" if value is None else str(value)
-
-
-def _date(option: str, text: str) -> pd.Timestamp:
-    try:
-        found = _stamp(pd.Timestamp(text))
-    except ValueError as error:
-        raise ConfigurationError(f"hydra.sweeper.{option}={text}: no date such as 2017-01-01 ({error})") from error
-    return found if found.tzinfo is None else _stamp(found.tz_convert("UTC").tz_localize(None))
-
-
-def _stamp(found: object) -> pd.Timestamp:
-    """A date that pandas has computed.
-
-    Raises:
-        ValueError: if it is none (NaT).
-    """
-    if isinstance(found, pd.Timestamp):
-        return found
-    raise ValueError("not a date")
-
-
 def _overrides(later: list[str] | str) -> list[str]:
     """Raises ConfigurationError for a text that is no list of overrides."""
     try:
@@ -296,16 +231,4 @@ def _overrides(later: list[str] | str) -> list[str]:
         raise ConfigurationError(
             f"hydra.sweeper.later={later}: expected overrides in brackets, such as [trainer.max_epochs=1]"
         )
-    return found
-
-
-def _offset(option: str, text: str) -> BaseOffset:
-    """Raises ConfigurationError for what is no length of time in pandas' words."""
-    try:
-        found = to_offset(text)
-        forward = found is not None and pd.Timestamp("2020-01-01") + found > pd.Timestamp("2020-01-01")
-    except (ValueError, TypeError) as error:
-        raise ConfigurationError(f"hydra.sweeper.{option}={text}: no length of time such as 7D, 12h or 1MS") from error
-    if not forward:
-        raise ConfigurationError(f"hydra.sweeper.{option}={text}: expected a positive length of time, such as 7D")
     return found

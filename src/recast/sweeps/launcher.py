@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from recast.errors import RecastError
+from recast.errors import ConfigurationError, RecastError
 from recast.sweeps.job_folder import JobFolder
 from recast.sweeps.plan import add_jobs, swept
 
@@ -134,6 +135,22 @@ class JobLauncher(Launcher):
         given = list(self.config.hydra.overrides.task)
         kept = tuple(override for override in filter_overrides(overrides) if not override.startswith("resume="))
         return Job(number, kept, swept(kept, given, self.hidden), composed, config, subdir)
+
+
+def job_launcher(
+    *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig, wanted_by: str
+) -> JobLauncher:
+    """The launcher of a configuration, for a sweeper that needs the outcome of each job.
+
+    Raises:
+        ConfigurationError: if it is one of Hydra's, which keep none.
+    """
+    launcher = Plugins.instance().instantiate_launcher(
+        hydra_context=hydra_context, task_function=task_function, config=config
+    )
+    if not isinstance(launcher, JobLauncher):
+        raise ConfigurationError(f"hydra/sweeper={wanted_by}: use it with hydra/launcher=local or hydra/launcher=slurm")
+    return launcher
 
 
 def reason(folder: JobFolder) -> str:

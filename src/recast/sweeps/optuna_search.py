@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
@@ -16,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from recast.errors import ConfigurationError
 from recast.options import PositiveInt, Seed, checked
 from recast.sweeps.job_folder import JobFolder, State
-from recast.sweeps.launcher import JobLauncher, SweepError
+from recast.sweeps.launcher import SweepError, job_launcher
 from recast.system.distribution import how_to_install
 from recast.types import RANKING
 
@@ -90,12 +89,9 @@ class OptunaSearch(Sweeper):
         """
         self._config = config
         self._context = hydra_context
-        launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
+        self._launcher = job_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config, wanted_by="optuna"
         )
-        if not isinstance(launcher, JobLauncher):
-            raise ConfigurationError("hydra/sweeper=optuna: use it with hydra/launcher=local or hydra/launcher=slurm")
-        self._launcher = launcher
         self._launcher.hidden = (CALLBACK,)
 
     def sweep(self, arguments: list[str]) -> None:

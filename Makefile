@@ -27,21 +27,23 @@ demo: install  ## Train on the tide simulator, compare with baselines, draw (und
 # Two workers, each with files of its own as far as it goes: what a file has trained for its tests is trained once.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
-# What breaks first where something is wrong: floors, configuration, contracts of parts, data.
-FIRST := tests/test_floors.py tests/test_testing.py tests/test_options.py tests/test_forecast.py tests/data \
+# What breaks first where something is wrong: floors, configuration, contracts of parts, how rows become windows.
+FIRST := tests/test_floors.py tests/test_testing.py tests/test_options.py tests/test_forecast.py \
+	$(patsubst %,tests/data/test_%.py,panel series_csv steps grid split features prepare storage) \
 	tests/runs/test_configure_check.py tests/runs/test_conf.py tests/nn/test_cells.py tests/scoring/test_metrics.py
 
-check: install  ## Lint, check types, run the tests that break first (under 2 minutes on two cores)
+# $(call BESIDE_TYPES,tests): the check of types takes one core for a minute.
+define BESIDE_TYPES
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
-	$(PYTEST) -x -q $(FIRST)
+	$(BIN)/pyright & types=$$!; $(1); tests=$$?; wait $$types && exit $$tests
+endef
+
+check: install  ## Lint, check types, run the tests that break first (under 2 minutes on two cores)
+	$(call BESIDE_TYPES,$(PYTEST) -x -q $(FIRST))
 
 test: install  ## Lint, check types, run the tests (about 8 minutes on two cores)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-# Beside each other: the check of types takes one core for half a minute.
-	$(BIN)/pyright & types=$$!; $(PYTEST); tests=$$?; wait $$types && exit $$tests
+	$(call BESIDE_TYPES,$(PYTEST))
 
 test-all: install  ## Run all tests, the slow ones too
 	$(PYTEST) -m "slow or not slow"

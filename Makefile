@@ -18,7 +18,7 @@ install: $(VENV)/.installed  ## Make the virtual environment and install recast 
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[fast,test,search]'
+	$(BIN)/python -m pip install --quiet --editable '.[train,cluster,fast,search,test]'
 	touch $@
 
 demo: install  ## Train on the tide simulator, compare with baselines, draw (under a minute on two cores, once the environment is made)

@@ -24,7 +24,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    found = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    from recast.system.distribution import naming_extras
+
+    with naming_extras():
+        found = globals()[name] = getattr(import_module(_HOMES[name]), name)
     return found
 
 

@@ -24,6 +24,10 @@ class DataError(InputError):
     """A data file or series cannot be used as it stands."""
 
 
+class MissingPackageError(ConfigurationError):
+    """A package is not installed that an optional part of recast needs."""
+
+
 class MisfitError(ConfigurationError, DataError):
     """A baseline's options, the windows and the training part do not fit each other."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from recast.errors import RecastError, StoppedBySignalError
+from recast.system.distribution import missing_package
 from recast.system.processes import is_told_by_the_first
 from recast.system.signals import stop_on_signals
 
@@ -27,7 +28,7 @@ def application(config_name: str, job: "Callable[[DictConfig], None]") -> None:
         job: Called with each job's configuration.
     """
     remedy = "; the same command with resume=true goes on" if config_name == "train" else ""
-    stoppable(lambda: _application(config_name, job), remedy)
+    stoppable(lambda: guarded(lambda: _application(config_name, job), config_name), remedy)
 
 
 def stoppable(command: Callable[[], None], remedy: str = "") -> None:
@@ -75,13 +76,10 @@ def _application(config_name: str, job: "Callable[[DictConfig], None]") -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     command = hydra.main(version_base="1.3", config_path=str(folders.conf_folder()), config_name=config_name)(one)
 
-    def arranged_command() -> None:
-        sys.argv[1:] = arranged(sys.argv[1:], get_args_parser())
-        if config_name != "train":
-            sys.argv[1:] = [f"++{word}" if word.startswith(OF_CHECKPOINT) else word for word in sys.argv[1:]]
-        command()
-
-    guarded(arranged_command, config_name)
+    sys.argv[1:] = arranged(sys.argv[1:], get_args_parser())
+    if config_name != "train":
+        sys.argv[1:] = [f"++{word}" if word.startswith(OF_CHECKPOINT) else word for word in sys.argv[1:]]
+    command()
 
 
 def guarded(command: Callable[[], None], config_name: str) -> None:
@@ -103,6 +101,10 @@ def guarded(command: Callable[[], None], config_name: str) -> None:
         from recast.runs.configure.refusal import refusal
 
         _leave(refusal(error, config_name, sys.argv[1:]), WRONG_INPUT)
+    except ModuleNotFoundError as error:
+        if (missing := missing_package(error)) is None:
+            raise
+        _leave_with(missing)
     except OSError as error:
         if error.errno is None:
             raise

@@ -36,6 +36,7 @@ from recast.runs.configure.targets import resolve, trusting
 from recast.runs.fitted_baseline import BaselineOfRun
 from recast.runs.series_forecast import SeriesForecast
 from recast.scoring.calibration.calibration import Calibrated
+from recast.system.distribution import naming_extras
 from recast.system.files import user_path
 from recast.training.checkpoint_format import KEY, chosen_checkpoint_path
 from recast.types import Forecast
@@ -94,6 +95,7 @@ class Forecaster:
         """The data's names, sizes and scaling at training."""
         return self.model.spec
 
+    @naming_extras()
     def forecast(
         self,
         frame: pd.DataFrame,
@@ -385,6 +387,7 @@ class BaselineForecaster(Forecaster):
         )
 
 
+@naming_extras()
 def load(
     run_or_checkpoint: str | Path, trust: Sequence[str] = (), overrides: Sequence[str] = (), baseline: str | None = None
 ) -> Forecaster:

@@ -14,6 +14,7 @@ from recast.errors import ConfigurationError, InputError
 from recast.runs.configure import folders
 from recast.runs.configure.compose import compose as compose_command
 from recast.runs.forecaster import Forecaster, load
+from recast.system.distribution import naming_extras
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Run:
         return load(self.folder, self.trust)
 
 
+@naming_extras()
 def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
     """The configuration of recast-train, in plain containers.
 
@@ -56,6 +58,7 @@ def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
     return compose_command("train", _listed(overrides))
 
 
+@naming_extras()
 def fit(
     frame: pd.DataFrame | None = None,
     time: str | None = None,

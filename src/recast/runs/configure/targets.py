@@ -13,6 +13,7 @@ from types import ModuleType
 
 from recast.errors import ConfigurationError
 from recast.runs.configure.wording import suggestion
+from recast.system.distribution import missing_package
 
 #: What a configuration may name: a package with its dot, or one class exactly.
 ALLOWED = (
@@ -136,7 +137,9 @@ def _import(path: str) -> ModuleType:
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if not f"{path}.".startswith(f"{missing}."):
-            raise ConfigurationError(f"{path} needs the package {missing}, which is not installed") from error
+            raise missing_package(error) or ConfigurationError(
+                f"{path} needs the package {missing}, which is not installed"
+            ) from error
         parent, _, name = missing.rpartition(".")
         modules = _modules(importlib.import_module(parent))
         raise ConfigurationError(f"{parent} has no module {name}{suggestion(name, modules)}") from error

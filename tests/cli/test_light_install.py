@@ -2,33 +2,17 @@
 
 import subprocess
 import sys
-import tomllib
 from importlib.metadata import entry_points
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-from commands import scratch, trained
+from distributed import distributions
+from small_gauge import gauge_checkpoint, gauge_file
 
-ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PACKAGES = {"hydra-core": "hydra", "docstring-parser": "docstring_parser"}
 """What a distribution is imported as, where that is not its name."""
-LIGHT_LIMIT = 60
+LIMIT = 60
 """Seconds for a command that imports torch at most."""
-
-
-def distributions(*extras: str) -> set[str]:
-    """The names of what the extras bring, those that they include too."""
-    found: set[str] = set()
-    for line in (line for extra in extras for line in PROJECT["optional-dependencies"][extra]):
-        name = line.partition(">")[0].partition("=")[0]
-        if name.startswith(PROJECT["name"]):
-            found |= distributions(*name.partition("[")[2].rstrip("]").split(","))
-        else:
-            found.add(name)
-    return found
 
 
 WITHOUT = sorted(PACKAGES.get(name, name) for name in distributions("train", "cluster", "fast", "search"))
@@ -48,55 +32,27 @@ sys.meta_path.insert(0, Absent())
 def light(statements: str, *words: object) -> subprocess.CompletedProcess[str]:
     """A program where nothing that an extra brings can be imported."""
     program = [sys.executable, "-c", BLOCKED + statements, *map(str, words)]
-    return subprocess.run(program, check=False, capture_output=True, text=True, timeout=LIGHT_LIMIT)
+    return subprocess.run(program, check=False, capture_output=True, text=True, timeout=LIMIT)
 
 
 def command(name: str, *words: object) -> subprocess.CompletedProcess[str]:
     return light(f"sys.argv[0] = {name!r}; from recast.cli.{name.removeprefix('recast-')} import main; main()", *words)
 
 
-@pytest.fixture(scope="module")
-def gauge() -> Path:
-    path = scratch() / "gauge.csv"
-    times = pd.date_range("2024-01-01", periods=300, freq="h")
-    level = np.sin(2 * np.pi * np.arange(300) / 12.42)
-    pd.DataFrame({"time": times, "level": level}).to_csv(path, index=False)
-    return path
-
-
-@pytest.fixture(scope="module")
-def checkpoint(gauge) -> Path:
-    run = trained(
-        "data=csv",
-        f"data.source.path={gauge}",
-        "data.source.time=time",
-        "data.source.targets=[level]",
-        "data.windows.context=24",
-        "data.windows.horizon=6",
-        "model.cell.hidden_size=8",
-        "trainer.max_epochs=1",
-        "callbacks.progress_bar=null",
-        "callbacks.figures=null",
-        "logger=none",
-        cwd=gauge.parent,
-    )
-    return run / "checkpoints" / "best.ckpt"
-
-
 def test_the_extras_bring_packages():
     assert {"lightning", "hydra", "matplotlib", "submitit", "numba", "optuna", "utide"} <= set(WITHOUT)
 
 
-def test_a_checkpoint_forecasts(checkpoint, gauge, tmp_path):
+def test_a_checkpoint_forecasts(tmp_path):
     output = tmp_path / "forecast.csv"
-    done = command("recast-forecast", f"checkpoint={checkpoint}", f"input={gauge}", f"output={output}")
+    done = command("recast-forecast", f"checkpoint={gauge_checkpoint()}", f"input={gauge_file()}", f"output={output}")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(pd.read_csv(output)) == 6
 
 
-def test_a_picture_needs_an_extra(checkpoint, gauge, tmp_path):
+def test_a_picture_needs_an_extra(tmp_path):
     output, figure = tmp_path / "forecast.csv", tmp_path / "forecast.png"
-    words = (f"checkpoint={checkpoint}", f"input={gauge}", f"output={output}", f"figure={figure}")
+    words = (f"checkpoint={gauge_checkpoint()}", f"input={gauge_file()}", f"output={output}", f"figure={figure}")
     done = command("recast-forecast", *words)
     line = "recast: this needs the package matplotlib, which is not installed: pip install 'recast-rnn[plots]'\n"
     assert (done.returncode, done.stderr) == (2, line)
@@ -111,8 +67,8 @@ def test_commands_are_found():
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in {"recast-forecast", "recast-export"}])
-def test_any_other_command_says_what_it_needs(name, checkpoint):
-    run = checkpoint.parents[1]
+def test_any_other_command_says_what_it_needs(name):
+    run = gauge_checkpoint().parents[1]
     words = {"recast-report": [run], "recast-ensemble": [run, run], "recast-status": [run]}.get(name, [])
     done = command(name, *words)
     assert done.returncode == 2

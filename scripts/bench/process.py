@@ -3,9 +3,11 @@
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_
 
 
 def call(function: str, **options: Any) -> Any:
-    """What a function returns that runs in a new process.
+    """What a function returns that runs in a new process, on one thread.
 
     Args:
         function: "module:function".
@@ -24,11 +26,32 @@ def call(function: str, **options: Any) -> Any:
     Raises:
         RuntimeError: if the process fails; its traceback is on the standard error.
     """
+    return call_within(None, ONE_THREAD, function, **options)
+
+
+def call_within(seconds: float | None, variables: Mapping[str, str], function: str, **options: Any) -> Any:
+    """The same within a time, after which the process is killed with all that it has started.
+
+    Args:
+        seconds: Its time; None: as long as it takes. [s]
+        variables: Of its environment, beside those of this process.
+        function: See `call`.
+        options: See `call`.
+
+    Raises:
+        RuntimeError: see `call`.
+        TimeoutError: if it takes longer.
+    """
     with tempfile.TemporaryDirectory(prefix="recast-benchmark-") as folder:
         result = Path(folder) / "result.json"
         command = [sys.executable, "-m", __name__, function, json.dumps(options), str(result)]
-        environment = os.environ | ONE_THREAD | {"PYTHONPATH": str(SCRIPTS)}
-        code = subprocess.run(command, env=environment, check=False).returncode
+        environment = {**os.environ, **variables, "PYTHONPATH": str(SCRIPTS)}
+        with subprocess.Popen(command, env=environment, start_new_session=seconds is not None) as process:
+            try:
+                code = process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise TimeoutError(f"{function} took longer than {seconds:.0f} s") from None
         if code:
             raise RuntimeError(f"{function} ended with {code}")
         return json.loads(result.read_text(encoding="utf-8"))

@@ -170,7 +170,7 @@ class Loop(Route):
         fed = None
         if self.case.forcing:
             size = len(batch.start), self.case.horizon - 1
-            fed = torch.rand(size, generator=self.generator) < self.case.forcing
+            fed = (torch.rand(size, generator=self.generator) < self.case.forcing).to(batch.target.device)
         return self.loop(_inputs(batch), batch.target, fed)
 
     def forecast(self, batch: Batch) -> Tensor:

@@ -106,6 +106,22 @@ def test_forward_and_step_agree_on_cuda(cell_class):
 
 
 @every_cell
+def test_a_sequence_runs_in_mixed_precision_on_any_cpu(cell_class):
+    # oneDNN has no LSTM in bfloat16 for processors without such instructions.
+    torch.manual_seed(0)
+    cell = cell_class(input_size=3, hidden_size=16)
+    inputs = torch.randn(2, 5, 3)
+    exact, _ = cell(inputs)
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs, state = cell(inputs)
+        again, _ = cell(inputs.bfloat16(), state)
+    torch.testing.assert_close(outputs.float(), exact, rtol=0.05, atol=0.05)
+    assert torch.isfinite(again).all()
+    outputs.float().sum().backward()
+    assert all(torch.isfinite(weight.grad).all() for weight in cell.parameters() if weight.grad is not None)
+
+
+@every_cell
 def test_a_sequence_may_be_cut(cell_class):
     torch.manual_seed(0)
     cell = cell_class(input_size=2, hidden_size=4).double()

@@ -69,6 +69,15 @@ class LSTM(TorchCell[LSTMState]):
                 [bias_ih[forget_gate], bias_hh[forget_gate]], [bias_ih[input_gate], bias_hh[input_gate]]
             )
 
+    def forward(
+        self, inputs: Float[Tensor, "batch time input"], state: LSTMState | None = None
+    ) -> tuple[Float[Tensor, "batch time hidden"], LSTMState]:
+        """Runs over a sequence in one torch call; see `Cell.forward`."""
+        if not _lacks_bfloat16(inputs.device.type):
+            return super().forward(inputs, state)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(inputs.float(), state and LSTMState(*(part.float() for part in state)))
+
     def step(self, x: Float[Tensor, "batch input"], state: LSTMState) -> LSTMState:
         """The state after one more input."""
         return LSTMState(*torch.lstm_cell(x, state, *self.weights))
@@ -79,3 +88,14 @@ class LSTM(TorchCell[LSTMState]):
         sums = functional.linear(x, weight_ih, bias_ih) + functional.linear(state.hidden, weight_hh, bias_hh)
         i, f, _, o = sums.sigmoid().chunk(4, dim=1)
         return {"input": i, "forget": f, "output": o}
+
+
+def _lacks_bfloat16(device: str) -> bool:
+    """Whether autocast asks oneDNN for an LSTM that it does not have: in bfloat16, on a CPU without such instructions."""
+    return (
+        device == "cpu"
+        and torch.is_autocast_enabled("cpu")
+        and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        and torch.backends.mkldnn.is_available()
+        and not torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001 no public name
+    )

@@ -18,7 +18,7 @@ install: $(VENV)/.installed  ## Make the virtual environment and install recast 
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[fast,test,search]'
+	$(BIN)/python -m pip install --quiet --editable '.[fast,test,search,docs]'
 	touch $@
 
 demo: install  ## Train on the tide simulator, compare with baselines, draw (under a minute on two cores, once the environment is made)
@@ -46,12 +46,8 @@ test: install  ## Lint, check types, run the tests (about 8 minutes on two cores
 test-all: install  ## Run all tests, the slow ones too
 	$(PYTEST) -m "slow or not slow"
 
-docs: $(VENV)/.docs  ## Build the pages into build/docs, strict: a broken link ends it (half a minute)
+docs: install  ## Build the pages into build/docs, strict: a broken link ends it (half a minute)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
-
-$(VENV)/.docs: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --editable '.[docs]'
-	touch $@
 
 format: install  ## Format the code
 	$(BIN)/ruff check --fix .

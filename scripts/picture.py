@@ -66,7 +66,9 @@ def draw(run: Path, output: Path) -> None:
     left, right = figure.subplots(1, 2, width_ratios=[3.2, 1.0])
     left.fill_between(times, lower, upper, color=ACCENT, alpha=0.2, linewidth=0, label="80 % band")
     left.plot(times, truth[shown].ravel(), **TRUTH_STYLE, label="price")
-    left.plot(times, line["mean"][shown, :, 0].ravel(), color=BLUE, linewidth=1.2, linestyle="--", label="ridge, the line")
+    left.plot(
+        times, line["mean"][shown, :, 0].ravel(), color=BLUE, linewidth=1.2, linestyle="--", label="ridge, the line"
+    )
     left.plot(times, model["mean"][shown, :, 0].ravel(), color=ACCENT, linewidth=1.6, label="network")
     left.set_xlim(times[0], times[-1])
     left.set_xticks(times[::24], [f"{stamp:%a} {stamp.day} {stamp:%b}" for stamp in pd.DatetimeIndex(times[::24])])
@@ -81,7 +83,11 @@ def draw(run: Path, output: Path) -> None:
     left.set_ylim(low - 0.16 * (high - low), high)
 
     horizons = pd.read_csv(run / "per_horizon.csv")
-    for name, colour, label in (("last_value", GREY, "last value"), (LINE, BLUE, "ridge"), ("model", ACCENT, "network")):
+    for name, colour, label in (
+        ("last_value", GREY, "last value"),
+        (LINE, BLUE, "ridge"),
+        ("model", ACCENT, "network"),
+    ):
         right.plot(horizons["lead"], horizons[f"{name}:rmse"], color=colour, linewidth=1.6, label=label)
     right.set_ylim(bottom=0)
     windows = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["windows"]["test"]

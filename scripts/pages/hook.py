@@ -15,10 +15,10 @@ from mkdocs.structure.pages import Page
 # mkdocs loads this file by its path, and knows nothing of those beside it.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from links import Links  # noqa: E402
-from options_pages import option_pages  # noqa: E402
-from releases import releases  # noqa: E402
-from results_page import results  # noqa: E402
+from links import Links
+from options_pages import option_pages
+from releases import releases
+from results_page import results
 
 ROOT = Path(__file__).resolve().parents[2]
 ELSEWHERE = {

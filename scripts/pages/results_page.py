@@ -7,8 +7,8 @@ HEAD = """# Experiments
 
 After this page you know what was measured on which data, by which command, and what was not won.
 
-Each experiment is a file in `conf/experiment/`, whose header is below: command, numbers of each seed, conditions, and how
-its recipe was chosen. Errors are of the test part unless it says otherwise, over all of its windows.
+Each experiment is a file in `conf/experiment/`, whose header is below: command, numbers of each seed, conditions, and
+how its recipe was chosen. Errors are of the test part unless it says otherwise, over all of its windows.
 
 """
 
@@ -44,7 +44,10 @@ def header_text(path: Path) -> str:
         if not paragraphs or paragraphs[-1][0] != literal:
             paragraphs.append((literal, []))
         paragraphs[-1][1].append(line.removeprefix("    ") if literal else _escaped(line))
-    return "\n".join("\n".join(["```text", *lines, "```", ""]) if literal else "\n".join([*lines, ""]) for literal, lines in paragraphs)
+    return "\n".join(
+        "\n".join(["```text", *lines, "```", ""]) if literal else "\n".join([*lines, ""])
+        for literal, lines in paragraphs
+    )
 
 
 def _escaped(line: str) -> str:

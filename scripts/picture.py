@@ -47,17 +47,18 @@ def draw(run: Path, output: Path) -> None:
     # The first step that each window forecasts.
     rows = model["start"] + config["data"]["windows"]["context"]
     leads = model["mean"].shape[1]
-    stamps = pd.DatetimeIndex(panel.clock[rows])
+    stamps = panel.clock[rows]
     truth = panel.values[rows[:, None] + np.arange(leads), 0]
     errors = ((model["mean"][..., 0] - truth) ** 2).mean(axis=1)
 
-    midnights = stamps.hour == 0
-    days = pd.Series(errors[midnights], index=stamps[midnights])
-    weeks = days.groupby(days.index.to_period("W")).agg(["mean", "size"])
-    whole = weeks[weeks["size"] == 7]["mean"].sort_values()
-    week = whole.index[len(whole) // 2]
-    shown = np.flatnonzero(midnights & (stamps >= week.start_time) & (stamps <= week.end_time))
+    midnights = np.flatnonzero(stamps.astype("datetime64[h]").astype(int) % 24 == 0)
+    # Weeks from Monday on; the first day of 1970 was a Thursday.
+    weeks = (stamps[midnights].astype("datetime64[D]").astype(int) + 3) // 7
+    whole = [week for week in np.unique(weeks) if np.sum(weeks == week) == 7]
+    ranked = sorted(whole, key=lambda week: float(errors[midnights][weeks == week].mean()))
+    shown = midnights[weeks == ranked[len(ranked) // 2]]
     times = panel.clock[(rows[shown][:, None] + np.arange(leads)).ravel()]
+    dates = [pd.Timestamp(stamp) for stamp in times[::24]]
     lower, upper = (
         model["band"][shown, np.argmin(abs(model["band_levels"] - level)), :, 0].ravel() for level in (LOWER, UPPER)
     )
@@ -71,10 +72,10 @@ def draw(run: Path, output: Path) -> None:
     )
     left.plot(times, model["mean"][shown, :, 0].ravel(), color=ACCENT, linewidth=1.6, label="network")
     left.set_xlim(times[0], times[-1])
-    left.set_xticks(times[::24], [f"{stamp:%a} {stamp.day} {stamp:%b}" for stamp in pd.DatetimeIndex(times[::24])])
+    left.set_xticks(times[::24], [f"{date:%a} {date.day} {date:%b}" for date in dates])
     name_axes(left, y="EUR/MWh")
     left.set_title(
-        f"Nord Pool, forecast at each midnight: the week of {week.start_time:%Y} with the median error",
+        f"Nord Pool, forecast at each midnight: the week of {dates[0]:%Y} with the median error",
         fontsize=11,
         loc="left",
     )

@@ -43,9 +43,11 @@ def _command(name: str) -> WrittenPage:
     config = compose_flat(name, []) if name == "forecast" else compose(name, [])
     rows = describe(config, COMMANDS[name])
     text = f"# Options of recast-{name}\n\nThe configuration as it is without an override."
-    sections: dict[str, list[OptionRow]] = {}
+    sections: dict[str, list[OptionRow]] = {"": []}
+    groups = {row.key.partition(".")[0] for row in rows if "." in row.key}
     for row in rows:
-        sections.setdefault(row.key.partition(".")[0] if "." in row.key else "", []).append(row)
+        section = row.key.partition(".")[0]
+        sections.setdefault(section if section in groups else "", []).append(row)
     for section, of_section in sorted(sections.items()):
         text += (f"\n\n## {section}" if section else "") + "\n\n" + _table(of_section)
     return WrittenPage(f"recast-{name}", f"{FOLDER}/{name}.md", text)
@@ -115,7 +117,10 @@ def _table(rows: Sequence[OptionRow]) -> str:
         unit = f" [{row.unit}]" if row.unit else ""
         default = "" if row.default in (row.value, "required") else f" Default of the class: {_code(row.default)}."
         meaning = f"{_prose(row.meaning)}{unit}{default}"
-        lines.append(f"| {_code(row.key)} | {_code(row.value)} | {_cell(row.type)} | {meaning} |")
+        # Parts that have rows of their own are not written twice.
+        several = row.value.startswith("{") and any(other.key.startswith(f"{row.key}.") for other in rows)
+        value = "as below" if several else _code(row.value)
+        lines.append(f"| {_code(row.key)} | {value} | {_cell(row.type)} | {meaning} |")
     return "\n".join(lines)
 
 

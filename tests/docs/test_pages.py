@@ -41,7 +41,11 @@ def test_every_group_is_in_the_table_of_what_can_be_composed():
     }
 
 
-@pytest.mark.parametrize(("group", "link", "choices"), GROUP.findall(page("parts.md")))
+@pytest.mark.parametrize(
+    ("group", "link", "choices"),
+    GROUP.findall(page("parts.md")),
+    ids=[name for name, *_ in GROUP.findall(page("parts.md"))],
+)
 def test_choices_in_the_table_are_all_that_there_are(group, link, choices):
     assert link == group.replace("/", "_")
     files = {path.stem for path in (CONF / group).glob("*.yaml")}
@@ -53,8 +57,6 @@ def test_choices_in_the_table_are_all_that_there_are(group, link, choices):
 
 NUMBER = re.compile(r"(?<![\w.])\d*\.\d+")
 ROWS = re.findall(r"^\| `([a-z0-9_]+)`: (.*) \|$", README, re.MULTILINE)
-LAST_VALUE_OF_SANTOS = 0.1706
-"""Has three digits in the header; tests/runs/test_published_numbers.py has all of them."""
 
 
 def said(header: str) -> list[tuple[float, int]]:
@@ -74,24 +76,17 @@ def test_the_table_of_results_is_there():
     assert len(ROWS) > 10
 
 
-@pytest.mark.parametrize(("experiment", "cells"), ROWS)
+@pytest.mark.parametrize(("experiment", "cells"), ROWS, ids=[name for name, _ in ROWS])
 def test_numbers_in_the_table_of_results_stand_in_the_header_of_the_experiment(experiment, cells):
     header = " ".join(
         line[1:] for line in (CONF / "experiment" / f"{experiment}.yaml").read_text().splitlines() if line[:1] == "#"
     )
-    known = [*said(header), *(said_of_santos() if experiment.startswith("ssh_") else [])]
+    known = said(header)
     for word in NUMBER.findall(cells):
         found = any(
             round(value, min(digits(word), own)) == round(float(word), min(digits(word), own)) for value, own in known
         )
         assert found, word
-
-
-def said_of_santos() -> list[tuple[float, int]]:
-    """Baselines of the same gauge and windows, which not each header repeats."""
-    from test_published_numbers import SANTOS
-
-    return [(value, 4) for value in SANTOS.values()]
 
 
 def test_python_blocks_of_pages_can_be_compiled():

@@ -47,7 +47,7 @@ test-all: install  ## Run all tests, the slow ones too
 	$(PYTEST) -m "slow or not slow"
 
 docs: install  ## Build the pages into build/docs, strict: a broken link ends it (half a minute)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 format: install  ## Format the code
 	$(BIN)/ruff check --fix .

@@ -8,7 +8,7 @@ export OMP_NUM_THREADS ?= 1
 # Where it is set, each of the hundreds of processes that tests start would compile all of recast anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo check test test-all format clean
+.PHONY: help install demo check test test-all docs format clean
 
 help:  ## Explain the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -18,7 +18,7 @@ install: $(VENV)/.installed  ## Make the virtual environment and install recast 
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[train,cluster,fast,search,test]'
+	$(BIN)/python -m pip install --quiet --editable '.[train,cluster,fast,search,test,docs]'
 	touch $@
 
 demo: install  ## Train on the tide simulator, compare with baselines, draw (under a minute on two cores, once the environment is made)
@@ -47,6 +47,9 @@ test: install  ## Lint, check types, run the tests (about 8 minutes on two cores
 
 test-all: install  ## Run all tests, the slow ones too
 	$(PYTEST) -m "slow or not slow"
+
+docs: install  ## Build the pages into build/docs, strict: a broken link ends it (half a minute)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 format: install  ## Format the code
 	$(BIN)/ruff check --fix .

@@ -1,4 +1,4 @@
-"""Files of the forms in README's table, each read by the options that stand there."""
+"""Files of the forms in the table of docs/files.md, each read by the options that stand there."""
 
 import gzip
 import re
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pages import page
 
 import recast
 from recast.data.sources.csv_file import CsvSource
@@ -18,7 +19,7 @@ from recast.errors import ConfigurationError, DataError
 from recast.runs.checkpoints.checkpoint import ALLOWED
 from recast.runs.configure.build import build
 
-README = Path(__file__).parents[2] / "README.md"
+TABLE = page("files.md")
 HOURS = pd.date_range("2020-01-31 22:00", periods=4, freq="h").to_numpy()
 LEVEL = [1.25, 1.5, np.nan, 0.75]
 
@@ -51,7 +52,7 @@ LONG = "station,time,level\n" + "".join(
 
 def options_of(form: str) -> list[str]:
     """The overrides of a row of the table."""
-    (row,) = re.findall(rf"^\| {re.escape(form)}.*?\| `(.*)` \|$", README.read_text(), re.MULTILINE)
+    (row,) = re.findall(rf"^\| {re.escape(form)}.*?\| `(.*)` \|$", TABLE, re.MULTILINE)
     return shlex.split(row)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
+from pages import page
 
 import recast
 from recast.data.sources.uhslc import UhslcSource
@@ -14,7 +15,7 @@ from recast.errors import DataError
 from recast.runs.checkpoints.checkpoint import ALLOWED
 from recast.runs.configure.build import build
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+TABLE = page("files.md")
 YEARS = pd.date_range("1999-12-30", "2000-01-02 23:00", freq="h")
 HEIGHTS = np.random.default_rng(0).integers(-999, 4000, size=len(YEARS))
 HEIGHTS[[5, 30, 31]] = 9999
@@ -57,7 +58,7 @@ EXPECTED = np.where(HEIGHTS == 9999, np.nan, HEIGHTS)
 def test_a_file_of_two_years(tmp_path):
     path = whole(tmp_path / "h057a.dat")
     words = ["data=uhslc", "data.source.path=h057a.dat"]
-    assert f"`{' '.join(words)}`" in README
+    assert f"`{' '.join(words)}`" in TABLE
     source = build(recast.compose(words)["data"]["source"] | {"path": str(path)}, ALLOWED)
     panel = source.read()
     assert_array_equal(panel.clock, YEARS.to_numpy())

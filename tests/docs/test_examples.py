@@ -1,4 +1,4 @@
-"""The README's example and commands work as they stand there."""
+"""The examples in Python of the first page and of getting started work as they stand there."""
 
 import ast
 import os
@@ -11,12 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pages import ROOT, blocks, page
 
-ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-FRONT_DOOR, LIGHTNING = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+(FRONT_DOOR,) = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python")
+(LIGHTNING,) = blocks(page("start.md"), "python")
 
 
 def as_it_stands(example: str, folder: Path) -> str:
@@ -60,23 +58,3 @@ def test_the_first_example_on_the_market_itself(tmp_path):
 def test_lightning_s_own_way_runs_as_it_stands(tmp_path):
     answer = as_it_stands(LIGHTNING, tmp_path)
     assert re.search(r"rmse/test\D+0\.\d+", answer), answer
-
-
-def test_commands_and_files_that_are_named_exist():
-    scripts = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    for command in set(re.findall(r"`(recast-[a-z]+)", README)):
-        assert f'{command} = "' in scripts
-    for target in set(re.findall(r"make ([a-z-]+)", README)):
-        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
-
-
-@pytest.mark.parametrize(("group", "choices"), re.findall(r"`((?:data|model)/[a-z]+)` \(([^)]*)\)", README))
-def test_choices_in_the_table_are_all_that_there_are(group, choices):
-    files = {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")}
-    assert set(re.findall(r"`([a-z_]+)`", choices)) == files
-
-
-@pytest.mark.parametrize("group", ["data", "model", "optimizer", "learning_rate", "task", "trainer"])
-def test_every_choice_of_a_group_is_named(group):
-    choices = {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")}
-    assert choices <= set(re.findall(r"`(?:model=)?([a-z_0-9]+)`", README))

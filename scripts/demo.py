@@ -29,7 +29,7 @@ def main() -> None:
     recast("forecast", f"checkpoint={checkpoint}", f"input={gauge}", f"output={forecast}", f"figure={picture}")
     print(f"\nforecast:    {forecast}\npicture:     {picture}")
     print(f"figures:     {folder}/figures\ncheckpoint:  {folder}/checkpoints/best.ckpt")
-    print(f"TensorBoard: {BIN}/tensorboard --logdir {folder}/tensorboard")
+    print(f"TensorBoard: {BIN}/tensorboard --logdir {folder}")
 
 
 def recast(command: str, *options: str) -> None:

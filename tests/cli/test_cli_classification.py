@@ -77,7 +77,7 @@ def test_the_run_folder_is_complete(folder):
         *("config.yaml", "provenance.json", "metrics.json", "metrics.csv", "per_class.csv", "predictions.csv"),
         *("recast-train.log", "figures/confusion.png", "checkpoints/best.ckpt", "checkpoints/last.ckpt"),
     }
-    events = b"".join(path.read_bytes() for path in (folder / "tensorboard").glob("events.out.tfevents.*"))
+    events = b"".join(path.read_bytes() for path in folder.glob("events.out.tfevents.*"))
     for curve in (b"loss/train", b"accuracy/validation", b"macro_f1/test", b"confusion", b"_hparams_", b"pooling"):
         assert curve in events
 

@@ -43,7 +43,7 @@ def test_the_run_folder_is_complete(tide):
         *("checkpoints/best.ckpt", "checkpoints/last.ckpt"),
         *(".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml"),
     }
-    events = list((tide / "tensorboard").glob("events.out.tfevents.*"))
+    events = list(tide.glob("events.out.tfevents.*"))
     assert sum(event.stat().st_size for event in events) > 1000
     assert {path.suffix for path in tide.rglob("*") if path.name.startswith(".") and path.is_file()} == set()
 
@@ -217,7 +217,7 @@ def test_json_is_strict(tide):
 
 
 def test_logger_none_leaves_no_events():
-    assert not (shared_run(*QUICK) / "tensorboard").exists()
+    assert not list(shared_run(*QUICK).rglob("*tfevents*"))
 
 
 def test_no_progress_bar_is_drawn_where_it_is_switched_off():

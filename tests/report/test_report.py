@@ -809,6 +809,19 @@ def test_curves_are_those_that_tensorboard_reads(tmp_path):
     assert ours.keys() == {"loss/train", "new"}
 
 
+def test_curves_of_a_run_that_an_earlier_version_began_are_whole(tmp_path):
+    for folder, steps in ((tmp_path / "tensorboard", (0, 10, 20)), (tmp_path, (20, 30))):
+        with SummaryWriter(str(folder), purge_step=20 if folder == tmp_path else None) as writer:
+            for step in steps:
+                writer.add_scalar("loss/train", len(folder.parts) * 100.0 + step, step)
+        # Names of event files begin with the time in seconds.
+        for path in folder.glob("*tfevents*"):
+            path.rename(path.with_name(path.name.replace("tfevents.", f"tfevents.{folder == tmp_path:d}")))
+    steps, values = read_curves(tmp_path)["loss/train"]
+    assert list(steps) == [0, 10, 20, 30]
+    assert list(np.diff(values)) == [10.0, -90.0, 10.0]
+
+
 def test_a_cut_off_event_file_gives_what_is_whole(tmp_path):
     write_curves(tmp_path, 0.4)
     (path,) = (tmp_path / "tensorboard").iterdir()

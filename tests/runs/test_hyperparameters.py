@@ -18,7 +18,7 @@ from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.pytorch.loggers import TensorBoardLogger
 from matplotlib.image import imread
 
-from recast.runs.hyperparameters import log_hyperparameters, swept_options
+from recast.runs.hyperparameters import log_final, log_options, run_name, swept_options
 from recast.runs.results import ResultTable, RunResults
 
 CHROMIUM = next(
@@ -38,6 +38,11 @@ def write_overrides(folder: Path, overrides: list[str]) -> Path:
     (folder / ".hydra").mkdir(parents=True)
     (folder / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(overrides))
     return folder
+
+
+def test_a_run_is_called_by_its_folder_unless_that_is_a_time(tmp_path):
+    assert run_name(tmp_path / "cell-gru_seed-3") == "cell-gru_seed-3"
+    assert run_name(tmp_path / "2026-05-01" / "12-30-59") == "2026-05-01/12-30-59"
 
 
 def write_jobs(sweep: Path, content: Any) -> None:
@@ -104,7 +109,7 @@ class Scored(RunResults):
 
 
 def log(folder: Path, mse: float) -> None:
-    logger = TensorBoardLogger(str(folder), name="", version="tensorboard", default_hp_metric=False)
+    logger = TensorBoardLogger(str(folder), name="", version="", default_hp_metric=False)
     trainer = pl.Trainer(
         accelerator="cpu",
         logger=logger,
@@ -114,7 +119,8 @@ def log(folder: Path, mse: float) -> None:
         enable_model_summary=False,
         plugins=[LightningEnvironment()],
     )
-    log_hyperparameters(trainer, CONFIG, Scored({"mse": mse}))
+    log_options(trainer, CONFIG)
+    log_final(trainer, CONFIG, Scored({"mse": mse}))
     logger.finalize("success")
 
 
@@ -157,12 +163,10 @@ def ask(address: str, path: str, content: Any = None) -> Any:
 
 @pytest.mark.slow
 def test_tensorboard_names_runs_by_folder_and_shows_swept_options_alone(server):
-    assert sorted(ask(server, "runs")) == [
-        f"cell-{cell}_seed-{seed}/tensorboard" for cell in ("gru", "lstm") for seed in (0, 1)
-    ]
+    assert sorted(ask(server, "runs")) == [f"cell-{cell}_seed-{seed}" for cell in ("gru", "lstm") for seed in (0, 1)]
     found = ask(server, "plugin/hparams/experiment", {})
     assert [info["name"] for info in found["hparamInfos"]] == ["model/cell", "seed"]
-    assert [info["name"]["tag"] for info in found["metricInfos"]] == ["test/mse"]
+    assert [info["name"]["tag"] for info in found["metricInfos"]] == ["mse/test"]
     groups = ask(
         server,
         "plugin/hparams/session_groups",

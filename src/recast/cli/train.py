@@ -1,6 +1,5 @@
 """recast-train: trains a model, scores it beside baselines, fills a run folder."""
 
-import sys
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -18,6 +17,7 @@ def job(config: DictConfig) -> None:
     from recast.runs.configure.compose import plain
     from recast.runs.configure.training_options import TrainOptions
     from recast.runs.fit import run
+    from recast.runs.hyperparameters import hints
     from recast.runs.trainer import quiet_lightning
 
     quiet_lightning()
@@ -30,7 +30,8 @@ def job(config: DictConfig) -> None:
         show_results(results)
         print(f"figures:     {folder / 'figures'}")
         print(f"checkpoint:  {folder / results.facts['checkpoint']}")
-        print(f"TensorBoard: {Path(sys.executable).parent / 'tensorboard'} --logdir {folder / 'tensorboard'}")
+        for line in hints(options, folder):
+            print(line)
         print(folder, flush=True)
 
 

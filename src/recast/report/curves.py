@@ -44,7 +44,7 @@ def section(study: Study) -> Section:
 
 def _blocks(ranked: Ranked) -> list[Block]:
     shown = ranked.scored[:MOST]
-    logs = {group: [read_curves(run.folder / "tensorboard") for run in group.finished] for group in shown}
+    logs = {group: [read_curves(run.folder) for run in group.finished] for group in shown}
     lacking = sum(not log for found in logs.values() for log in found)
     drawn = [_picture(ranked, kind, logs) for kind in _kinds(ranked, logs)]
     blocks: list[Block] = [found for found in drawn if found is not None]

@@ -20,25 +20,27 @@ Curve = tuple[np.ndarray, np.ndarray]
 
 
 def read_curves(folder: Path) -> dict[str, Curve]:
-    """Steps and values of each curve in the event files of a folder; a truncated final record is ignored.
+    """Steps and values of each curve in the event files of a run; a truncated final record is ignored.
 
     A run that was resumed wrote some steps twice: as in TensorBoard, points written before the restart at or after its
     step are dropped.
 
     Args:
-        folder: Where event files lie; it may be missing.
+        folder: The run's folder; runs of versions before 0.5 have event files in its subfolder `tensorboard`.
     """
     points: dict[str, dict[int, float]] = defaultdict(dict)
-    for path in sorted(folder.glob("*tfevents*")):
+    found = [*folder.glob("*tfevents*"), *(folder / "tensorboard").glob("*tfevents*")]
+    # Their names begin with the time.
+    for path in sorted(found, key=lambda path: path.name):
         for event in _events(path):
             if event.HasField("session_log") and event.session_log.status == event.session_log.START:
                 for curve in points.values():
                     for step in [step for step in curve if step >= event.step]:
                         del curve[step]
             for value in event.summary.value:
-                found = _scalar(value)
-                if found is not None:
-                    points[value.tag][event.step] = found
+                number = _scalar(value)
+                if number is not None:
+                    points[value.tag][event.step] = number
     curves = {tag: sorted(curve.items()) for tag, curve in points.items() if curve}
     return {
         tag: (np.array([step for step, _ in pairs]), np.array([value for _, value in pairs]))

@@ -16,7 +16,7 @@ from recast.errors import ConfigurationError
 from recast.runs.checkpoints.checkpoint import read
 from recast.runs.checkpoints.size import fits_into_memory
 from recast.runs.configure.build import build
-from recast.runs.hyperparameters import log_hyperparameters
+from recast.runs.hyperparameters import log_final, log_options
 from recast.runs.initial_state import initial_state
 from recast.runs.machine import set_up
 from recast.runs.provenance import provenance
@@ -90,7 +90,7 @@ def run(config: dict[str, Any], folder: Path, table: Table | None = None) -> Run
     with _timed(seconds, "fit"):
         if not plug.counts(data)["validation"]:
             trainer.limit_val_batches = 0
-        steps = _train(trainer, task, data, resumed)
+        steps = _train(trainer, task, data, resumed, config)
     chosen = chosen_checkpoint_path(folder)
     checkpoint = read(chosen)
     task.load_state_dict(checkpoint["state_dict"])
@@ -118,7 +118,7 @@ def run(config: dict[str, Any], folder: Path, table: Table | None = None) -> Run
     )
     if trainer.is_global_zero:
         plug.draw(trainer, task, data, results)
-        log_hyperparameters(trainer, config, results)
+        log_final(trainer, config, results)
         results.write(folder)
     return results
 
@@ -151,8 +151,15 @@ def build_task(config: dict[str, Any], spec: Any) -> TrainingTask:
     )
 
 
-def _train(trainer: pl.Trainer, task: TrainingTask, data: pl.LightningDataModule, resumed: LastState | None) -> int:
+def _train(
+    trainer: pl.Trainer,
+    task: TrainingTask,
+    data: pl.LightningDataModule,
+    resumed: LastState | None,
+    config: dict[str, Any],
+) -> int:
     """Trains to the end unless the run was already there; returns the total number of optimiser steps."""
+    log_options(trainer, config)
     if resumed is not None and resumed.finished:
         return resumed.step
     checkpoint = None if resumed is None else str(resumed.path)

@@ -1,4 +1,4 @@
-"""TensorBoard's table of hyper-parameters and final metrics."""
+"""What the loggers are told of a run: its name, its options, and the final metrics."""
 
 import json
 from pathlib import Path
@@ -6,25 +6,40 @@ from typing import Any
 
 import lightning.pytorch as pl
 import yaml
-from lightning.pytorch.loggers import TensorBoardLogger
 
+from recast.runs.configure.targets import resolve
 from recast.runs.results import RunResults
+from recast.training.loggers.find import adapter_of
 
 SWEEP_DEPTH = 3  # folders above a job's own in which its sweep is looked for
 
 
-def log_hyperparameters(trainer: pl.Trainer, config: dict[str, Any], results: RunResults) -> None:
-    """Fills the HPARAMS tab with the run's options and the test metrics.
+def log_options(trainer: pl.Trainer, config: dict[str, Any]) -> None:
+    """Gives the options by which runs are compared to the loggers, before training."""
+    options = {**_hyperparameters(config), **swept_options(Path(trainer.default_root_dir))}
+    for logger in trainer.loggers:
+        adapter_of(type(logger)).begin(logger, options)
 
-    A job of a sweep names what is swept and nothing else: TensorBoard shows the first options by name, whatever their
-    order here, and would hide those that differ among those that do not.
-    """
-    values = {f"test/{name}": value for name, value in results.overall.items()}
+
+def log_final(trainer: pl.Trainer, config: dict[str, Any], results: RunResults) -> None:
+    """Gives the test metrics to the loggers' tables: those of the swept options in a sweep, otherwise of all."""
+    scores = {f"{name}/test": value for name, value in results.overall.items()}
     options = swept_options(Path(trainer.default_root_dir)) or _hyperparameters(config)
     for logger in trainer.loggers:
-        if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(options, values, step=results.facts["steps"])
-            logger.save()
+        adapter_of(type(logger)).end(logger, options, scores, results.facts["steps"])
+
+
+def run_name(folder: Path) -> str:
+    """What a run is called: by its folder, and the one above where that is but a time or a number."""
+    folder = folder.resolve()
+    return folder.name if any(map(str.isalpha, folder.name)) else f"{folder.parent.name}/{folder.name}"
+
+
+def hints(config: dict[str, Any], folder: Path) -> list[str]:
+    """Lines that say where to look at what the loggers of a configuration wrote for the run in `folder`."""
+    nodes = [node for node in config["logger"].values() if node]
+    lines = [adapter_of(resolve(node["_target_"])).hint(node, folder) for node in nodes]
+    return [line for line in lines if line]
 
 
 def swept_options(folder: Path) -> dict[str, Any]:

@@ -44,13 +44,6 @@ class LastState:
                 f"{fingerprint[:12]}...); resume with the same data, or start without resume"
             )
 
-    def logger_options(self, node: dict[str, Any]) -> dict[str, Any]:
-        """What a logger must know, given as a node of the configuration.
-
-        Points that a killed run wrote after its last state would otherwise appear beside the new ones.
-        """
-        return {"purge_step": self.step} if node["_target_"].endswith("TensorBoardLogger") else {}
-
 
 def state_to_resume(config: dict[str, Any], folder: Path) -> LastState | None:
     """The last state of the run in `folder`; None where training starts at the beginning.

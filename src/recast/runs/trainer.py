@@ -4,6 +4,7 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from lightning.fabric.plugins.environments.cluster_environment import ClusterEnv
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ProgressBar
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
 from recast.errors import ConfigurationError
@@ -20,8 +22,12 @@ from recast.runs.checkpoints.io import WholeCheckpointIO
 from recast.runs.configure.build import build
 from recast.runs.configure.targets import resolve
 from recast.runs.configure.wording import suggestion
+from recast.runs.hyperparameters import run_name
 from recast.runs.resume import LastState
+from recast.system.distribution import how_to_install
 from recast.system.processes import rank
+from recast.training.loggers.adapter import LoggedRun
+from recast.training.loggers.find import ANY, adapter_of
 from recast.training.training_task import TrainingTask
 
 
@@ -103,12 +109,24 @@ def check_length(config: dict[str, Any]) -> None:
         )
 
 
+def check_loggers(config: dict[str, Any]) -> None:
+    """Raises ConfigurationError for a logger whose package is not installed."""
+    for name, node in config["logger"].items():
+        adapter = adapter_of(resolve(node["_target_"])) if node else ANY
+        if adapter.package and find_spec(adapter.package) is None:
+            raise ConfigurationError(
+                f"logger.{name}: needs the package {adapter.package}, which is not installed: "
+                f"{how_to_install(adapter.extra)}; or choose logger=tensorboard"
+            )
+
+
 def check_training(config: dict[str, Any]) -> None:
-    """Raises ConfigurationError for options of optimiser and Trainer that cannot train, before any data are read."""
+    """Raises ConfigurationError for an optimiser, Trainer or logger that cannot be used, before data are read."""
     check_optimizer(config["optimizer"])
     check_clipping(config)
     check_strategy(config)
     check_length(config)
+    check_loggers(config)
 
 
 def check_parts(config: dict[str, Any], counts: Mapping[str, int]) -> None:
@@ -168,11 +186,12 @@ def build_trainer(config: dict[str, Any], folder: Path, resumed: LastState | Non
     Raises:
         ConfigurationError: if Lightning refuses the options, or the machine lacks what they ask for.
     """
-    loggers = []
-    for name, node in config["logger"].items():
-        if node:
-            options = resumed.logger_options(node) if resumed else {}
-            loggers.append(_installed(f"logger.{name}", lambda: build(node)(save_dir=str(folder), **options)))  # noqa: B023 called at once
+    run = LoggedRun(folder.absolute(), run_name(folder), resumed.step if resumed else None)
+    loggers = [
+        _installed(f"logger.{name}", lambda: _logger(node, run))  # noqa: B023 called at once
+        for name, node in config["logger"].items()
+        if node
+    ]
     callbacks: list[pl.Callback] = [
         _installed(f"callbacks.{name}", lambda: build(node))  # noqa: B023 called at once
         for name, node in config["callbacks"].items()
@@ -198,6 +217,11 @@ def build_trainer(config: dict[str, Any], folder: Path, resumed: LastState | Non
         # Lightning would share all cores out among the processes.
         os.environ.setdefault("OMP_NUM_THREADS", str(config["threads"]))
     return trainer
+
+
+def _logger(node: dict[str, Any], run: LoggedRun) -> Logger:
+    kind = resolve(node["_target_"])
+    return build(node)(**adapter_of(kind).arguments(node, kind, run))
 
 
 def _installed(key: str, make: Callable[[], Any]) -> Any:

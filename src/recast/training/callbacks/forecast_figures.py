@@ -1,9 +1,8 @@
-"""Forecast figures during training: in TensorBoard, and as files."""
+"""Forecast figures during training: in the loggers, and as files."""
 
 from pathlib import Path
 
 import lightning.pytorch as pl
-from lightning.pytorch.loggers import TensorBoardLogger
 from matplotlib.figure import Figure
 
 from recast.figures.leads import lead_errors
@@ -12,12 +11,13 @@ from recast.figures.png import save
 from recast.options import PositiveInt, checked
 from recast.scoring.metrics.description import of_pictures
 from recast.training.callbacks.windows_to_show import forecast_windows, shown_part
+from recast.training.loggers.find import adapter_of
 
 
 class ForecastFigures(pl.Callback):
     """Draws forecasts from a few validation windows, and the error at each lead along with those of the baselines.
 
-    With several targets, each has its own row, with at most three windows. Both figures go to TensorBoard and, under
+    With several targets, each has its own row, with at most three windows. Both figures go to the loggers and, under
     the same names, to `figures/` in the run's folder.
 
     Args:
@@ -58,8 +58,8 @@ class ForecastFigures(pl.Callback):
 
 
 def log_figure(trainer: pl.Trainer, name: str, figure: Figure, step: int) -> None:
-    """Writes a figure to `figures/<name>.png` of the run and, at a step, to its TensorBoard log."""
-    save(figure, Path(trainer.default_root_dir) / "figures" / f"{name}.png")
+    """Writes a figure to `figures/<name>.png` of the run and, at a step, to its loggers."""
+    path = Path(trainer.default_root_dir) / "figures" / f"{name}.png"
+    save(figure, path)
     for logger in trainer.loggers:
-        if isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_figure(name, figure, global_step=step, close=False)
+        adapter_of(type(logger)).figure(logger, name, figure, path, step)

@@ -30,6 +30,7 @@ COMMANDS = (
     "recast-backtest",
     "recast-ensemble",
     "recast-evaluate",
+    "recast-export",
     "recast-forecast",
     "recast-gradients",
     "recast-importance",

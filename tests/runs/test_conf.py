@@ -42,7 +42,7 @@ from recast.runs.configure.build import build
 from recast.runs.configure.check import check
 from recast.runs.configure.compose import compose
 from recast.runs.configure.folders import conf_folder
-from recast.runs.configure.options import ForecastOptions, Paths
+from recast.runs.configure.options import ExportOptions, ForecastOptions, Paths
 from recast.runs.configure.signature import REQUIRED, options_of
 from recast.runs.configure.targets import resolve
 from recast.runs.configure.training_options import EvaluateOptions, GradientOptions, ImportanceOptions, TrainOptions
@@ -56,6 +56,7 @@ CONF = conf_folder()
 COMMANDS = {
     "train": TrainOptions,
     "evaluate": EvaluateOptions,
+    "export": ExportOptions,
     "forecast": ForecastOptions,
     "gradients": GradientOptions,
     "importance": ImportanceOptions,

@@ -73,7 +73,7 @@ class Anchor(nn.Module, ABC):
             batch: Windows with at least `reach` steps of context, and of what is known ahead `leads` steps after it.
                 Their targets are not read, except for where they were observed.
         """
-        return batch.history.new_zeros(len(batch.start), self.leads, self.targets)
+        return batch.history.new_zeros(batch.start.shape[0], self.leads, self.targets)
 
 
 class NoAnchor(Anchor):

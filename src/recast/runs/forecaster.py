@@ -217,6 +217,26 @@ class Forecaster:
             refusal=refusal,
         )
 
+    def windows_table(
+        self, table: Table, known: Table | None = None, *, tables: Mapping[str, Table] | None = None, rows: int
+    ) -> Panel:
+        """The last rows of each series of a table and the steps after its end, as the model reads them.
+
+        Args:
+            table: The columns of the training data.
+            known: The columns known ahead at the steps after the end.
+            tables: Joined tables in place of those of the training, by name.
+            rows: Rows before the context, at most. [steps]
+
+        Raises:
+            DataError: if a table cannot be used as it stands.
+            ConfigurationError: if the model reads other tables.
+        """
+        spec = self.spec
+        series, computed = self._series(table, spec, tables)
+        ahead = beyond_end(series, spec, self._known(known, series, spec, computed), computed)
+        return with_steps_ahead(series, ahead, spec.context, rows + spec.context)
+
     def _followed(
         self,
         calibrated: Calibrated,

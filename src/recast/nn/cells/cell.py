@@ -112,7 +112,7 @@ class Cell(nn.Module, ABC, Generic[State]):
             The output of each step, and the state after the last.
         """
         if state is None:
-            state = self.initial_state(len(inputs), inputs)
+            state = self.initial_state(inputs.shape[0], inputs)
         outputs: list[Tensor] = []
         # unbind: the backward pass of inputs[:, t] would allocate the whole tensor at each step.
         for x in inputs.unbind(1):

@@ -113,7 +113,7 @@ class Dilated(Cell[DilatedState]):
         batch, time, _ = inputs.shape
         before = self.initial_state(batch, inputs) if state is None else state
         states = before.memory.unflatten(1, (self.stride, -1))
-        rounds, left = divmod(time, self.stride)
+        rounds, left = divmod(int(time), self.stride)
         whole = rounds * self.stride
         outputs = [states[:, 1:, -self.hidden_size :]]
         if rounds:

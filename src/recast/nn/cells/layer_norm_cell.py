@@ -66,7 +66,7 @@ class LayerNormCell(Cell[State]):
     ) -> tuple[Float[Tensor, "batch time hidden"], State]:
         """Runs over a sequence; see `Cell.forward`."""
         if state is None:
-            state = self.initial_state(len(inputs), inputs)
+            state = self.initial_state(inputs.shape[0], inputs)
         outputs: list[Tensor] = []
         for read in self.read(inputs).unbind(1):
             state = self.advance(read, state)

@@ -88,7 +88,10 @@ class LinearCell(Cell[State]):
         self, inputs: Float[Tensor, "batch time input"], state: State | None = None
     ) -> tuple[Float[Tensor, "batch time hidden"], State]:
         """Runs over a sequence, computing all coefficients first; see `Cell.forward`."""
-        before = self.initial_state(len(inputs), inputs) if state is None else state
+        if torch.jit.is_tracing() or torch.compiler.is_compiling():
+            # A graph is made of torch's own operations, which write into no part of a tensor.
+            return super().forward(inputs, state)
+        before = self.initial_state(inputs.shape[0], inputs) if state is None else state
         start = before.hidden
         # Under autocast the coefficients have lower precision than the state, which keeps its own, as in `step`.
         decay, drive = (part.to(start.dtype) for part in self.coefficients(inputs))

@@ -75,7 +75,7 @@ class OutputToHidden(Cell[OutputToHiddenState]):
         self, inputs: Float[Tensor, "batch time input"], state: OutputToHiddenState | None = None
     ) -> tuple[Float[Tensor, "batch time hidden"], OutputToHiddenState]:
         """Runs over a sequence, computing the inputs' part of the inner layer first; see `Cell.forward`."""
-        output = (self.initial_state(len(inputs), inputs) if state is None else state).hidden
+        output = (self.initial_state(inputs.shape[0], inputs) if state is None else state).hidden
         outputs = []
         for part in self.inner(inputs).unbind(1):
             output = self._next(part, output)

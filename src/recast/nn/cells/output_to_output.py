@@ -72,6 +72,6 @@ class OutputToOutput(Cell[OutputToOutputState]):
         self, inputs: Float[Tensor, "batch time input"], state: OutputToOutputState | None = None
     ) -> tuple[Float[Tensor, "batch time hidden"], OutputToOutputState]:
         """Runs over a sequence, computing the inner layer first; see `Cell.forward`."""
-        before = self.initial_state(len(inputs), inputs) if state is None else state
+        before = self.initial_state(inputs.shape[0], inputs) if state is None else state
         outputs, after = self.output(self.inner(inputs), RNNState(*before))
         return outputs, OutputToOutputState(*after)

@@ -40,7 +40,7 @@ class TorchCell(Cell[State]):
         self, inputs: Float[Tensor, "batch time input"], state: State | None = None
     ) -> tuple[Float[Tensor, "batch time hidden"], State]:
         """Runs over a sequence in one torch call; see `Cell.forward`."""
-        before = self.initial_state(len(inputs), inputs) if state is None else state
+        before = self.initial_state(inputs.shape[0], inputs) if state is None else state
         outputs, after = self.rnn(inputs, _to_torch(before))
         return outputs, self._from_torch(after)
 

@@ -49,7 +49,7 @@ def continue_from_context(
             first=value,
             known=known,
             base=base[:, 1:],
-            dropout=stack.drop(len(output), known.shape[1], output),
+            dropout=stack.drop(output.shape[0], known.shape[1], output),
             truth=None,
             mask=None,
             detach=False,

@@ -113,7 +113,7 @@ class Decoder(nn.Module):
                 first=first,
                 known=known,
                 base=base,
-                dropout=self.stack.drop(len(first), known.shape[1], first),
+                dropout=self.stack.drop(first.shape[0], known.shape[1], first),
                 truth=truth,
                 mask=mask,
                 detach=self.detach_feedback,
@@ -138,7 +138,7 @@ class Decoder(nn.Module):
         """The vectors that are read out in place of the outputs; samples of a window share its memory."""
         if not self.attention.looks_back:
             return outputs
-        windows, leads = len(memory.values), outputs.shape[1]
+        windows, leads = memory.values.shape[0], outputs.shape[1]
         queries = outputs.unflatten(0, (-1, windows)).transpose(0, 1).flatten(1, 2)
         return self.attention(queries, memory).unflatten(1, (-1, leads)).transpose(0, 1).flatten(0, 1)
 

@@ -64,4 +64,4 @@ class Encoder(nn.Module):
         return outputs, [each_field(lambda field: field.flatten(0, 1), state) for state in states]
 
     def _initial_states(self, inputs: Float[Tensor, "batch context inputs"]) -> list[Any]:
-        return [cell.initial_state(len(inputs), inputs) for cell in self.stack.layers]
+        return [cell.initial_state(inputs.shape[0], inputs) for cell in self.stack.layers]

@@ -65,7 +65,7 @@ def seen_from_origins(batch: Batch, reach: int) -> Batch:
             past=before(categories.past), known=around(categories.known), static=repeated(categories.static)
         ),
         share=share and Share(share.total * len(at), share.first * len(at), share.weight),
-        scaling=batch.scaling and batch.scaling.take(repeated(torch.arange(len(batch.start)))),
+        scaling=batch.scaling and batch.scaling.take(repeated(torch.arange(batch.start.shape[0]))),
     )
 
 

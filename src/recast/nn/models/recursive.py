@@ -136,7 +136,7 @@ class Recursive(ForecastModel):
         base = self.anchor(rolling(held_truth(batch)[:, :-1], self.anchor.reach))
         if self.anchor.reads_inputs:
             seen = seen_from_every_step(_to_the_last_step(batch), self.anchor.reach)
-            base = base + self.anchor.beside(seen).unflatten(0, (len(batch.start), -1))
+            base = base + self.anchor.beside(seen).unflatten(0, (batch.start.shape[0], -1))
         return self.head.shift(raw, base)
 
     def _beside(self, batch: Batch) -> Float[Tensor, "batch horizon 1 targets"] | None:
@@ -146,7 +146,7 @@ class Recursive(ForecastModel):
         whole = _to_the_last_step(batch)
         origins = tuple(range(batch.context, whole.context + 1))
         seen = seen_from_origins(whole._replace(origins=origins), self.anchor.reach)
-        return self.anchor.beside(seen).unflatten(0, (len(batch.start), -1))
+        return self.anchor.beside(seen).unflatten(0, (batch.start.shape[0], -1))
 
     def _true_inputs(self, batch: Batch) -> Float[Tensor, "batch steps inputs"]:
         """What is read at the steps of the horizon but the last, given the truth; as in the context."""

@@ -206,7 +206,7 @@ class Segment(ForecastModel):
     def _parallel(
         self, states: list[Any], batch: Batch, base: Float[Tensor, "batch horizon targets"]
     ) -> Float[Tensor, "batch horizon targets parameters"]:
-        windows, targets = len(batch.start), self.spec.targets
+        windows, targets = batch.start.shape[0], self.spec.targets
         position = self.position.expand(targets, -1, -1)
         channel = self.channel.unsqueeze(1).expand(-1, self.future, -1)
         inputs = torch.cat([position, channel], dim=-1).expand(windows, -1, -1, -1)

@@ -126,7 +126,7 @@ class Stack(nn.Module):
         """The same with the states after each number of steps in `at`; none: after all."""
         if not self.cells:
             return Unrolled(inputs[:, outputs_from:], [])
-        dropout = self.drop(len(inputs), inputs.shape[1], inputs)
+        dropout = self.drop(inputs.shape[0], inputs.shape[1], inputs)
         return run(self.layers, inputs, states, dropout=dropout, outputs_from=outputs_from, at=at)
 
     def drop(self, batch: int, time: int, like: Tensor) -> list[Float[Tensor, "batch time hidden"]]:
@@ -146,7 +146,7 @@ class Stack(nn.Module):
     ) -> tuple[Float[Tensor, "batch hidden"], list[Any]]:
         """Output of the top layer after one step, and the new states."""
         output = inputs
-        dropout = self.drop(len(inputs), 1, inputs)
+        dropout = self.drop(inputs.shape[0], 1, inputs)
         new = []
         for layer, (cell, state) in enumerate(zip(self.layers, states, strict=True)):
             if layer and dropout:

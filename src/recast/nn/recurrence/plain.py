@@ -66,7 +66,9 @@ def _side_by_side(value: Tensor, known: Tensor) -> Tensor:
 
 def _run(layer: Layer, inputs: Tensor, state: Any, at: tuple[int, ...]) -> tuple[Tensor, Any]:
     """Outputs of one layer at all steps, and its states after each number of steps in `at`."""
-    bounds = sorted({0, *at, inputs.shape[1]})
+    # Whole numbers in a trace too, where a size is a tensor.
+    at = tuple(map(int, at))
+    bounds = sorted({0, *at, int(inputs.shape[1])})
     outputs = []
     kept = []
     for first, stop in pairwise(bounds):

@@ -1,7 +1,7 @@
 """The options that forecasting needs: what stands at the root of its configuration, and in each checkpoint."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Gt, Lt
 
@@ -140,6 +140,43 @@ class ForecastOptions:
         figure: str | None = None,
         horizon: PositiveInt | None = None,
         samples: PositiveInt = 200,
+        seed: Seed = 0,
+        threads: PositiveInt = 1,
+        trust: list[str] | None = None,
+    ) -> None: ...
+
+
+class ExportOptions:
+    """Options of recast-export.
+
+    Args:
+        checkpoint: Checkpoint file of a run. [file]
+        output: File for the graph. [file]
+        format: "onnx": an ONNX file, which ONNX Runtime and others run; needs the extra `export`. "torch_export": a
+            program of torch.export, which torch.export.load reads.
+        levels: Probabilities of the central intervals whose ends are the quantiles of the graph, where the model knows
+            more than a point or its band was calibrated; [] for none.
+        input: CSV file with the columns of the training data: the graph is checked on its last windows too; none:
+            on random windows alone. [file]
+        known: CSV file with the columns known ahead at the steps after its end, for a model that reads such. [file]
+        tables: CSV files of joined tables by name; see `ForecastOptions`. [file]
+        data: Options of the checkpoint's data to change for this file; see `ForecastOptions`.
+        seed: Seed of the random windows.
+        threads: Cores of the CPU that the model uses when it is compared. [threads]
+        trust: Packages of others whose classes the checkpoint may name; none: those of RECAST_TRUST.
+    """
+
+    def __init__(
+        self,
+        *,
+        checkpoint: str,
+        output: str,
+        data: dict[str, Any],
+        levels: list[Annotated[float, Gt(0), Lt(1)]],
+        format: Literal["onnx", "torch_export"] = "onnx",  # noqa: A002 the option's name
+        input: str | None = None,  # noqa: A002 the option's name
+        known: str | None = None,
+        tables: dict[str, str] | None = None,
         seed: Seed = 0,
         threads: PositiveInt = 1,
         trust: list[str] | None = None,

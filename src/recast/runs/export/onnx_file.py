@@ -1,0 +1,180 @@
+"""Writing a graph as an ONNX file, and running it."""
+
+import io
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recast.errors import ConfigurationError
+from recast.runs.export.contract import KEY
+from recast.runs.export.graph import ForecastGraph
+from recast.system.distribution import how_to_install
+
+OPSET = 18
+"""Operator set of the files: that of ONNX Runtime 1.14 and later."""
+
+
+def onnx_file(graph: ForecastGraph, arrays: Sequence[Tensor], outputs: Sequence[str], description: str) -> bytes:
+    """A graph as the content of an ONNX file.
+
+    The graph is traced, by torch's exporter of TorchScript: each of torch's layers becomes one node GRU, LSTM or RNN,
+    however long the context; what feeds back is unrolled over the horizon, and cells of other kinds over the context.
+    The newer exporter (torch.export) computes every step of a layer with a symbolic batch: of a GRU over 800 steps it
+    takes minutes.
+
+    Args:
+        graph: The graph, in evaluation mode.
+        arrays: Its inputs for at least two windows.
+        outputs: Names of its outputs.
+        description: What a program must know, for the file's metadata.
+
+    Raises:
+        ConfigurationError: if ONNX is not installed.
+    """
+    try:
+        import onnx
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"format=onnx: onnx is not installed: {how_to_install('export')}") from error
+    buffer = io.BytesIO()
+    with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        # A trace says of each shape that it is a constant, and the exporter that there is a newer one.
+        warnings.simplefilter("ignore")
+        # Of a graph that it cannot write it prints all of its operations.
+        stack.enter_context(redirect_stdout(io.StringIO()))
+        stack.enter_context(_further_operations())
+        stack.enter_context(torch.no_grad())
+        torch.onnx.export(
+            graph,
+            tuple(arrays),
+            buffer,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=graph.names,
+            output_names=list(outputs),
+            dynamic_axes={name: {0: "batch"} for name in (*graph.names, *outputs)},
+        )
+    model = onnx.load_model_from_string(buffer.getvalue())
+    onnx.helper.set_model_props(model, {KEY: description})
+    return model.SerializeToString()
+
+
+def run_onnx(content: bytes, arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """The outputs of an ONNX file's content, on one core of the CPU.
+
+    Raises:
+        ConfigurationError: if ONNX Runtime is not installed.
+    """
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"format=onnx: onnxruntime, which the file is checked with, is not installed: {how_to_install('export')}"
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors alone
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return [np.asarray(found) for found in session.run(None, arrays)]
+
+
+@contextmanager
+def _further_operations() -> Iterator[None]:
+    """Teaches the exporter the operations that it lacks."""
+    further: dict[str, Callable[..., Any]] = {
+        "gru_cell": _gru_cell,
+        "lstm_cell": _lstm_cell,
+        "rnn_tanh_cell": _rnn_tanh_cell,
+        "cummax": _running("Max"),
+        "cummin": _running("Min"),
+        "movedim": _movedim,
+    }
+    for name, symbolic in further.items():
+        torch.onnx.register_custom_op_symbolic(f"aten::{name}", symbolic, OPSET)
+    try:
+        yield
+    finally:
+        for name in further:
+            torch.onnx.unregister_custom_op_symbolic(f"aten::{name}", OPSET)
+
+
+def _sums(g: Any, x: Any, hidden: Any, weights: Sequence[Any]) -> tuple[Any, Any]:
+    """W x + b of the inputs, and of the state."""
+    weight_ih, weight_hh, bias_ih, bias_hh = weights
+    return (
+        g.op("Gemm", x, weight_ih, bias_ih, transB_i=1),
+        g.op("Gemm", hidden, weight_hh, bias_hh, transB_i=1),
+    )
+
+
+def _gru_cell(g: Any, x: Any, hidden: Any, *weights: Any) -> Any:
+    own, fed = (g.op("Split", part, axis_i=1, num_outputs_i=3, outputs=3) for part in _sums(g, x, hidden, weights))
+    reset, update = (g.op("Sigmoid", g.op("Add", own[gate], fed[gate])) for gate in (0, 1))
+    candidate = g.op("Tanh", g.op("Add", own[2], g.op("Mul", reset, fed[2])))
+    return g.op("Add", candidate, g.op("Mul", update, g.op("Sub", hidden, candidate)))
+
+
+def _lstm_cell(g: Any, x: Any, states: Any, *weights: Any) -> Any:
+    hidden, cell = states.node().inputs()
+    whole = g.op("Add", *_sums(g, x, hidden, weights))
+    read, kept, new, shown = g.op("Split", whole, axis_i=1, num_outputs_i=4, outputs=4)
+    kept, read, shown = (g.op("Sigmoid", gate) for gate in (kept, read, shown))
+    after = g.op("Add", g.op("Mul", kept, cell), g.op("Mul", read, g.op("Tanh", new)))
+    return g.op("Mul", shown, g.op("Tanh", after)), after
+
+
+def _rnn_tanh_cell(g: Any, x: Any, hidden: Any, *weights: Any) -> Any:
+    return g.op("Tanh", g.op("Add", *_sums(g, x, hidden, weights)))
+
+
+def _movedim(g: Any, values: Any, source: Any, destination: Any) -> Any:
+    """The exporter's own takes a negative place for a place in the permutation."""
+    from torch.onnx import symbolic_helper
+
+    rank = symbolic_helper._get_tensor_rank(values)  # noqa: SLF001
+    if rank is None:
+        raise ValueError("movedim of a tensor whose number of axes is not known")
+    of, to = (symbolic_helper._get_const(place, "i", "dim") % rank for place in (source, destination))  # noqa: SLF001
+    order = [place for place in range(rank) if place != of]
+    order.insert(to, of)
+    return g.op("Transpose", values, perm_i=order)
+
+
+def _running(extreme: str) -> Callable[..., Any]:
+    """The largest, or smallest, value so far along an axis: log2(steps) times the extreme of all and all shifted."""
+
+    def symbolic(g: Any, values: Any, axis: Any) -> Any:
+        from torch.onnx import symbolic_helper
+
+        sizes = symbolic_helper._get_tensor_sizes(values)  # noqa: SLF001
+        if sizes is None:
+            raise ValueError("a running extreme of a tensor whose number of axes is not known")
+        axis = symbolic_helper._get_const(axis, "i", "dim") % len(sizes)  # noqa: SLF001
+        steps = sizes[axis]
+        if steps is None:
+            raise ValueError("a running extreme over a number of steps that is not known")
+        is_flag = values.type().scalarType() == "Bool"
+        found = g.op("Cast", values, to_i=torch.onnx.TensorProtoDataType.INT64) if is_flag else values
+
+        def numbers(*of: int) -> Any:
+            return g.op("Constant", value_t=torch.tensor(of))
+
+        shift = 1
+        while shift < steps:
+            begun = g.op("Slice", found, numbers(0), numbers(shift), numbers(axis))
+            later = g.op("Slice", found, numbers(shift), numbers(steps), numbers(axis))
+            before = g.op("Slice", found, numbers(0), numbers(steps - shift), numbers(axis))
+            found = g.op("Concat", begun, g.op(extreme, later, before), axis_i=axis)
+            shift *= 2
+        if is_flag:
+            found = g.op("Cast", found, to_i=torch.onnx.TensorProtoDataType.BOOL)
+        found.setType(values.type())
+        # Where each stands is read by nobody; the values stand in for it.
+        return found, found
+
+    return symbolic

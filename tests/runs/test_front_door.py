@@ -348,3 +348,27 @@ def test_no_frame(tmp_path):
     done = python("import recast; recast.fit({'a': [1]}, time='a', targets=['b'])", cwd=tmp_path)
     assert done.code == 1
     assert "DataError: the frame: found a dict; expected a pandas DataFrame" in done.err
+
+
+def test_a_run_shows_its_scores(fitted):
+    scores = fitted.scores
+    assert list(scores.columns) == list(fitted.metrics["test"])
+    assert scores["mse"].is_monotonic_increasing
+    assert scores["mse"].to_dict() == {
+        "model": fitted.metrics["test"]["mse"],
+        **{name: found["mse"] for name, found in fitted.metrics["baselines"].items()},
+    }
+    best = next(name for name in scores.index if name != "model")
+    said = f"mse of model {scores.loc['model', 'mse']:.4g}, of {best} {scores.loc[best, 'mse']:.4g}"
+    assert repr(fitted) == f"<Run {fitted.folder.as_posix()}: {said}>"
+    page = fitted._repr_html_()
+    assert page == recast.Run(fitted.folder)._repr_html_()
+    assert all(f">{name}</th>" in page for name in scores.index)
+    assert page.count(f">{scores.loc['model', 'mse']:.4g}</td>") == 1
+    assert f"test, {fitted.metrics['scored']['test']} windows</caption>" in page
+
+
+def test_a_folder_without_scores_is_shown_by_its_name(tmp_path):
+    unfinished = recast.Run(tmp_path / "a<b")
+    assert repr(unfinished) == f"<Run {(tmp_path / 'a<b').as_posix()}: no scores>"
+    assert "a&lt;b: no scores" in unfinished._repr_html_()

@@ -1,9 +1,11 @@
 """Training from Python with the options of the command line: `recast.compose`, `recast.fit`."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,9 +16,15 @@ from recast.errors import ConfigurationError, InputError
 from recast.runs.configure import folders
 from recast.runs.configure.compose import compose as compose_command
 from recast.runs.forecaster import Forecaster, load
+from recast.scoring.metrics.description import Description, ranking
+
+SCORES = "metrics.csv"
+"""The table of scores in a run folder."""
+MODEL = "model"
+"""The model's row in it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A finished training run.
 
@@ -41,6 +49,45 @@ class Run:
             CheckpointError: if it does not forecast a series.
         """
         return load(self.folder, self.trust)
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """Scores of model and baselines, a row each, the best first; a column for each metric (metrics.csv).
+
+        Raises:
+            FileNotFoundError: if the folder holds no finished run, or one whose test part has no labels.
+        """
+        return pd.read_csv(self.folder / SCORES, index_col=0)
+
+    def __repr__(self) -> str:
+        """Folder, and the scores of the model and of the best baseline in the metric that ranks."""
+        where = self.folder.as_posix()
+        if not (self.folder / SCORES).exists():
+            return f"<Run {where}: no scores>"
+        metric, scores = self._ranked()
+        best = [name for name in scores.index if name != MODEL][:1]
+        said = [f"{name} {scores.loc[name, metric]:.4g}" for name in (MODEL, *best)]
+        return f"<Run {where}: {metric} of {', of '.join(said)}>"
+
+    def _repr_html_(self) -> str:
+        """Folder and scores, for notebooks; the model's row is bold."""
+        if not (self.folder / SCORES).exists():
+            return f"<p>{escape(repr(self))}</p>"
+        styled = self.scores.style.format("{:.4g}", na_rep="-", escape="html").format_index(escape="html")
+        # Without it pandas would draw an id at random, and equal runs would be shown by different text.
+        styled = styled.set_uuid(hashlib.sha256(self.folder.as_posix().encode()).hexdigest()[:8])
+        styled = styled.apply(lambda row: ["font-weight: bold" if row.name == MODEL else ""] * len(row), axis=1)
+        unit = self.metrics.get("unit")
+        scored = self.metrics.get("scored", self.metrics.get("sequences", {})).get("test")
+        kind = "windows" if "windows" in self.metrics else "sequences"
+        caption = f"{self.folder.as_posix()}: test, {scored} {kind}" + (f" [{unit}]" if unit else "")
+        return styled.set_caption(escape(caption)).to_html()
+
+    def _ranked(self) -> tuple[str, pd.DataFrame]:
+        """The metric that ranks, else the first; and the scores, the best first."""
+        found = {name: Description.from_dict(values) for name, values in self.metrics["metrics"].items()}
+        known = {name: description for name, description in found.items() if description is not None}
+        return ranking(known) or str(self.scores.columns[0]), self.scores
 
 
 def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:

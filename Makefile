@@ -8,7 +8,7 @@ export OMP_NUM_THREADS ?= 1
 # Where it is set, each of the hundreds of processes that tests start would compile all of recast anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo check test test-all format clean
+.PHONY: help install demo check test test-all notebooks format clean
 
 help:  ## Explain the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -45,6 +45,9 @@ test: install  ## Lint, check types, run the tests (about 8 minutes on two cores
 
 test-all: install  ## Run all tests, the slow ones too
 	$(PYTEST) -m "slow or not slow"
+
+notebooks: install  ## Execute the notebooks and keep their outputs (NOTEBOOKS=notebooks/name.ipynb: some of them)
+	$(BIN)/python scripts/notebooks.py $(NOTEBOOKS)
 
 format: install  ## Format the code
 	$(BIN)/ruff check --fix .

@@ -1,7 +1,7 @@
 """Training from Python with the options of the command line: `recast.compose`, `recast.fit`."""
 
-import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -73,15 +73,15 @@ class Run:
         """Folder and scores, for notebooks; the model's row is bold."""
         if not (self.folder / SCORES).exists():
             return f"<p>{escape(repr(self))}</p>"
-        styled = self.scores.style.format("{:.4g}", na_rep="-", escape="html").format_index(escape="html")
-        # Without it pandas would draw an id at random, and equal runs would be shown by different text.
-        styled = styled.set_uuid(hashlib.sha256(self.folder.as_posix().encode()).hexdigest()[:8])
-        styled = styled.apply(lambda row: ["font-weight: bold" if row.name == MODEL else ""] * len(row), axis=1)
+        shown = self.scores.map(lambda score: "-" if math.isnan(score) else f"{score:.4g}")
+        shown.loc[MODEL] = [f"<b>{score}</b>" for score in shown.loc[MODEL]]
+        shown.index = [f"<b>{MODEL}</b>" if name == MODEL else escape(str(name)) for name in shown.index]
+        shown.columns = [escape(str(name)) for name in shown.columns]
         unit = self.metrics.get("unit")
         scored = self.metrics.get("scored", self.metrics.get("sequences", {})).get("test")
         kind = "windows" if "windows" in self.metrics else "sequences"
         caption = f"{self.folder.as_posix()}: test, {scored} {kind}" + (f" [{unit}]" if unit else "")
-        return styled.set_caption(escape(caption)).to_html()
+        return f"<p>{escape(caption)}</p>\n{shown.to_html(escape=False)}"
 
     def _ranked(self) -> tuple[str, pd.DataFrame]:
         """The metric that ranks, else the first; and the scores, the best first."""

@@ -1,7 +1,7 @@
 """Executes notebooks and keeps their outputs: `python scripts/notebooks.py [notebooks/name.ipynb ...]`, all by default.
 
 Each runs in an empty folder of its own, so that it depends on nothing but recast, and is written back whole, or not at
-all where a cell fails. What a notebook says of itself (`metadata.recast`) holds the SHA-256 of the cells that its
+all where a cell fails. What a notebook says of itself (`metadata.recast`) holds the SHA-256 of the code that its
 outputs come from: a test tells by it whether somebody has changed a cell since.
 """
 
@@ -59,8 +59,8 @@ def read(path: Path) -> NotebookNode:
 
 
 def code_hash(notebook: NotebookNode) -> str:
-    """SHA-256 of its cells' kinds and text, without their outputs."""
-    cells = [(cell.cell_type, cell.source) for cell in notebook.cells]
+    """SHA-256 of its code: the text between the cells may change without its being executed again."""
+    cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     return hashlib.sha256(json.dumps(cells).encode()).hexdigest()
 
 
@@ -79,7 +79,7 @@ def execute(notebook: NotebookNode) -> NotebookNode:
             notebook, km=manager, timeout=SECONDS, resources={"metadata": {"path": str(empty)}}, record_timing=False
         )
         asyncio.run(client.async_execute(env=_environment(), cleanup_kc=True))
-    notebook.metadata = NotebookNode({**METADATA, "recast": {"cells": code_hash(notebook)}})
+    notebook.metadata = NotebookNode({**METADATA, "recast": {"code": code_hash(notebook)}})
     for cell in notebook.cells:
         cell.metadata = NotebookNode()
         if cell.cell_type == "code":

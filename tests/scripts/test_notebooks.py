@@ -59,7 +59,7 @@ def test_there_are_eight():
 def test_what_is_kept_is_complete_and_comes_from_these_cells(path):
     notebook = notebooks.read(path)
     nbformat.validate(notebook)
-    assert notebook.metadata.recast.cells == notebooks.code_hash(notebook), (
+    assert notebook.metadata.recast.code == notebooks.code_hash(notebook), (
         f"cells were changed after their outputs were made; python scripts/notebooks.py notebooks/{path.name}"
     )
     assert list(problems(notebook)) == []
@@ -98,9 +98,11 @@ def test_only_a_whole_notebook_is_kept(tmp_path, monkeypatch, capsys):
     found = notebooks.read(right)
     assert sorted(output.text for output in found.cells[1].outputs) == ["a\nb\n", "c\n"]
     assert [*problems(found)] == ["cell 1 warns: c\n", "no picture"]
-    assert found.metadata.recast.cells == notebooks.code_hash(found)
+    assert found.metadata.recast.code == notebooks.code_hash(found)
+    found.cells.append(nbformat.v4.new_markdown_cell("text"))
+    assert found.metadata.recast.code == notebooks.code_hash(found)
     found.cells[0].source = "import os"
-    assert found.metadata.recast.cells != notebooks.code_hash(found)
+    assert found.metadata.recast.code != notebooks.code_hash(found)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["right.ipynb", "wrong.ipynb"]
     with pytest.raises(CellExecutionError):
         notebooks.execute(notebooks.read(wrong))

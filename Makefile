@@ -8,7 +8,7 @@ export OMP_NUM_THREADS ?= 1
 # Where it is set, each of the hundreds of processes that tests start would compile all of recast anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo check test test-all docs format clean
+.PHONY: help install demo check test test-all docs notebooks format clean
 
 help:  ## Explain the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -50,6 +50,9 @@ test-all: install  ## Run all tests, the slow ones too
 
 docs: install  ## Build the pages into build/docs, strict: a broken link ends it (half a minute)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+notebooks: install  ## Execute the notebooks and keep their outputs (NOTEBOOKS=notebooks/name.ipynb: some of them)
+	$(BIN)/python scripts/notebooks.py $(NOTEBOOKS)
 
 format: install  ## Format the code
 	$(BIN)/ruff check --fix .

@@ -1,6 +1,7 @@
 """The front door: fit, load, forecast and compose in Python, with frames in and frames out."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -348,3 +349,28 @@ def test_no_frame(tmp_path):
     done = python("import recast; recast.fit({'a': [1]}, time='a', targets=['b'])", cwd=tmp_path)
     assert done.code == 1
     assert "DataError: the frame: found a dict; expected a pandas DataFrame" in done.err
+
+
+def test_a_run_shows_its_scores(fitted):
+    scores = fitted.scores
+    assert list(scores.columns) == list(fitted.metrics["test"])
+    assert scores["mse"].is_monotonic_increasing
+    assert scores["mse"].to_dict() == {
+        "model": fitted.metrics["test"]["mse"],
+        **{name: found["mse"] for name, found in fitted.metrics["baselines"].items()},
+    }
+    best = next(name for name in scores.index if name != "model")
+    said = f"mse of model {scores.loc['model', 'mse']:.4g}, of {best} {scores.loc[best, 'mse']:.4g}"
+    assert repr(fitted) == f"<Run {fitted.folder.as_posix()}: {said}>"
+    page = fitted._repr_html_()
+    assert f"test, {fitted.metrics['scored']['test']} windows" in page
+    assert re.findall("<th>(?:<b>)?([a-z_]+)", page) == [*scores.columns, *scores.index]
+    cells = re.findall("<td>(?:<b>)?([-0-9.e+]+)", page)
+    assert cells == ["-" if np.isnan(score) else f"{score:.4g}" for score in scores.to_numpy().ravel()]
+    assert f"<td><b>{scores.loc['model', 'mse']:.4g}</b></td>" in page
+
+
+def test_a_folder_without_scores_is_shown_by_its_name(tmp_path):
+    unfinished = recast.Run(tmp_path / "a<b")
+    assert repr(unfinished) == f"<Run {(tmp_path / 'a<b').as_posix()}: no scores>"
+    assert "a&lt;b: no scores" in unfinished._repr_html_()

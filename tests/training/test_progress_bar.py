@@ -2,10 +2,12 @@
 
 import lightning.pytorch as pl
 import pytest
+import rich.console
 import torch
 from torch.utils.data import DataLoader
 
 from recast.errors import ConfigurationError
+from recast.training.callbacks import progress
 from recast.training.callbacks.progress import ProgressBar
 
 BATCHES = 7
@@ -73,3 +75,18 @@ def test_nothing_is_put_together_that_is_not_drawn(tmp_path):
 def test_the_rate_is_checked():
     with pytest.raises(ConfigurationError, match="refresh_rate"):
         ProgressBar(refresh_rate=0)
+
+
+@pytest.mark.parametrize("widgets", [False, True])
+def test_in_a_notebook_there_is_a_bar_only_with_widgets(widgets, monkeypatch, tmp_path):
+    console = rich.console.Console(force_jupyter=True)
+    monkeypatch.setattr(rich, "get_console", lambda: console)
+    monkeypatch.setattr(progress, "find_spec", lambda name: name if widgets else None)
+    bar = ProgressBar()
+    trainer = pl.Trainer(accelerator="cpu", logger=False, default_root_dir=tmp_path, callbacks=[bar], max_epochs=1)
+    bar.setup(trainer, Line(), "fit")
+    assert bar.is_enabled == widgets
+    monkeypatch.setattr(rich, "get_console", lambda: rich.console.Console(force_jupyter=False))
+    elsewhere = ProgressBar()
+    elsewhere.setup(trainer, Line(), "fit")
+    assert elsewhere.is_enabled

@@ -1,9 +1,11 @@
 """Training from Python with the options of the command line: `recast.compose`, `recast.fit`."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,10 +16,16 @@ from recast.errors import ConfigurationError, InputError
 from recast.runs.configure import folders
 from recast.runs.configure.compose import compose as compose_command
 from recast.runs.forecaster import Forecaster, load
+from recast.scoring.metrics.description import Description, ranking
 from recast.system.distribution import naming_extras
 
+SCORES = "metrics.csv"
+"""The table of scores in a run folder."""
+MODEL = "model"
+"""The model's row in it."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Run:
     """A finished training run.
 
@@ -42,6 +50,45 @@ class Run:
             CheckpointError: if it does not forecast a series.
         """
         return load(self.folder, self.trust)
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """Scores of model and baselines, a row each, the best first; a column for each metric (metrics.csv).
+
+        Raises:
+            FileNotFoundError: if the folder holds no finished run, or one whose test part has no labels.
+        """
+        return pd.read_csv(self.folder / SCORES, index_col=0)
+
+    def __repr__(self) -> str:
+        """Folder, and the scores of the model and of the best baseline in the metric that ranks."""
+        where = self.folder.as_posix()
+        if not (self.folder / SCORES).exists():
+            return f"<Run {where}: no scores>"
+        metric, scores = self._ranked()
+        best = [name for name in scores.index if name != MODEL][:1]
+        said = [f"{name} {scores.loc[name, metric]:.4g}" for name in (MODEL, *best)]
+        return f"<Run {where}: {metric} of {', of '.join(said)}>"
+
+    def _repr_html_(self) -> str:
+        """Folder and scores, for notebooks; the model's row is bold."""
+        if not (self.folder / SCORES).exists():
+            return f"<p>{escape(repr(self))}</p>"
+        shown = self.scores.map(lambda score: "-" if math.isnan(score) else f"{score:.4g}")
+        shown.loc[MODEL] = [f"<b>{score}</b>" for score in shown.loc[MODEL]]
+        shown.index = [f"<b>{MODEL}</b>" if name == MODEL else escape(str(name)) for name in shown.index]
+        shown.columns = [escape(str(name)) for name in shown.columns]
+        unit = self.metrics.get("unit")
+        scored = self.metrics.get("scored", self.metrics.get("sequences", {})).get("test")
+        kind = "windows" if "windows" in self.metrics else "sequences"
+        caption = f"{self.folder.as_posix()}: test, {scored} {kind}" + (f" [{unit}]" if unit else "")
+        return f"<p>{escape(caption)}</p>\n{shown.to_html(escape=False)}"
+
+    def _ranked(self) -> tuple[str, pd.DataFrame]:
+        """The metric that ranks, else the first; and the scores, the best first."""
+        found = {name: Description.from_dict(values) for name, values in self.metrics["metrics"].items()}
+        known = {name: description for name, description in found.items() if description is not None}
+        return ranking(known) or str(self.scores.columns[0]), self.scores
 
 
 @naming_extras()

@@ -5,10 +5,12 @@ import math
 import time
 from collections.abc import Callable
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import rich
 from lightning.pytorch.callbacks import RichProgressBar
 
 from recast.options import PositiveFloat, PositiveInt, checked
@@ -16,7 +18,7 @@ from recast.system.files import write_json
 
 
 class ProgressBar(RichProgressBar):
-    """Lightning's rich progress bar without the logger's version.
+    """Lightning's rich progress bar without the logger's version; none in a notebook without ipywidgets.
 
     Args:
         refresh_rate: Most refreshes per second; one takes about as long as a step of a small network. [1/s]
@@ -27,6 +29,12 @@ class ProgressBar(RichProgressBar):
         super().__init__(refresh_rate=refresh_rate)
         self._due = 0.0
         self._batches = 0
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """In such a notebook rich draws nothing, but leaves empty outputs and a warning at each start."""
+        super().setup(trainer, pl_module, stage)
+        if rich.get_console().is_jupyter and find_spec("ipywidgets") is None:
+            self.disable()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int

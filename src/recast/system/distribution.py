@@ -10,7 +10,7 @@ from recast.errors import MissingPackageError
 NAME = "recast-rnn"
 DISTRIBUTIONS = {"hydra": "hydra-core"}
 """Distributions whose name is not that of their package."""
-FOR_DEVELOPERS = {"test", "docs", "peers"}
+FOR_DEVELOPERS = {"test", "docs", "peers", "notebooks"}
 """Extras that no command needs."""
 REQUIREMENT = re.compile(r"""(?P<distribution>[\w.-]+).*?(?:extra == ['"](?P<extra>[\w-]+)['"])?$""")
 

@@ -91,7 +91,7 @@ class LSTM(TorchCell[LSTMState]):
 
 
 def _lacks_bfloat16(device: str) -> bool:
-    """Whether autocast asks oneDNN for an LSTM that it does not have: in bfloat16, on a CPU without such instructions."""
+    """Whether autocast asks oneDNN for what it lacks: an LSTM in bfloat16, on a CPU without such instructions."""
     return (
         device == "cpu"
         and torch.is_autocast_enabled("cpu")

@@ -31,7 +31,7 @@ class Tabled(RunResults):
 
 
 @pytest.mark.parametrize(
-    ("columns", "terminal", "pieces"), [(80, True, 2), (200, True, 1), (40, True, 5), (80, False, 1)]
+    ("columns", "terminal", "pieces"), [(80, True, 2), (200, True, 1), (40, True, 9), (80, False, 1)]
 )
 def test_a_table_is_folded_by_columns_in_a_narrow_terminal(columns, terminal, pieces, monkeypatch, capsys):
     monkeypatch.setattr(

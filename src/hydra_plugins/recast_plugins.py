@@ -53,6 +53,19 @@ class GridSweeper(BasicSweeper):
         if not hasattr(self.launcher, "refuse"):
             super().validate_batch_is_legal(batch)
 
+    def sweep(self, arguments: list[str]) -> Any:
+        """Runs the jobs, and says which are the best and how to see them all."""
+        from recast.sweeps.launcher import SweepError
+
+        # Hydra's own launchers keep no account of their jobs.
+        conclude = getattr(self.launcher, "conclude", lambda: None)
+        try:
+            super().sweep(arguments)
+        except SweepError:
+            conclude()
+            raise
+        conclude()
+
 
 class BacktestSweeper(Sweeper):
     """`hydra/sweeper=backtest`: stands for `recast.sweeps.backtest.Backtest`."""

@@ -130,7 +130,8 @@ def composed(*overrides: str) -> dict[str, Any]:
 def overrides_for(group: str, choice: str) -> list[str]:
     if group == "experiment":
         return [f"experiment={choice}"]
-    return [f"{group}={choice}", *NEEDED.get(choice, [])]
+    needed = [] if group == "logger" else NEEDED.get(choice, [])
+    return [f"{group}={choice}", *needed]
 
 
 def nodes(node: Any, key: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

@@ -44,7 +44,26 @@ def finished(tmp_path_factory) -> Path:
     done = sweep(*GRID, cwd=cwd, quick=WITH_CURVES)
     assert done.code == 0, done
     assert "[4/4]" in done.out
+    (cwd / "printed").write_text(done.out)
     return cwd / "sweep"
+
+
+def test_a_sweep_ends_with_its_best_runs_and_the_commands_that_show_all(finished):
+    *_, best, first, second, third, report, tensorboard = (finished.parent / "printed").read_text().splitlines()
+    assert best == "best by mse/validation:"
+    values = {name: load_scores(finished / name) for name in NAMES}
+    names = [line.split()[0] for line in (first, second, third)]
+    assert names == sorted(NAMES, key=lambda name: values[name][0])[:3]
+    assert first.split()[1] == f"{values[names[0]][0]:.4g}"
+    assert first.endswith(f"(mse/test {values[names[0]][1]:.4g})")
+    assert report.endswith(f"recast-report {finished}")
+    assert tensorboard.endswith(f"tensorboard --logdir {finished}")
+
+
+def load_scores(folder: Path) -> tuple[float, float]:
+    """The validation score that chose the state, and the test score."""
+    found = metrics_of(folder)
+    return found["selection"]["value"], found["test"]["mse"]
 
 
 def test_a_folder_for_each_job_named_by_what_is_swept(finished):

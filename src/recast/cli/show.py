@@ -12,25 +12,42 @@ from recast.runs.results import ResultTable, RunResults
 from recast.training.memory.memory import LayerMemory
 from recast.training.memory.picture import layer_name
 
+WHOLE = 1000
+"""Columns in which any table fits; a file or a pipe gets it in one piece."""
+
 
 def show_results(results: RunResults) -> None:
     """Prints the tables and remarks of results; the model's row is highlighted."""
     console = Console()
     for shown in results.tables():
         console.print(shown.title, style="italic", markup=False, highlight=False)
-        table = _table(shown)
-        # A table that the terminal breaks can be read; one squeezed into its width lacks digits.
-        Console(width=max(console.width, Console(width=1000).measure(table).maximum)).print(table)
+        for table in _folded(shown, console.width if console.is_terminal else WHOLE):
+            # A table that the terminal breaks can be read; one squeezed into its width lacks digits.
+            Console(width=max(console.width, _width(table))).print(table)
     for remark in results.remarks():
         console.print(remark, highlight=False)
 
 
-def _table(shown: ResultTable) -> Table:
+def _width(table: Table) -> int:
+    return Console(width=WHOLE).measure(table).maximum
+
+
+def _folded(shown: ResultTable, width: int) -> list[Table]:
+    """The table in as few pieces as fit into `width` columns, each with the names of its rows."""
+    pieces: list[list[str]] = [[]]
+    for name in shown.frame.columns:
+        if pieces[-1] and _width(_table(shown, [*pieces[-1], name])) > width:
+            pieces.append([])
+        pieces[-1].append(name)
+    return [_table(shown, columns) for columns in pieces]
+
+
+def _table(shown: ResultTable, columns: list[str]) -> Table:
     table = Table()
     table.add_column(shown.first)
-    for name in shown.frame.columns:
+    for name in columns:
         table.add_column(str(name), justify="right")
-    for name, *row in shown.frame.itertuples():
+    for name, *row in shown.frame[columns].itertuples():
         style = "bold" if name == shown.highlighted else None
         table.add_row(escape(str(name)), *map(_text, row), style=style)
     return table

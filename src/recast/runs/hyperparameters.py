@@ -35,10 +35,16 @@ def run_name(folder: Path) -> str:
     return folder.name if any(map(str.isalpha, folder.name)) else f"{folder.parent.name}/{folder.name}"
 
 
-def hints(config: dict[str, Any], folder: Path) -> list[str]:
-    """Lines that say where to look at what the loggers of a configuration wrote for the run in `folder`."""
+def hints(config: dict[str, Any], folder: Path, *, many: bool = False) -> list[str]:
+    """Lines that say where to look at what loggers wrote.
+
+    Args:
+        config: A configuration of recast-train.
+        folder: The run folder, or that of a sweep.
+        many: Whether it is that of a sweep.
+    """
     nodes = [node for node in config["logger"].values() if node]
-    lines = [adapter_of(resolve(node["_target_"])).hint(node, folder) for node in nodes]
+    lines = [adapter_of(resolve(node["_target_"])).hint(node, folder, many=many) for node in nodes]
     return [line for line in lines if line]
 
 

@@ -116,6 +116,13 @@ class JobLauncher(Launcher):
             )
         return [_outcome(job.composed, folder, error) for job, folder in zip(jobs, folders, strict=True)]
 
+    def conclude(self) -> None:
+        """Logs the last lines of the sweep."""
+        from recast.sweeps.conclusion import conclusion
+
+        for line in conclusion(Path(str(self.config.hydra.sweep.dir)).absolute()):
+            log.info("%s", line)
+
     def _compose(self, number: int, overrides: list[str]) -> Any:
         from recast.sweeps.plan import Job, plain_config
 

@@ -121,6 +121,7 @@ class OptunaSearch(Sweeper):
         address = self.storage or str(folder / "study.journal")
         study = open_study(address, self.study_name, self.direction, self.parts, self.seed)
         failed = self._search(study, address, always, space)
+        self._launcher.conclude()
         _log_best(study)
         if failed:
             raise SweepError(f"{len(failed)} trials failed\n" + "\n".join(failed))

@@ -13,7 +13,7 @@ from recast.nn.recurrence.eager.closed_loop import LoopStructure, LoopTensors, s
 from recast.nn.recurrence.graphs.cache import RecordingCache
 from recast.nn.recurrence.graphs.capture import Capture, cuda_graph
 from recast.nn.recurrence.graphs.recording import Recording, Row
-from recast.nn.recurrence.implementation import Implementation
+from recast.nn.recurrence.implementation import NO_GPU, Implementation
 from recast.nn.recurrence.refusals import common_refusal
 from recast.nn.recurrence.request import ClosedLoop, OpenLoop, Rollout, Unrolled
 
@@ -47,7 +47,7 @@ class CudaGraph(Implementation):
         """Unsupported: data not on a GPU, open loops (left to cuDNN), and what `Autograd` does not support."""
         data = request.inputs if isinstance(request, OpenLoop) else request.first
         if data.device.type != "cuda":
-            return "the data are not on a GPU"
+            return NO_GPU
         if isinstance(request, OpenLoop):
             return "cuDNN runs open loops"
         if torch.cuda.is_current_stream_capturing():

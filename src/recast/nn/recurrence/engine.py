@@ -3,7 +3,7 @@
 import importlib.util
 import logging
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, final
@@ -11,7 +11,7 @@ from typing import Literal, final
 import torch
 
 from recast.errors import ConfigurationError
-from recast.nn.recurrence.implementation import Implementation, UnavailableError
+from recast.nn.recurrence.implementation import NO_GPU, Implementation, UnavailableError
 from recast.nn.recurrence.plain import Plain
 from recast.nn.recurrence.request import ClosedLoop, OpenLoop, Rollout, Unrolled
 from recast.options import PositiveInt, checked
@@ -90,13 +90,13 @@ class Engine:
         if torch.compiler.is_compiling():
             # torch.compile traces torch's own operations; anything else would break the graph.
             return Plain()
-        reasons: list[str] = []
+        reasons: dict[str, str] = {}
         for candidate in self._built():
             refusal = candidate.refusal(request)
             if refusal is None:
-                self._say(request, candidate, [*self._absent, *reasons])
+                self._say(request, candidate, reasons)
                 return candidate
-            reasons.append(f"{candidate.name}: {refusal}")
+            reasons[candidate.name] = refusal
         raise AssertionError("the plain implementation refuses nothing")
 
     def _built(self) -> Iterator[Implementation]:
@@ -114,11 +114,13 @@ class Engine:
             self._candidates.append(Plain())
             yield self._candidates[-1]
 
-    def _say(self, request: OpenLoop | ClosedLoop, chosen: Implementation, reasons: list[str]) -> None:
+    def _say(self, request: OpenLoop | ClosedLoop, chosen: Implementation, reasons: Mapping[str, str]) -> None:
         what = "open" if isinstance(request, OpenLoop) else "closed"
-        because = f" ({'; '.join(reasons)})" if reasons else ""
-        # Other batch sizes are not logged again.
-        if (news := f"{what} {chosen.name}{because}") not in self._said:
+        told = "; ".join([*self._absent, *_told(reasons, alone=not self._absent)])
+        because = f" ({told})" if told else ""
+        # Other batch sizes are not logged again, nor the reason for the plain loop by the other kind of loop.
+        news = f"plain{because}" if told and isinstance(chosen, Plain) else f"{what} {chosen.name}{because}"
+        if news not in self._said:
             self._said.add(news)
             log.info("recurrence, %s loop: %s%s", what, chosen.describe(request), because)
 
@@ -130,6 +132,21 @@ class Engine:
                 raise UnavailableError(f"{error.name} is not installed: {how_to_install('fast')}") from error
             raise
         return Numba(cache_dir=self._folder, threads=self._threads)
+
+
+def _told(reasons: Mapping[str, str], *, alone: bool) -> list[str]:
+    """Why implementations refuse, by name; a reason that several give stands alone.
+
+    Args:
+        reasons: The reason of each.
+        alone: Whether nothing else is told: else that there is no GPU is left out, as beside another reason.
+    """
+    telling = {name: reason for name, reason in reasons.items() if reason != NO_GPU}
+    if alone and not telling:
+        telling = reasons
+    if len(telling) > 1 and len(set(telling.values())) == 1:
+        return [*set(telling.values())]
+    return [f"{name}: {reason}" for name, reason in telling.items()]
 
 
 def _autograd() -> Implementation:

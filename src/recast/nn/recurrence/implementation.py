@@ -5,6 +5,9 @@ from typing import ClassVar
 
 from recast.nn.recurrence.request import ClosedLoop, OpenLoop, Rollout, Unrolled
 
+NO_GPU = "the data are not on a GPU"
+"""Why an implementation for GPUs refuses a request: on a CPU nobody expects it."""
+
 
 class UnavailableError(Exception):
     """An implementation cannot be used on this machine; the message says why."""

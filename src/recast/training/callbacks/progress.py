@@ -4,7 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,56 @@ from typing import Any
 import lightning.pytorch as pl
 import rich
 from lightning.pytorch.callbacks import RichProgressBar
+from rich import get_console
+from rich.progress import ProgressColumn, Task
+from rich.style import Style
+from rich.table import Column
+from rich.text import Text
 
 from recast.options import PositiveFloat, PositiveInt, checked
 from recast.system.files import write_json
 
+WIDE = 110  # columns in which everything fits
+
+
+SHORT = 10  # columns of the bar in a narrower terminal
+
+
+def _cut_off(render: Callable[[Task], Text]) -> Callable[[Task], Text]:
+    """Makes the text end in an ellipsis where it would fold."""
+
+    def rendered(task: Task) -> Text:
+        text = render(task)
+        text.no_wrap, text.overflow = True, "ellipsis"
+        return text
+
+    return rendered
+
+
+class RemainingTime(ProgressColumn):
+    """The time that is left, as in "0:01:30".
+
+    Args:
+        style: Its style.
+    """
+
+    max_refresh = 0.5
+
+    def __init__(self, style: str | Style) -> None:
+        super().__init__()
+        self._style = style
+
+    def render(self, task: Task) -> Text:
+        """The text."""
+        left = task.time_remaining
+        return Text("-:--:--" if left is None else str(timedelta(seconds=int(left))), style=self._style)
+
 
 class ProgressBar(RichProgressBar):
-    """Lightning's rich progress bar without the logger's version; none in a notebook without ipywidgets.
+    """Lightning's rich progress bar in one line, without the logger's version; epochs are counted from 1.
+
+    In a terminal of fewer than 110 columns the bar is short, without speed and time passed; metrics that are still too
+    long end in an ellipsis. There is none in a notebook without ipywidgets.
 
     Args:
         refresh_rate: Most refreshes per second; one takes about as long as a step of a small network. [1/s]
@@ -50,6 +93,27 @@ class ProgressBar(RichProgressBar):
         """Shows the last batches as well."""
         self._update(self.train_progress_bar_id, self._batches)
         super().on_train_epoch_end(trainer, pl_module)
+
+    def configure_columns(self, trainer: pl.Trainer) -> list[Any]:
+        """The columns before the metrics, as many as the terminal has room for."""
+        described, bar, batches, spent, speed = super().configure_columns(trainer)
+        found = [described, bar, batches, spent, speed]
+        if get_console().width < WIDE:
+            bar.bar_width = SHORT
+            found = [described, bar, batches, RemainingTime(self.theme.time)]
+        for column in found:
+            column._table_column = Column(no_wrap=True)  # noqa: SLF001 given to the constructor, which is Lightning's
+        return found
+
+    def _init_progress(self, trainer: pl.Trainer) -> None:
+        super()._init_progress(trainer)
+        if self._metric_component is not None:
+            # Of a table that is too wide rich narrows the columns that may fold.
+            vars(self._metric_component)["render"] = _cut_off(self._metric_component.render)
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        of = "" if self.trainer.max_epochs in (None, -1) else f"/{self.trainer.max_epochs}"
+        return f"Epoch {current_epoch + 1}{of}"
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         """The values shown next to the bar."""

@@ -79,11 +79,12 @@ class LoggerAdapter:
         """
         logger.save()
 
-    def hint(self, node: Mapping[str, Any], folder: Path) -> str:
+    def hint(self, node: Mapping[str, Any], folder: Path, *, many: bool = False) -> str:
         """A line that says where to look at what was logged; "" for none.
 
         Args:
             node: The logger's node of the configuration.
             folder: The run folder, or that of a sweep.
+            many: Whether it is that of a sweep.
         """
         return ""

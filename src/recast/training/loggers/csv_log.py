@@ -18,6 +18,7 @@ class CsvAdapter(LoggerAdapter):
         version = node.get("version")
         return found if run.step is None or version is None else {**found, "version": f"{version}_from_{run.step}"}
 
-    def hint(self, node: Mapping[str, Any], folder: Path) -> str:
+    def hint(self, node: Mapping[str, Any], folder: Path, *, many: bool = False) -> str:
         """The folder of the table."""
+        folder = folder / "*" if many else folder
         return f"curves:      {folder / str(node.get('name') or '') / str(node.get('version') or '')}"

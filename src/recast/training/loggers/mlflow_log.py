@@ -66,7 +66,7 @@ class MlflowAdapter(LoggerAdapter):
         with Image.open(path) as image:
             logger.experiment.log_image(logger.run_id, image, key=name, step=step)
 
-    def hint(self, node: Mapping[str, Any], folder: Path) -> str:
+    def hint(self, node: Mapping[str, Any], folder: Path, *, many: bool = False) -> str:
         """The command that shows it; the user interface comes with the whole of MLflow."""
         store = address(node)
         allowed = "MLFLOW_ALLOW_FILE_STORE=true " if _is_local(store) else ""

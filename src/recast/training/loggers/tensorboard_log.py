@@ -50,6 +50,6 @@ class TensorBoardAdapter(LoggerAdapter):
         logger.log_hyperparams(dict(options), dict(scores), step=step)
         logger.save()
 
-    def hint(self, node: Mapping[str, Any], folder: Path) -> str:
+    def hint(self, node: Mapping[str, Any], folder: Path, *, many: bool = False) -> str:
         """The command that shows it."""
         return f"TensorBoard: {command(folder)}"

@@ -29,6 +29,7 @@ class WandbAdapter(LoggerAdapter):
         """Closes the run: the next one in this process is another."""
         logger.experiment.finish()
 
-    def hint(self, node: Mapping[str, Any], folder: Path) -> str:
+    def hint(self, node: Mapping[str, Any], folder: Path, *, many: bool = False) -> str:
         """The command that sends it."""
+        folder = folder / "*" if many else folder
         return f"W&B:         wandb sync {folder}/wandb/offline-run-*" if node.get("offline") else ""

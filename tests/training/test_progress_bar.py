@@ -11,8 +11,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from recast.errors import ConfigurationError
-from recast.training.callbacks import progress
 from recast.system.console import PresentStdout
+from recast.training.callbacks import progress
 from recast.training.callbacks.progress import ProgressBar
 
 BATCHES = 7

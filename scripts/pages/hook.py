@@ -16,6 +16,7 @@ from mkdocs.structure.pages import Page
 sys.path.insert(0, str(Path(__file__).parent))
 
 from links import Links
+from notebook_pages import notebook
 from options_pages import option_pages
 from releases import releases
 from results_page import results
@@ -38,31 +39,45 @@ REFERENCE = {
 }
 
 
+generated: dict[str, str] = {}
+"""Text of each page that no file in docs/ holds."""
+pictures: dict[str, bytes] = {}
+"""Pictures of notebooks."""
+listed: list[str] = []
+"""A line for each notebook, which the page that lists them ends with."""
+
+
 def on_config(config: MkDocsConfig) -> None:
     """Completes the navigation by the pages that are generated."""
     generated.clear()
+    pictures.clear()
     for name in ("index.md", "contributing.md", "source.md", "five_notebooks.md"):
         generated[name] = (ROOT / ELSEWHERE[name]).read_text(encoding="utf-8")
     generated["results.md"] = results(ROOT / "conf" / "experiment", generated["index.md"])
     notes = releases((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
     options = option_pages(ROOT / "conf")
-    generated.update({page.uri: page.text for page in (*notes, *options)})
+    notebooks = [notebook(path) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+    for found in notebooks:
+        pictures.update(found.pictures)
+    listed.clear()
+    listed.extend(f"- [{found.page.title}]({found.page.uri})" for found in notebooks)
+    generated.update({page.uri: page.text for page in (*notes, *options, *(found.page for found in notebooks))})
     for item in config.nav or []:
         if "Releases" in item:
             item["Releases"] = [{page.title: page.uri} for page in notes]
+        if "Notebooks" in item:
+            item["Notebooks"] += [{found.page.title: found.page.uri} for found in notebooks]
         if "Reference" in item:
             item["Reference"] += [{title: uri} for title, uri in REFERENCE.items()]
             item["Reference"] += [{"Options": [{page.title: page.uri} for page in options]}]
-
-
-generated: dict[str, str] = {}
-"""Text of each page that no file in docs/ holds."""
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Adds the generated pages."""
     for uri, text in generated.items():
         files.append(File.generated(config, uri, content=text))
+    for uri, picture in pictures.items():
+        files.append(File.generated(config, uri, content=picture))
     return files
 
 
@@ -70,7 +85,10 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
     """Leads links that work in the repository to pages, and to copies of the files that are no page."""
     links = Links(ROOT, {origin: uri for uri, origin in ELSEWHERE.items() if uri != "results.md"})
     uri = page.file.src_uri
-    text = links.led(markdown, uri, ELSEWHERE.get(uri, f"docs/{uri}"))
+    origin = f"{uri.removesuffix('.md')}.ipynb" if uri.startswith("notebooks/") else f"docs/{uri}"
+    text = links.led(markdown, uri, ELSEWHERE.get(uri, origin))
+    if uri == "notebooks.md":
+        text += "\n" + "\n".join(listed) + "\n"
     for copied, path in links.copied.items():
         if files.get_file_from_path(copied) is None:
             files.append(File.generated(config, copied, abs_src_path=str(path)))

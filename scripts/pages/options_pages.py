@@ -13,7 +13,7 @@ from recast.data.datamodule import ForecastDataModule
 from recast.runs.configure.compose import compose
 from recast.runs.configure.describe import OptionRow, describe
 from recast.runs.configure.flat import compose_flat
-from recast.runs.configure.options import ForecastOptions
+from recast.runs.configure.options import ExportOptions, ForecastOptions
 from recast.runs.configure.targets import resolve
 from recast.runs.configure.training_options import EvaluateOptions, GradientOptions, ImportanceOptions, TrainOptions
 
@@ -24,9 +24,11 @@ COMMANDS = {
     "train": TrainOptions,
     "evaluate": EvaluateOptions,
     "forecast": ForecastOptions,
+    "export": ExportOptions,
     "gradients": GradientOptions,
     "importance": ImportanceOptions,
 }
+READ_WITHOUT_HYDRA = ("forecast", "export")
 
 
 def option_pages(conf: Path) -> list[WrittenPage]:
@@ -40,7 +42,7 @@ def option_pages(conf: Path) -> list[WrittenPage]:
 
 
 def _command(name: str) -> WrittenPage:
-    config = compose_flat(name, []) if name == "forecast" else compose(name, [])
+    config = (compose_flat if name in READ_WITHOUT_HYDRA else compose)(name, [])
     rows = describe(config, COMMANDS[name])
     text = f"# Options of recast-{name}\n\nThe configuration as it is without an override."
     sections: dict[str, list[OptionRow]] = {"": []}

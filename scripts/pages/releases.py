@@ -13,9 +13,10 @@ def releases(changelog: str) -> list[WrittenPage]:
     """
     _, *parts = re.split(r"^## (.+)$", changelog, flags=re.MULTILINE)
     versions = list(zip(parts[::2], parts[1::2], strict=True))
+    counts = [len(re.findall(r"^- ", text, re.MULTILINE)) for _, text in versions]
     lines = [
-        f"- [{version}]({version}.md): {len(re.findall(r'^- ', text, re.MULTILINE))} changes"
-        for version, text in versions
+        f"- [{version}]({version}.md): {count} change{'' if count == 1 else 's'}"
+        for (version, _), count in zip(versions, counts, strict=True)
     ]
     overview = "# Releases\n\nWhat changed in each version, for those who use recast.\n\n" + "\n".join(lines) + "\n"
     return [

@@ -21,7 +21,10 @@ from recast.cli.export import export as command
 from recast.data.local_scaling import LocalScaling
 from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError, InputError
+from recast.nn.attention import Luong
+from recast.nn.heads.point import Point
 from recast.nn.models.model import ForecastModel
+from recast.nn.schedules import Never
 from recast.runs.checkpoints.checkpoint import described
 from recast.runs.export import export as module
 from recast.runs.export.closed_form import GRAPHS
@@ -132,11 +135,10 @@ def test_items_have_their_own_scaling_and_others_that_of_their_context():
 def test_luong_attention_and_both_directions():
     model = part("cell", "gru")
     built = model_of("encoder_decoder").__class__
-    from recast.nn.attention import Luong
-    from recast.nn.heads.point import Point
-    from recast.nn.schedules import Never
 
-    found = built(spec=spec_of(), cell=model, head=Point(), schedule=Never(), attention=Luong, bidirectional=True).eval()
+    found = built(
+        spec=spec_of(), cell=model, head=Point(), schedule=Never(), attention=Luong, bidirectional=True
+    ).eval()
     assert exported(found).errors["random windows"] < 1e-5
 
 

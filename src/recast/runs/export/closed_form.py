@@ -101,5 +101,3 @@ def quantiles_at(forecast: Forecast, levels: Sequence[float]) -> Tensor:
             "(levels=[] for none)"
         )
     return found
-
-

@@ -69,7 +69,9 @@ def export_file(config: dict[str, Any]) -> Exported:
     path = Path(config["checkpoint"])
     forecaster = load_with(path, config["trust"] or (), config["data"])
     real = _real_windows(forecaster, config)
-    exported = export(forecaster.model, forecaster.calibrated, config["format"], config["levels"], real, seed=config["seed"])
+    exported = export(
+        forecaster.model, forecaster.calibrated, config["format"], config["levels"], real, seed=config["seed"]
+    )
     write_whole(output, lambda aside: aside.write_bytes(exported.content))
     checked = ", ".join(f"{kind} {error:.2g}" for kind, error in exported.errors.items())
     log.info("largest relative error: %s", checked)
@@ -125,7 +127,7 @@ def export(
         errors = {}
         for kind, windows in {"random windows": (panel, first), "real windows": real}.items():
             if windows is not None:
-                errors[kind] = error_on(run, model, calibrated, graph.levels, *windows)
+                errors[kind] = error_on(run, model, calibrated, graph.levels, windows)
                 require_same(errors[kind], kind)
     return Exported(content, errors, seconds)
 

@@ -292,6 +292,7 @@ def test_the_command_says_what_it_compared(run, tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 
 
+@pytest.mark.slow
 def test_a_program_of_torch_tells_the_same(run, tmp_path):
     command([*words_of(run), "format=torch_export", f"output={tmp_path / 'model.pt2'}"])
     files = {"recast.json": ""}

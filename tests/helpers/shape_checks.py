@@ -13,6 +13,7 @@ from types import FunctionType
 from typing import Any, get_type_hints
 
 import jaxtyping
+import torch
 
 explained = jaxtyping.jaxtyped
 """jaxtyping's decorator: its errors name the argument, its value, and the sizes of the axes."""
@@ -49,6 +50,9 @@ def checked(function: FunctionType, typechecker: Callable[..., Any]) -> Function
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
+        if torch.jit.is_tracing() or torch.compiler.is_compiling():
+            # Sizes are then tensors or symbols, which no annotation allows for.
+            return function(*args, **kwargs)
         if not checks:
             checks.extend(checks_of(function, typechecker))
         of_arguments, of_result = checks

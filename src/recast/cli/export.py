@@ -9,14 +9,15 @@ HELP = """recast-export writes a trained model as one graph: from raw values in 
   recast-export checkpoint=RUN/checkpoints/best.ckpt format=onnx output=model.onnx input=new.csv
   recast-export checkpoint=RUN/checkpoints/best.ckpt format=torch_export output=model.pt2 levels=[]
 
-The graph reads windows, the first axis of each array: "history" (batch, context, targets), float64 in the data's unit, and
-where the model reads such "past", "known" (over context and horizon), "static", "hours" (since 1970-01-01 UTC, of each
-step), "past_levels", "known_levels", "static_levels" (int64, places in the levels of a category) and "item" (int64, place in
-the items of the training, -1 for another). What was not observed is NaN, or the number of levels, where the model reads
-masks. Columns of data.features are inputs like any other, computed by the caller. It gives "mean" (batch, horizon,
-targets) and, with levels, "quantiles" (batch, levels, horizon, targets). Names, units, levels and more are JSON: "recast" in
-the metadata of an ONNX file, "recast.json" in a program of torch. Heads that are drawn from give the mean of their
-distribution, recast-forecast that of its samples. The graph is compared with the model before anything is written.
+The graph reads windows, the first axis of each array: "history" (batch, context, targets), float64 in the data's unit,
+and where the model reads such "past", "known" (over context and horizon), "static", "hours" (since 1970-01-01 UTC, of
+each step), "past_levels", "known_levels", "static_levels" (int64, places in the levels of a category) and "item"
+(int64, place in the items of the training, -1 for another). What was not observed is NaN, or the number of levels,
+where the model reads masks. Columns of data.features are inputs like any other, computed by the caller. It gives "mean"
+(batch, horizon, targets) and, with levels, "quantiles" (batch, levels, horizon, targets). Names, units, levels and more
+are JSON: "recast" in the metadata of an ONNX file, "recast.json" in a program of torch. Heads that are drawn from give
+the mean of their distribution, recast-forecast that of its samples. The graph is compared with the model before
+anything is written.
 
 Options (override with option=value):
 """

@@ -26,6 +26,9 @@ from recast.types import Batch, Share
 
 def cut(sequence: Float[Tensor, "batch time features"], length: int) -> Float[Tensor, "batch segments values"]:
     """All values of each segment of `length` steps, step by step; time must be a multiple of `length`."""
+    if not sequence.shape[2]:
+        # An exported graph cannot reshape what holds nothing.
+        return sequence[:, ::length]
     return sequence.unflatten(1, (-1, length)).flatten(2)
 
 
@@ -214,7 +217,7 @@ class Segment(ForecastModel):
             inputs = inputs + self.ahead(self._ahead(batch)).unsqueeze(1)
         states = [each_field(lambda part: part.repeat_interleave(self.future, dim=0), state) for state in states]
         output, _ = self.stack.step(inputs.flatten(0, 2), states)
-        raw = self._read(output).unflatten(0, (windows, targets, self.future))
+        raw = self._read(output).unflatten(0, (-1, targets, self.future))
         raw = raw.flatten(2, 3)[:, :, : self.spec.horizon].transpose(1, 2)
         return self.head.shift(raw, base)
 

@@ -25,8 +25,7 @@ def error_on(
     model: ForecastModel,
     calibrated: Calibrated | None,
     levels: tuple[float, ...],
-    panel: Panel,
-    starts: np.ndarray,
+    windows: tuple[Panel, np.ndarray],
 ) -> float:
     """The largest error of a graph on windows, in one batch and on the first of them by itself.
 
@@ -37,10 +36,9 @@ def error_on(
         model: The model.
         calibrated: What its bands were calibrated with.
         levels: Of the quantiles.
-        panel: Data under the model's spec.
-        starts: First row of each window.
+        windows: Data under the model's spec, and the first row of each window.
     """
-    spec = model.spec
+    spec, (panel, starts) = model.spec, windows
     batch = stored(panel, spec).windows(torch.from_numpy(starts), spec.context, spec.horizon)
     offset, scale = (torch.tensor(numbers, dtype=torch.float64) for numbers in (spec.target_offset, spec.target_scale))
     affine = Affine(*batch.affine(offset, scale))

@@ -25,6 +25,7 @@ from recast.runs.export.onnx_file import onnx_file, run_onnx
 from recast.runs.export.random_windows import random_panel
 from recast.runs.export.torch_program import run_torch_program, torch_program
 from recast.runs.forecaster import Forecaster, load_with
+from recast.scoring.calibration.calibration import Calibrated
 from recast.system.files import require_file, user_path, write_whole
 from recast.training.evenly import evenly_spaced
 
@@ -68,7 +69,9 @@ def export_file(config: dict[str, Any]) -> Exported:
     path = Path(config["checkpoint"])
     forecaster = load_with(path, config["trust"] or (), config["data"])
     real = _real_windows(forecaster, config)
-    exported = export(forecaster, config["format"], config["levels"], real, seed=config["seed"])
+    exported = export(
+        forecaster.model, forecaster.calibrated, config["format"], config["levels"], real, seed=config["seed"]
+    )
     write_whole(output, lambda aside: aside.write_bytes(exported.content))
     checked = ", ".join(f"{kind} {error:.2g}" for kind, error in exported.errors.items())
     log.info("largest relative error: %s", checked)
@@ -76,17 +79,19 @@ def export_file(config: dict[str, Any]) -> Exported:
 
 
 def export(
-    forecaster: Forecaster,
+    model: ForecastModel,
+    calibrated: Calibrated | None,
     form: str,
     levels: list[float],
     real: tuple[Panel, np.ndarray] | None = None,
     *,
     seed: int = 0,
 ) -> Exported:
-    """A graph of a forecaster's model, checked on random windows and on real ones.
+    """A graph of a trained model, checked on random windows and on real ones.
 
     Args:
-        forecaster: The forecaster.
+        model: The model, in evaluation mode.
+        calibrated: What its bands were calibrated with; None: they are the model's own.
         form: "onnx" or "torch_export".
         levels: Probabilities of the central intervals whose ends are quantiles of the graph, where the model knows any.
         real: A panel and the first rows of its windows; None: random windows alone.
@@ -95,7 +100,6 @@ def export(
     Raises:
         ConfigurationError: if the model cannot be exported, or the graph forecasts otherwise.
     """
-    model, calibrated = forecaster.model, forecaster.calibrated
     with using(Engine(implementation="plain")):
         panel = random_panel(model.spec, WINDOWS, seed)
         first = np.arange(WINDOWS) * (model.spec.context + model.spec.horizon)
@@ -103,9 +107,9 @@ def export(
         ends = tuple(sorted({end for level in levels for end in ((1 - level) / 2, 1 - (1 - level) / 2)}))
         own = calibrated is None or calibrated.calibration.needs_band
         require_closed_form(model, needs_quantiles=bool(ends) and own)
-        graph = ForecastGraph(model, calibrated, _known(forecaster, ends, arrays)).eval()
+        graph = ForecastGraph(model, calibrated, _known(model, calibrated, ends, arrays)).eval()
         tensors = [torch.from_numpy(array[:3]) for array in arrays.values()]
-        description = description_of(model.spec, graph.levels, **_facts(forecaster))
+        description = description_of(model.spec, graph.levels, **_facts(model, calibrated))
         begun = time.perf_counter()
         with _refusing(form, model):
             if form == "onnx":
@@ -123,7 +127,7 @@ def export(
         errors = {}
         for kind, windows in {"random windows": (panel, first), "real windows": real}.items():
             if windows is not None:
-                errors[kind] = error_on(run, model, calibrated, graph.levels, *windows)
+                errors[kind] = error_on(run, model, calibrated, graph.levels, windows)
                 require_same(errors[kind], kind)
     return Exported(content, errors, seconds)
 
@@ -151,15 +155,15 @@ def _require_single_precision(model: ForecastModel) -> None:
         )
 
 
-def _known(forecaster: Forecaster, levels: tuple[float, ...], arrays: dict[str, np.ndarray]) -> tuple[float, ...]:
+def _known(
+    model: ForecastModel, calibrated: Calibrated | None, levels: tuple[float, ...], arrays: dict[str, np.ndarray]
+) -> tuple[float, ...]:
     """The levels, or none where the model knows but a point; what it does not know is refused."""
-    graph = ForecastGraph(forecaster.model, forecaster.calibrated, ())
-    if not levels or (forecaster.calibrated is None and _is_point(graph.model)):
+    if not levels or (calibrated is None and _is_point(model)):
         return ()
     tensors = [torch.from_numpy(array[:1]) for array in arrays.values()]
-    graph.levels = levels
     with torch.no_grad():
-        graph(*tensors)
+        ForecastGraph(model, calibrated, levels)(*tensors)
     return levels
 
 
@@ -168,17 +172,16 @@ def _is_point(model: ForecastModel) -> bool:
     return any(head.parts == {"mean"} for head in heads)
 
 
-def _facts(forecaster: Forecaster) -> dict[str, Any]:
+def _facts(model: ForecastModel, calibrated: Calibrated | None) -> dict[str, Any]:
     """What the description says beside arrays."""
-    calibrated = forecaster.calibrated
     bands = None if calibrated is None else type(calibrated.calibration).__name__
     if calibrated is not None and calibrated.calibration.follows:
         bands = f"{bands} at its nominal levels: what it learns of the windows before the origin is not in the graph"
         log.warning("calibration=adaptive: the band is that of the nominal levels; a graph follows no windows")
     return {
         "recast": recast.__version__,
-        "model": type(forecaster.model).__name__,
-        "precision": str(forecaster.model.precision).removeprefix("torch."),
+        "model": type(model).__name__,
+        "precision": str(model.precision).removeprefix("torch."),
         "calibration": bands,
     }
 

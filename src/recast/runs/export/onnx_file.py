@@ -93,6 +93,7 @@ def _further_operations() -> Iterator[None]:
         "cummax": _running("Max"),
         "cummin": _running("Min"),
         "movedim": _movedim,
+        "repeat_interleave": _repeat_interleave,
     }
     for name, symbolic in further.items():
         torch.onnx.register_custom_op_symbolic(f"aten::{name}", symbolic, OPSET)
@@ -143,6 +144,25 @@ def _movedim(g: Any, values: Any, source: Any, destination: Any) -> Any:
     order = [place for place in range(rank) if place != of]
     order.insert(to, of)
     return g.op("Transpose", values, perm_i=order)
+
+
+def _repeat_interleave(g: Any, values: Any, repeats: Any, axis: Any, *_: Any) -> Any:
+    """The exporter's own loses the dynamic batch."""
+    from torch.onnx import symbolic_helper
+
+    rank = symbolic_helper._get_tensor_rank(values)  # noqa: SLF001
+    if rank is None or symbolic_helper._is_none(axis):  # noqa: SLF001
+        raise ValueError("repeat_interleave without an axis, or of a tensor whose number of axes is not known")
+    place = symbolic_helper._get_const(axis, "i", "dim") % rank  # noqa: SLF001
+    times = symbolic_helper._get_const(repeats, "i", "repeats")  # noqa: SLF001
+
+    def at(position: int, length: int) -> Any:
+        numbers = [times if number == position else 1 for number in range(length)]
+        return g.op("Constant", value_t=torch.tensor(numbers))
+
+    apart = g.op("Unsqueeze", values, g.op("Constant", value_t=torch.tensor([place + 1])))
+    shape = g.op("Mul", g.op("Shape", values), at(place, rank))
+    return g.op("Reshape", g.op("Tile", apart, at(place + 1, rank + 1)), shape)
 
 
 def _running(extreme: str) -> Callable[..., Any]:

@@ -70,7 +70,7 @@ def test_what_is_kept_is_complete_and_comes_from_these_cells(path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @each
 def test_executed_again_it_shows_the_like(path):
     kept = kinds(notebooks.read(path))

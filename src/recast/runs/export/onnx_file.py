@@ -47,7 +47,7 @@ def onnx_file(graph: ForecastGraph, arrays: Sequence[Tensor], outputs: Sequence[
         warnings.simplefilter("ignore")
         # Of a graph that it cannot write it prints all of its operations.
         stack.enter_context(redirect_stdout(io.StringIO()))
-        stack.enter_context(_further_operations())
+        stack.enter_context(_further_operations(graph.model.spec.context + graph.model.spec.horizon))
         stack.enter_context(torch.no_grad())
         torch.onnx.export(
             graph,
@@ -84,14 +84,14 @@ def run_onnx(content: bytes, arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
 
 
 @contextmanager
-def _further_operations() -> Iterator[None]:
-    """Teaches the exporter the operations that it lacks."""
+def _further_operations(steps: int) -> Iterator[None]:
+    """Teaches the exporter the operations that it lacks, over so many steps at most."""
     further: dict[str, Callable[..., Any]] = {
         "gru_cell": _gru_cell,
         "lstm_cell": _lstm_cell,
         "rnn_tanh_cell": _rnn_tanh_cell,
-        "cummax": _running("Max"),
-        "cummin": _running("Min"),
+        "cummax": _running("Max", steps),
+        "cummin": _running("Min", steps),
         "movedim": _movedim,
         "repeat_interleave": _repeat_interleave,
     }
@@ -165,8 +165,13 @@ def _repeat_interleave(g: Any, values: Any, repeats: Any, axis: Any, *_: Any) ->
     return g.op("Reshape", g.op("Tile", apart, at(place + 1, rank + 1)), shape)
 
 
-def _running(extreme: str) -> Callable[..., Any]:
-    """The largest, or smallest, value so far along an axis: log2(steps) times the extreme of all and all shifted."""
+def _running(extreme: str, steps: int) -> Callable[..., Any]:
+    """The largest, or smallest, value so far along an axis: log2(steps) times the extreme of all and all shifted.
+
+    Args:
+        extreme: "Max" or "Min".
+        steps: As many as there can be; of fewer, the last shifts change nothing.
+    """
 
     def symbolic(g: Any, values: Any, axis: Any) -> Any:
         from torch.onnx import symbolic_helper
@@ -175,9 +180,6 @@ def _running(extreme: str) -> Callable[..., Any]:
         if sizes is None:
             raise ValueError("a running extreme of a tensor whose number of axes is not known")
         axis = symbolic_helper._get_const(axis, "i", "dim") % len(sizes)  # noqa: SLF001
-        steps = sizes[axis]
-        if steps is None:
-            raise ValueError("a running extreme over a number of steps that is not known")
         is_flag = values.type().scalarType() == "Bool"
         found = g.op("Cast", values, to_i=torch.onnx.TensorProtoDataType.INT64) if is_flag else values
 
@@ -188,7 +190,7 @@ def _running(extreme: str) -> Callable[..., Any]:
         while shift < steps:
             begun = g.op("Slice", found, numbers(0), numbers(shift), numbers(axis))
             later = g.op("Slice", found, numbers(shift), numbers(steps), numbers(axis))
-            before = g.op("Slice", found, numbers(0), numbers(steps - shift), numbers(axis))
+            before = g.op("Slice", found, numbers(0), numbers(-shift), numbers(axis))
             found = g.op("Concat", begun, g.op(extreme, later, before), axis_i=axis)
             shift *= 2
         if is_flag:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from recast.errors import DataError
 from recast.figures.style import (
@@ -206,6 +206,11 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
     return [wish + gap * index for index, wish in enumerate(wishes)]
 
 
+MOST_TICKS = 10
+ROUND = {"minutes": (1, 2, 5, 10, 15, 20, 30), "hours": (1, 2, 3, 6, 12, 24), "days": ()}
+"""Distances of ticks, by their unit, as clocks have them."""
+
+
 def _second_axis(axes: Axes, seconds: float, horizon: int) -> None:
     span = seconds * horizon
     name, length = ("minutes", MINUTE) if span <= 2 * HOUR else ("hours", HOUR)
@@ -217,7 +222,8 @@ def _second_axis(axes: Axes, seconds: float, horizon: int) -> None:
     second = axes.secondary_xaxis(
         "top", functions=(lambda lead: np.multiply(lead, ratio), lambda time: np.divide(time, ratio))
     )
-    second.xaxis.set_major_locator(MaxNLocator(nbins=10, steps=[1, 2, 3, 4, 5, 6, 10]))
+    every = next((every for every in ROUND[name] if span / length / every <= MOST_TICKS), None)
+    second.xaxis.set_major_locator(MaxNLocator(nbins=MOST_TICKS) if every is None else MultipleLocator(every))
     second.spines["top"].set_color("none")
     second.tick_params(labelsize=TICK_SIZE, length=3)
     second.set_xlabel(f"lead [{name}]", fontsize=LABEL_SIZE)

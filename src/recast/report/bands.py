@@ -15,6 +15,9 @@ WIDTH, HEIGHT = 5.6, 3.7  # inches: on a 360-pixel phone screen, letters are sti
 LONGEST = 44  # characters of a name in the legend
 COLOURS = (VERMILLION, *(colour for colour in OTHERS if colour != GREY))
 DASHES = ("--", ":", "-.")
+LINES = ("-", (0, (6, 1.5)), (0, (4, 1.5, 1, 1.5)), (0, (1, 1)))
+"""Of models, whose colours repeat after the sixth."""
+LineStyle = str | tuple[int, tuple[float, ...]]
 LEGEND_LINE = 0.2  # inches
 
 
@@ -114,7 +117,7 @@ def picture(
     return figure
 
 
-def styles(references: Sequence[bool]) -> list[tuple[str, str]]:
+def styles(references: Sequence[bool]) -> list[tuple[str, LineStyle]]:
     """Colour and dashes of curves: those of baselines black and grey and dashed.
 
     Args:
@@ -124,7 +127,9 @@ def styles(references: Sequence[bool]) -> list[tuple[str, str]]:
     for place, reference in enumerate(references):
         before = references[:place].count(reference)
         dashed = (BLACK, GREY)[before % 2], DASHES[before % len(DASHES)]
-        found.append(dashed if reference else (COLOURS[before % len(COLOURS)], "-"))
+        found.append(
+            dashed if reference else (COLOURS[before % len(COLOURS)], LINES[before // len(COLOURS) % len(LINES)])
+        )
     return found
 
 

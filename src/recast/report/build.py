@@ -14,11 +14,12 @@ from recast.report import (
     leaderboard,
     pivots,
     runs_table,
+    search,
 )
 from recast.report.document import Document, Text
 from recast.report.study import Study
 
-PARTS = (compared, leaderboard, pivots, comparisons, horizons, how_sure, items, curves, forecasts, runs_table)
+PARTS = (compared, leaderboard, search, pivots, comparisons, horizons, how_sure, items, curves, forecasts, runs_table)
 
 
 def build(study: Study) -> Document:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from recast.report.data_sets import DataSet, limited
 from recast.report.document import Block, Items, Row, Section, Table, Text
-from recast.report.groups import UNKNOWN, in_order, value_of
+from recast.report.groups import UNKNOWN, in_order, rounded, value_of
 from recast.report.metric import described
 from recast.report.run import Run, mapping
 from recast.report.study import Ranked, Study
@@ -42,7 +42,9 @@ def _options(study: Study) -> list[Block]:
     rows = []
     for option in options:
         values = in_order(value_of(run, option) for run in study.runs)
-        named = ", ".join(values[:MOST]) + (f" and {len(values) - MOST} more" if len(values) > MOST else "")
+        named = ", ".join(map(rounded, values[:MOST])) + (
+            f" and {len(values) - MOST} more" if len(values) > MOST else ""
+        )
         rows.append(Row((option, str(len(values)), named)))
     if len(rows) == 1 and rows[0].cells[1] == "1":
         return [Text("Nothing differs between the runs.")]

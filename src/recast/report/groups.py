@@ -57,6 +57,16 @@ def _number(text: str) -> str | None:
     return None
 
 
+def rounded(value: str) -> str:
+    """A value as tables and legends show it: numbers with more than four significant digits are rounded to these."""
+    try:
+        found = float(value)
+    except ValueError:
+        return value
+    short = f"{found:.4g}"
+    return short if "." in value and math.isfinite(found) and len(short) < len(value) else value
+
+
 def value_of(run: Run, option: str) -> str:
     """The value of an option of a run: from its overrides, otherwise from its configuration."""
     if option == SEED:
@@ -203,6 +213,7 @@ def label(values: Sequence[str], options: Sequence[str]) -> str:
         options: The options.
     """
     names = short_names(options)
+    values = [rounded(value) for value in values]
     words = [
         value
         if value.replace("_", "").isalpha() and value not in ("true", "false", "null")

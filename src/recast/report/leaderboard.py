@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from recast.report.document import Block, Items, Row, Section, Table, Text
-from recast.report.groups import Group
+from recast.report.groups import Group, rounded
 from recast.report.metric import Reference
 from recast.report.study import Ranked, Study
 from recast.report.words import NOTHING, count, decimals, duration, number, spread
@@ -114,7 +114,7 @@ def _group_row(ranked: Ranked, group: Group) -> Row:
     first = bool(group.scores) and group is ranked.groups[0]
     return Row(
         (
-            *(group.values or ("model",)),
+            *(map(rounded, group.values or ("model",))),
             spread(group.mean, group.deviation),
             f"{len(group.scores)} of {group.planned}",
             decimals(skill),

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from recast.report.document import Row, Section, Table
-from recast.report.groups import in_order, value_of
+from recast.report.groups import in_order, rounded, value_of
 from recast.report.run import Run
 from recast.report.study import Study
 from recast.report.words import NOTHING, duration, number
@@ -29,7 +29,7 @@ def table(study: Study) -> Table:
         rows.append(
             Row(
                 (
-                    *(value_of(run, option) for option in options),
+                    *(rounded(value_of(run, option)) for option in options),
                     run.state.value,
                     names.get(id(run), NOTHING),
                     run.name,

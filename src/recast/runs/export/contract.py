@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from recast.data.panel import Column, Panel
+from recast.data.panel import Column, Panel, Role
 from recast.data.prepare.storage import hours
 from recast.data.spec import SeriesSpec
 
@@ -57,7 +57,8 @@ def inputs_of(spec: SeriesSpec) -> list[Array]:
     ]
     if spec.periods:
         found.append(Array("hours", "float64", ("batch", whole), "hours since 1970-01-01 UTC of each step"))
-    for role, steps in (("past", (context,)), ("known", (whole,)), ("static", ())):
+    roles: tuple[tuple[Role, tuple[int, ...]], ...] = (("past", (context,)), ("known", (whole,)), ("static", ()))
+    for role, steps in roles:
         columns = spec.categories(role)
         meaning = "places in the levels of each category, the number of levels where none was observed"
         found.append(Array(f"{role}_levels", "int64", ("batch", *steps, len(columns)), meaning, _told(columns)))
@@ -138,7 +139,7 @@ def windows_of(panel: Panel, spec: SeriesSpec, starts: np.ndarray) -> dict[str, 
     rows = starts[:, None] + np.arange(whole)
     items = panel.items_at(starts)
 
-    def at(role: Any, *, category: bool) -> np.ndarray:
+    def at(role: Role, *, category: bool) -> np.ndarray:
         places = [place for place in panel.of(role) if spec.columns[place].is_category == category]
         return panel.values[rows][..., places]
 

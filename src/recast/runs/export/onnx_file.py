@@ -4,7 +4,7 @@ import io
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ def onnx_file(graph: ForecastGraph, arrays: Sequence[Tensor], outputs: Sequence[
         torch.onnx.export(
             graph,
             tuple(arrays),
-            buffer,
+            cast("Any", buffer),
             dynamo=False,
             opset_version=OPSET,
             input_names=graph.names,
@@ -95,13 +95,22 @@ def _further_operations(steps: int) -> Iterator[None]:
         "movedim": _movedim,
         "repeat_interleave": _repeat_interleave,
     }
+    onnx: Any = torch.onnx
     for name, symbolic in further.items():
-        torch.onnx.register_custom_op_symbolic(f"aten::{name}", symbolic, OPSET)
+        onnx.register_custom_op_symbolic(f"aten::{name}", symbolic, OPSET)
     try:
         yield
     finally:
         for name in further:
-            torch.onnx.unregister_custom_op_symbolic(f"aten::{name}", OPSET)
+            onnx.unregister_custom_op_symbolic(f"aten::{name}", OPSET)
+
+
+def _number(value: Any) -> int:
+    """A whole number that is a constant of the graph."""
+    from torch.onnx import symbolic_helper
+
+    found: Any = symbolic_helper._get_const(value, "i", "number")  # noqa: SLF001
+    return found
 
 
 def _sums(g: Any, x: Any, hidden: Any, weights: Sequence[Any]) -> tuple[Any, Any]:
@@ -140,7 +149,7 @@ def _movedim(g: Any, values: Any, source: Any, destination: Any) -> Any:
     rank = symbolic_helper._get_tensor_rank(values)  # noqa: SLF001
     if rank is None:
         raise ValueError("movedim of a tensor whose number of axes is not known")
-    of, to = (symbolic_helper._get_const(place, "i", "dim") % rank for place in (source, destination))  # noqa: SLF001
+    of, to = (_number(place) % rank for place in (source, destination))
     order = [place for place in range(rank) if place != of]
     order.insert(to, of)
     return g.op("Transpose", values, perm_i=order)
@@ -153,8 +162,8 @@ def _repeat_interleave(g: Any, values: Any, repeats: Any, axis: Any, *_: Any) ->
     rank = symbolic_helper._get_tensor_rank(values)  # noqa: SLF001
     if rank is None or symbolic_helper._is_none(axis):  # noqa: SLF001
         raise ValueError("repeat_interleave without an axis, or of a tensor whose number of axes is not known")
-    place = symbolic_helper._get_const(axis, "i", "dim") % rank  # noqa: SLF001
-    times = symbolic_helper._get_const(repeats, "i", "repeats")  # noqa: SLF001
+    place = _number(axis) % rank
+    times = _number(repeats)
 
     def at(position: int, length: int) -> Any:
         numbers = [times if number == position else 1 for number in range(length)]
@@ -179,7 +188,7 @@ def _running(extreme: str, steps: int) -> Callable[..., Any]:
         sizes = symbolic_helper._get_tensor_sizes(values)  # noqa: SLF001
         if sizes is None:
             raise ValueError("a running extreme of a tensor whose number of axes is not known")
-        axis = symbolic_helper._get_const(axis, "i", "dim") % len(sizes)  # noqa: SLF001
+        axis = _number(axis) % len(sizes)
         is_flag = values.type().scalarType() == "Bool"
         found = g.op("Cast", values, to_i=torch.onnx.TensorProtoDataType.INT64) if is_flag else values
 

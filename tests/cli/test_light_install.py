@@ -15,7 +15,7 @@ LIMIT = 60
 """Seconds for a command that imports torch at most."""
 
 
-WITHOUT = sorted(PACKAGES.get(name, name) for name in distributions("train", "cluster", "fast", "search"))
+WITHOUT = sorted(PACKAGES.get(name, name) for name in distributions("train", "cluster", "fast", "search", "export"))
 BLOCKED = f"""
 import sys
 from importlib.abc import MetaPathFinder
@@ -56,6 +56,13 @@ def test_a_picture_needs_an_extra(tmp_path):
     done = command("recast-forecast", *words)
     line = "recast: this needs the package matplotlib, which is not installed: pip install 'recast-rnn[plots]'\n"
     assert (done.returncode, done.stderr) == (2, line)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_graph_needs_an_extra(tmp_path):
+    done = command("recast-export", f"checkpoint={gauge_checkpoint()}", f"output={tmp_path / 'model.onnx'}")
+    assert done.returncode == 2
+    assert done.stderr.endswith(" is not installed: pip install 'recast-rnn[export]'\n")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,9 +1,12 @@
 """Writing a graph as an ONNX file, and running it."""
 
 import io
+import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -15,6 +18,8 @@ from recast.runs.export.contract import KEY
 from recast.runs.export.graph import ForecastGraph
 from recast.system.distribution import how_to_install
 
+STANDARD_OUTPUT = 1
+"""Its descriptor."""
 OPSET = 18
 """Operator set of the files: that of ONNX Runtime 1.14 and later."""
 
@@ -46,7 +51,7 @@ def onnx_file(graph: ForecastGraph, arrays: Sequence[Tensor], outputs: Sequence[
         # A trace says of each shape that it is a constant, and the exporter that there is a newer one.
         warnings.simplefilter("ignore")
         # Of a graph that it cannot write it prints all of its operations.
-        stack.enter_context(redirect_stdout(io.StringIO()))
+        stack.enter_context(_without_standard_output())
         stack.enter_context(_further_operations(graph.model.spec.context + graph.model.spec.horizon))
         stack.enter_context(torch.no_grad())
         torch.onnx.export(
@@ -62,6 +67,21 @@ def onnx_file(graph: ForecastGraph, arrays: Sequence[Tensor], outputs: Sequence[
     model = onnx.load_model_from_string(buffer.getvalue())
     onnx.helper.set_model_props(model, {KEY: description})
     return model.SerializeToString()
+
+
+@contextmanager
+def _without_standard_output() -> Iterator[None]:
+    """Drops what is printed meanwhile, by compiled code too, which knows nothing of `sys.stdout`."""
+    sys.stdout.flush()
+    kept = os.dup(STANDARD_OUTPUT)
+    try:
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+            os.dup2(nowhere.fileno(), STANDARD_OUTPUT)
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, STANDARD_OUTPUT)
+        os.close(kept)
 
 
 def run_onnx(content: bytes, arrays: dict[str, np.ndarray]) -> list[np.ndarray]:

@@ -101,6 +101,7 @@ def test_many_members_that_depend_on_each_other_have_weights(monkeypatch):
     assert found.sum() == pytest.approx(1)
     slope, size = gram @ found, np.trace(gram) / members
     assert (slope - found @ slope >= -1e-9 * size).all()
-    monkeypatch.setattr(stacking, "ITERATIONS", 3)
+    # Three suffice or not by the rounding of the processor.
+    monkeypatch.setattr(stacking, "ITERATIONS", 1)
     with pytest.raises(ConfigurationError, match=rf"of {members} members were not found .*\(--combine mean\)"):
         simplex_weights(gram)

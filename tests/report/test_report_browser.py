@@ -60,6 +60,9 @@ addEventListener("load", () => {
     unnamed: images.filter(image => !image.alt).length,
     boxes: boxes.filter(box => box.getBoundingClientRect().right > root.clientWidth).length,
     scripts: page.scripts.length,
+    verdicts: page.querySelectorAll('#leaderboard td[data-column="verdict"]').length,
+    aside: [...page.querySelectorAll('#leaderboard td[data-column="verdict"]')]
+      .filter(cell => cell.getBoundingClientRect().right > root.clientWidth).length,
   });
 });
 </script>"""
@@ -151,6 +154,9 @@ def test_the_page_is_whole_and_fits_the_screen(site, tmp_path, width):
     assert len(found["headings"]) == found["links"] == 10
     assert found["headings"][1] == "2. Leaderboard"
     assert found["tables"] >= 8
+    # At any width each verdict is on the screen.
+    assert found["verdicts"] >= 3
+    assert found["aside"] == 0
     assert "0.420 ± 0.016" in found["first"]
     # Critical difference, error per lead, two of bands, scores of the items, three kinds of curves, forecasts.
     assert found["images"] == 9

@@ -76,4 +76,5 @@ def test_an_empty_environment_forecasts_and_with_the_extra_it_trains(built, tmp_
     short = ("trainer.max_epochs=1", "data.source.days=120", "data.windows.stride=20")
     printed = done(programs / "recast-train", "experiment=demo", *short, "hydra.run.dir=run", cwd=tmp_path)
     run = Path(printed.splitlines()[-1])
-    assert {"metrics.json", "figures", "checkpoints", "tensorboard"} <= {path.name for path in run.iterdir()}
+    assert {"metrics.json", "figures", "checkpoints"} <= {path.name for path in run.iterdir()}
+    assert list(run.glob("events.out.tfevents.*"))

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 SCRIPTS = Path(__file__).resolve().parents[1]
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+ONE_THREAD: dict[str, str] = dict.fromkeys(
+    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
+)
 """Read when torch and NumPy are imported."""
 
 
@@ -51,7 +53,7 @@ def call_within(seconds: float | None, variables: Mapping[str, str], function: s
                 code = process.wait(seconds)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
-                raise TimeoutError(f"{function} took longer than {seconds:.0f} s") from None
+                raise TimeoutError(f"{function} took longer than {seconds:g} s") from None
         if code:
             raise RuntimeError(f"{function} ended with {code}")
         return json.loads(result.read_text(encoding="utf-8"))

@@ -27,7 +27,6 @@ from recast.nn.models.model import ForecastModel
 from recast.nn.schedules import Never
 from recast.runs.checkpoints.checkpoint import described
 from recast.runs.export import export as module
-from recast.runs.export.closed_form import GRAPHS
 from recast.runs.export.contract import windows_of
 from recast.runs.export.export import Exported, export
 from recast.runs.export.random_windows import random_panel
@@ -107,7 +106,7 @@ def test_every_anchor_with_masks_and_part_of_its_correction(anchor):
 def test_every_head_has_its_mean_and_the_quantiles_that_a_graph_can_have(head):
     model = model_of("direct", head=head)
     assert exported(model).errors["random windows"] < 1e-5
-    if model.head.stochastic and not isinstance(model.head, GRAPHS):
+    if model.head.stochastic and not model.head.has_closed_quantiles:
         with pytest.raises(ConfigurationError, match="found by a search"):
             exported(model, levels=[0.8])
         return

@@ -11,21 +11,12 @@ import pytest
 from commands import python, run, scratch, trained
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from small_gauge import QUICK
 
 import recast
 from recast.data.sources.csv_file import CsvSource
 from recast.data.sources.frame import FrameSource, FrameTable
 from recast.errors import CheckpointError, ConfigurationError, DataError, RecastError
-
-QUICK = (
-    "data.windows.context=24",
-    "data.windows.horizon=6",
-    "model.cell.hidden_size=8",
-    "trainer.max_epochs=1",
-    "callbacks.progress_bar=null",
-    "callbacks.figures=null",
-    "logger=none",
-)
 
 
 def loads(rows: int = 300, **options: object) -> pd.DataFrame:

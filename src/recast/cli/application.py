@@ -45,6 +45,30 @@ def stoppable(command: Callable[[], None], remedy: str = "") -> None:
         _leave_with(error)
 
 
+def application_without_hydra(config_name: str, words: str, command: Callable[[list[str]], None]) -> None:
+    """Runs a command whose configuration is composed without Hydra: importing that takes longer than a forecast.
+
+    Args:
+        config_name: The command's configuration in the configuration folder.
+        words: What --help says before the options.
+        command: Called with the overrides on the command line.
+    """
+    overrides = sys.argv[1:]
+    if {"-h", "--help"} & set(overrides):
+        guarded(lambda: _show_help(config_name, words), config_name)
+        return
+    stoppable(lambda: guarded(lambda: command(overrides), config_name))
+
+
+def _show_help(config_name: str, words: str) -> None:
+    import yaml
+
+    from recast.runs.configure.flat import compose_flat
+
+    print(words)
+    print(yaml.safe_dump(compose_flat(config_name, []), sort_keys=False))
+
+
 def _application(config_name: str, job: "Callable[[DictConfig], None]") -> None:
     import hydra
     from hydra._internal.utils import get_args_parser

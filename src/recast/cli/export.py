@@ -1,8 +1,6 @@
 """recast-export: a trained model as one graph, for programs without recast."""
 
-import sys
-
-from recast.cli.application import guarded, stoppable
+from recast.cli.application import application_without_hydra
 
 HELP = """recast-export writes a trained model as one graph: from raw values in the data's unit to mean and quantiles.
 
@@ -38,23 +36,9 @@ def export(overrides: list[str]) -> None:
     print(options["output"], flush=True)
 
 
-def show_help() -> None:
-    """Prints every option with its default."""
-    import yaml
-
-    from recast.runs.configure.flat import compose_flat
-
-    print(HELP)
-    print(yaml.safe_dump(compose_flat("export", []), sort_keys=False))
-
-
 def main() -> None:
     """The command."""
-    overrides = sys.argv[1:]
-    if {"-h", "--help"} & set(overrides):
-        guarded(show_help, "export")
-        return
-    stoppable(lambda: guarded(lambda: export(overrides), "export"))
+    application_without_hydra("export", HELP, export)
 
 
 if __name__ == "__main__":

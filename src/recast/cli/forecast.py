@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from recast.cli.application import guarded, stoppable
+from recast.cli.application import application_without_hydra
 
 HELP = """recast-forecast forecasts beyond the end of a CSV file; it needs the checkpoint and the file alone.
 A baseline of a run forecasts too (baseline=NAME, or best): it is fitted again on the data of the training.
@@ -41,23 +41,9 @@ def _is_output(path: str) -> bool:
         return False
 
 
-def show_help() -> None:
-    """Prints every option with its default."""
-    import yaml
-
-    from recast.runs.configure.flat import compose_flat
-
-    print(HELP)
-    print(yaml.safe_dump(compose_flat("forecast", []), sort_keys=False))
-
-
 def main() -> None:
     """The command."""
-    overrides = sys.argv[1:]
-    if {"-h", "--help"} & set(overrides):
-        guarded(show_help, "forecast")
-        return
-    stoppable(lambda: guarded(lambda: forecast(overrides), "forecast"))
+    application_without_hydra("forecast", HELP, forecast)
 
 
 if __name__ == "__main__":

@@ -88,7 +88,8 @@ class LinearCell(Cell[State]):
         self, inputs: Float[Tensor, "batch time input"], state: State | None = None
     ) -> tuple[Float[Tensor, "batch time hidden"], State]:
         """Runs over a sequence, computing all coefficients first; see `Cell.forward`."""
-        if torch.jit.is_tracing() or torch.compiler.is_compiling():
+        tracing = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage] documented, not exported
+        if tracing or torch.compiler.is_compiling():
             # A graph is made of torch's own operations, which write into no part of a tensor.
             return super().forward(inputs, state)
         before = self.initial_state(inputs.shape[0], inputs) if state is None else state

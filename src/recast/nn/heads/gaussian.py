@@ -38,6 +38,7 @@ class Gaussian(Head):
     """
 
     stochastic: ClassVar[bool] = True
+    has_closed_quantiles: ClassVar[bool] = True
 
     @checked
     def __init__(self, *, min_std: PositiveFloat = 1e-3) -> None:

@@ -27,12 +27,14 @@ class Head(nn.Module, ABC):
         is_value: Whether its single parameter is itself the value fed back.
         counts: Whether it forecasts counts, 0, 1, 2 ... in the data's unit, whose mean is a positive function of the
             location.
+        has_closed_quantiles: Whether `quantiles` is a formula of torch's operations, without a search or SciPy.
         levels: Levels of the quantiles in its forecasts, ascending, between 0 and 1.
     """
 
     stochastic: ClassVar[bool]
     is_value: ClassVar[bool] = False
     counts: ClassVar[bool] = False
+    has_closed_quantiles: ClassVar[bool] = False
     levels: tuple[float, ...] = ()
 
     def adapt(self, spec: SeriesSpec) -> None:

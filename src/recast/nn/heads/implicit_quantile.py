@@ -49,6 +49,7 @@ class ImplicitQuantile(Head):
     """
 
     stochastic: ClassVar[bool] = True
+    has_closed_quantiles: ClassVar[bool] = True
 
     @checked
     def __init__(self, *, features: PositiveInt = 16, cosines: PositiveInt = 64, draws: PositiveInt = 8) -> None:

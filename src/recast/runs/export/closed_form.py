@@ -9,13 +9,8 @@ from recast.errors import ConfigurationError
 from recast.nn.ensemble.combining import median
 from recast.nn.ensemble.ensemble import Ensemble
 from recast.nn.fixed_anchors.fixed_anchor import FixedAnchor
-from recast.nn.heads.gaussian import Gaussian
-from recast.nn.heads.implicit_quantile import ImplicitQuantile
 from recast.nn.models.model import ForecastModel
 from recast.types import Batch, Forecast
-
-GRAPHS = (Gaussian, ImplicitQuantile)
-"""The heads that are drawn from whose quantiles are operations of a graph; those of others take SciPy or a search."""
 
 
 def closed_form(model: ForecastModel, batch: Batch) -> Forecast:
@@ -30,7 +25,7 @@ def closed_form(model: ForecastModel, batch: Batch) -> Forecast:
     parameters = model(batch)
     head = model.head
     found = head.forecast(parameters)
-    if isinstance(head, GRAPHS):
+    if head.has_closed_quantiles:
         found = Forecast(head.mean(parameters), inverse=head.inverse_at(parameters))
     anchor = model.anchor
     if not isinstance(anchor, FixedAnchor) or bool((anchor.share == 1).all()):
@@ -79,7 +74,7 @@ def require_closed_form(model: ForecastModel, *, needs_quantiles: bool) -> None:
             "graph draws none; train with a head that feeds back no draw (model/head=quantile), or a model that feeds "
             "back nothing (model=direct)"
         )
-    if needs_quantiles and model.head.stochastic and not isinstance(model.head, GRAPHS):
+    if needs_quantiles and model.head.stochastic and not model.head.has_closed_quantiles:
         raise ConfigurationError(
             f"the quantiles of the head {head} are found by a search, which is no graph; ask for none (levels=[]), or "
             "train with calibration=split or another head (model/head=quantile)"

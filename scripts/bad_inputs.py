@@ -1,10 +1,12 @@
 """What recast-train says to wrong input: makes the bad files, runs each case, prints a table in Markdown.
 
     python scripts/bad_inputs.py
+    python scripts/bad_inputs.py sentinel "unknown option"    # those whose name has one of these words
 
 All of them must end with exit code 2 and one message; a test runs the same list.
 """
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -127,11 +129,17 @@ def train(case: Bad, folder: str) -> subprocess.CompletedProcess[str]:
 
 def main() -> None:
     """Prints the table; ends with 1 where a case was not refused as it must be."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("words", nargs="*", help="run the cases whose name has one of these words; without, all")
+    words = parser.parse_args().words
+    cases = [case for case in CASES if not words or any(word in case.what for word in words)]
+    if not cases:
+        parser.error(f"no case has {' or '.join(words)} in its name; there are: {', '.join(c.what for c in CASES)}")
     print("| input | exit | message |\n|---|---|---|")
     refused = True
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
         make_files(Path(folder))
-        for case, done in zip(CASES, pool.map(train, CASES, repeat(folder)), strict=True):
+        for case, done in zip(cases, pool.map(train, cases, repeat(folder)), strict=True):
             refused &= done.returncode == 2 and case.says in done.stderr
             message = done.stderr.strip().removeprefix("recast: ").replace("\n", "<br>").replace("|", "\\|")
             print(f"| {case.what} | {done.returncode} | {message} |", flush=True)

@@ -157,6 +157,7 @@ def test_double_precision_scores_nearly_as_single(options, metrics):
     assert metrics_of(folder)["test"]["loss"] == pytest.approx(metrics["test"]["loss"], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_multirun_with_other_cells_and_poolings(options, tmp_path):
     words = ("model/cell=lstm,rnn", "model.pooling=mean", "model.layers=2", "model.route=packed")
     done = run("recast-train", "-m", *options, *words, "trainer.max_epochs=1", "logger=none", cwd=tmp_path)

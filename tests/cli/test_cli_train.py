@@ -159,6 +159,7 @@ def assert_same_run_in_a_shell(words: tuple[str, ...], cwd: Path) -> None:
     assert metrics_of(folder) == metrics_of(shared_run(*QUICK))
 
 
+@pytest.mark.slow
 def test_in_a_shell_from_another_folder(tmp_path):
     assert_same_run_in_a_shell(("recast-train",), tmp_path / "a folder")
 

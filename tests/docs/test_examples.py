@@ -55,6 +55,7 @@ def test_the_first_example_on_the_market_itself(tmp_path):
     assert float(ours) < min(ast.literal_eval(theirs).values())
 
 
+@pytest.mark.slow
 def test_lightning_s_own_way_runs_as_it_stands(tmp_path):
     answer = as_it_stands(LIGHTNING, tmp_path)
     assert re.search(r"rmse/test\D+0\.\d+", answer), answer

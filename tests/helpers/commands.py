@@ -135,7 +135,11 @@ def _server() -> Any:
     return server
 
 
-def _child(main: Callable[[], Any], argv: list[str], cwd: str, streams: str, environment: dict[str, str]) -> None:
+def _child(
+    main: Callable[[], Any], argv: list[str], cwd: str, streams: str, environment: dict[str, str], leads: bool
+) -> None:
+    if leads:
+        os.setsid()
     for name, number in (("out", 1), ("err", 2)):
         os.dup2(os.open(Path(streams) / name, os.O_WRONLY), number)
     sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
@@ -149,9 +153,10 @@ def _main(command: str) -> None:
     importlib.import_module(MODULES[command]).main()
 
 
-def start(command: str, *arguments: object, cwd: Path, **environment: str) -> Running:
-    """Starts a command in the folder `cwd`."""
-    return _begun(functools.partial(_main, command), [command, *map(str, arguments)], cwd, environment)
+def start(command: str, *arguments: object, cwd: Path, leads: bool = False, **environment: str) -> Running:
+    """Starts a command in the folder `cwd`; one that `leads` may start itself again, in a process group of its own."""
+    argv = [str(BIN / command) if leads else command, *map(str, arguments)]
+    return _begun(functools.partial(_main, command), argv, cwd, environment, leads=leads)
 
 
 def python(program: str, *arguments: object, cwd: Path) -> Done:
@@ -159,12 +164,14 @@ def python(program: str, *arguments: object, cwd: Path) -> Done:
     return _begun(functools.partial(exec, program, {}), ["-c", *map(str, arguments)], cwd, {}).wait()
 
 
-def _begun(main: Callable[[], Any], argv: list[str], cwd: Path, environment: dict[str, str]) -> Running:
+def _begun(
+    main: Callable[[], Any], argv: list[str], cwd: Path, environment: dict[str, str], *, leads: bool = False
+) -> Running:
     cwd.mkdir(parents=True, exist_ok=True)
     streams = Path(tempfile.mkdtemp(dir=scratch(), prefix="streams-"))
     for name in ("out", "err"):
         (streams / name).touch()
-    process = _server().Process(target=_child, args=(main, argv, str(cwd), str(streams), environment))
+    process = _server().Process(target=_child, args=(main, argv, str(cwd), str(streams), environment, leads))
     process.start()
     return Running(process, streams)
 

@@ -9,16 +9,18 @@ the first call that needs it, and leaves violations to jaxtyping's decorator to 
 import functools
 import inspect
 from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager, nullcontext
 from types import FunctionType
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import jaxtyping
-import torch
+from torch._C import _is_tracing as is_tracing
+from torch.compiler import is_compiling
 
 explained = jaxtyping.jaxtyped
 """jaxtyping's decorator: its errors name the argument, its value, and the sizes of the axes."""
 
-Checks = tuple[Callable[..., None], Callable[[Any], Any]]
+Checks = tuple[Callable[..., None] | None, Callable[[Any], Any] | None, AbstractContextManager[Any]]
 made: dict[tuple[Hashable, ...], Checks] = {}
 
 
@@ -45,24 +47,28 @@ def checked(function: FunctionType, typechecker: Callable[..., Any]) -> Function
     """The function with checks of what it is given and what it returns."""
     if not function.__annotations__:
         return function
-    checks: list[Callable[..., Any]] = []
+    checks: list[Any] = []
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        if torch.jit.is_tracing() or torch.compiler.is_compiling():
+        # In this order: the compiler knows the first, and never comes to the second.
+        if is_compiling() or is_tracing():
             # Sizes are then tensors or symbols, which no annotation allows for.
             return function(*args, **kwargs)
         if not checks:
             checks.extend(checks_of(function, typechecker))
-        of_arguments, of_result = checks
-        with explained("context"):
-            try:
-                of_arguments(*args, **kwargs)
-            except Exception:
-                explained(function, typechecker=typechecker)(*args, **kwargs)
-                raise
+        of_arguments, of_result, scope = checks
+        with scope:
+            if of_arguments:
+                try:
+                    of_arguments(*args, **kwargs)
+                except Exception:
+                    explained(function, typechecker=typechecker)(*args, **kwargs)
+                    raise
             result = function(*args, **kwargs)
+            if not of_result:
+                return result
             try:
                 return of_result(result)
             except Exception as error:
@@ -72,7 +78,7 @@ def checked(function: FunctionType, typechecker: Callable[..., Any]) -> Function
 
 
 def checks_of(function: FunctionType, typechecker: Callable[..., Any]) -> Checks:
-    """One function that takes the same arguments and checks them, and one that takes the result and checks it."""
+    """Checks of the arguments, which takes the same ones, and of the result, and the scope of both."""
     key = function.__code__, *function.__annotations__.values()
     if not all(isinstance(part, Hashable) for part in key):
         return new_checks(function, typechecker)
@@ -83,8 +89,23 @@ def checks_of(function: FunctionType, typechecker: Callable[..., Any]) -> Checks
 
 def new_checks(function: FunctionType, typechecker: Callable[..., Any]) -> Checks:
     hints = get_type_hints(function, include_extras=True)
-    result = {"return": hints.pop("return", Any)}
-    return typechecker(stub_of(function, hints)), typechecker(named(lambda value: value, function, result))
+    # Names of axes need a scope; most functions have no array.
+    scope = explained("context") if any(map(has_axes, hints.values())) else nullcontext()
+    of_result = hints.pop("return", Any)
+    return (
+        typechecker(stub_of(function, hints)) if hints else None,
+        None if of_result is Any else typechecker(named(lambda value: value, function, {"return": of_result})),
+        scope,
+    )
+
+
+def has_axes(hint: Any) -> bool:
+    """Whether an annotation is, or holds, an array whose axes have names."""
+    if isinstance(hint, TypeVar):
+        return any(map(has_axes, (hint.__bound__, *hint.__constraints__)))
+    if isinstance(hint, type) and issubclass(hint, jaxtyping.AbstractArray):
+        return True
+    return any(map(has_axes, get_args(hint)))
 
 
 def stub_of(function: FunctionType, hints: dict[str, Any]) -> FunctionType:

@@ -641,6 +641,7 @@ def test_a_small_model_learns_the_best_forecast_of_an_autoregression(cell):
     assert (found / possible > 0.97).all()
 
 
+@pytest.mark.slow
 def test_gaussian_training_finds_the_spread():
     pl.seed_everything(0, verbose=False)
     model = model_of(head="gaussian", spec=spec_of(horizon=1, past=0, periods=0), anchor=NoAnchor, layers=1)

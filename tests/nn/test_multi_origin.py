@@ -240,6 +240,7 @@ def test_it_trains_through_lightning_and_learns():
     assert all(not one.equal(other) for one, other in zip(before, model.parameters(), strict=True))
 
 
+@pytest.mark.slow
 def test_by_command(tmp_path):
     done = run(
         "recast-train", *QUICK, "data/regime=multi_origin", "data.regime.origins=4", "data.regime.apart=3", cwd=tmp_path

@@ -412,6 +412,7 @@ for name in ("auto", "numba"):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["numba", "platformdirs"])
 def test_without_numba_torch_runs_and_the_log_says_what_to_install(library):
     code = HIDDEN.format(library=library)

@@ -414,6 +414,7 @@ def test_a_loss_shows_what_is_not_a_number(case, kind, dtype, hidden):
         assert squares(fast(), spoilt(case, name, math.nan)).isnan(), name
 
 
+@pytest.mark.slow
 @every_kind
 @every_precision
 @every_loop

@@ -267,6 +267,7 @@ def deterministic(request):
     torch.use_deterministic_algorithms(before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("deterministic")
 @pytest.mark.parametrize(
     ("keys", "value"),

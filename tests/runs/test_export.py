@@ -245,6 +245,7 @@ np.savez(sys.argv[3], mean=mean, quantiles=quantiles, levels=told["levels"])
 """
 
 
+@pytest.mark.slow
 def test_a_process_with_onnx_runtime_and_numpy_forecasts_as_recast_does(run, file, tmp_path):
     frame = table()
     wanted = recast.load(run).forecast(

@@ -55,6 +55,7 @@ def test_every_message_says_where_and_what_to_do_within_reason(bad_files):
     )
 
 
+@pytest.mark.slow
 def test_sentinels_are_accepted_once_named(bad_files):
     done = run(
         "recast-train",
@@ -97,8 +98,21 @@ def test_a_wrong_option_in_a_shell():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(700)
-def test_the_script_agrees():
-    done = shell("python", str(SCRIPT), cwd=scratch() / "script", limit=600)
+def test_the_script_agrees_on_some_of_each_kind():
+    words = ("unknown option", "seed=-1", "sentinel")
+    done = shell("python", str(SCRIPT), *words, cwd=scratch() / "script")
     assert done.code == 0, done.out
-    assert done.out.count("\n") == 2 + len(bad_inputs.CASES)
+    chosen = [case for case in bad_inputs.CASES if any(word in case.what for word in words)]
+    assert done.out.count("\n") == 2 + len(chosen)
+    assert done.out.count("| 2 | ") == len(chosen) >= 5
+
+
+@pytest.mark.slow
+def test_the_script_ends_with_1_where_a_case_is_not_refused(monkeypatch, capsys):
+    accepted = bad_inputs.Bad("nothing wrong", ("--help",), "refused")
+    monkeypatch.setattr(bad_inputs, "CASES", (accepted,))
+    monkeypatch.setattr(sys, "argv", ["bad_inputs.py"])
+    with pytest.raises(SystemExit) as end:
+        bad_inputs.main()
+    assert end.value.code == 1
+    assert "| nothing wrong | 0 |" in capsys.readouterr().out

@@ -92,6 +92,7 @@ def test_resume_leaves_a_finished_run_alone(tmp_path):
     assert metrics_of(first) == metrics_of(second)
 
 
+@pytest.mark.slow
 def test_a_finished_run_resumed_by_name_is_scored_again_not_trained(tmp_path):
     first = trained(*QUICK, cwd=tmp_path)
     expected, weights = metrics_of(first), (first / "checkpoints" / "last.ckpt").read_bytes()
@@ -170,6 +171,7 @@ def test_a_diverging_run_names_step_and_origins_and_keeps_the_last_state(tmp_pat
     assert not (path.parents[1] / "metrics.json").exists()
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_old_state_and_resume_goes_on(small_disk, tmp_path):
     options = (*LONG, "trainer.max_epochs=12", f"paths.output_dir={small_disk}")
     running = start("recast-train", *options, cwd=tmp_path)
@@ -198,6 +200,7 @@ def test_a_full_disk_leaves_the_old_state_and_resume_goes_on(small_disk, tmp_pat
 BASIC = ("hydra/launcher=basic", "hydra.sweep.dir=sweep")
 
 
+@pytest.mark.slow
 def test_with_the_basic_launcher_one_failing_job_spares_the_others(tmp_path):
     done = run("recast-train", "-m", *QUICK, *BASIC, "data.windows.context=2000,20", cwd=tmp_path)
     assert done.code == 2, done

@@ -276,7 +276,7 @@ def test_compose_is_the_configuration_of_the_command():
 HEAVY = ("lightning", "tensorboard", "submitit", "matplotlib", "hydra", "torchmetrics", "optuna")
 
 
-@pytest.mark.parametrize("baseline", [None, "ridge"])
+@pytest.mark.parametrize("baseline", [None, pytest.param("ridge", marks=pytest.mark.slow)])
 def test_forecasting_is_light(baseline, fitted, by_file, tmp_path):
     loads().to_csv(tmp_path / "loads.csv", index=False)
     words = [f"checkpoint={fitted.folder}/checkpoints/best.ckpt", "input=loads.csv", "output=out.csv"]

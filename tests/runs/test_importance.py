@@ -53,6 +53,7 @@ def importance_of(checkpoint: Path, *words: str) -> Importance:
     return measure_importance(compose("importance", [f"checkpoint='{checkpoint}'", *words]))
 
 
+@pytest.mark.slow
 def test_the_plan_is_found_and_noise_is_not(checkpoint):
     found = importance_of(checkpoint, "split=test", "repeats=2")
     table = found.table()

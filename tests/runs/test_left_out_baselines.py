@@ -14,6 +14,7 @@ SMALL = (*TIDE, "trainer.max_epochs=1", "callbacks.figures=null", "logger=none")
 DRIFT = "+baselines.line._target_=recast.scoring.baselines.naive.Drift"
 
 
+@pytest.mark.slow
 def test_a_season_longer_than_the_context_is_left_out(tmp_path, caplog):
     """Ten-minute steps and a context of a day: the tidal day of the default reaches back beyond it."""
     words = [*SMALL, "data.windows.context=144"]
@@ -27,6 +28,7 @@ def test_a_season_longer_than_the_context_is_left_out(tmp_path, caplog):
         recast.fit(overrides=[*words, "baselines.seasonal.hours=24.8412"], folder=tmp_path / "named")
 
 
+@pytest.mark.slow
 def test_a_line_needs_two_values(tmp_path, caplog):
     words = [*SMALL, "baselines=series", "data.windows.context=1"]
     run = recast.fit(overrides=words, folder=tmp_path / "run")

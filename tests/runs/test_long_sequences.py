@@ -30,6 +30,7 @@ def config_of(*overrides: str) -> dict[str, Any]:
     return config
 
 
+@pytest.mark.slow
 def test_a_run_says_what_it_chose_and_scores_dtw(tmp_path, caplog):
     caplog.set_level(logging.INFO, "recast")
     results = run(config_of(), tmp_path)
@@ -52,6 +53,7 @@ def restored_data(restored: Any) -> Any:
     return restored.data
 
 
+@pytest.mark.slow
 def test_what_would_take_minutes_is_left_out_unless_asked_for(tmp_path: Path, caplog):
     costly = "baselines.dtw.most_cells=1000"
     with pytest.raises(MisfitError, match=r"baselines\.dtw: .* more than most_cells=1\.0e\+03"):

@@ -135,6 +135,7 @@ SHARES = (7, 6, 1)
 """Windows of an uneven, an even and a share that leaves one process with none."""
 
 
+@pytest.mark.slow
 def test_every_process_has_each_window_once_and_in_order(tmp_path):
     processes = [
         subprocess.Popen([sys.executable, "-c", PROCESS, str(rank), str(tmp_path), *map(str, SHARES)])
@@ -398,6 +399,7 @@ def test_bands_are_quantiles_of_the_samples():
     np.testing.assert_allclose(ahead["forecast"], samples.mean(axis=0).ravel(), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_files_of_fifty_thousand_windows_are_small(tmp_path):
     """Six columns of errors beside origin and row."""
     source = TwoSines(series=25_000, length=20)
@@ -468,6 +470,7 @@ def test_metrics_say_what_the_best_state_was_chosen_by():
     assert 0 < chosen["value"] < math.inf
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", [("data.split.validation=0",), ("callbacks.best_checkpoint=null",)], ids=["no windows", "no callback"]
 )
@@ -477,6 +480,7 @@ def test_nothing_is_selected_without_validation(words):
     assert metrics_of(folder)["checkpoint"] == "checkpoints/last.ckpt"
 
 
+@pytest.mark.slow
 def test_a_finished_run_that_is_resumed_writes_the_same_files(tmp_path):
     words = (*QUICK, "callbacks.best_checkpoint.monitor=mae/validation", "hydra.run.dir=run")
     folder = trained(*words, cwd=tmp_path)

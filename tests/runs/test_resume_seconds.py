@@ -46,6 +46,7 @@ def age(folder: Path, seconds: float | None) -> None:
     torch.save(content if seconds is None else content | {SECONDS: seconds}, path)
 
 
+@pytest.mark.slow
 def test_training_counts_the_seconds_of_all_attempts(tmp_path, monkeypatch):
     def stop(self, trainer, pl_module, *given):
         if trainer.global_step == 4:

@@ -108,6 +108,7 @@ def test_a_third_task_trains_evaluates_and_is_restored(trust, tmp_path):
         restore_forecaster(path)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_third_task_goes_on_where_it_was(trust, tmp_path, monkeypatch):
     config = train_config()

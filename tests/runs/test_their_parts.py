@@ -100,6 +100,7 @@ def test_their_options_are_checked_like_ours(options, says, tmp_path):
     assert "Traceback" not in done.err
 
 
+@pytest.mark.slow
 def test_a_sweep_of_their_parts(tmp_path):
     words = (*FOLDER, *CHOICES, *SMALL, TRUST, "hydra.sweep.dir=sweep")
     done = run("recast-train", "-m", *words, "model.cell.hidden_size=4,5", cwd=tmp_path)
@@ -138,6 +139,7 @@ def test_what_is_no_package(package):
         pass
 
 
+@pytest.mark.slow
 def test_an_installed_package_may_announce_its_parts(tmp_path):
     installed = tmp_path / "their_parts-1.0.dist-info"
     installed.mkdir()

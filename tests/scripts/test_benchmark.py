@@ -331,7 +331,7 @@ def test_a_seed_that_misses_the_bar_leaves_no_factor(bench):
 # How it runs.
 
 
-@pytest.mark.parametrize("name", ["inference", "peak", "data"])
+@pytest.mark.parametrize("name", [pytest.param("inference", marks=pytest.mark.slow), "peak", "data"])
 def test_sections_in_small(bench, name, one_thread):
     section = bench(name)
     result = json.loads(json.dumps(section.measure(bench("sizes").TINY)))

@@ -170,6 +170,7 @@ def test_time_to_quality_in_words(script):
     assert script.reached(found | {"reached": None, "trained": 31.0}, 90.0) == "not in 31 s\nbest 0.0049 m2"
 
 
+@pytest.mark.slow
 def test_a_child_says_what_went_wrong(script, peers, tmp_path, monkeypatch):
     job = {"row": "naive", "work": {}, "seconds": 1, "instants": [], "bar": 0, "started": 0}
     (tmp_path / "job.json").write_text(json.dumps(job))

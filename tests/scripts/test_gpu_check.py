@@ -65,6 +65,7 @@ def test_what_computes_something_else_on_the_device_is_found(gpu, monkeypatch, m
         checked.agreement(device="cpu", name=name)
 
 
+@pytest.mark.slow
 def test_a_check_that_fails_or_hangs_costs_no_other(script, gpu):
     check = gpu("checks").Check
     failed = script.outcome(check("cells", "none", "gpu.cells:agreement", 60, {"name": "no_such"}), "cpu", 60)

@@ -64,6 +64,7 @@ def refits_of(folder: Path) -> list[Path]:
     return sorted((folder / "run" / "refits").iterdir())
 
 
+@pytest.mark.slow
 def test_every_origin_is_forecast_once_by_the_refit_before_it(whole):
     refits = refits_of(whole)
     assert [path.name for path in refits] == ["2024-01-15", "2024-01-17", "2024-01-19", "2024-01-21"]
@@ -77,6 +78,7 @@ def test_every_origin_is_forecast_once_by_the_refit_before_it(whole):
         assert parts["validation"][1] == parts["test"][0] == first[0]
 
 
+@pytest.mark.slow
 def test_no_refit_is_left_without_an_origin_before_the_end():
     # The third date lies before the end, but no forecast from there does.
     folder = backtest("end=2024-01-19 05:00", "baselines=none", folder="short")
@@ -86,6 +88,7 @@ def test_no_refit_is_left_without_an_origin_before_the_end():
     assert loads()["when"][last - 1] < pd.Timestamp("2024-01-19 05:00")
 
 
+@pytest.mark.slow
 def test_the_whole_is_scored_as_one_run(whole):
     found, refits = results_of(whole / "run"), [results_of(path) for path in refits_of(whole)]
     counts = [refit["scored"]["test"] for refit in refits]
@@ -107,6 +110,7 @@ def test_the_whole_is_scored_as_one_run(whole):
     assert found["backtest"]["refits"] == [path.name for path in refits_of(whole)]
 
 
+@pytest.mark.slow
 def test_the_table_of_forecasts_has_the_truth_beside_them(whole):
     table = pd.read_csv(whole / "run" / "forecasts.csv", parse_dates=["origin", "time"])
     truth = loads().set_index("when")["load"]
@@ -118,6 +122,7 @@ def test_the_table_of_forecasts_has_the_truth_beside_them(whole):
         assert ((table[name] - table["true"]) ** 2).mean() == pytest.approx(mse, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_best_and_worst_forecasts_are_those_of_all_refits(whole):
     ranked = pd.read_csv(whole / "run" / "ranked_forecasts.csv", parse_dates=["origin"])
     errors = pd.read_csv(whole / "run" / "per_origin.csv", parse_dates=["origin"]).set_index("origin")["model:mse"]
@@ -132,6 +137,7 @@ def test_best_and_worst_forecasts_are_those_of_all_refits(whole):
         assert (whole / "run" / "figures" / f"{name}.png").stat().st_size
 
 
+@pytest.mark.slow
 def test_report_and_forecaster_read_it_as_a_run(whole, tmp_path):
     assert [place.folder for place in find([whole]).places] == [whole / "run"]
     report([whole], tmp_path)
@@ -143,6 +149,7 @@ def test_report_and_forecaster_read_it_as_a_run(whole, tmp_path):
     pd.testing.assert_frame_equal(forecast, last)
 
 
+@pytest.mark.slow
 def test_the_same_command_again_trains_nothing(whole):
     before = {path: path.stat().st_mtime_ns for path in whole.rglob("refits/*/metrics.json")}
     written = results_of(whole / "run")

@@ -143,6 +143,7 @@ def test_a_trial_that_fails_is_told_and_the_search_goes_on(tmp_path):
     assert "optimizer.lr=0.01" in done.out.splitlines()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "told"),
     [

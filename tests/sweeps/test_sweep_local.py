@@ -48,6 +48,7 @@ def finished(tmp_path_factory) -> Path:
     return cwd / "sweep"
 
 
+@pytest.mark.slow
 def test_a_sweep_ends_with_its_best_runs_and_the_commands_that_show_all(finished):
     *_, best, first, second, third, report, tensorboard = (finished.parent / "printed").read_text().splitlines()
     assert best == "best by mse/validation:"
@@ -89,6 +90,7 @@ def times(folder: Path) -> dict[str, int]:
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.glob("*/**/*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_the_same_sweep_again_does_nothing(finished):
     before = times(finished)
     done = sweep(*GRID, cwd=finished.parent, quick=WITH_CURVES)
@@ -151,6 +153,7 @@ def test_a_wrong_option_of_the_launcher_is_refused(option, told, tmp_path):
     assert not list(tmp_path.rglob("metrics.json"))
 
 
+@pytest.mark.slow
 def test_a_failing_job_is_told_at_once_and_spares_the_others(tmp_path):
     running = begin("optimizer.lr=0.01,1e30", cwd=tmp_path)
     other = caught(running, tmp_path / "sweep" / "lr-0.01")

@@ -109,6 +109,7 @@ def hold(path: str, ready: "multiprocessing.Queue[bool]") -> None:
         multiprocessing.Event().wait()
 
 
+@pytest.mark.slow
 def test_a_job_is_run_by_one_process_until_it_dies(folder):
     context = multiprocessing.get_context("spawn")
     ready = context.Queue()

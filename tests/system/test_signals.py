@@ -288,6 +288,7 @@ def test_left_at_random_moments_and_resumed_is_as_if_never_left(seed, tmp_path):
     assert_same_run(resumed(tmp_path), undisturbed())
 
 
+@pytest.mark.slow
 def test_left_in_validation_without_waiting_for_its_end(tmp_path):
     slow = ("data.evaluation_batch_size=1", "trainer.max_epochs=2")
     running = start("recast-train", *RUN, *slow, cwd=tmp_path)
@@ -302,6 +303,7 @@ def test_left_in_validation_without_waiting_for_its_end(tmp_path):
     assert_same_run(tmp_path / "run", shared_run(*RUN, *slow))
 
 
+@pytest.mark.slow
 def test_left_while_it_tests(tmp_path):
     slow = ("data.evaluation_batch_size=1", "trainer.max_epochs=1")
     running = start("recast-train", *RUN, *slow, cwd=tmp_path)
@@ -333,6 +335,7 @@ def test_slurm_is_heard_and_what_it_sends_while_the_state_is_saved_does_no_harm(
     assert_same_run(resumed(tmp_path), undisturbed())
 
 
+@pytest.mark.slow
 def test_where_epochs_have_one_batch_states_are_saved_between_them(tmp_path):
     options = (*QUICK, "data.batch_size=1000", "callbacks.last_checkpoint.every_n_steps=5", "hydra.run.dir=run")
     options = (*options, "model/schedule=linear", "trainer.log_every_n_steps=1", "trainer.max_epochs=40")

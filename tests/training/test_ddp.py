@@ -3,7 +3,6 @@
 import math
 import os
 import signal
-import subprocess
 import time
 from functools import partial
 from itertools import product
@@ -16,7 +15,7 @@ import pytest
 import torch
 from classifiers import batch_of as sequence_batch_of
 from classifiers import model_of as classifier_of
-from commands import BIN, QUICK, Done, load, metrics_of, shell
+from commands import QUICK, Done, load, metrics_of, run, shell, start
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from labelled_sequences import sequences_of
@@ -335,7 +334,7 @@ slow, patient = pytest.mark.slow, pytest.mark.timeout(2 * LIMIT)
 
 
 def train(folder: Path, *options: object) -> Done:
-    return shell("recast-train", *options, f"hydra.run.dir={folder}", cwd=folder.parent, limit=LIMIT)
+    return start("recast-train", *options, f"hydra.run.dir={folder}", cwd=folder.parent, leads=True).wait(LIMIT)
 
 
 def trained_by(processes: int, folder: Path, batch: int, *options: object, size: str = "data.batch_size") -> Path:
@@ -461,28 +460,24 @@ class Group:
     """A command in work, with all processes that it starts."""
 
     def __init__(self, folder: Path, *options: object) -> None:
-        words = [str(BIN / "recast-train"), *map(str, options), f"hydra.run.dir={folder}"]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         self.folder = folder
-        self.process = subprocess.Popen(
-            words, cwd=folder.parent, env=environment, text=True, start_new_session=True, **streams
-        )
+        self.running = start("recast-train", *options, f"hydra.run.dir={folder}", cwd=folder.parent, leads=True)
+        self.pid = self.running.process.pid
 
     def wait_for_step(self, step: int) -> None:
         last = last_checkpoint_path(self.folder)
         while not (last.exists() and load(last)["global_step"] >= step):
-            assert self.process.poll() is None, self.process.communicate()
+            assert self.running.process.is_alive(), self.running.wait()
             time.sleep(0.01)
 
     def end(self) -> Done:
         """Waits for the end of every process."""
-        out, err = self.process.communicate(timeout=LIMIT)
+        done = self.running.wait(LIMIT)
         limit = time.monotonic() + 30
-        while members(self.process.pid):
+        while members(self.pid):
             assert time.monotonic() < limit, "a process was left behind"
             time.sleep(0.1)
-        return Done(self.process.returncode, out, err)
+        return done
 
 
 def members(group: int) -> list[int]:
@@ -513,23 +508,23 @@ def test_killed_and_stopped_they_go_on_bit_for_bit(tmp_path, options):
     assert whole.code == 0, whole
 
     folder = tmp_path / "run"
-    run = Group(folder, *options)
-    run.wait_for_step(3)
-    os.killpg(run.process.pid, signal.SIGKILL)
-    assert run.end().code == -signal.SIGKILL
+    group = Group(folder, *options)
+    group.wait_for_step(3)
+    os.killpg(group.pid, signal.SIGKILL)
+    assert group.end().code == -signal.SIGKILL
 
-    run = Group(folder, *options, "resume=true")
-    run.wait_for_step(7)
-    run.process.send_signal(signal.SIGTERM)  # the first process alone
-    stopped = run.end()
+    group = Group(folder, *options, "resume=true")
+    group.wait_for_step(7)
+    group.running.signal(signal.SIGTERM)  # the first process alone
+    stopped = group.end()
     assert stopped.code == 143, stopped
     assert stopped.err.count("recast: SIGTERM") == 1
     assert "Traceback" not in stopped.err
 
-    run = Group(folder, *options, "resume=true")
-    run.wait_for_step(11)
-    os.kill(next(pid for pid in members(run.process.pid) if pid != run.process.pid), signal.SIGKILL)
-    assert run.end().code != 0  # the first process does not outlive the other one
+    group = Group(folder, *options, "resume=true")
+    group.wait_for_step(11)
+    os.kill(next(pid for pid in members(group.pid) if pid != group.pid), signal.SIGKILL)
+    assert group.end().code != 0  # the first process does not outlive the other one
 
     done = train(folder, *options, "resume=true")
     assert done.code == 0, done
@@ -587,6 +582,6 @@ def test_jobs_of_a_sweep_train_in_two_processes(tmp_path):
     for seed in (0, 1):
         one = trained_by(1, tmp_path / f"one{seed}", 32, *SCHEDULED, f"seed={seed}")
         assert_equal_results(one, sweep / f"seed-{seed}", 1e-5)
-    again = shell("recast-train", "-m", *options, "seed=0,1", f"hydra.sweep.dir={sweep}", cwd=tmp_path, limit=LIMIT)
+    again = run("recast-train", "-m", *options, "seed=0,1", f"hydra.sweep.dir={sweep}", cwd=tmp_path)
     assert again.code == 0, again
     assert "2 of them done already" in again.out + again.err

@@ -53,7 +53,7 @@ SETTINGS = {
         learning_rate=lambda: Plateau(patience=0, factor=0.5),
         optimizer=lambda parameters: torch.optim.SGD(parameters, lr=1.0),
         batch_size=10,
-        trainer={"val_check_interval": 5, "max_epochs": 2},
+        trainer={"val_check_interval": 5, "max_epochs": 3},
     ),
     "gaussian": Setting(head=Gaussian, mask_unit="sequence"),
     "accumulated": Setting(learning_rate=OneCycle, mask_unit="batch", trainer={"accumulate_grad_batches": 2}),

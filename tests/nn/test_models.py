@@ -425,9 +425,10 @@ def test_a_decoder_has_no_initial_state_of_its_own(cell):
     batch = batch_of(spec)
     model.head.loss(*model.training_forecast(batch, HALFWAY)).backward()
     assert any("initial" in name for name, _ in model.encoder.named_parameters())
-    # The decoder takes over the inner states of dilated cells, and fuses them by itself.
-    unread = ["encoder.stack.cells.0.fusion.weight"] if cell == "dilated" else []
-    assert [name for name, weight in model.named_parameters() if weight.grad is None] == unread
+    # The decoder takes over the memory of dilated and linear recurrent units, and makes outputs of it by itself.
+    unread = set(model.encoder.output_weights())
+    assert {weight for weight in model.parameters() if weight.grad is None} == unread
+    assert bool(unread) == (cell in {"dilated", "lru"})
 
 
 def test_tied_models_share_their_weights():

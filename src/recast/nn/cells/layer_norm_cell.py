@@ -1,21 +1,20 @@
-"""The common part of layer-normalised cells: one product for the inputs of all steps, then a loop over the rest."""
+"""The common part of layer-normalised cells."""
 
-from abc import abstractmethod
 from typing import Annotated
 
 import torch
 from annotated_types import Ge
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
-from recast.nn.cells.cell import Cell, State
+from recast.nn.cells.cell import State
 from recast.nn.cells.initialise import RecurrentInit, initialise_recurrent
+from recast.nn.cells.projected_cell import ProjectedCell
 
 SeveralUnits = Annotated[int, Ge(2)]
 """Smallest number of units normalised together: a single one would always equal its own mean."""
 
 
-class LayerNormCell(Cell[State]):
+class LayerNormCell(ProjectedCell[State]):
     """A cell whose summed inputs are normalised over its units at each step (Ba, Kiros & Hinton 2016, section 3).
 
         LN(a; g, b) = g * (a - mean(a)) / sqrt(var(a) + 1e-5) + b
@@ -48,27 +47,3 @@ class LayerNormCell(Cell[State]):
         for weight in (self.weight_ih, self.weight_hh, self.bias_ih):
             nn.init.uniform_(weight, -(hidden_size**-0.5), hidden_size**-0.5)
         initialise_recurrent(self.weight_hh, recurrent_init)
-
-    @abstractmethod
-    def read(self, x: Float[Tensor, "*steps input"]) -> Float[Tensor, "*steps units"]:
-        """The contribution of the inputs of one or all steps, independent of the state."""
-
-    @abstractmethod
-    def advance(self, read: Float[Tensor, "batch units"], state: State) -> State:
-        """The state after one more step, whose input contributes `read`."""
-
-    def step(self, x: Float[Tensor, "batch input"], state: State) -> State:
-        """The state after one more input."""
-        return self.advance(self.read(x), state)
-
-    def forward(
-        self, inputs: Float[Tensor, "batch time input"], state: State | None = None
-    ) -> tuple[Float[Tensor, "batch time hidden"], State]:
-        """Runs over a sequence; see `Cell.forward`."""
-        if state is None:
-            state = self.initial_state(inputs.shape[0], inputs)
-        outputs: list[Tensor] = []
-        for read in self.read(inputs).unbind(1):
-            state = self.advance(read, state)
-            outputs.append(state.hidden)
-        return torch.stack(outputs, dim=1), state

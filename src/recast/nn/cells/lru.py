@@ -32,20 +32,20 @@ class LRU(Cell[LRUState]):
 
     n, t and g are real, learnt vectors, B and C complex matrices and D a real one. As exp(n) > 0, every eigenvalue
     lambda stays within the unit circle (the paper's section 3.3): no memory ever diverges, and one with a modulus near
-    1 is long. The recurrence does not read the input's effect on other units, and nothing in it is gated.
+    1 is long. Memories do not read each other, and nothing gates them.
 
-    A is the identity, or the block that follows the recurrence in the paper's networks, GELU and a gated linear unit
-    (section 3.1 and appendix A; Dauphin et al. 2017, arXiv 1612.08083):
+    A is the identity, or what follows the recurrence in the paper's networks, GELU and a gated linear unit (figure 1;
+    Dauphin et al. 2017, arXiv 1612.08083):
 
         A(y) = V a * sigmoid(W a),  a = GELU(y)
 
-    with which stacked layers are more than one linear layer. Its matrices have no bias, so that no memory gives an output
-    of zero; the paper's normalisation and skip connection around the block are left out.
+    with which stacked layers are more than one linear layer. V and W have no bias, so that an empty memory gives an
+    output of zero; the paper's normalisation and skip connection around the block are left out.
 
-    At the start lambda is uniform on the ring r_min <= |lambda| <= r_max with a phase in [0, max_phase] (section 3.2.1 and
-    lemma 3.2), exp(g) = sqrt(1 - |lambda|^2), so that white noise of variance 1 gives a memory of variance 1 (section
-    3.4), and real and imaginary parts of B and C are normal with variances 1 / (2 input_size) and 1 / state_size
-    (appendix A), as is D with variance 1 / input_size. V and W start as in `torch.nn.Linear`.
+    At the start lambda is uniform on the ring r_min <= |lambda| <= r_max with a phase in [0, max_phase] (lemma 3.2),
+    exp(g) = sqrt(1 - |lambda|^2), so that white noise gives each memory the same variance (section 3.4), and real and
+    imaginary parts of B and C are normal with variances 1 / (2 input_size) and 1 / state_size (appendix A), as is D
+    with variance 1 / input_size. V and W start as in `torch.nn.Linear`.
 
     Args:
         input_size: Number of inputs at each step.

@@ -13,7 +13,9 @@ gc.disable()
 if find_spec("numba"):
     # Before the checks: Numba compiles the functions themselves, not what is wrapped around them.
     import recast.nn.recurrence.compiled.backward
-    import recast.nn.recurrence.compiled.forward  # noqa: F401
+    import recast.nn.recurrence.compiled.forward
+    import recast.nn.recurrence.compiled.peephole_lstm
+    import recast.nn.recurrence.compiled.slstm  # noqa: F401
 
 # Before anything imports recast. With the numeric tower an integer is a float, as in `recast.options`.
 install("recast", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")

@@ -42,13 +42,12 @@ class Cell(nn.Module, ABC, Generic[State]):
     Attributes:
         state_type: The NamedTuple of the state.
         reads_hidden: Whether a step reads the output of the one before.
-        kind: Which of torch's cells it is, for the fast recurrences; None: it runs through its own `step` and
-            `forward`.
+        kind: Which of the cells with fast recurrences it is; None: it runs through its own `step` and `forward`.
     """
 
     state_type: ClassVar[type[Any]]
     reads_hidden: ClassVar[bool] = True
-    kind: Literal["rnn", "gru", "lstm"] | None = None
+    kind: Literal["rnn", "gru", "lstm", "peephole_lstm", "slstm", "slstm_exponential"] | None = None
 
     def __init__(
         self,
@@ -81,7 +80,7 @@ class Cell(nn.Module, ABC, Generic[State]):
 
     @property
     def weights(self) -> list[Tensor]:
-        """weight_ih, weight_hh, bias_ih, bias_hh in torch's order of gates, if it has a `kind`."""
+        """All of the recurrence, if it has a `kind`: weight_ih, weight_hh, biases, and others of its own."""
         return []
 
     @abstractmethod

@@ -53,6 +53,7 @@ class PeepholeLSTM(ProjectedCell[PeepholeLSTMState]):
     """
 
     state_type = PeepholeLSTMState
+    kind = "peephole_lstm"
 
     @checked
     def __init__(
@@ -75,6 +76,11 @@ class PeepholeLSTM(ProjectedCell[PeepholeLSTMState]):
         with torch.no_grad():
             i, f, _, _ = self.bias.chunk(4)
             (gate_init or ConstantBias()).initialise([f], [i])
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """weight_ih, weight_hh, the bias, and the peepholes."""
+        return [self.weight_ih, self.weight_hh, self.bias, self.peepholes]
 
     def read(self, x: Float[Tensor, "*steps input"]) -> Float[Tensor, "*steps units"]:
         """W_i x + b."""

@@ -82,6 +82,7 @@ class SLSTM(ProjectedCell[SLSTMState]):
         super().__init__(input_size=input_size, hidden_size=hidden_size, learn_initial_state=learn_initial_state)
         self.heads = heads
         self.forget_gate = forget_gate
+        self.kind = "slstm" if forget_gate == "sigmoid" else "slstm_exponential"
         self.weight_ih = nn.Parameter(torch.empty(4 * hidden_size, input_size))
         self.weight_hh = nn.Parameter(torch.empty(4 * hidden_size, hidden_size // heads))
         self.bias = nn.Parameter(torch.empty(4 * hidden_size))
@@ -93,6 +94,11 @@ class SLSTM(ProjectedCell[SLSTMState]):
             (gate_init or ConstantBias()).initialise([f], [i])
             if forget_gate == "exponential":
                 f.copy_(functional.logsigmoid(f))
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """weight_ih, weight_hh (the blocks of each gate), and the bias."""
+        return [self.weight_ih, self.weight_hh, self.bias]
 
     def read(self, x: Float[Tensor, "*steps input"]) -> Float[Tensor, "*steps units"]:
         """W_i x + b."""

@@ -10,6 +10,8 @@ from recast.nn.recurrence.request import ClosedLoop, Layer, OpenLoop
 
 PRECISIONS = (torch.float32, torch.float64)
 """Dtypes that the fast implementations support."""
+TORCH_KINDS = frozenset({"rnn", "gru", "lstm"})
+"""Cells that all of them know."""
 
 
 def common_refusal(request: OpenLoop | ClosedLoop) -> str | None:
@@ -19,8 +21,18 @@ def common_refusal(request: OpenLoop | ClosedLoop) -> str | None:
         request: An open or a closed loop.
     """
     kinds = {layer.kind for layer in request.layers}
-    if None in kinds:
+    if not kinds <= TORCH_KINDS:
         return "a cell is neither tanh RNN nor GRU nor LSTM"
+    return refusal_of_any_cell(request)
+
+
+def refusal_of_any_cell(request: OpenLoop | ClosedLoop) -> str | None:
+    """Why no fast implementation supports this request, whatever the cells.
+
+    Args:
+        request: An open or a closed loop.
+    """
+    kinds = {layer.kind for layer in request.layers}
     if len(kinds) > 1:
         return f"the layers are of different kinds ({', '.join(sorted(map(str, kinds)))})"
     if any(_is_watched(layer) for layer in request.layers):

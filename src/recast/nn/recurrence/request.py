@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-Kind = Literal["rnn", "gru", "lstm"]
+Kind = Literal["rnn", "gru", "lstm", "peephole_lstm", "slstm", "slstm_exponential"]
 
 
 @runtime_checkable
@@ -15,8 +15,10 @@ class Layer(Protocol):
     """A recurrent layer, such as `recast.nn.cells.cell.Cell`.
 
     Attributes:
-        kind: Which of the cells with a fast implementation it is (torch's tanh RNN, GRU or LSTM); None: another one.
-        weights: weight_ih, weight_hh, bias_ih, bias_hh in torch's order of gates, if it has a kind.
+        kind: Which of the cells with a fast implementation it is (torch's tanh RNN, GRU or LSTM, or one of those that
+            only the compiled open loop knows); None: another one.
+        weights: If it has a kind: weight_ih, weight_hh, bias_ih, bias_hh in torch's order of gates; of the other cells
+            weight_ih, weight_hh, one bias, and their own.
         hidden_size: Number of outputs at each step.
     """
 

@@ -91,7 +91,7 @@ _TAYLOR = tuple(1 / math.factorial(n) for n in range(14))
 
 
 @register_jitable(**JIT_OPTIONS)
-def _exp64(x):
+def exp64(x):
     inside = choose(x > _LARGEST, _LARGEST, choose(x < -_LARGEST, -_LARGEST, x))
     k = _floor(inside * _LOG2E + 0.5)
     r = (inside - k * _LN2_HIGH) - k * _LN2_LOW
@@ -115,12 +115,12 @@ def _exp64(x):
 
 @register_jitable(**JIT_OPTIONS)
 def _tanh64(x):
-    return 1.0 - 2.0 / (1.0 + _exp64(2.0 * x))
+    return 1.0 - 2.0 / (1.0 + exp64(2.0 * x))
 
 
 @register_jitable(**JIT_OPTIONS)
 def _sigmoid64(x):
-    return 1.0 / (1.0 + _exp64(-x))
+    return 1.0 / (1.0 + exp64(-x))
 
 
 def tanh(x):

@@ -13,8 +13,10 @@ from recast.nn.recurrence.compiled.kernels import compiled
 from recast.nn.recurrence.compiled.loop import Selection
 from recast.nn.recurrence.compiled.packing import Packing
 from recast.nn.recurrence.compiled.rows import blocks
+from recast.nn.recurrence.compiled.unit_cells import UNIT_CELLS, compiled_units
+from recast.nn.recurrence.compiled.unit_passes import UnitCall, run_layer
 from recast.nn.recurrence.implementation import Implementation
-from recast.nn.recurrence.refusals import common_refusal
+from recast.nn.recurrence.refusals import common_refusal, refusal_of_any_cell
 from recast.nn.recurrence.request import ClosedLoop, OpenLoop, Rollout, Unrolled
 
 
@@ -26,6 +28,8 @@ class Numba(Implementation):
     each step; blocks run in parallel. A step's products stay in vector registers. Only the states are saved for the
     backward pass; gates are recomputed from them, 8 steps at a time, and weight gradients are products over these
     steps. Results do not depend on the number of threads.
+
+    Cells beyond torch's run so in open loops only, one layer after the other, with their gates saved.
 
     Args:
         cache_dir: Where compiled kernels are cached; none: the user's cache folder. [folder]
@@ -50,6 +54,8 @@ class Numba(Implementation):
             return "the data are not on the CPU"
         if not len(data):
             return "there are no rows"
+        if isinstance(request, OpenLoop) and request.layers[0].kind in UNIT_CELLS:
+            return refusal_of_any_cell(request)
         return common_refusal(request)
 
     def describe(self, request: OpenLoop | ClosedLoop) -> str:
@@ -61,6 +67,8 @@ class Numba(Implementation):
 
     def sequence(self, request: OpenLoop) -> Unrolled:
         """Runs an open loop."""
+        if request.layers[0].kind in UNIT_CELLS:
+            return self._sequence_of_units(request)
         inputs = request.inputs
         states = [
             layer.initial_state(len(inputs), inputs) if state is None else state
@@ -78,6 +86,19 @@ class Numba(Implementation):
         outputs, *fields = CompiledLoop.apply(call, inputs, None, None, *_flat(states), *_weights(request.layers))
         pairs = zip(states, packing.by_layer(fields), strict=True)
         return Unrolled(outputs, [state._make(parts) for state, parts in pairs])
+
+    def _sequence_of_units(self, request: OpenLoop) -> Unrolled:
+        """Runs an open loop layer by layer; see `recast.nn.recurrence.compiled.unit_loop`."""
+        given, found, cell = request.inputs, [], UNIT_CELLS[request.layers[0].kind]
+        kernels = compiled_units(cell, _dtype(given), self.cache_dir)
+        call = UnitCall(cell, kernels, torch.is_grad_enabled(), self.threads, request.at)
+        for number, (layer, start) in enumerate(zip(request.layers, request.states, strict=True)):
+            if number and request.dropout:
+                given = given * request.dropout[number - 1]
+            state = layer.initial_state(len(given), given) if start is None else start
+            given, fields = run_layer(call, given, state, layer.weights)
+            found.append(state._make(fields))
+        return Unrolled(given[:, request.outputs_from :], found)
 
     def decode(self, request: ClosedLoop) -> Rollout:
         """Runs a closed loop."""

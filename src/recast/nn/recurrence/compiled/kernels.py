@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 # Numba sets its settings as attributes on import, where type checkers cannot see them.
 settings: Any = config
 
+Signature = tuple[types.Type, ...]
+
 
 class Kernels(NamedTuple):
     """Compiled loops for one dtype; see `forward` and `backward`.
@@ -48,20 +50,32 @@ def compiled(dtype: np.dtype[Any], folder: Path | None = None) -> Kernels:
         folder: Where they are cached; none: the user's cache folder, or one in the temporary folder if that is not
             writable. [folder]
     """
-    with _kept_in(folder if folder is not None else default_folder()):
-        before, started = _not_on_disk(), time.perf_counter()
-        kernels = Kernels(
-            forward=_compile(forward, _signature(ForwardArrays, dtype)),
-            backward=_compile(backward, _signature(BackwardArrays, dtype)),
-        )
+    signatures = _signature(ForwardArrays, dtype), _signature(BackwardArrays, dtype)
+    return compiled_for((forward, backward), signatures, f"{dtype}", folder)
+
+
+def compiled_for(
+    loops: tuple[Any, Any], signatures: tuple[Signature, Signature], what: str, folder: Path | None
+) -> Kernels:
+    """A forward and a backward loop for their argument types, from disk or compiled now.
+
+    Args:
+        loops: The loops.
+        signatures: The types of their arguments.
+        what: What they are for, in the log.
+        folder: As in `compiled`.
+    """
+    with _kept_in(folder if folder is not None else default_folder(), loops):
+        before, started = _not_on_disk(loops), time.perf_counter()
+        kernels = Kernels(*map(_compile, loops, signatures))
         seconds = time.perf_counter() - started
-        missing = _not_on_disk() - before
+        missing = _not_on_disk(loops) - before
     if missing:
-        log.info("recurrence kernels for %s compiled in %.1f s", dtype, seconds)
+        log.info("recurrence kernels for %s compiled in %.1f s", what, seconds)
     return kernels
 
 
-def _compile(loop: Any, signature: tuple[types.Type, ...]) -> Callable[..., None]:
+def _compile(loop: Any, signature: Signature) -> Callable[..., None]:
     """The machine code for a signature, called without dispatching on argument types again."""
     try:
         loop.compile(signature)
@@ -72,9 +86,9 @@ def _compile(loop: Any, signature: tuple[types.Type, ...]) -> Callable[..., None
     return loop.get_overload(signature)
 
 
-def _not_on_disk() -> int:
-    """Number of loops that this process has had to compile so far."""
-    return sum(sum(loop.stats.cache_misses.values()) for loop in (forward, backward))
+def _not_on_disk(loops: Sequence[Any]) -> int:
+    """How often this process has had to compile these loops so far."""
+    return sum(sum(loop.stats.cache_misses.values()) for loop in loops)
 
 
 def default_folder() -> Path | None:
@@ -117,8 +131,8 @@ def _locked(folder: Path) -> IO[str]:
 
 
 @contextmanager
-def _kept_in(folder: Path | None) -> Iterator[None]:
-    """Caches what is compiled within in a folder of this version, one process at a time.
+def _kept_in(folder: Path | None, loops: Sequence[Any]) -> Iterator[None]:
+    """Caches what is compiled of some loops within in a folder of this version, one process at a time.
 
     Numba numbers a function's files in an index that two processes would overwrite for each other: one could then load
     what the other compiled for other types.
@@ -141,7 +155,7 @@ def _kept_in(folder: Path | None) -> Iterator[None]:
     with lock:
         settings.CACHE_DIR = str(place)
         try:
-            for loop in (forward, backward):
+            for loop in loops:
                 loop.enable_caching()
             yield
         finally:
@@ -156,7 +170,7 @@ def _version() -> str:
     return code.hexdigest()[:16]
 
 
-def _signature(record: type[ForwardArrays | BackwardArrays], dtype: np.dtype[Any]) -> tuple[types.Type, ...]:
+def _signature(record: type[ForwardArrays | BackwardArrays], dtype: np.dtype[Any]) -> Signature:
     """Argument types of a kernel: `LoopRecord` and a record of arrays, all flat except the tables of offsets."""
     switches = {name for name, kind in LoopRecord.__annotations__.items() if kind is bool}
     sizes = [types.boolean if name in switches else types.int64 for name in LoopRecord._fields]

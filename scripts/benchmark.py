@@ -17,6 +17,7 @@ Sections:
   implementations of recurrences, by the naive loop, and by one call of torch where the truth is always fed; before
   anything is timed, losses and gradients are compared in float64;
 - inference: the same for free-running forecasts;
+- cells: passes over the context of cells beyond torch's, against their steps one by one;
 - memory: growth of the resident set in a training step;
 - peak: the share of the processor's multiply-adds that a training step uses;
 - data: windows a second of the loader, and its share of a step;
@@ -42,6 +43,7 @@ from rich.console import Console
 SECTIONS = {
     "training": "training",
     "inference": "inference",
+    "cells": "cells",
     "memory": "memory",
     "peak": "peak",
     "data": "data",

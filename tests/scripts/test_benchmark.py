@@ -20,7 +20,7 @@ from torch import nn
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 SCRIPT = SCRIPTS / "benchmark.py"
-SECTIONS = ["training", "inference", "memory", "peak", "data", "overhead", "start-up", "long", "quality"]
+SECTIONS = ["training", "inference", "cells", "memory", "peak", "data", "overhead", "start-up", "long", "quality"]
 SMOKE = ["training", "quality"]
 
 
@@ -331,7 +331,9 @@ def test_a_seed_that_misses_the_bar_leaves_no_factor(bench):
 # How it runs.
 
 
-@pytest.mark.parametrize("name", [pytest.param("inference", marks=pytest.mark.slow), "peak", "data"])
+@pytest.mark.parametrize(
+    "name", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("inference", "cells")), "peak", "data"]
+)
 def test_sections_in_small(bench, name, one_thread):
     section = bench(name)
     result = json.loads(json.dumps(section.measure(bench("sizes").TINY)))

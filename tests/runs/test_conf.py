@@ -76,7 +76,7 @@ NEEDED = {
     "ts": ["data.source.path=train.ts", "data.source.test_path=test.ts"],
 }
 """What the user must give, by the name of the file that leaves it open."""
-WITHOUT_FILE = ("adding", "appliances", "ar2", "sines", "tide", "tide_weather")
+WITHOUT_FILE = ("adding", "appliances", "ar2", "digits", "sines", "tide", "tide_weather")
 GROUPS = sorted(
     str(folder.relative_to(CONF))
     for folder in CONF.rglob("*")
@@ -287,6 +287,7 @@ def test_the_data_folder_follows_the_environment(monkeypatch):
 
 SHORT = {
     "adding": ["data.source.series=60", "data.source.length=10"],
+    "digits": ["task=classification", "data.source.test=1700", "data.batch_size=8"],
     "appliances": ["task=classification", "data.source.train=40", "data.source.test=10", "data.batch_size=8"],
     "sines": ["data.source.series=60"],
     "tide": ["data.source.days=15.0", "data.windows.context=50", "data.windows.horizon=10"],

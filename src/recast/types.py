@@ -38,11 +38,15 @@ class Observed(NamedTuple):
 
 
 class Categories(NamedTuple):
-    """The levels of the categories of a batch, as indices."""
+    """The levels of the categories of a batch, as indices; one more than the last means "not observed".
+
+    target: those of the targets, over context and horizon; None where no target is a category.
+    """
 
     past: Int[Tensor, "batch context past"]
     known: Int[Tensor, "batch time known"]
     static: Int[Tensor, "batch static"]
+    target: Int[Tensor, "batch time targets"] | None = None
 
 
 class ItemSizes:
@@ -233,7 +237,7 @@ class Batch(NamedTuple):
             return None if part is None else part[which]
 
         def group(parts: Any) -> Any:
-            return None if parts is None else parts._make(part[which] for part in parts)
+            return None if parts is None else parts._make(map(taken, parts))
 
         singles = ("history", "past", "known", "static", "target", "start", "item", "lengths", "label")
         return Batch(

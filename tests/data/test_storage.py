@@ -9,9 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from panels import GROUNDS, LEVELS, lengths_of_items, panel_of, spec_of
 
-from recast.data.panel import Panel
+from recast.data.panel import Column, Panel
 from recast.data.prepare.storage import Layout, stored
-from recast.data.spec import SeriesSpec
+from recast.data.spec import PanelSpec, SeriesSpec
 from recast.types import Batch
 
 PERIODS = (24.0, 7.0)
@@ -147,7 +147,7 @@ def test_the_layout_covers_every_column_once(masked):
     places = torch.arange(float(layout.width))
     parts = layout.split(places)
     assert torch.cat(parts).equal(places)
-    assert [len(part) for part in parts[6:]] == [1, 1]
+    assert [len(part) for part in parts[6:]] == [1, 1, 0]
     assert [len(part) > 0 for part in parts[3:6]] == [masked] * 3
     assert layout.reals == 2 + 1 + 1 + 2 * len(PERIODS)
     assert layout.width == layout.reals * (1 + masked) + 2
@@ -171,6 +171,24 @@ def test_windows_taken_from_a_batch_are_those_of_their_starts(lengths, missing, 
     found, expected = storage.windows(starts, 2, 1).take(which), storage.windows(starts[which], 2, 1)
     for one, other in zip(found, expected, strict=True):
         if isinstance(other, tuple):
-            assert all(part.equal(same) for part, same in zip(one, other, strict=True))
+            assert all(part is same or part.equal(same) for part, same in zip(one, other, strict=True))
         else:
             assert one is other or one.equal(other)
+
+
+def test_levels_of_targets_stand_over_context_and_horizon():
+    levels = ("a", "b", "c")
+    values = np.array([[0.0], [2.0], [1.0], [np.nan], [2.0]])
+    panel = Panel(
+        columns=(Column("symbol", levels=levels),), values=values, starts=np.zeros(1, dtype=np.int64), label="text"
+    )
+    spec = PanelSpec(columns=panel.columns, offset=(0.0,), scale=(1.0,))
+    batch = stored(panel, spec).windows(torch.tensor([0, 1]), 2, 2)
+    assert batch.categories is not None
+    assert batch.categories.target is not None
+    assert batch.categories.target.squeeze(2).tolist() == [[0, 2, 1, 3], [2, 1, 3, 2]]
+    assert (batch.context, batch.history.shape, batch.target.shape) == (2, (2, 2, 0), (2, 2, 0))
+    taken = batch.take(torch.tensor([1])).categories
+    assert taken is not None
+    assert taken.target is not None
+    assert taken.target.squeeze(2).tolist() == [[2, 1, 3, 2]]

@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from recast.data.prepare.loader import OrderedLoader
-from recast.data.prepare.order import Order
+from recast.data.prepare.order import EpochLoader, Order
 from recast.data.prepare.storage import Storage
 from recast.data.training_data import TrainingData
+from recast.types import Batch
 
 
 @runtime_checkable
@@ -72,7 +72,7 @@ class StoredData(TrainingData, Generic[PreparedT]):
         """The items of "train", "validation" or "test": first rows of windows, or indices of sequences."""
 
     @abstractmethod
-    def loader(self, part: str) -> OrderedLoader:
+    def loader(self, part: str) -> EpochLoader[Batch]:
         """Batches of a part in order, of evaluation size.
 
         Args:
@@ -116,11 +116,11 @@ class StoredData(TrainingData, Generic[PreparedT]):
             world=self._world if shared else 1,
         )
 
-    def val_dataloader(self) -> OrderedLoader | list[OrderedLoader]:
+    def val_dataloader(self) -> EpochLoader[Batch] | list[EpochLoader[Batch]]:
         """Validation batches in order; none if the split has no validation part."""
         return self.loader("validation") if len(self.items("validation")) else []
 
-    def test_dataloader(self) -> OrderedLoader:
+    def test_dataloader(self) -> EpochLoader[Batch]:
         """Test batches in order."""
         return self.loader("test")
 

@@ -19,7 +19,7 @@ class Layout:
     """The columns of a storage: the only place where they are identified by position.
 
     The real columns come first, those of each role together, known columns before the sines and cosines of time; then,
-    where values may be missing, a mask of each; then the categories.
+    where values may be missing, a mask of each; then the categories, those of the targets last.
 
     Args:
         spec: The panel's description.
@@ -32,12 +32,13 @@ class Layout:
             "known": spec.known_reals,
         }
         self.reals = sum(sizes.values())
-        categories = [len(spec.categories("past")), len(spec.categories("known"))]
+        categories = [len(spec.categories(role)) for role in ("past", "known", "target")]
         self.widths = [*sizes.values(), *(size * spec.masked for size in sizes.values()), *categories]
         self.width = sum(self.widths)
-        self.past_categories, self.known_categories = (
-            slice(first, stop) for first, stop in pairwise(np.cumsum([0, *self.widths]).tolist()[-3:])
+        self.past_categories, self.known_categories, self.target_categories = (
+            slice(first, stop) for first, stop in pairwise(np.cumsum([0, *self.widths]).tolist()[-4:])
         )
+        self.has_target_categories = categories[-1] > 0
         self.from_origin = [place for place, column in enumerate(spec.reals("known")) if column.from_origin]
         """Those known columns of which a window has the difference from the origin."""
         self.has_masks = spec.masked
@@ -46,7 +47,7 @@ class Layout:
         self._parts = self.widths if self.has_masks or self.has_categories else self.widths[:3]
 
     def split(self, rows: Float[Tensor, "*any width"]) -> tuple[Tensor, ...]:
-        """Targets, past and known columns; where there are any, the mask of each, past and known categories."""
+        """Targets, past and known columns; where there are any, masks of these, and categories: past, known, target."""
         return rows.split_with_sizes(self._parts, dim=-1)
 
 
@@ -165,6 +166,7 @@ class Storage:
                 past=parts[6][:, :context].long(),
                 known=parts[7].long(),
                 static=self.static_categories[item],
+                target=parts[8].long() if layout.has_target_categories else None,
             )
         targets, scaling = parts[0], None
         if self.local is not None:
@@ -238,7 +240,11 @@ def stored(panel: Panel, spec: PanelSpec, sizes: ItemSizes | None = None) -> Sto
     values[:-1, : len(reals)] = torch.from_numpy(scaled)
     if isinstance(spec, SeriesSpec) and spec.periods:
         values[:-1, len(reals) : layout.reals] = torch.from_numpy(periodic(panel.clock, spec.periods))
-    places: tuple[tuple[Role, slice], ...] = (("past", layout.past_categories), ("known", layout.known_categories))
+    places: tuple[tuple[Role, slice], ...] = (
+        ("past", layout.past_categories),
+        ("known", layout.known_categories),
+        ("target", layout.target_categories),
+    )
     for role, place in places:
         columns = [place for place in panel.of(role) if spec.columns[place].is_category]
         values[:-1, place] = torch.from_numpy(

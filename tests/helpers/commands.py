@@ -32,6 +32,7 @@ COMMANDS = (
     "recast-evaluate",
     "recast-export",
     "recast-forecast",
+    "recast-generate",
     "recast-gradients",
     "recast-importance",
     "recast-options",

@@ -42,7 +42,7 @@ from recast.runs.configure.build import build
 from recast.runs.configure.check import check
 from recast.runs.configure.compose import compose
 from recast.runs.configure.folders import conf_folder
-from recast.runs.configure.options import ExportOptions, ForecastOptions, Paths
+from recast.runs.configure.options import ExportOptions, ForecastOptions, GenerateOptions, Paths
 from recast.runs.configure.signature import REQUIRED, options_of
 from recast.runs.configure.targets import resolve
 from recast.runs.configure.training_options import EvaluateOptions, GradientOptions, ImportanceOptions, TrainOptions
@@ -58,6 +58,7 @@ COMMANDS = {
     "evaluate": EvaluateOptions,
     "export": ExportOptions,
     "forecast": ForecastOptions,
+    "generate": GenerateOptions,
     "gradients": GradientOptions,
     "importance": ImportanceOptions,
 }
@@ -73,9 +74,10 @@ NEEDED = {
         *("data.joins.table.source.path=file.csv", "data.joins.table.source.time=t"),
         "data.joins.table.source.targets=[v]",
     ],
+    "text": ["data.source.path=a.txt"],
     "ts": ["data.source.path=train.ts", "data.source.test_path=test.ts"],
 }
-"""What the user must give, by the name of the file that leaves it open."""
+"""What the user must give, by the name of the file of data, a model's part or a task that leaves it open."""
 WITHOUT_FILE = ("adding", "appliances", "ar2", "digits", "sines", "tide", "tide_weather")
 GROUPS = sorted(
     str(folder.relative_to(CONF))
@@ -130,7 +132,7 @@ def composed(*overrides: str) -> dict[str, Any]:
 def overrides_for(group: str, choice: str) -> list[str]:
     if group == "experiment":
         return [f"experiment={choice}"]
-    needed = [] if group == "logger" else NEEDED.get(choice, [])
+    needed = [] if group in ("logger", "metrics", "baselines", "callbacks") else NEEDED.get(choice, [])
     return [f"{group}={choice}", *needed]
 
 
@@ -185,7 +187,7 @@ def test_a_choice_passes_the_check_shows_every_option_and_can_be_built(overrides
             assert node.get("_partial_") or isinstance(built, target), key
 
 
-@pytest.mark.parametrize("command", ["evaluate", "forecast", "gradients", "importance"])
+@pytest.mark.parametrize("command", ["evaluate", "forecast", "generate", "gradients", "importance"])
 def test_the_other_commands_pass_too(command):
     folders.register()
     required = ["checkpoint=a.ckpt"] + (["input=a.csv", "output=b.csv"] if command == "forecast" else [])

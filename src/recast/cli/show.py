@@ -25,7 +25,8 @@ def show_results(results: RunResults) -> None:
             # A table that the terminal breaks can be read; one squeezed into its width lacks digits.
             Console(width=max(console.width, _width(table))).print(table)
     for remark in results.remarks():
-        console.print(remark, highlight=False)
+        # A remark may hold what a model wrote, brackets and all.
+        console.print(remark, markup=False, highlight=False)
 
 
 def _width(table: Table) -> int:

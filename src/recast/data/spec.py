@@ -158,6 +158,38 @@ class SequenceSpec(PanelSpec):
         return self.longest > LONG
 
 
+UNKNOWN = "<unknown>"
+"""The symbol that stands for all that are not in a vocabulary."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSpec(PanelSpec):
+    """The spec of a text: a panel with one target, a category whose levels are the vocabulary.
+
+    The first level is `UNKNOWN`. The column is named by what a symbol is, such as "character".
+
+    Args:
+        lower: Whether capital letters were made small ones.
+    """
+
+    lower: bool = False
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """The symbols, `UNKNOWN` first."""
+        return self.columns[0].levels or ()
+
+    @property
+    def symbol(self) -> str:
+        """What a symbol is: "character" or "word"."""
+        return self.columns[0].name
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Characters of each symbol; one that is unknown counts as one."""
+        return tuple(1 if symbol == UNKNOWN else len(symbol) for symbol in self.vocabulary)
+
+
 @dataclass(frozen=True, kw_only=True)
 class SeriesSpec(PanelSpec):
     """The spec of a panel to forecast, with its clock and windows.

@@ -10,7 +10,8 @@ from annotated_types import MinLen
 from recast.data.local_scaling import LocalScaling, Statistic
 from recast.data.panel import ORDER, Column, Role
 from recast.data.sources.step import parse_step
-from recast.data.spec import PanelSpec, SequenceSpec, SeriesSpec
+from recast.data.sources.text import Symbol
+from recast.data.spec import UNKNOWN, PanelSpec, SequenceSpec, SeriesSpec, TextSpec
 from recast.errors import ConfigurationError
 from recast.options import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, check_values
 
@@ -100,6 +101,25 @@ def checked_sequence_spec(values: object) -> SequenceSpec:
     _check_columns(spec)
     if len(spec.classes) < 2:
         raise ConfigurationError("spec: expected a static column with the role target that names two classes or more")
+    return spec
+
+
+def checked_text_spec(values: object) -> TextSpec:
+    """The inverse of `TextSpec.to_dict` for values of unknown origin.
+
+    Raises:
+        ConfigurationError: if a field is missing, unknown, of the wrong type or out of range, or the fields disagree.
+    """
+    spec = TextSpec(**_fields(values, PANEL | {"lower": bool}))
+    _check_columns(spec)
+    if len(spec.columns) != 1 or spec.static or spec.columns[0].role != "target" or spec.masked:
+        raise ConfigurationError("spec: expected one column, the target, without gaps")
+    if spec.symbol not in get_args(Symbol) or len(spec.vocabulary) < 2 or spec.vocabulary[0] != UNKNOWN:
+        raise ConfigurationError(
+            f"spec: expected a column named {' or '.join(get_args(Symbol))} whose levels are {UNKNOWN} and the symbols"
+        )
+    if "" in spec.vocabulary:
+        raise ConfigurationError("spec: the vocabulary has an empty symbol")
     return spec
 
 

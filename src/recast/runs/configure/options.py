@@ -12,9 +12,19 @@ from recast.data.prepare.scale import Scaler
 from recast.data.prepare.split import Split
 from recast.data.prepare.windows import Windows
 from recast.data.sources.source import Source
+from recast.nn.models.language_model import LanguageModel
 from recast.nn.models.model import ForecastModel
 from recast.nn.recurrence.engine import Engine
-from recast.options import Fraction, PositiveFloat, PositiveInt, Seed, checked
+from recast.options import (
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Probability,
+    Seed,
+    checked,
+)
 from recast.scoring.baselines.baseline import Baseline
 from recast.scoring.calibration.calibration import Calibration
 
@@ -140,6 +150,50 @@ class ForecastOptions:
         figure: str | None = None,
         horizon: PositiveInt | None = None,
         samples: PositiveInt = 200,
+        seed: Seed = 0,
+        threads: PositiveInt = 1,
+        trust: list[str] | None = None,
+    ) -> None: ...
+
+
+class GeneratorParts:
+    """What writing needs of a checkpoint's configuration.
+
+    Args:
+        model: The model, completed by the spec of its text.
+    """
+
+    def __init__(self, *, model: Callable[..., LanguageModel]) -> None: ...
+
+
+class GenerateOptions:
+    """Options of recast-generate.
+
+    Args:
+        checkpoint: Checkpoint file of a run of task=text. [file]
+        prompt: What the text goes on from, one symbol at least; a line break by default.
+        length: Symbols to write: characters or words, as the model was trained; 0: none. [symbols]
+        temperature: Below 1 what is likely becomes likelier, above 1 less so; 0: always the likeliest.
+        top_k: Draws from the k likeliest symbols only; none: from all. [symbols]
+        top_p: Draws from the likeliest symbols whose probabilities add up to p; applied after `top_k`.
+        likeliest: How many of the likeliest next symbols after the prompt are printed as a table; 0: no table.
+        seed: Seed of the draws: the same one writes the same text.
+        recurrence: What runs the recurrent layers.
+        threads: Cores of the CPU that are used. [threads]
+        trust: Packages of others whose classes the checkpoint may name; none: those of RECAST_TRUST.
+    """
+
+    def __init__(
+        self,
+        *,
+        checkpoint: str,
+        recurrence: Engine,
+        prompt: str = "\n",
+        length: NonNegativeInt = 500,
+        temperature: NonNegativeFloat = 0.8,
+        top_k: PositiveInt | None = None,
+        top_p: Probability = 1.0,
+        likeliest: NonNegativeInt = 0,
         seed: Seed = 0,
         threads: PositiveInt = 1,
         trust: list[str] | None = None,

@@ -68,6 +68,18 @@ class LoggerAdapter:
         if hasattr(logger, "log_image"):
             logger.log_image(key=name, images=[str(path)], step=step)
 
+    def text(self, logger: Any, name: str, text: str, step: int) -> None:
+        """Logs a text where the logger has Lightning's `log_text`, as that of wandb has.
+
+        Args:
+            logger: The logger.
+            name: Its name.
+            text: The text.
+            step: Optimiser steps taken. [steps]
+        """
+        if hasattr(logger, "log_text"):
+            logger.log_text(key=name, columns=["text"], data=[[text]], step=step)
+
     def end(self, logger: Any, options: Mapping[str, Any], scores: Mapping[str, float], step: int) -> None:
         """Logs what belongs to the end of the run; the scores themselves were logged when they were computed.
 

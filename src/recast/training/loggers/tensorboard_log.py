@@ -41,6 +41,11 @@ class TensorBoardAdapter(LoggerAdapter):
         """Logs it as an image of that step."""
         logger.experiment.add_figure(name, figure, global_step=step, close=False)
 
+    def text(self, logger: Any, name: str, text: str, step: int) -> None:
+        """Logs it for the tab "Text", which takes Markdown: indented, lines stay as they are."""
+        indented = "".join(f"    {line}\n" for line in text.split("\n"))
+        logger.experiment.add_text(name, indented, global_step=step)
+
     def end(self, logger: Any, options: Mapping[str, Any], scores: Mapping[str, float], step: int) -> None:
         """Fills the HPARAMS tab.
 

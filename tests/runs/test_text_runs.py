@@ -1,0 +1,56 @@
+"""A run over a text that is killed goes on bit for bit, carried states included."""
+
+from typing import Any
+
+import pytest
+import torch
+from texts import RHYME
+
+from recast.runs.configure import folders
+from recast.runs.configure.check import check
+from recast.runs.configure.compose import compose
+from recast.runs.configure.training_options import TrainOptions
+from recast.runs.fit import run
+from recast.training.text_task import TextTask
+
+
+@pytest.fixture(autouse=True)
+def as_before():
+    """A run makes torch deterministic for the whole process, where it fills even what is never read."""
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.filterwarnings("ignore")  # what Lightning remarks at a few batches is not what is tested
+def test_a_killed_run_goes_on_bit_for_bit(tmp_path, monkeypatch):
+    (tmp_path / "text.txt").write_text(RHYME * 12)
+    folders.register()
+    words = [
+        *("task=text", "data=text", f"data.source.path={tmp_path / 'text.txt'}", "data.chunk=8", "data.batch_size=4"),
+        *("data.warmup=8", "data.passage=16", "model.cell.hidden_size=6", "model.dropout=0.2", "trainer.max_epochs=3"),
+        *("callbacks.progress_bar=null", "callbacks.last_checkpoint.every_n_steps=1", "logger=none", "baselines=none"),
+    ]
+    config = compose("train", words)
+    check(config, TrainOptions)
+    whole = run(config, tmp_path / "whole")
+    training_step = TextTask.training_step
+    at: int = whole.facts["steps"] // 2
+    assert at % (whole.facts["steps"] // 3)  # in the middle of an epoch
+
+    def dying(self: TextTask, batch: Any, batch_idx: int) -> Any:
+        if self.trainer.global_step == at:
+            raise RuntimeError("killed")
+        return training_step(self, batch, batch_idx)
+
+    with monkeypatch.context() as killing:
+        killing.setattr(TextTask, "training_step", dying)
+        with pytest.raises(RuntimeError, match="killed"):
+            run(config, tmp_path / "run")
+    resumed = run(config | {"resume": True}, tmp_path / "run")
+    assert resumed.overall == whole.overall
+    one, other = (
+        torch.load(tmp_path / name / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+        for name in ("whole", "run")
+    )
+    assert one.keys() == other.keys()
+    assert all(torch.equal(weight, other[name]) for name, weight in one.items())

@@ -50,6 +50,7 @@ def test_a_run_learns_a_rhyme_and_stands_beside_counts(done, folder):
     metrics = strict_json(folder / "metrics.json")
     test = metrics["test"]
     assert metrics["symbols"] == {"train": 1536, "validation": 192, "test": 192}
+    assert metrics["scored"] == {"test": 192}
     assert test["nats"] < 0.3 < metrics["baselines"]["bigram"]["nats"] < metrics["baselines"]["unigram"]["nats"]
     assert test["perplexity"] == pytest.approx(math.exp(test["nats"]))
     assert test["bits_per_character"] == pytest.approx(test["nats"] / math.log(2))

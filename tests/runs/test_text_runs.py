@@ -1,5 +1,7 @@
 """A run over a text that is killed goes on bit for bit, carried states included."""
 
+import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,17 +23,35 @@ def as_before():
     torch.use_deterministic_algorithms(False)
 
 
-@pytest.mark.filterwarnings("ignore")  # what Lightning remarks at a few batches is not what is tested
-def test_a_killed_run_goes_on_bit_for_bit(tmp_path, monkeypatch):
-    (tmp_path / "text.txt").write_text(RHYME * 12)
+def options_of(folder: Path, *more: str) -> dict[str, Any]:
+    (folder / "text.txt").write_text(RHYME * 12)
     folders.register()
     words = [
-        *("task=text", "data=text", f"data.source.path={tmp_path / 'text.txt'}", "data.chunk=8", "data.batch_size=4"),
-        *("data.warmup=8", "data.passage=16", "model.cell.hidden_size=6", "model.dropout=0.2", "trainer.max_epochs=3"),
-        *("callbacks.progress_bar=null", "callbacks.last_checkpoint.every_n_steps=1", "logger=none", "baselines=none"),
+        *("task=text", "data=text", f"data.source.path={folder / 'text.txt'}", "data.chunk=8", "data.batch_size=4"),
+        *("data.warmup=8", "data.passage=16", "model.cell.hidden_size=6", "callbacks.progress_bar=null", "logger=none"),
     ]
-    config = compose("train", words)
+    config = compose("train", [*words, *more])
     check(config, TrainOptions)
+    return config
+
+
+@pytest.mark.filterwarnings("ignore")  # what Lightning remarks at a few batches is not what is tested
+def test_a_limit_of_the_trainer_holds_for_the_baselines_too(tmp_path):
+    limits = ("trainer=smoke", "data.evaluation_batch_size=2", "baselines.kneser_ney.order=2")
+    results = run(options_of(tmp_path, *limits), tmp_path / "run")
+    assert (results.scored, results.symbols["test"]) == (32, 58)
+    assert results.tables()[0].title == "test: 32 of 58 characters, a vocabulary of 13"
+    codes = [RHYME[place % len(RHYME)] for place in range(518, 518 + 32)]
+    training = [RHYME[place % len(RHYME)] for place in range(461)]
+    counts = {symbol: training.count(symbol) + 1 for symbol in (*set(RHYME), "<unknown>")}
+    expected = -sum(math.log(counts[symbol] / sum(counts.values())) for symbol in codes) / 32
+    assert results.baselines["unigram"]["nats"] == pytest.approx(expected)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_killed_run_goes_on_bit_for_bit(tmp_path, monkeypatch):
+    more = ("model.dropout=0.2", "trainer.max_epochs=3", "callbacks.last_checkpoint.every_n_steps=1", "baselines=none")
+    config = options_of(tmp_path, *more)
     whole = run(config, tmp_path / "whole")
     training_step = TextTask.training_step
     at: int = whole.facts["steps"] // 2

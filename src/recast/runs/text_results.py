@@ -18,7 +18,9 @@ class TextResults(RunResults):
     Args:
         part: "train", "validation" or "test".
         symbol: What a symbol is: "character" or "word".
-        symbols: Number of symbols that are scored in each part.
+        symbols: Number of symbols in each part: those that are trained on or can be scored.
+        scored: Number of symbols of the part that model and baselines were scored on: all of them, unless the trainer
+            has a limit.
         vocabulary: Number of different symbols, without that of what is unknown.
         metrics: The description of each metric.
         model: Scores of the model by metric.
@@ -31,6 +33,7 @@ class TextResults(RunResults):
     part: str
     symbol: str
     symbols: dict[str, int]
+    scored: int
     vocabulary: int
     metrics: dict[str, Description]
     model: dict[str, float]
@@ -54,7 +57,9 @@ class TextResults(RunResults):
 
     def tables(self) -> list[ResultTable]:
         """Scores beside the baselines'."""
-        title = f"{self.part}: {self.symbols[self.part]} {self.symbol}s, {self.vocabulary} different"
+        total = self.symbols[self.part]
+        scored = total if self.scored == total else f"{self.scored} of {total}"
+        title = f"{self.part}: {scored} {self.symbol}s, a vocabulary of {self.vocabulary}"
         return [ResultTable(title, "language model", self.table(), "model")]
 
     def remarks(self) -> list[str]:
@@ -67,6 +72,7 @@ class TextResults(RunResults):
             {
                 "symbol": self.symbol,
                 "symbols": self.symbols,
+                "scored": {self.part: self.scored},
                 "vocabulary": self.vocabulary,
                 self.part: self.model,
                 "metrics": {name: description.to_dict() for name, description in self.metrics.items()},

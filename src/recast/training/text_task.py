@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torchmetrics import SumMetric
 
 from recast.errors import NonFiniteLossError
 from recast.nn.models.language_model import LanguageModel
@@ -60,6 +61,10 @@ class TextTask(TrainingTask):
             }
         )
 
+        self.counted = SumMetric()
+        self.scored = 0
+        """Symbols that the last test scored: the first ones of the part, all unless the trainer has a limit."""
+
     @property
     def validation_curves(self) -> list[str]:
         """The metrics."""
@@ -91,6 +96,7 @@ class TextTask(TrainingTask):
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Scores a batch of passages."""
         self._score("test", batch)
+        self.counted.update(len(batch.start) * batch.target.shape[1])
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Float[Tensor, "batch horizon"]:
         """The logarithm of P of each symbol of the passages, in nats."""
@@ -110,6 +116,7 @@ class TextTask(TrainingTask):
     def on_test_epoch_start(self) -> None:
         """Resets the metrics."""
         self._reset("test")
+        self.counted.reset()
 
     def _reset(self, part: str) -> None:
         for metric in self.metrics_of(part).values():
@@ -122,6 +129,7 @@ class TextTask(TrainingTask):
     def on_test_epoch_end(self) -> None:
         """Logs the metrics."""
         self._log("test")
+        self.scored = int(self.counted.compute())
 
     def _log(self, part: str) -> None:
         metrics = self.metrics_of(part)

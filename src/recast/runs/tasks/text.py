@@ -84,9 +84,9 @@ class TextPlug(TaskPlug[TextTask, TextDataModule, TextResults]):
     ) -> dict[str, dict[str, float]]:
         """See the base class."""
         rows = data.items(part)
-        if not len(rows):
+        if not task.scored:
             return {}
-        first, stop = int(rows[0]), int(rows[-1]) + 1
+        first, stop = int(rows[0]), int(rows[0]) + task.scored
         lengths = np.asarray(data.spec.lengths)[data.prepared.codes[first:stop]].sum()
         numbers = [torch.tensor(float(number), dtype=torch.float64) for number in (stop - first, lengths)]
 
@@ -141,6 +141,7 @@ class TextPlug(TaskPlug[TextTask, TextDataModule, TextResults]):
             part=part,
             symbol=data.spec.symbol,
             symbols=self.counts(data),
+            scored=task.scored,
             vocabulary=len(data.spec.vocabulary) - 1,
             metrics={name: metric.description for name, metric in metrics.items()},
             model={name: metric.compute().item() for name, metric in metrics.items()},

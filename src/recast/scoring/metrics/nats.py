@@ -16,6 +16,11 @@ class Nats(TextMetric):
         spec: The text.
     """
 
+    @property
+    def title(self) -> str:
+        """Its name in figures."""
+        return "cross-entropy"
+
     def unit(self, of: str) -> str:
         """Nats."""
         return "nats"

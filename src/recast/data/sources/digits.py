@@ -47,7 +47,7 @@ class Digits(SequenceSource):
         """See the base class."""
         from sklearn.datasets import load_digits
 
-        pixels, labels = load_digits(return_X_y=True)
+        pixels, labels = map(np.asarray, load_digits(return_X_y=True))
         random = np.random.default_rng(self.seed)
         chosen = random.permutation(len(pixels))
         if self.permuted:

@@ -53,6 +53,19 @@ def pytest_configure(config: pytest.Config) -> None:
         gc.enable()
 
 
+KIN_OF_OTHERS = ("layer_norm_rnn", "layer_norm_lstm", "min_lstm", "output_to_output", "peephole_lstm")
+"""Cells with the code of another one but for the formula of a step; their own tests have that."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Of the tests for every cell in every form of model, the default run has each kind of code once.
+    for item in items:
+        call = getattr(item, "callspec", None)
+        if call is not None and call.params.get("cell") in KIN_OF_OTHERS:
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_collection_finish() -> None:
     # Modules and tests stay to the end; collections that pass over them again and again are slow.
     gc.collect()

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from distributed import distributions
 from small_gauge import gauge_checkpoint, gauge_file
+from texts import text_checkpoint
 
 PACKAGES = {"hydra-core": "hydra", "docstring-parser": "docstring_parser"}
 """What a distribution is imported as, where that is not its name."""
@@ -48,6 +49,13 @@ def test_a_checkpoint_forecasts(tmp_path):
     done = command("recast-forecast", f"checkpoint={gauge_checkpoint()}", f"input={gauge_file()}", f"output={output}")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(pd.read_csv(output)) == 6
+
+
+def test_a_checkpoint_writes_text():
+    done = command("recast-generate", f"checkpoint={text_checkpoint()}", "prompt=the", "length=20", "likeliest=2")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("the likeliest next symbols\n")
+    assert len(done.stdout.partition("\n\n")[2]) == len("the") + 20 + 1
 
 
 def test_a_picture_needs_an_extra(tmp_path):

@@ -76,7 +76,9 @@ class Sampler:
             logits[..., self.never] = -torch.inf
         if self.temperature == 0:
             return functional.one_hot(logits.argmax(-1), logits.shape[-1]).double()
-        ordered, levels = (logits / self.temperature).softmax(-1).sort(dim=-1, descending=True, stable=True)
+        # Less the largest before the division: a temperature near 0 would make them infinite.
+        logits = (logits - logits.amax(-1, keepdim=True)) / self.temperature
+        ordered, levels = logits.softmax(-1).sort(dim=-1, descending=True, stable=True)
         if self.top_k is not None:
             ordered[..., self.top_k :] = 0.0
             ordered = ordered / ordered.sum(-1, keepdim=True)

@@ -151,7 +151,7 @@ def test_heavy_modules_are_seen():
     assert heavy_modules("import pandas") == ["pandas"]
 
 
-COMMANDS = ["train", "evaluate", "export", "forecast", "generate", "gradients", "importance", "options"]
+COMMANDS = ["train", "evaluate", "export", "forecast", "generate", "gradients", "importance", "impute", "options"]
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "application"])

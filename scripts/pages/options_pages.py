@@ -13,7 +13,7 @@ from recast.data.datamodule import ForecastDataModule
 from recast.runs.configure.compose import compose
 from recast.runs.configure.describe import OptionRow, describe
 from recast.runs.configure.flat import compose_flat
-from recast.runs.configure.options import ExportOptions, ForecastOptions, GenerateOptions
+from recast.runs.configure.options import ExportOptions, ForecastOptions, GenerateOptions, ImputeOptions
 from recast.runs.configure.targets import resolve
 from recast.runs.configure.training_options import EvaluateOptions, GradientOptions, ImportanceOptions, TrainOptions
 
@@ -28,8 +28,9 @@ COMMANDS = {
     "generate": GenerateOptions,
     "gradients": GradientOptions,
     "importance": ImportanceOptions,
+    "impute": ImputeOptions,
 }
-READ_WITHOUT_HYDRA = ("forecast", "export", "generate")
+READ_WITHOUT_HYDRA = ("forecast", "export", "generate", "impute")
 
 
 def option_pages(conf: Path) -> list[WrittenPage]:

@@ -17,7 +17,7 @@ from recast.runs.configure import folders
 from recast.runs.configure.check import accepted
 from recast.runs.configure.compose import compose
 from recast.runs.configure.flat import compose_flat
-from recast.runs.configure.options import ExportOptions, ForecastOptions, GenerateOptions
+from recast.runs.configure.options import ExportOptions, ForecastOptions, GenerateOptions, ImputeOptions
 from recast.runs.configure.training_options import EvaluateOptions, GradientOptions, ImportanceOptions, TrainOptions
 from recast.runs.configure.words import readable, with_folder
 
@@ -125,6 +125,7 @@ CHECKS = {
     "recast-forecast": read_without_hydra("forecast", ForecastOptions),
     "recast-export": read_without_hydra("export", ExportOptions),
     "recast-generate": read_without_hydra("generate", GenerateOptions),
+    "recast-impute": read_without_hydra("impute", ImputeOptions),
     "recast-options": explained,
     "recast-report": parsed(report.parser),
     "recast-ensemble": parsed(ensemble.parser),

@@ -35,6 +35,7 @@ COMMANDS = (
     "recast-generate",
     "recast-gradients",
     "recast-importance",
+    "recast-impute",
     "recast-options",
     "recast-status",
 )

@@ -27,6 +27,7 @@ import recast.training.learning_rates
 from hydra_plugins import recast_plugins
 from recast.data.features.computed_feature import ComputedFeature
 from recast.data.joins.join import Join
+from recast.data.prepare.gap_removal import Removal
 from recast.data.prepare.grid import Grid
 from recast.data.prepare.regime import Regime
 from recast.data.prepare.scale import Scaler
@@ -42,7 +43,7 @@ from recast.runs.configure.build import build
 from recast.runs.configure.check import check
 from recast.runs.configure.compose import compose
 from recast.runs.configure.folders import conf_folder
-from recast.runs.configure.options import ExportOptions, ForecastOptions, GenerateOptions, Paths
+from recast.runs.configure.options import ExportOptions, ForecastOptions, GenerateOptions, ImputeOptions, Paths
 from recast.runs.configure.signature import REQUIRED, options_of
 from recast.runs.configure.targets import resolve
 from recast.runs.configure.training_options import EvaluateOptions, GradientOptions, ImportanceOptions, TrainOptions
@@ -61,9 +62,11 @@ COMMANDS = {
     "generate": GenerateOptions,
     "gradients": GradientOptions,
     "importance": ImportanceOptions,
+    "impute": ImputeOptions,
 }
 NEEDED = {
     "chrono": ["model.cell.gate_init.longest=100"],
+    "csv_gaps": ["data.source.path=file.csv", "data.source.time=t", "data.source.targets=[v]"],
     "csv": ["data.source.path=file.csv", "data.source.time=t", "data.source.targets=[v]"],
     "frame": ["data.source.time=t", "data.source.targets=[v]"],
     "series_rows": ["data.source.path=file.csv", "data.source.id=V1"],
@@ -78,7 +81,7 @@ NEEDED = {
     "ts": ["data.source.path=train.ts", "data.source.test_path=test.ts"],
 }
 """What the user must give, by the name of the file of data, a model's part or a task that leaves it open."""
-WITHOUT_FILE = ("adding", "appliances", "ar2", "digits", "sines", "tide", "tide_weather")
+WITHOUT_FILE = ("adding", "appliances", "ar2", "digits", "sines", "tide", "tide_gaps", "tide_weather")
 GROUPS = sorted(
     str(folder.relative_to(CONF))
     for folder in CONF.rglob("*")
@@ -93,6 +96,7 @@ PARTS = {
     "data/features": (recast.data.features, ComputedFeature),
     "data/grid": (recast.data.prepare, Grid),
     "data/joins": (recast.data.joins, Join),
+    "data/removal": (recast.data.prepare, Removal),
     "data/regime": (recast.data.prepare, Regime),
     "data/scaler": (recast.data.prepare, Scaler),
     "data/split": (recast.data.prepare, Split),
@@ -132,6 +136,8 @@ def composed(*overrides: str) -> dict[str, Any]:
 def overrides_for(group: str, choice: str) -> list[str]:
     if group == "experiment":
         return [f"experiment={choice}"]
+    if group == "data/removal":
+        return ["task=imputation", f"{group}={choice}"]
     needed = [] if group in ("logger", "metrics", "baselines", "callbacks") else NEEDED.get(choice, [])
     return [f"{group}={choice}", *needed]
 
@@ -148,7 +154,7 @@ def nodes(node: Any, key: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
             yield from nodes(value, f"{key}[{index}]")
 
 
-WHOLE = ("data", "experiment", "model", "model/cell/gate_init", "task")
+WHOLE = ("data", "data/removal", "experiment", "model", "model/cell/gate_init", "task")
 """Groups whose choices bring, or ask for, choices of other groups: each of them is composed alone."""
 
 
@@ -187,10 +193,10 @@ def test_a_choice_passes_the_check_shows_every_option_and_can_be_built(overrides
             assert node.get("_partial_") or isinstance(built, target), key
 
 
-@pytest.mark.parametrize("command", ["evaluate", "forecast", "generate", "gradients", "importance"])
+@pytest.mark.parametrize("command", ["evaluate", "forecast", "generate", "gradients", "importance", "impute"])
 def test_the_other_commands_pass_too(command):
     folders.register()
-    required = ["checkpoint=a.ckpt"] + (["input=a.csv", "output=b.csv"] if command == "forecast" else [])
+    required = ["checkpoint=a.ckpt"] + (["input=a.csv", "output=b.csv"] if command in ("forecast", "impute") else [])
     config = compose(command, required)
     check(config, COMMANDS[command])
 
@@ -293,6 +299,7 @@ SHORT = {
     "appliances": ["task=classification", "data.source.train=40", "data.source.test=10", "data.batch_size=8"],
     "sines": ["data.source.series=60"],
     "tide": ["data.source.days=15.0", "data.windows.context=50", "data.windows.horizon=10"],
+    "tide_gaps": ["task=imputation", "data.source.days=40.0"],
     "tide_weather": ["data.source.days=40.0"],
     "ar2": ["data.source.rows=300"],
 }

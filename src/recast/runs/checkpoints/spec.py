@@ -80,6 +80,22 @@ def checked_series_spec(values: object) -> SeriesSpec:
     return spec
 
 
+def checked_imputation_spec(values: object) -> SeriesSpec:
+    """The inverse of `SeriesSpec.to_dict` for a panel whose gaps are filled, for values of unknown origin.
+
+    Raises:
+        ConfigurationError: also if it has inputs or no masks, or context and horizon are not the same steps.
+    """
+    spec = checked_series_spec(values)
+    if spec.targets != len(spec.columns) or spec.static or spec.periods or spec.local or not spec.masked:
+        raise ConfigurationError("spec: expected targets alone, with masks, in one scaling for all windows")
+    if spec.context != spec.horizon:
+        raise ConfigurationError(
+            f"spec: context={spec.context}, horizon={spec.horizon}; expected the same, the steps of a window"
+        )
+    return spec
+
+
 def _check_local(local: LocalScaling, targets: int) -> None:
     """Raises ConfigurationError where the numbers of items do not fit them, or the range is empty."""
     sizes = {len(local.ids), len(local.offset), len(local.scale)}

@@ -12,6 +12,7 @@ from recast.data.prepare.scale import Scaler
 from recast.data.prepare.split import Split
 from recast.data.prepare.windows import Windows
 from recast.data.sources.source import Source
+from recast.nn.models.imputer import Imputer
 from recast.nn.models.language_model import LanguageModel
 from recast.nn.models.model import ForecastModel
 from recast.nn.recurrence.engine import Engine
@@ -232,6 +233,49 @@ class ExportOptions:
         known: str | None = None,
         tables: dict[str, str] | None = None,
         seed: Seed = 0,
+        threads: PositiveInt = 1,
+        trust: list[str] | None = None,
+    ) -> None: ...
+
+
+class ImputerParts:
+    """What filling gaps needs of a checkpoint's configuration.
+
+    Args:
+        model: The model, completed by the data's spec.
+        source: Where the series came from, which says how tables of its kind are read.
+        grid: Policy for missing and off-grid stamps; none: missing ones are steps at which nothing was observed.
+    """
+
+    def __init__(self, *, model: Callable[..., Imputer], source: Source, grid: Grid | None) -> None: ...
+
+
+class ImputeOptions:
+    """Options of recast-impute.
+
+    Args:
+        checkpoint: Checkpoint file of a run of task=imputation. [file]
+        input: CSV file with the columns of the training data, whose gaps are filled. [file]
+        output: CSV file without gaps, with the names of the columns filled in each row. [file]
+        figure: File for a picture, PNG, PDF or SVG by its ending, of the rows around the longest gap of the first
+            series; none: no picture. [file]
+        data: Options of the checkpoint's data to change for this file: how it is read, such as
+            data.source.missing=[nan] or data.source.step=10min, and what becomes of gaps (data/grid=mask). null: as in
+            the training.
+        recurrence: What runs the recurrent layers.
+        threads: Cores of the CPU that are used. [threads]
+        trust: Packages of others whose classes the checkpoint may name; none: those of RECAST_TRUST.
+    """
+
+    def __init__(
+        self,
+        *,
+        checkpoint: str,
+        input: str,  # noqa: A002 the option's name
+        output: str,
+        recurrence: Engine,
+        data: dict[str, Any],
+        figure: str | None = None,
         threads: PositiveInt = 1,
         trust: list[str] | None = None,
     ) -> None: ...

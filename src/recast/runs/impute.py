@@ -1,0 +1,275 @@
+"""Filling the gaps of a CSV file, with a checkpoint and nothing else."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float64, Int
+
+from recast.data.panel import Panel
+from recast.data.prepare.describe import align
+from recast.data.prepare.grid import Grid, MaskGrid
+from recast.data.prepare.storage import stored
+from recast.data.sources.source import Source
+from recast.data.sources.stamps import stamp_text
+from recast.data.sources.table import Table
+from recast.data.spec import SeriesSpec
+from recast.errors import CheckpointError, ConfigurationError, DataError
+from recast.nn.models.imputer import Imputer
+from recast.runs.checkpoints.checkpoint import ALLOWED, described, fitting
+from recast.runs.checkpoints.data_options import checked_changes
+from recast.runs.checkpoints.size import no_larger_than
+from recast.runs.checkpoints.spec import checked_imputation_spec
+from recast.runs.configure.build import build
+from recast.runs.configure.check import check
+from recast.runs.configure.options import ImputerParts
+from recast.runs.configure.targets import resolve, trusting
+from recast.runs.machine import set_up
+from recast.system.files import require_file, user_path, write_text
+from recast.training.checkpoint_format import KEY
+
+log = logging.getLogger(__name__)
+
+FILLED = "filled"
+"""The column that says which values were filled."""
+FILES = ("checkpoint", "input", "output", "figure")
+"""The options that name files."""
+BATCH = 256
+"""Windows filled at a time."""
+PREFIX = "model."
+"""What the names of a model's weights begin with in a checkpoint, whose root is the task."""
+
+
+@dataclass(frozen=True, eq=False)
+class FilledSeries:
+    """Series without gaps.
+
+    Args:
+        series: As they were read, on their grid.
+        values: The same with a number at each place, shape (rows, targets), in the data's unit.
+        time_column: Name of the column of the stamps.
+        id_column: Name of that of the series; None for a single one.
+    """
+
+    series: Panel
+    values: Float64[np.ndarray, "rows targets"]
+    time_column: str
+    id_column: str | None
+
+    @property
+    def filled(self) -> Bool[np.ndarray, "rows targets"]:
+        """Which of the values were filled."""
+        return np.isnan(self.series.targets)
+
+    def frame(self) -> pd.DataFrame:
+        """A row for each stamp: its time, each target, and the names of those that were filled, separated by ";".
+
+        Of many series the name of the series comes first.
+
+        Raises:
+            ConfigurationError: if a column has the name of the one that says what was filled.
+        """
+        stamps = pd.DatetimeIndex(self.series.clock)
+        columns: dict[str, Any] = {}
+        if self.id_column is not None:
+            columns[self.id_column] = np.repeat(
+                np.array(self.series.ids, dtype=object)[self.series.items], self.series.lengths
+            )
+        columns[self.time_column] = stamps.tz_localize("UTC") if self.series.timezone else stamps
+        if FILLED in {*columns, *self.series.names}:
+            raise ConfigurationError(
+                f"{self.series.label}: a column has the name {FILLED!r}, which that of what was filled has; rename it"
+            )
+        columns |= dict(zip(self.series.names, self.values.T, strict=True))
+        names = np.array(self.series.names, dtype=object)
+        columns[FILLED] = [";".join(names[row]) for row in self.filled]
+        return pd.DataFrame(columns)
+
+    def text(self) -> str:
+        """The same as CSV. Values that were read are written as the shortest text of the same number."""
+        return self.frame().to_csv(index=False)
+
+
+class Filler:
+    """A trained model that fills gaps; see `load`.
+
+    Args:
+        model: The model, in evaluation mode.
+        source: Where its training data came from, which says how tables are read.
+        grid: Policy for missing and off-grid stamps.
+    """
+
+    def __init__(self, model: Imputer, source: Source, grid: Grid) -> None:
+        self.model = model
+        self.source = source
+        self.grid = grid
+
+    @property
+    def spec(self) -> SeriesSpec:
+        """The data's description at training."""
+        return self.model.spec
+
+    def fill(self, table: Table) -> FilledSeries:
+        """The series of a table without gaps: what was observed stays as it is.
+
+        Windows are those of the training, half of each overlapping the next; a value comes from the window in which it
+        lies nearest to the middle.
+
+        Args:
+            table: Rows with the columns of the training.
+
+        Raises:
+            DataError: if it cannot be used, or has rows that would be lost.
+        """
+        raw = self.source.for_table(table).with_step(self.spec.step).read()
+        series = align(self.grid.apply(raw), self.spec)
+        _require_every_row(raw, series)
+        storage, spec = stored(series, self.spec), self.spec
+        starts, length = _windows(series, spec.context)
+        values, nearest = series.targets.copy(), np.full(len(series), -1)
+        missing = np.isnan(values)
+        wanted = [number for number, start in enumerate(starts) if missing[start : start + length[number]].any()]
+        blind = 0
+        for size in sorted(set(length[wanted].tolist())):
+            chosen = [number for number in wanted if length[number] == size]
+            middle = np.minimum(np.arange(size), np.arange(size)[::-1])
+            for first in range(0, len(chosen), BATCH):
+                places = starts[chosen[first : first + BATCH]]
+                with torch.no_grad():
+                    scaled = self.model(storage.windows(torch.from_numpy(places), size, 0)).mean.double().numpy()
+                found = scaled * np.asarray(spec.target_scale) + np.asarray(spec.target_offset)
+                for place, window in zip(places.tolist(), found, strict=True):
+                    rows = np.arange(place, place + size)
+                    better = middle > nearest[rows]
+                    nearest[rows[better]] = middle[better]
+                    blind += int(missing[rows].all())
+                    values[rows[better]] = np.where(missing[rows[better]], window[better], values[rows[better]])
+        if blind:
+            log.warning(
+                "%s: nothing was observed in %d window(s) of %d steps, whose values are not much more than a mean",
+                *(series.label, blind, spec.context),
+            )
+        return FilledSeries(series, values, self.source.time_column, self.source.id_column)
+
+
+def _windows(series: Panel, steps: int) -> tuple[Int[np.ndarray, " windows"], Int[np.ndarray, " windows"]]:
+    """First row and number of rows of windows that cover every row of a panel, each inside one piece."""
+    starts, lengths = [], []
+    for first, stop in series.pieces:
+        size = min(steps, stop - first)
+        own = sorted({*range(first, stop - size, max(size // 2, 1)), stop - size})
+        starts += own
+        lengths += [size] * len(own)
+    return np.array(starts, dtype=np.int64), np.array(lengths, dtype=np.int64)
+
+
+def _require_every_row(raw: Panel, series: Panel) -> None:
+    """Raises DataError if the grid has dropped rows, which the output would lack."""
+    items = np.repeat(raw.items, raw.lengths)
+    kept = {(item, stamp) for item, stamp in zip(np.repeat(series.items, series.lengths), series.clock, strict=True)}
+    lost = [row for row, place in enumerate(zip(items, raw.clock, strict=True)) if place not in kept]
+    if lost:
+        raise DataError(
+            f"{raw.label}: the row of {stamp_text(raw.clock[lost[0]])} lies off the grid of one row every "
+            f"{series.step}, and would be lost ({len(lost)} row(s) do); correct the stamps, or leave such rows out"
+        )
+
+
+def load(path: str | Path, trust: Sequence[str] = (), data_options: Mapping[str, Any] | None = None) -> Filler:
+    """The model of a checkpoint that fills gaps.
+
+    Args:
+        path: A file written by a recast run.
+        trust: Packages of others whose classes the checkpoint may name.
+        data_options: Options of its data; see `recast.runs.checkpoints.data_options.changed`.
+
+    Raises:
+        CheckpointError: if it cannot be read safely, its parts do not fit each other, or it fills no gaps.
+        ConfigurationError: if a data option is wrong.
+    """
+    with trusting(*trust):
+        content, config = described(path)
+        with fitting(path):
+            kind = resolve(config["model"]["_target_"], ALLOWED)
+        if not issubclass(kind, Imputer):
+            raise CheckpointError(
+                f"{path}: it holds a {kind.__name__}, which fills no gaps; expected a model of task=imputation"
+            )
+        with fitting(path):
+            parts = {"model": config["model"], **{name: config["data"].get(name) for name in ("source", "grid")}}
+            check(parts, ImputerParts, allowed=ALLOWED)
+        parts = checked_changes(parts, data_options or {}, ImputerParts)
+        source = build(parts["source"], ALLOWED)
+        grid = build(parts["grid"], ALLOWED) if parts["grid"] else MaskGrid()
+        with fitting(path):
+            spec = checked_imputation_spec(content[KEY].get("spec"))
+            with no_larger_than(2 * user_path(path).stat().st_size):
+                model = build(parts["model"], ALLOWED)(spec=spec)
+            weights = {name: value for name, value in content["state_dict"].items() if name.startswith(PREFIX)}
+            model.load_state_dict({name.removeprefix(PREFIX): value for name, value in weights.items()})
+    return Filler(model.eval(), source, grid)
+
+
+def impute_file(config: dict[str, Any]) -> None:
+    """Writes a CSV file with a number at each place of another, as `FilledSeries.frame` says.
+
+    Args:
+        config: A configuration of recast-impute that has passed the check, in plain containers.
+
+    Raises:
+        InputError: if checkpoint or file cannot be used; nothing is written then.
+    """
+    set_up(config)
+    config = config | {name: str(user_path(config[name])) for name in FILES if config[name] is not None}
+    _require_different(config)
+    for option in ("output", "figure"):
+        if config[option] is not None:
+            require_file(Path(config[option]), option)
+    if config["figure"] is not None:
+        # Matplotlib is imported for a picture alone.
+        from recast.figures.png import format_of
+
+        format_of(Path(config["figure"]))
+    filler = load(config["checkpoint"], config["trust"] or (), config["data"])
+    found = filler.fill(filler.source.load(config["input"]))
+    count = int(found.filled.sum())
+    log.info("%s: %d of %d values filled", found.series.label, count, found.values.size)
+    write_text(Path(config["output"]), found.text())
+    if config["figure"] is not None:
+        _draw(found, Path(config["figure"]))
+
+
+def _require_different(config: Mapping[str, Any]) -> None:
+    """Nothing that is read, or was written before, is overwritten."""
+    given: dict[Path, str] = {}
+    for option in FILES:
+        if config[option] is None or Path(config[option]).is_char_device():
+            continue
+        path = Path(config[option]).resolve()
+        if path in given:
+            raise ConfigurationError(f"{option}={config[option]}: the same file as {given[path]}; give another")
+        given[path] = option
+
+
+def _draw(found: FilledSeries, path: Path) -> None:
+    # Matplotlib takes longer to import than gaps to fill.
+    from recast.figures.filled import filled_series
+    from recast.figures.png import save
+
+    series = found.series
+    rows = slice(*series.item_bounds[:2].tolist())
+    of_many = "" if series.is_single else f", {series.ids[0]}"
+    figure = filled_series(
+        series.clock[rows],
+        found.values[rows],
+        found.filled[rows],
+        series.columns,
+        title=f"{Path(series.label).name}{of_many}",
+        timezone=series.timezone,
+    )
+    save(figure, path)

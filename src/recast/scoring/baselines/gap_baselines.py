@@ -1,0 +1,82 @@
+"""Baselines of imputation: gaps filled without a network."""
+
+from abc import abstractmethod
+from typing import final
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from recast.data.panel import Panel
+from recast.errors import DataError, RecastError
+from recast.scoring.baselines.baseline import AnyBaseline, interpolated
+
+
+class GapBaseline(AnyBaseline[Panel]):
+    """Fills what is missing in windows, each from what is left in it and from the training part.
+
+    A new baseline subclasses this and implements `_fill`, and `_fit` where it fits more than the means.
+    """
+
+    means: Float64[np.ndarray, " targets"] | None = None
+
+    def fit(self, training: Panel) -> None:
+        """Fits on the training part; must be called before `fill`.
+
+        Args:
+            training: The rows of the training part, in the data's unit.
+
+        Raises:
+            DataError: if a target was never observed in it.
+        """
+        never = np.isnan(training.targets).all(axis=0)
+        if never.any():
+            name = training.columns[int(never.argmax())].name
+            raise DataError(f"{training.label}: {name!r} was never observed in the training part")
+        self.means = np.nanmean(training.targets, axis=0)
+
+    def fill(self, values: Float[np.ndarray, "windows steps targets"]) -> Float64[np.ndarray, "windows steps targets"]:
+        """The windows with a number at each place.
+
+        Args:
+            values: What is left of windows, NaN elsewhere, in the data's unit.
+
+        Raises:
+            RecastError: if the baseline has not been fitted.
+        """
+        if self.means is None:
+            raise RecastError(f"{type(self).__name__}: not fitted yet; call fit(training) before fill(values)")
+        return self._fill(values, self.means)
+
+    @abstractmethod
+    def _fill(self, values: np.ndarray, means: Float64[np.ndarray, " targets"]) -> np.ndarray:
+        """The windows filled; `means` are those of the training part."""
+
+
+@final
+class FillMean(GapBaseline):
+    """The mean of each target over the training part."""
+
+    def _fill(self, values: np.ndarray, means: Float64[np.ndarray, " targets"]) -> np.ndarray:
+        return np.where(np.isnan(values), means, values)
+
+
+@final
+class FillLast(GapBaseline):
+    """The last value before the gap; at the beginning of a window the first one after it, without any the mean."""
+
+    def _fill(self, values: np.ndarray, means: Float64[np.ndarray, " targets"]) -> np.ndarray:
+        seen = ~np.isnan(values)
+        steps = np.arange(values.shape[1])[:, None]
+        last = np.maximum.accumulate(np.where(seen, steps, 0), axis=1)
+        # Before the first value of a window, that.
+        place = np.maximum(last, seen.argmax(axis=1, keepdims=True))
+        found = np.take_along_axis(values, place, axis=1)
+        return np.where(np.isnan(found), means, found)
+
+
+@final
+class FillLinear(GapBaseline):
+    """The line between the values on both sides of a gap; beyond the outermost these are held, without any the mean."""
+
+    def _fill(self, values: np.ndarray, means: Float64[np.ndarray, " targets"]) -> np.ndarray:
+        return interpolated(values, means)

@@ -141,6 +141,20 @@ def csv(folder, **columns) -> str:
     return str(folder / "series.csv")
 
 
+def test_windows_of_many_series_are_each_of_one(tmp_path):
+    stamps = pd.date_range("2024-01-01", periods=60, freq="h")
+    frames = [
+        pd.DataFrame({"time": stamps, "id": name, "v": place + np.arange(60) / 60}) for place, name in enumerate("xyz")
+    ]
+    pd.concat(frames).to_csv(tmp_path / "panel.csv", index=False)
+    data = data_of(source=CsvSource(path=str(tmp_path / "panel.csv"), time="time", targets=["v"], id="id"), steps=6)
+    for batch in (*data.train_dataloader(), *data.loader("test")):
+        level = batch.truths.after(batch.start, 0, 6)[..., 0].floor()
+        assert (level[:, :1] == level).all()
+        assert torch.equal(level[:, 0].long(), batch.item)
+        assert batch.sizes is not None
+
+
 @pytest.mark.parametrize(
     ("source", "options", "says"),
     [

@@ -99,7 +99,7 @@ class TrainingGapLoader(EpochLoader[Batch]):
 
     def batch(self, plan: Int[Tensor, "items 2"], number: int) -> Batch:
         """One batch of this process."""
-        starts, share = self.order.cut(plan[:, 0], number)
+        starts, share = self.order.cut(plan[:, 0].contiguous(), number)
         words = np.random.SeedSequence([self.seed, int(plan[0, 1]), number]).generate_state(1, np.uint64)
         generator = torch.Generator().manual_seed(int(words[0]))
         total, first = (len(starts), 0) if share is None else (share.total, share.first)

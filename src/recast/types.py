@@ -132,7 +132,8 @@ class Batch(NamedTuple):
     """Windows of a scaled panel, or whole sequences of it side by side.
 
     The origin of a window is its last context step. A sequence has no origin: it is all context, padded with zeros
-    behind its end.
+    behind its end. A window whose gaps are filled has no horizon: its history lacks values, and its target has those of
+    the same steps; `truth` is not for it.
 
     history: the targets up to the origin; past: the inputs observed up to it; known: the inputs known ahead, at the
     steps of the context and then of the horizon; static: one value for each window; target: the truth after the origin;

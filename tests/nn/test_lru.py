@@ -26,8 +26,8 @@ def factors(cell):
 def by_definition(cell, inputs, z):
     """x_k = Lambda x_{k-1} + exp(gamma) (B u_k), y_k = A(Re[C x_k] + D u_k), one sequence, complex matrices."""
     weights = {name: value.detach().numpy() for name, value in cell.named_parameters()}
-    b_real, b_imaginary = np.split(weights["read.weight"], 2)
-    c_real, c_negative = np.split(weights["show.weight"], 2, axis=1)
+    b_real, b_imaginary = np.split(weights["input_matrix.weight"], 2)
+    c_real, c_negative = np.split(weights["output_matrix.weight"], 2, axis=1)
     b, c, factor = b_real + 1j * b_imaginary, c_real - 1j * c_negative, factors(cell)
     outputs = []
     for u in inputs:

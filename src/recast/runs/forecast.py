@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from recast.errors import ConfigurationError
+from recast.runs.command_files import with_files
 from recast.runs.forecaster import load_with
 from recast.runs.machine import set_up
 from recast.runs.series_forecast import SeriesForecast
-from recast.system.files import require_file, user_path, write_text
+from recast.system.files import write_text
 
 FILES = ("checkpoint", "run", "input", "known", "output", "figure")
 """The options that name files."""
@@ -26,16 +27,8 @@ def forecast_file(config: dict[str, Any]) -> None:
         InputError: if checkpoint or file cannot be used; nothing is written then.
     """
     set_up(config)
-    config = config | {name: str(user_path(config[name])) for name in FILES if config[name] is not None}
-    _require_different(config)
-    for option in ("output", "figure"):
-        if config[option] is not None:
-            require_file(Path(config[option]), option)
-    if config["figure"] is not None:
-        # Matplotlib is imported for a picture alone.
-        from recast.figures.png import format_of
-
-        format_of(Path(config["figure"]))
+    # The inputs known ahead may stand in the same file as the rest.
+    config = with_files(config, FILES, same={("known", "input")})
     forecaster = load_with(_place(config), config["trust"] or (), config["data"], config["baseline"])
     known = None if config["known"] is None else forecaster.source.load(config["known"])
     tables = {name: forecaster.covariates.load(name, path) for name, path in (config["tables"] or {}).items()}
@@ -80,15 +73,3 @@ def _draw(found: SeriesForecast, config: dict[str, Any]) -> None:
         title=f"forecast from {Path(config['input']).name}",
     )
     save(figure, Path(config["figure"]))
-
-
-def _require_different(config: dict[str, Any]) -> None:
-    """Nothing that is read, or was written before, is overwritten."""
-    given: dict[Path, str] = {}
-    for option in FILES:
-        if config[option] is None or Path(config[option]).is_char_device():
-            continue
-        path = Path(config[option]).resolve()
-        if path in given and (option, given[path]) != ("known", "input"):
-            raise ConfigurationError(f"{option}={config[option]}: the same file as {given[path]}; give another")
-        given[path] = option

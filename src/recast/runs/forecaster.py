@@ -24,6 +24,7 @@ from recast.data.spec import SeriesSpec
 from recast.errors import CheckpointError, ConfigurationError
 from recast.nn.models.model import ForecastModel
 from recast.options import PositiveInt, Seed, value_problem
+from recast.runs.checkpoints.bare_model import weights_of
 from recast.runs.checkpoints.calibrated import calibrated_of
 from recast.runs.checkpoints.checkpoint import ALLOWED, described, fitting
 from recast.runs.checkpoints.data_options import checked_changes
@@ -49,8 +50,6 @@ NAMED = 5
 """Series that a message names."""
 FOLLOWED = 1000
 """Windows before the end of a series that an adaptive band follows."""
-PREFIX = "model."
-"""What the names of a model's weights begin with in a checkpoint, whose root is the task."""
 
 
 class Forecaster:
@@ -484,9 +483,7 @@ def load_with(
         calibration = build(parts["calibration"], ALLOWED) if parts["calibration"] else None
     with trusting(*trust), fitting(path):
         spec = checked_series_spec(content[KEY].get("spec"))
-        weights = {
-            name.removeprefix(PREFIX): value for name, value in content["state_dict"].items() if name.startswith(PREFIX)
-        }
+        weights = weights_of(content)
         size = path.stat().st_size
 
         def build_model(spec: SeriesSpec) -> ForecastModel:

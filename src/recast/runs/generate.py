@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -13,22 +13,17 @@ from recast.data.spec import UNKNOWN
 from recast.errors import CheckpointError, ConfigurationError
 from recast.nn.heads.categorical import Sampler
 from recast.nn.models.language_model import LanguageModel
+from recast.runs.checkpoints.bare_model import bare_model
 from recast.runs.checkpoints.checkpoint import ALLOWED, described, fitting
-from recast.runs.checkpoints.size import no_larger_than
 from recast.runs.checkpoints.spec import checked_text_spec
-from recast.runs.configure.build import build
 from recast.runs.configure.check import check
 from recast.runs.configure.options import GeneratorParts
 from recast.runs.configure.targets import resolve, trusting
 from recast.runs.machine import set_up
-from recast.system.files import user_path
 from recast.training.checkpoint_format import KEY
 from recast.training.writing import split, stream
 
 log = logging.getLogger(__name__)
-
-PREFIX = "model."
-"""What the names of a model's weights begin with in a checkpoint, whose root is the task."""
 
 
 class Generator:
@@ -106,11 +101,8 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> Generator:
         with fitting(path):
             check({"model": node}, GeneratorParts, allowed=ALLOWED)
             spec = checked_text_spec(content[KEY].get("spec"))
-            with no_larger_than(2 * user_path(path).stat().st_size):
-                model = build(node, ALLOWED)(spec=spec)
-            weights = {name: value for name, value in content["state_dict"].items() if name.startswith(PREFIX)}
-            model.load_state_dict({name.removeprefix(PREFIX): value for name, value in weights.items()})
-    return Generator(model.eval())
+            model = cast("LanguageModel", bare_model(path, content, node, spec))
+    return Generator(model)
 
 
 def generate(config: dict[str, Any]) -> Iterator[str]:

@@ -2,14 +2,12 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-import pandas as pd
 import torch
-from jaxtyping import Bool, Float64, Int
+from jaxtyping import Int
 
 from recast.data.panel import Panel
 from recast.data.prepare.describe import align
@@ -19,80 +17,28 @@ from recast.data.sources.source import Source
 from recast.data.sources.stamps import stamp_text
 from recast.data.sources.table import Table
 from recast.data.spec import SeriesSpec
-from recast.errors import CheckpointError, ConfigurationError, DataError
+from recast.errors import CheckpointError, DataError
 from recast.nn.models.imputer import Imputer
+from recast.runs.checkpoints.bare_model import bare_model
 from recast.runs.checkpoints.checkpoint import ALLOWED, described, fitting
 from recast.runs.checkpoints.data_options import checked_changes
-from recast.runs.checkpoints.size import no_larger_than
 from recast.runs.checkpoints.spec import checked_imputation_spec
+from recast.runs.command_files import with_files
 from recast.runs.configure.build import build
 from recast.runs.configure.check import check
 from recast.runs.configure.options import ImputerParts
 from recast.runs.configure.targets import resolve, trusting
+from recast.runs.filled_series import FilledSeries
 from recast.runs.machine import set_up
-from recast.system.files import require_file, user_path, write_text
+from recast.system.files import write_text
 from recast.training.checkpoint_format import KEY
 
 log = logging.getLogger(__name__)
 
-FILLED = "filled"
-"""The column that says which values were filled."""
 FILES = ("checkpoint", "input", "output", "figure")
 """The options that name files."""
 BATCH = 256
 """Windows filled at a time."""
-PREFIX = "model."
-"""What the names of a model's weights begin with in a checkpoint, whose root is the task."""
-
-
-@dataclass(frozen=True, eq=False)
-class FilledSeries:
-    """Series without gaps.
-
-    Args:
-        series: As they were read, on their grid.
-        values: The same with a number at each place, shape (rows, targets), in the data's unit.
-        time_column: Name of the column of the stamps.
-        id_column: Name of that of the series; None for a single one.
-    """
-
-    series: Panel
-    values: Float64[np.ndarray, "rows targets"]
-    time_column: str
-    id_column: str | None
-
-    @property
-    def filled(self) -> Bool[np.ndarray, "rows targets"]:
-        """Which of the values were filled."""
-        return np.isnan(self.series.targets)
-
-    def frame(self) -> pd.DataFrame:
-        """A row for each stamp: its time, each target, and the names of those that were filled, separated by ";".
-
-        Of many series the name of the series comes first.
-
-        Raises:
-            ConfigurationError: if a column has the name of the one that says what was filled.
-        """
-        stamps = pd.DatetimeIndex(self.series.clock)
-        columns: dict[str, Any] = {}
-        if self.id_column is not None:
-            columns[self.id_column] = np.repeat(
-                np.array(self.series.ids, dtype=object)[self.series.items], self.series.lengths
-            )
-        columns[self.time_column] = stamps.tz_localize("UTC") if self.series.timezone else stamps
-        if FILLED in {*columns, *self.series.names}:
-            raise ConfigurationError(
-                f"{self.series.label}: a column has the name {FILLED!r}, which that of what was filled has; rename it"
-            )
-        columns |= dict(zip(self.series.names, self.values.T, strict=True))
-        names = np.array(self.series.names, dtype=object)
-        columns[FILLED] = [";".join(names[row]) for row in self.filled]
-        return pd.DataFrame(columns)
-
-    def text(self) -> str:
-        """The same as CSV. Values that were read are written as the shortest text of the same number."""
-        return self.frame().to_csv(index=False)
 
 
 class Filler:
@@ -208,11 +154,8 @@ def load(path: str | Path, trust: Sequence[str] = (), data_options: Mapping[str,
         grid = build(parts["grid"], ALLOWED) if parts["grid"] else MaskGrid()
         with fitting(path):
             spec = checked_imputation_spec(content[KEY].get("spec"))
-            with no_larger_than(2 * user_path(path).stat().st_size):
-                model = build(parts["model"], ALLOWED)(spec=spec)
-            weights = {name: value for name, value in content["state_dict"].items() if name.startswith(PREFIX)}
-            model.load_state_dict({name.removeprefix(PREFIX): value for name, value in weights.items()})
-    return Filler(model.eval(), source, grid)
+            model = cast("Imputer", bare_model(path, content, parts["model"], spec))
+    return Filler(model, source, grid)
 
 
 def impute_file(config: dict[str, Any]) -> None:
@@ -225,16 +168,7 @@ def impute_file(config: dict[str, Any]) -> None:
         InputError: if checkpoint or file cannot be used; nothing is written then.
     """
     set_up(config)
-    config = config | {name: str(user_path(config[name])) for name in FILES if config[name] is not None}
-    _require_different(config)
-    for option in ("output", "figure"):
-        if config[option] is not None:
-            require_file(Path(config[option]), option)
-    if config["figure"] is not None:
-        # Matplotlib is imported for a picture alone.
-        from recast.figures.png import format_of
-
-        format_of(Path(config["figure"]))
+    config = with_files(config, FILES)
     filler = load(config["checkpoint"], config["trust"] or (), config["data"])
     found = filler.fill(filler.source.load(config["input"]))
     count = int(found.filled.sum())
@@ -242,18 +176,6 @@ def impute_file(config: dict[str, Any]) -> None:
     write_text(Path(config["output"]), found.text())
     if config["figure"] is not None:
         _draw(found, Path(config["figure"]))
-
-
-def _require_different(config: Mapping[str, Any]) -> None:
-    """Nothing that is read, or was written before, is overwritten."""
-    given: dict[Path, str] = {}
-    for option in FILES:
-        if config[option] is None or Path(config[option]).is_char_device():
-            continue
-        path = Path(config[option]).resolve()
-        if path in given:
-            raise ConfigurationError(f"{option}={config[option]}: the same file as {given[path]}; give another")
-        given[path] = option
 
 
 def _draw(found: FilledSeries, path: Path) -> None:

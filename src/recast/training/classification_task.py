@@ -2,29 +2,26 @@
 
 from collections.abc import Callable
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
-from recast.errors import NonFiniteLossError
 from recast.nn.models.classifier import Classifier
 from recast.options import Fraction, checked
 from recast.scoring.metrics.accuracy import Accuracy
 from recast.scoring.metrics.class_metric import ClassMetric
-from recast.scoring.metrics.description import ranking
 from recast.scoring.metrics.macro_f1 import MacroF1
 from recast.training.curves import is_due, log_curves
 from recast.training.learning_rates import LearningRate
-from recast.training.training_task import TrainingTask
+from recast.training.scoring_task import ScoringTask
 from recast.types import Batch
 
 ClassMetricFactory = Callable[..., ClassMetric]
 
 
-class ClassificationTask(TrainingTask):
+class ClassificationTask(ScoringTask):
     """A classifier of sequences with its training and evaluation.
 
     The loss is the cross-entropy, -log P(true class), averaged over sequences; label smoothing applies in training
@@ -54,22 +51,12 @@ class ClassificationTask(TrainingTask):
         factories = metrics or {"accuracy": Accuracy, "macro_f1": MacroF1}
         super().__init__(model=model, optimizer=optimizer, learning_rate=learning_rate, metrics=factories)
         self.label_smoothing = label_smoothing
-        self.scores = nn.ModuleDict(
-            {
-                part: nn.ModuleDict({name: factory(spec=model.spec) for name, factory in factories.items()})
-                for part in ("validation", "test")
-            }
-        )
         self.losses = nn.ModuleDict({part: MeanMetric(nan_strategy="disable") for part in ("validation", "test")})
 
     @property
     def validation_curves(self) -> list[str]:
         """The loss and the metrics."""
-        return ["loss/validation", *(f"{name}/validation" for name in self.metrics_of("validation"))]
-
-    def metrics_of(self, part: str) -> dict[str, ClassMetric]:
-        """The metrics of "validation" or "test" by name."""
-        return dict(self.scores[part].items())  # pyright: ignore[reportCallIssue] ModuleDict is untyped
+        return ["loss/validation", *super().validation_curves]
 
     def probabilities(self, batch: Batch) -> Float[Tensor, "batch classes"]:
         """The probability of each class."""
@@ -79,12 +66,7 @@ class ClassificationTask(TrainingTask):
         """The smoothed cross-entropy."""
         scores = self.model(batch)
         loss = functional.cross_entropy(scores, batch.labels, label_smoothing=self.label_smoothing)
-        mean = self.over_processes(loss, batch.share)
-        if not torch.isfinite(mean):
-            raise NonFiniteLossError(
-                f"the training loss is {mean.item()} at step {self.trainer.global_step}. The last good checkpoint is "
-                "kept. Try a lower optimizer.lr or clip gradients (trainer.gradient_clip_val=1)"
-            )
+        mean = self.finite_mean(loss, batch.share)
         if is_due(self.trainer):
             self.log("loss", mean, prog_bar=True, logger=False)
             hits = (scores.argmax(dim=1) == batch.labels).float()
@@ -93,50 +75,22 @@ class ClassificationTask(TrainingTask):
         sequences = len(batch.start) if batch.share is None else batch.share.total
         return self.accumulated(self.weighted(loss, batch.share), batch_idx, sequences)
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Scores a batch."""
-        self._score("validation", batch)
-
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Scores a batch."""
-        self._score("test", batch)
-
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The probability of each class."""
         return self.probabilities(batch)
 
-    def _score(self, part: str, batch: Batch) -> None:
-        if not len(batch.start):
-            return
+    def score(self, part: str, batch: Batch) -> None:
+        """Scores every sequence of a batch."""
         scores = self.model(batch)
         losses = functional.cross_entropy(scores, batch.labels, reduction="none")
         self.losses[part].update(losses)  # pyright: ignore[reportCallIssue] ModuleDict is untyped
         for metric in self.metrics_of(part).values():
             metric.update(scores.softmax(dim=1), batch.labels)
 
-    def on_validation_epoch_start(self) -> None:
-        """Resets the metrics."""
-        self._reset("validation")
-
-    def on_test_epoch_start(self) -> None:
-        """Resets the metrics."""
-        self._reset("test")
-
     def _reset(self, part: str) -> None:
-        for metric in (self.losses[part], *self.metrics_of(part).values()):
-            metric.reset()  # pyright: ignore[reportCallIssue] ModuleDict is untyped
-
-    def on_validation_epoch_end(self) -> None:
-        """Logs loss and metrics."""
-        self._log("validation")
-
-    def on_test_epoch_end(self) -> None:
-        """Logs loss and metrics."""
-        self._log("test")
+        super()._reset(part)
+        self.losses[part].reset()  # pyright: ignore[reportCallIssue] ModuleDict is untyped
 
     def _log(self, part: str) -> None:
         self.log(f"loss/{part}", self.losses[part].compute(), sync_dist=True)  # pyright: ignore[reportCallIssue] untyped
-        metrics = self.metrics_of(part)
-        first = ranking({name: metric.description for name, metric in metrics.items()})
-        for name, metric in metrics.items():
-            self.log(f"{name}/{part}", metric.compute(), prog_bar=name == first, sync_dist=True)
+        super()._log(part)

@@ -1,6 +1,7 @@
 """The LightningModule of imputation: trains on values removed from windows, scores those that were removed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Float64
@@ -9,7 +10,7 @@ from torch.optim import Optimizer
 from torchmetrics import CatMetric
 
 from recast.data.prepare.gap_loader import removed_from
-from recast.errors import ConfigurationError, NonFiniteLossError
+from recast.errors import ConfigurationError
 from recast.nn.models.imputer import Imputer, observed_of
 from recast.options import NonNegativeFloat, checked
 from recast.scoring.metrics.description import ranking
@@ -18,13 +19,13 @@ from recast.scoring.metrics.mae import MAE
 from recast.scoring.metrics.rmse import RMSE
 from recast.training.curves import is_due, log_curves
 from recast.training.learning_rates import LearningRate
-from recast.training.training_task import TrainingTask
+from recast.training.scoring_task import ScoringTask
 from recast.types import Batch, Forecast
 
 GapMetricFactory = Callable[..., LeadMetric]
 
 
-class ImputationTask(TrainingTask):
+class ImputationTask(ScoringTask):
     """A model that fills gaps, with its training and evaluation.
 
     The loss of a window is that of what it still has, and that of what was removed from it:
@@ -59,31 +60,21 @@ class ImputationTask(TrainingTask):
         factories = metrics or {"mae": MAE, "rmse": RMSE}
         super().__init__(model=model, optimizer=optimizer, learning_rate=learning_rate, metrics=factories)
         self.removed_weight = removed_weight
-        self.scores = nn.ModuleDict({part: self._metrics(factories) for part in ("validation", "test")})
         if not len(self.metrics_of("test")):
             raise ConfigurationError(
                 f"metrics: {', '.join(factories)} score distributions alone; give metrics=imputation"
             )
         self.tested = CatMetric(nan_strategy="disable").set_dtype(torch.float64)
 
-    def _metrics(self, factories: dict[str, GapMetricFactory]) -> nn.ModuleDict:
+    def _built(self, factories: Mapping[str, Callable[..., Any]]) -> nn.ModuleDict:
         built = {name: factory(spec=self.model.spec) for name, factory in factories.items()}
         return nn.ModuleDict({name: metric for name, metric in built.items() if metric.computable_from({"mean"})})
-
-    @property
-    def validation_curves(self) -> list[str]:
-        """The errors at removed values."""
-        return [f"{name}/validation" for name in self.metrics_of("validation")]
 
     @property
     def watched(self) -> str | None:
         """The error in the metric that ranks."""
         first = ranking({name: metric.description for name, metric in self.metrics_of("validation").items()})
         return None if first is None else f"{first}/validation"
-
-    def metrics_of(self, part: str) -> dict[str, LeadMetric]:
-        """The metrics of "validation" or "test" by name."""
-        return dict(self.scores[part].items())  # pyright: ignore[reportCallIssue] ModuleDict is untyped
 
     def in_unit(self, scaled: Float[Tensor, "batch steps targets"]) -> Float64[Tensor, "batch steps targets"]:
         """Scaled values in the data's own unit."""
@@ -106,12 +97,7 @@ class ImputationTask(TrainingTask):
         errors = (found.estimates - batch.target).abs().mean(dim=0)
         left, removed = (_mean_over(errors, where) for where in (observed_of(batch), removed_from(batch)))
         loss = (left + self.removed_weight * removed + found.penalty).mean()
-        mean = self.over_processes(loss, batch.share)
-        if not torch.isfinite(mean):
-            raise NonFiniteLossError(
-                f"the training loss is {mean.item()} at step {self.trainer.global_step}. The last good checkpoint is "
-                "kept. Try a lower optimizer.lr or clip gradients (trainer.gradient_clip_val=1)"
-            )
+        mean = self.finite_mean(loss, batch.share)
         if is_due(self.trainer):
             self.log("loss", mean, prog_bar=True, logger=False)
             of_removed = self.over_processes(removed.detach().mean(), batch.share)
@@ -119,50 +105,25 @@ class ImputationTask(TrainingTask):
         windows = len(batch.start) if batch.share is None else batch.share.total
         return self.accumulated(self.weighted(loss, batch.share), batch_idx, windows)
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Scores what was removed from a batch."""
-        self._score("validation", batch)
-
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Scores what was removed from a batch, and keeps which windows these were."""
-        self._score("test", batch)
+        super().test_step(batch, batch_idx)
         self.tested.update(batch.start.double())
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The model's value for each step and target, in the data's unit."""
         return self.filled(batch)
 
-    def _score(self, part: str, batch: Batch) -> None:
-        if not len(batch.start):
-            return
+    def score(self, part: str, batch: Batch) -> None:
+        """Scores what was removed from a batch."""
         forecast, truth, removed = Forecast(self.filled(batch)), self.truth_of(batch), removed_from(batch)
         for metric in self.metrics_of(part).values():
             metric.update(forecast, truth, removed, batch.sizes)
 
-    def on_validation_epoch_start(self) -> None:
-        """Resets the metrics."""
-        self._reset("validation")
-
     def on_test_epoch_start(self) -> None:
-        """Resets the metrics."""
-        self._reset("test")
+        """Resets the metrics, and forgets the windows."""
+        super().on_test_epoch_start()
         self.tested.reset()
-
-    def _reset(self, part: str) -> None:
-        for metric in self.metrics_of(part).values():
-            metric.reset()
-
-    def on_validation_epoch_end(self) -> None:
-        """Logs the metrics."""
-        self._log("validation")
-
-    def on_test_epoch_end(self) -> None:
-        """Logs the metrics."""
-        self._log("test")
-
-    def _log(self, part: str) -> None:
-        for name, metric in self.metrics_of(part).items():
-            self.log(f"{name}/{part}", metric.compute(), prog_bar=f"{name}/{part}" == self.watched, sync_dist=True)
 
 
 def _mean_over(

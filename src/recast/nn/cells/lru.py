@@ -92,11 +92,11 @@ class LRU(Cell[LRUState]):
         self.log_decay = nn.Parameter((-0.5 * squares.log()).log())
         self.log_phase = nn.Parameter((max_phase * torch.rand(size).clamp(min=1e-6)).log())
         self.log_gain = nn.Parameter(0.5 * torch.log1p(-squares))
-        self.read = nn.Linear(input_size, 2 * size, bias=False)
-        self.show = nn.Linear(2 * size, hidden_size, bias=False)
+        self.input_matrix = nn.Linear(input_size, 2 * size, bias=False)
+        self.output_matrix = nn.Linear(2 * size, hidden_size, bias=False)
         self.feed_through = nn.Linear(input_size, hidden_size, bias=False)
-        nn.init.normal_(self.read.weight, std=(2 * input_size) ** -0.5)
-        nn.init.normal_(self.show.weight, std=size**-0.5)
+        nn.init.normal_(self.input_matrix.weight, std=(2 * input_size) ** -0.5)
+        nn.init.normal_(self.output_matrix.weight, std=size**-0.5)
         nn.init.normal_(self.feed_through.weight, std=input_size**-0.5)
         self.glu = nn.Linear(hidden_size, 2 * hidden_size, bias=False) if activation == "glu" else None
 
@@ -105,12 +105,12 @@ class LRU(Cell[LRUState]):
         if self.initial is None:
             return super().initial_state(batch, like)
         real, imaginary = (start.to(like.dtype).expand(batch, -1) for start in self.initial)
-        shown = self._activate(self.show(torch.cat([real, imaginary], dim=-1)))
-        return LRUState(shown.to(like.dtype), real, imaginary)
+        output = self._activate(self.output_matrix(torch.cat([real, imaginary], dim=-1)))
+        return LRUState(output.to(like.dtype), real, imaginary)
 
     def output_weights(self) -> Iterator[nn.Parameter]:
         """C, D and the weights of A."""
-        yield from self.show.parameters()
+        yield from self.output_matrix.parameters()
         yield from self.feed_through.parameters()
         if self.glu is not None:
             yield from self.glu.parameters()
@@ -142,13 +142,13 @@ class LRU(Cell[LRUState]):
     def _drive(self, inputs: Float[Tensor, "*steps input"]) -> Float[Tensor, "*steps parts"]:
         """exp(g) * (B x): the real parts, then the imaginary ones."""
         gain = self.log_gain.exp()
-        return torch.cat([gain, gain]) * self.read(inputs)
+        return torch.cat([gain, gain]) * self.input_matrix(inputs)
 
     def _output(
         self, inputs: Float[Tensor, "*steps input"], memory: Float[Tensor, "*steps parts"]
     ) -> Float[Tensor, "*steps hidden"]:
-        """A(Re[C z] + D x). The weights of `show` are the real parts of C beside its negative imaginary ones."""
-        return self._activate(self.show(memory) + self.feed_through(inputs)).to(memory.dtype)
+        """A(Re[C z] + D x). `output_matrix` has the real parts of C beside its negative imaginary ones."""
+        return self._activate(self.output_matrix(memory) + self.feed_through(inputs)).to(memory.dtype)
 
     def _activate(self, outputs: Float[Tensor, "*steps hidden"]) -> Float[Tensor, "*steps hidden"]:
         return outputs if self.glu is None else functional.glu(self.glu(functional.gelu(outputs)), dim=-1)

@@ -106,16 +106,16 @@ class SLSTM(ProjectedCell[SLSTMState]):
 
     def advance(self, read: Float[Tensor, "batch units"], state: SLSTMState) -> SLSTMState:
         """The state after one more step."""
-        write, keep, candidate, show, stabiliser = self._gates(read, state)
-        cell = keep * state.cell + write * candidate
-        normaliser = keep * _absolute(state.normaliser) + write
-        return SLSTMState(show * cell / normaliser, cell, normaliser, stabiliser)
+        input_gate, forget_gate, candidate, output_gate, stabiliser = self._gates(read, state)
+        cell = forget_gate * state.cell + input_gate * candidate
+        normaliser = forget_gate * _absolute(state.normaliser) + input_gate
+        return SLSTMState(output_gate * cell / normaliser, cell, normaliser, stabiliser)
 
     def gates(self, x: Float[Tensor, "batch input"], state: SLSTMState) -> dict[str, Float[Tensor, "batch units"]]:
         """The weights "input" and "forget" of the candidate and of c / n in c' / n', of sum 1; and "output" (o)."""
-        write, keep, _, show, _ = self._gates(self.read(x), state)
-        kept = keep * _absolute(state.normaliser)
-        return {"input": write / (kept + write), "forget": kept / (kept + write), "output": show}
+        input_gate, forget_gate, _, output_gate, _ = self._gates(self.read(x), state)
+        kept = forget_gate * _absolute(state.normaliser)
+        return {"input": input_gate / (kept + input_gate), "forget": kept / (kept + input_gate), "output": output_gate}
 
     def _gates(
         self, read: Float[Tensor, "batch units"], state: SLSTMState
@@ -124,8 +124,8 @@ class SLSTM(ProjectedCell[SLSTMState]):
         i, f, z, o = (read + self._mixed(state.hidden)).chunk(4, dim=1)
         kept = (functional.logsigmoid(f) if self.forget_gate == "sigmoid" else f) + state.stabiliser
         stabiliser = torch.where(state.normaliser == 0, i, torch.maximum(kept, i))
-        keep = (kept - stabiliser).clamp(max=0).exp()
-        return (i - stabiliser).exp(), keep, z.tanh(), o.sigmoid(), stabiliser
+        forget_gate = (kept - stabiliser).clamp(max=0).exp()
+        return (i - stabiliser).exp(), forget_gate, z.tanh(), o.sigmoid(), stabiliser
 
     def _mixed(self, hidden: Float[Tensor, "batch hidden"]) -> Float[Tensor, "batch units"]:
         """R h for all gates."""

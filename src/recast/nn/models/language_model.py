@@ -87,13 +87,13 @@ class LanguageModel(nn.Module):
             batch: Chunks of a text with a horizon of one symbol; states are carried where the batch says so.
             smoothing: See `recast.nn.heads.categorical.cross_entropy`.
         """
-        symbols = _symbols(batch)
+        symbols = symbols_of(batch)
         outputs, _ = self.encoder(batch, self.inputs(symbols[:, : batch.context]))
         return cross_entropy(self.logits(outputs), symbols[:, 1 : batch.context + 1], smoothing)
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch horizon"]:
         """The logarithm of P of each symbol of the horizon given all symbols of the window before it, in nats."""
-        symbols = _symbols(batch)
+        symbols = symbols_of(batch)
         horizon = symbols.shape[1] - batch.context
         outputs, _ = self.encoder(batch, self.inputs(symbols[:, :-1]), last=horizon)
         steps = max(ONCE // (len(self.spec.vocabulary) * max(len(symbols), 1)), 1)
@@ -134,7 +134,7 @@ class LanguageModel(nn.Module):
             logits, states = self.read(symbol.to(prompt.device).unsqueeze(0), states)
 
 
-def _symbols(batch: Batch) -> Int[Tensor, "batch time"]:
+def symbols_of(batch: Batch) -> Int[Tensor, "batch time"]:
     """The symbols of context and horizon.
 
     Raises:

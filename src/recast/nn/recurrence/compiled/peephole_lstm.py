@@ -10,7 +10,7 @@ from numba.core.extending import overload
 
 from recast.nn.recurrence.compiled.activations import sigmoid, tanh
 from recast.nn.recurrence.compiled.jit import JIT_OPTIONS
-from recast.nn.recurrence.compiled.unit_loop import advance, retreat
+from recast.nn.recurrence.compiled.unit_loop import step_backward, step_forward
 
 
 class PeepholeLSTMUnits(NamedTuple):
@@ -19,64 +19,70 @@ class PeepholeLSTMUnits(NamedTuple):
     peepholes: np.ndarray
 
 
-@overload(advance, jit_options=JIT_OPTIONS)
-def _advance(cell, gates, o, plane, states, before, after, line, size):
+@overload(step_forward, jit_options=JIT_OPTIONS)
+def _step_forward(cell, gates, o, plane, states, before, after, line, size):
     if getattr(cell, "instance_class", None) is not PeepholeLSTMUnits:
         return None
 
     def run(cell, gates, o, plane, states, before, after, line, size):
-        write, keep = gates[o : o + size], gates[o + plane : o + plane + size]
-        candidate, show = gates[o + 2 * plane : o + 2 * plane + size], gates[o + 3 * plane : o + 3 * plane + size]
-        to_write, to_keep, to_show = (
+        input_gate, forget_gate = gates[o : o + size], gates[o + plane : o + plane + size]
+        candidate, output_gate = (
+            gates[o + 2 * plane : o + 2 * plane + size],
+            gates[o + 3 * plane : o + 3 * plane + size],
+        )
+        to_input, to_forget, to_output = (
             cell.peepholes[:size], cell.peepholes[size : 2 * size], cell.peepholes[2 * size :]
         )  # fmt: skip
         old, new = states[before + line : before + line + size], states[after + line : after + line + size]
         hidden = states[after : after + size]
         for k in range(size):
-            write[k] = sigmoid(write[k] + to_write[k] * old[k])
+            input_gate[k] = sigmoid(input_gate[k] + to_input[k] * old[k])
         for k in range(size):
-            keep[k] = sigmoid(keep[k] + to_keep[k] * old[k])
+            forget_gate[k] = sigmoid(forget_gate[k] + to_forget[k] * old[k])
         for k in range(size):
             candidate[k] = tanh(candidate[k])
         for k in range(size):
-            new[k] = keep[k] * old[k] + write[k] * candidate[k]
+            new[k] = forget_gate[k] * old[k] + input_gate[k] * candidate[k]
         for k in range(size):
-            show[k] = sigmoid(show[k] + to_show[k] * new[k])
+            output_gate[k] = sigmoid(output_gate[k] + to_output[k] * new[k])
         for k in range(size):
-            hidden[k] = show[k] * tanh(new[k])
+            hidden[k] = output_gate[k] * tanh(new[k])
 
     return run
 
 
-@overload(retreat, jit_options=JIT_OPTIONS)
-def _retreat(cell, gates, o, plane, states, before, after, line, running, size):
+@overload(step_backward, jit_options=JIT_OPTIONS)
+def _step_backward(cell, gates, o, plane, states, before, after, line, running, size):
     if getattr(cell, "instance_class", None) is not PeepholeLSTMUnits:
         return None
 
     def run(cell, gates, o, plane, states, before, after, line, running, size):
-        write, keep = gates[o : o + size], gates[o + plane : o + plane + size]
-        candidate, show = gates[o + 2 * plane : o + 2 * plane + size], gates[o + 3 * plane : o + 3 * plane + size]
-        to_write, to_keep, to_show = (
+        input_gate, forget_gate = gates[o : o + size], gates[o + plane : o + plane + size]
+        candidate, output_gate = (
+            gates[o + 2 * plane : o + 2 * plane + size],
+            gates[o + 3 * plane : o + 3 * plane + size],
+        )
+        to_input, to_forget, to_output = (
             cell.peepholes[:size], cell.peepholes[size : 2 * size], cell.peepholes[2 * size :]
         )  # fmt: skip
         old, new = states[before + line : before + line + size], states[after + line : after + line + size]
         d, dc = running[:size], running[size : 2 * size]
         zero, one = d.dtype.type(0), d.dtype.type(1)
         for k in range(size):
-            shown, opened = tanh(new[k]), show[k]
+            shown, opened = tanh(new[k]), output_gate[k]
             do = d[k] * shown * opened * (one - opened)
-            dc[k] += d[k] * opened * (one - shown * shown) + do * to_show[k]
-            show[k] = do
+            dc[k] += d[k] * opened * (one - shown * shown) + do * to_output[k]
+            output_gate[k] = do
         for k in range(size):
-            written, value = write[k], candidate[k]
-            write[k] = dc[k] * value * written * (one - written)
+            written, value = input_gate[k], candidate[k]
+            input_gate[k] = dc[k] * value * written * (one - written)
             candidate[k] = dc[k] * written * (one - value * value)
         for k in range(size):
-            d[k] = dc[k] * keep[k]
+            d[k] = dc[k] * forget_gate[k]
         for k in range(size):
-            keep[k] = dc[k] * old[k] * keep[k] * (one - keep[k])
+            forget_gate[k] = dc[k] * old[k] * forget_gate[k] * (one - forget_gate[k])
         for k in range(size):
-            dc[k] = d[k] + write[k] * to_write[k] + keep[k] * to_keep[k]
+            dc[k] = d[k] + input_gate[k] * to_input[k] + forget_gate[k] * to_forget[k]
         for k in range(size):
             d[k] = zero
 

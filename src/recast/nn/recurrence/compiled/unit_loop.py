@@ -1,12 +1,13 @@
 """The loop of cells whose step is a product with the hidden state, and then a function of each unit alone.
 
     a_p = r_p + R_p h,  p = 1 ... 4         r: what the inputs contribute
-    state' = advance(a, state)              and retreat for the backward pass
+    state' = step_forward(a, state)         and step_backward for the backward pass
 
 A cell is a NamedTuple of what its functions need, and a file with the two functions for that type; see `peephole_lstm`.
 They work on all units of all rows of a block, with gates and states as flat arrays: gate p is at `o + p * plane`, field
-q of the old and of the new state at `before + q * line` and `after + q * line`, `size` numbers each. `advance` replaces
-the pre-activations by what `retreat` needs of them, and that replaces these by the gradients of the pre-activations.
+q of the old and of the new state at `before + q * line` and `after + q * line`, `size` numbers each. `step_forward`
+replaces the pre-activations by what `step_backward` needs of them, and that replaces these by the gradients of the
+pre-activations.
 
 Loops over units write few arrays each: LLVM vectorises a loop only if it can tell with few comparisons that its arrays
 do not overlap.
@@ -19,12 +20,12 @@ GATES = 4
 """Pre-activations of each unit."""
 
 
-def advance(cell, gates, o, plane, states, before, after, line, size):
+def step_forward(cell, gates, o, plane, states, before, after, line, size):
     """The new state and the gates."""
     raise NotImplementedError  # compiled code calls an overload for the cell
 
 
-def retreat(cell, gates, o, plane, states, before, after, line, running, size):
+def step_backward(cell, gates, o, plane, states, before, after, line, running, size):
     """The gradients of the pre-activations, and in `running` those of the old state instead of the new one.
 
     That of the old hidden state is left at zero: it comes through the product alone.
@@ -55,7 +56,7 @@ def forward(cell, gates, states, weights, steps, rows, units):
                 gates, a, units, gates, a, units, states, o, units, 1, weights, gate * units * units, units, rows,
                 units, units,
             )  # fmt: skip
-        advance(cell, gates, o, plane, states, o, o + size, line, size)
+        step_forward(cell, gates, o, plane, states, o, o + size, line, size)
 
 
 @jit
@@ -86,7 +87,7 @@ def backward(cell, gates, states, weights, outputs, upstream, upstream_of, runni
             u = upstream_of[t] * fields * size
             for k in range(fields * size):
                 running[k] += upstream[u + k]
-        retreat(cell, gates, o, plane, states, o, o + size, line, running, size)
+        step_backward(cell, gates, o, plane, states, o, o + size, line, running, size)
         for gate in range(GATES):
             product(
                 running, 0, units, running, 0, units, gates, gate * plane + o, units, 1, weights, gate * units * units,

@@ -1,0 +1,37 @@
+"""A checkpoint's model without its task."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from recast.runs.checkpoints.checkpoint import ALLOWED
+from recast.runs.checkpoints.size import no_larger_than
+from recast.runs.configure.build import build
+from recast.system.files import user_path
+
+PREFIX = "model."
+"""What the names of a model's weights begin with in a checkpoint, whose root is the task."""
+
+
+def bare_model(path: str | Path, content: Mapping[str, Any], node: Mapping[str, Any], spec: object) -> nn.Module:
+    """The model of a checkpoint with its weights, in evaluation mode; call it within `fitting`.
+
+    Args:
+        path: The checkpoint.
+        content: Its content.
+        node: Configuration of the model, checked.
+        spec: What the model must know about the data, checked.
+    """
+    # The weights lie in the file as they are, at least in half precision.
+    with no_larger_than(2 * user_path(path).stat().st_size):
+        model = build(node, ALLOWED)(spec=spec)
+    model.load_state_dict(weights_of(content))
+    return model.eval()
+
+
+def weights_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The weights of a checkpoint's model, by their names in the model."""
+    weights = content["state_dict"].items()
+    return {name.removeprefix(PREFIX): value for name, value in weights if name.startswith(PREFIX)}

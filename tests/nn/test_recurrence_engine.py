@@ -21,6 +21,7 @@ from recast.nn.anchors import LastAnchor, LinearAnchor, NoAnchor
 from recast.nn.attention import Luong
 from recast.nn.cells.gru import GRU
 from recast.nn.cells.layer_norm_gru import LayerNormGRU
+from recast.nn.cells.lru import LRU
 from recast.nn.cells.lstm import LSTM
 from recast.nn.cells.min_gru import MinGRU
 from recast.nn.heads.gaussian import Gaussian
@@ -123,6 +124,16 @@ def test_the_order_and_that_a_reason_of_several_is_told_once(lines):
     # Others are asked again for the next loop.
     assert chosen.choose(request).name == "numba"
     assert lines() == ["recurrence, open loop: numba, 1 block of rows on 1 thread"]
+
+
+@needs_numba
+@pytest.mark.parametrize("cell", [LRU, MinGRU])
+def test_a_cell_that_runs_by_a_scan_is_told(lines, cell):
+    request = replace(OPEN, dtype=torch.float32).request()
+    other = replace(request, layers=[cell(input_size=1, hidden_size=3)], states=[None])
+    assert Engine().choose(other).name == "plain"
+    (line,) = lines()
+    assert line.startswith("recurrence, open loop: plain, by a scan over all steps (")
 
 
 def hear(*_: object) -> None:

@@ -42,11 +42,13 @@ class Cell(nn.Module, ABC, Generic[State]):
     Attributes:
         state_type: The NamedTuple of the state.
         reads_hidden: Whether a step reads the output of the one before.
+        scans: Whether it runs over a sequence by a scan, all steps at once, and not step by step.
         kind: Which of the cells with fast recurrences it is; None: it runs through its own `step` and `forward`.
     """
 
     state_type: ClassVar[type[Any]]
     reads_hidden: ClassVar[bool] = True
+    scans: bool = False
     kind: Literal["rnn", "gru", "lstm", "peephole_lstm", "slstm", "slstm_exponential"] | None = None
 
     def __init__(

@@ -73,6 +73,8 @@ class LinearCell(Cell[State]):
     they are computed for all steps of a sequence at once.
     """
 
+    scans: bool = True
+
     @abstractmethod
     def coefficients(
         self, inputs: Float[Tensor, "*steps input"]

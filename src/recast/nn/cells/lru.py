@@ -66,6 +66,7 @@ class LRU(Cell[LRUState]):
 
     state_type = LRUState
     reads_hidden = False
+    scans = True
 
     @checked
     def __init__(

@@ -20,6 +20,11 @@ class Plain(Implementation):
         """None: it supports everything."""
         return None
 
+    def describe(self, request: OpenLoop | ClosedLoop) -> str:
+        """Its name, and whether a sequence is run by a scan."""
+        scans = isinstance(request, OpenLoop) and all(layer.scans for layer in request.layers)
+        return f"{self.name}, by a scan over all steps" if scans else self.name
+
     def sequence(self, request: OpenLoop) -> Unrolled:
         """Runs an open loop."""
         outputs = request.inputs

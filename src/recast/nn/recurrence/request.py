@@ -20,6 +20,7 @@ class Layer(Protocol):
         weights: If it has a kind: weight_ih, weight_hh, bias_ih, bias_hh in torch's order of gates; of the other cells
             weight_ih, weight_hh, one bias, and their own.
         hidden_size: Number of outputs at each step.
+        scans: Whether it runs over a sequence by a scan, all steps at once, and not step by step.
     """
 
     @property
@@ -30,6 +31,9 @@ class Layer(Protocol):
 
     @property
     def hidden_size(self) -> int: ...  # noqa: D102
+
+    @property
+    def scans(self) -> bool: ...  # noqa: D102
 
     def initial_state(self, batch: int, like: Tensor) -> Any:
         """The state before the first step."""

@@ -30,7 +30,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 # What breaks first where something is wrong: floors, configuration, contracts of parts, how rows become windows.
 FIRST := tests/test_floors.py tests/test_testing.py tests/test_options.py tests/test_forecast.py \
 	$(patsubst %,tests/data/test_%.py,panel series_csv steps grid split features prepare storage) \
-	tests/runs/test_configure_check.py tests/runs/test_conf.py tests/nn/test_cells.py tests/scoring/test_metrics.py
+	tests/runs/test_configure_check.py tests/nn/test_cells.py tests/scoring/test_metrics.py
 
 # $(call BESIDE_TYPES,tests): the check of types takes one core for a minute.
 define BESIDE_TYPES
@@ -39,10 +39,10 @@ define BESIDE_TYPES
 	$(BIN)/pyright & types=$$!; $(1); tests=$$?; wait $$types && exit $$tests
 endef
 
-check: install  ## Lint, check types, run the tests that break first (under 2 minutes on two cores)
+check: install  ## Lint, check types, run the tests that break first (two minutes on two cores)
 	$(call BESIDE_TYPES,$(PYTEST) -x -q $(FIRST))
 
-test: install  ## Lint, check types, run the tests (about 8 minutes on two cores)
+test: install  ## Lint, check types, run the tests (about 12 minutes on two cores)
 	$(call BESIDE_TYPES,$(PYTEST))
 
 test-all: install  ## Run all tests, the slow ones too

@@ -9,43 +9,21 @@ import pandas as pd
 import pytest
 import torch
 from commands import Done, assert_same_weights, load, metrics_of, run, scratch, start, strict_json, trained
+from gap_files import MISSING_STAMPS, gap_file, gap_options, gap_run, gap_table
 from PIL import Image
 
 from recast.data.prepare.storage import stored
 from recast.runs.impute import load as load_filler
 
-ROWS, MISSING_STAMPS = 400, [50, 51, 300]
 
-
-def table() -> pd.DataFrame:
-    stamps = pd.date_range("2024-01-01", periods=ROWS, freq="h")
-    steps, random = np.arange(ROWS) / 4, np.random.default_rng(0)
-    frame = pd.DataFrame({"a": np.sin(steps) + 5, "b": 10 * np.cos(steps)}, index=stamps).round(3)
-    frame = frame.mask(random.random(frame.shape) < 0.1)
-    frame.iloc[200:220, 1] = np.nan
-    return frame
+@pytest.fixture(scope="session")
+def folder() -> Path:
+    return gap_run()
 
 
 @pytest.fixture(scope="session")
 def gaps() -> Path:
-    path = scratch() / "gaps.csv"
-    table().drop(index=table().index[MISSING_STAMPS]).to_csv(path, index_label="time")
-    return path
-
-
-@pytest.fixture(scope="session")
-def options(gaps) -> tuple[str, ...]:
-    return (
-        *("task=imputation", "data=csv_gaps", f"data.source.path={gaps}", "data.source.time=time"),
-        *("data.source.targets=[a,b]", "data.steps=16", "data.stride=8", "data.batch_size=8"),
-        *("data.split.validation=0.2", "model.cell.hidden_size=6", "trainer.max_epochs=2"),
-        *("callbacks.progress_bar=null", "callbacks.last_checkpoint.every_n_steps=1", "optimizer.lr=0.01"),
-    )
-
-
-@pytest.fixture(scope="session")
-def folder(options) -> Path:
-    return trained(*options, "hydra.run.dir=run", cwd=scratch() / "imputed")
+    return gap_file()
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +43,12 @@ def assert_refused(done: Done, *says: str) -> None:
 def test_the_run_folder_is_complete(folder):
     found = strict_json(folder / "metrics.json")
     assert set(found["test"]) == {"mae", "scaled_mae", "rmse", "scaled_mse"}
-    assert set(found["baselines"]) == {"fill_mean", "fill_last", "fill_linear"}
+    assert set(found["baselines"]) == {
+        *("fill_mean", "fill_last", "fill_linear"),
+        *("fill_seasonal", "fill_harmonic", "fill_kalman"),
+    }
+    # Some sixteen values were removed from validation windows: too few for a band.
+    assert found["bands"] == {}
     assert found["removed"] > 5
     assert found["removal"] == {"form": "points", "share": 0.1, "seed": 0}
     assert found["windows"]["test"] == 5
@@ -78,14 +61,14 @@ def test_the_run_folder_is_complete(folder):
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on(options, folder):
+def test_a_killed_run_goes_on(folder):
     cwd = scratch() / "killed_imputer"
-    running = start("recast-train", *options, "hydra.run.dir=run", cwd=cwd)
+    running = start("recast-train", *gap_options(), "data.split.validation=0.2", "hydra.run.dir=run", cwd=cwd)
     last = cwd / "run" / "checkpoints" / "last.ckpt"
     running.wait_for(last.exists)
     running.signal(signal.SIGKILL)
     running.wait()
-    resumed = trained(*options, "hydra.run.dir=run", "resume=true", cwd=cwd)
+    resumed = trained(*gap_options(), "data.split.validation=0.2", "hydra.run.dir=run", "resume=true", cwd=cwd)
     assert_same_weights(resumed / "checkpoints" / "last.ckpt", folder / "checkpoints" / "last.ckpt")
     for same in ("test", "baselines", "removed"):
         assert metrics_of(resumed)[same] == metrics_of(folder)[same]
@@ -100,7 +83,7 @@ def test_a_checkpoint_is_scored_again_as_it_was(folder, tmp_path):
 
 
 def test_another_file_is_the_test_part(moved, tmp_path):
-    table().iloc[:160].to_csv(tmp_path / "other.csv", index_label="time")
+    gap_table().iloc[:160].to_csv(tmp_path / "other.csv", index_label="time")
     done = run("recast-evaluate", f"checkpoint={moved}", "path=other.csv", "output=scored", cwd=tmp_path)
     assert done.code == 0, done
     assert strict_json(tmp_path / "scored" / "metrics.json")["windows"] == {"train": 0, "validation": 0, "test": 10}
@@ -116,7 +99,7 @@ def test_only_what_is_missing_is_filled(moved, gaps, tmp_path):
     assert min(pixels.shape) > 200
     assert pixels.std() > 5
     found = pd.read_csv(tmp_path / "filled.csv", index_col="time", parse_dates=True, keep_default_na=False)
-    before = table()
+    before = gap_table()
     before.iloc[MISSING_STAMPS] = np.nan
     assert (found.index == before.index).all()
     assert list(found) == ["a", "b", "filled"]
@@ -130,6 +113,89 @@ def test_only_what_is_missing_is_filled(moved, gaps, tmp_path):
         assert values[missing[name]].nunique() > 10
 
 
+@pytest.fixture(scope="session")
+def banded() -> Path:
+    """A run with enough values removed from validation windows, of the network that stands on the line."""
+    # First: the cell's options are those of the model that is chosen.
+    model = ("model=bidirectional_imputer", "model.layers=1", "data.split.validation=0.5", "data.removal.share=0.5")
+    return trained(*model, *gap_options(), "hydra.run.dir=run", cwd=scratch() / "banded")
+
+
+def test_intervals_are_those_of_the_errors_at_removed_values(banded, gaps, tmp_path):
+    found = metrics_of(banded)
+    assert set(found["bands"]) >= {"0.5", "0.8"}
+    assert 0 < found["bands"]["0.5"]["coverage"] < found["bands"]["0.8"]["coverage"] <= 1
+    assert 0 < found["bands"]["0.5"]["width"] < found["bands"]["0.8"]["width"]
+    checkpoint = banded / "checkpoints" / "best.ckpt"
+    evaluated = run("recast-evaluate", f"checkpoint={checkpoint}", "output=scored", cwd=tmp_path)
+    assert evaluated.code == 0, evaluated
+    again = strict_json(tmp_path / "scored" / "metrics.json")["bands"]
+    assert {level: again[level]["coverage"] for level in again} == {
+        level: band["coverage"] for level, band in found["bands"].items()
+    }
+    done = run(
+        *("recast-impute", f"checkpoint={checkpoint}", f"input={gaps}", "output=filled.csv", "levels=[0.5,0.8]"),
+        "figure=filled.png",
+        cwd=tmp_path,
+    )
+    assert done.code == 0, done
+    assert "farther than any of validation" in done.err
+    table = pd.read_csv(tmp_path / "filled.csv", index_col="time", parse_dates=True)
+    names = [f"{name}_{end}_{level}" for level in (50, 80) for name in "ab" for end in ("lower", "upper")]
+    assert list(table) == ["a", "b", *names, "filled"]
+    for name in "ab":
+        filled = table["filled"].fillna("").str.contains(name)
+        inner = table[[f"{name}_lower_50", f"{name}_upper_50"]]
+        outer = table[[f"{name}_lower_80", f"{name}_upper_80"]]
+        assert inner[filled].notna().all(axis=None)
+        assert outer[~filled].isna().all(axis=None)
+        assert (outer.iloc[:, 0] <= inner.iloc[:, 0])[filled].all()
+        assert (inner.iloc[:, 1] <= outer.iloc[:, 1])[filled].all()
+        assert inner[filled].mean(axis=1).to_numpy() == pytest.approx(table[name][filled].to_numpy())
+
+
+def test_inputs_and_the_tide_are_read_from_the_file_and_its_stamps(tmp_path):
+    frame = gap_table().rename_axis("time")
+    frame["w"] = np.arange(len(frame)) % 5.0
+    frame.to_csv(tmp_path / "gaps.csv")
+    folder = trained(
+        *("model=bidirectional_imputer", "data/features=[calendar,fitted_tide]", "model.course=tide", "model.layers=1"),
+        "data.features.tide.constituents=[O1,M2]",
+        *(*gap_options(), "data.source.path=gaps.csv", "data.source.known=[w]", "data.split.validation=0.2"),
+        "hydra.run.dir=run",
+        cwd=tmp_path,
+    )
+    assert len(metrics_of(folder)["test_per_column"]["mae"]) == 2
+    checkpoint = folder / "checkpoints" / "best.ckpt"
+    done = run("recast-impute", f"checkpoint={checkpoint}", "input=gaps.csv", "output=filled.csv", cwd=tmp_path)
+    assert done.code == 0, done
+    found = pd.read_csv(tmp_path / "filled.csv", index_col="time", parse_dates=True)
+    assert list(found) == ["a", "b", "filled"]
+    assert np.isfinite(found[["a", "b"]]).all(axis=None)
+    # Another course of the input changes what is filled, and nothing else.
+    frame.assign(w=4.0 - frame["w"]).to_csv(tmp_path / "other.csv")
+    run("recast-impute", f"checkpoint={checkpoint}", "input=other.csv", "output=other_filled.csv", cwd=tmp_path)
+    other = pd.read_csv(tmp_path / "other_filled.csv", index_col="time", parse_dates=True)
+    missing = frame[["a", "b"]].isna()
+    changed = other[["a", "b"]] != found[["a", "b"]]
+    assert (changed & missing).any(axis=None)
+    assert not (changed & ~missing).any(axis=None)
+    frame.drop(columns="w").to_csv(tmp_path / "without.csv")
+    done = run("recast-impute", f"checkpoint={checkpoint}", "input=without.csv", "output=none.csv", cwd=tmp_path)
+    assert_refused(done, "without.csv", "'w'")
+    assert not (tmp_path / "none.csv").exists()
+
+
+def test_intervals_that_cannot_be_are_refused(banded, gaps, tmp_path):
+    done = run(
+        *("recast-impute", f"checkpoint={banded / 'checkpoints' / 'best.ckpt'}", f"input={gaps}", "output=filled.csv"),
+        "levels=[0.9999]",
+        cwd=tmp_path,
+    )
+    assert_refused(done, "levels: the removed values of validation are too few for a band of 0.9999")
+    assert not list(tmp_path.iterdir())
+
+
 def test_each_value_comes_from_the_window_in_whose_middle_it_lies(moved, gaps):
     filler = load_filler(moved)
     found = filler.fill(filler.source.load(str(gaps)))
@@ -141,7 +207,7 @@ def test_each_value_comes_from_the_window_in_whose_middle_it_lies(moved, gaps):
 
 
 def test_what_cannot_be_filled_is_refused_and_nothing_written(moved, gaps, tmp_path):
-    frame = table().rename_axis("time")
+    frame = gap_table().rename_axis("time")
     frame.rename(columns={"a": "c"}).to_csv(tmp_path / "renamed.csv")
     frame.set_axis(frame.index.where(frame.index != frame.index[9], frame.index[9] + pd.Timedelta("7min"))).to_csv(
         tmp_path / "off.csv"

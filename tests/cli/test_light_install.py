@@ -7,6 +7,7 @@ from importlib.metadata import entry_points
 import pandas as pd
 import pytest
 from distributed import distributions
+from gap_files import gap_file, gap_run
 from small_gauge import gauge_checkpoint, gauge_file
 from texts import text_checkpoint
 
@@ -56,6 +57,14 @@ def test_a_checkpoint_writes_text():
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("the likeliest next symbols\n")
     assert len(done.stdout.partition("\n\n")[2]) == len("the") + 20 + 1
+
+
+def test_a_checkpoint_fills_gaps(tmp_path):
+    output = tmp_path / "filled.csv"
+    checkpoint = gap_run() / "checkpoints" / "best.ckpt"
+    done = command("recast-impute", f"checkpoint={checkpoint}", f"input={gap_file()}", f"output={output}")
+    assert done.returncode == 0, done.stderr
+    assert pd.read_csv(output).drop(columns="filled").notna().all(axis=None)
 
 
 def test_a_picture_needs_an_extra(tmp_path):

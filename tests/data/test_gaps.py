@@ -6,7 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from texts import text_panel
 
+from recast.data.features.calendar import Calendar
+from recast.data.features.elapsed import Elapsed
+from recast.data.features.lags import TargetLags
+from recast.data.features.since_origin import SinceOrigin
+from recast.data.features.tide import FittedTide
 from recast.data.imputation_datamodule import ImputationDataModule
 from recast.data.prepare.gap_loader import removed_from
 from recast.data.prepare.gap_removal import Blocks, Points
@@ -15,6 +21,7 @@ from recast.data.prepare.split import FractionSplit
 from recast.data.sources.csv_file import CsvSource
 from recast.data.sources.tide import TideSimulator
 from recast.errors import ConfigurationError, DataError
+from recast.scoring.baselines.tidal_fit import TidalFit
 from recast.types import Batch
 
 
@@ -158,16 +165,60 @@ def test_windows_of_many_series_are_each_of_one(tmp_path):
 @pytest.mark.parametrize(
     ("source", "options", "says"),
     [
-        ({"past": ["b"]}, {}, r"inputs or categories \(b\)"),
+        ({"targets": [], "past": ["a"]}, {}, "no target; task=imputation fills columns of real numbers"),
+        ({}, {"features": {"lags": TargetLags(lags=["24h"])}}, "a feature reads observations"),
+        ({}, {"features": {"elapsed": Elapsed()}}, "a feature reads observations"),
+        ({}, {"features": {"since": SinceOrigin()}}, "counts from the last step of a window"),
         ({}, {"scaler": WindowScaler()}, "one scaling for all"),
         ({}, {"steps": 30}, "the validation part .20 rows. has no window of 30 steps"),
     ],
 )
 def test_what_cannot_be_filled_is_refused(tmp_path, source, options, says):
-    path = csv(tmp_path, a=np.sin(np.arange(200.0)), b=np.arange(200.0))
-    data = data_of(source=CsvSource(path=path, time="time", targets=["a"], **source), **options)
+    path = csv(tmp_path, a=np.sin(np.arange(200.0)), b=np.arange(200.0), c=np.array(["x", "y"]))
+    data = data_of(source=CsvSource(**({"path": path, "time": "time", "targets": ["a"]} | source)), **options)
     with pytest.raises((ConfigurationError, DataError), match=says):
         _ = data.prepared
+
+
+def test_a_text_has_no_gaps(monkeypatch):
+    data = data_of()
+    monkeypatch.setattr(data.source, "read", lambda: text_panel([0, 1, 0], ("a", "b")))
+    with pytest.raises(ConfigurationError, match=r"targets that are categories \(character\)"):
+        _ = data.prepared
+
+
+def test_inputs_are_read_whole_and_never_removed(tmp_path):
+    clock = np.arange(200.0)
+    path = csv(tmp_path, a=np.sin(clock), b=clock**2, w=np.cos(clock), c=np.array(["x", "y"]))
+    source = CsvSource(path=path, time="time", targets=["a", "b"], past=["c"], known=["w"], categories=["c"])
+    features = {"calendar": Calendar(parts=["hour"], form="cyclic"), "tide": FittedTide(constituents=["M2"])}
+    data = data_of(source=source, features=features, removal=Points(share=0.5), training_gaps=True)
+    spec = data.spec
+    assert [column.name for column in spec.of("known")] == [
+        *("w", "calendar.hour.sin", "calendar.hour.cos", "tide.a", "tide.b"),
+    ]
+    values, targets = data.prepared.panel.values, data.prepared.panel.of("target")
+    others = np.setdiff1d(np.arange(values.shape[1]), targets)
+    assert np.isnan(values[:, targets]).mean() > 0.25
+    assert not np.isnan(values[:, others]).any()
+    batch = next(iter(data.train_dataloader()))
+    assert batch.observed.known.all()
+    rows = batch.start.unsqueeze(1) + torch.arange(12)
+    place = [column.name for column in spec.reals("known")].index("w")
+    offset, scale = (numbers[spec.names.index("w")] for numbers in (spec.offset, spec.scale))
+    known = torch.from_numpy((np.cos(clock)[rows.numpy()] - offset) / scale).float()
+    torch.testing.assert_close(batch.known[..., place], known, rtol=0, atol=1e-5)
+    assert removed_from(batch).shape[2] == 2
+    # The tide was fitted on what the training part has left.
+    first, stop = data.prepared.parts.train[0]
+    left = data.prepared.panel.targets[first:stop]
+    hand = TidalFit.of("test", milliseconds_of(data, first, stop), left, ["M2"], None)
+    tide = values[:, [spec.names.index("tide.a"), spec.names.index("tide.b")]][first:stop]
+    assert tide == pytest.approx(hand.at(milliseconds_of(data, first, stop)), abs=1e-6)
+
+
+def milliseconds_of(data: ImputationDataModule, first: int, stop: int) -> np.ndarray:
+    return data.prepared.panel.clock[first:stop].astype("datetime64[ms]").astype(np.int64)
 
 
 def test_windows_without_any_observation_are_left_out(tmp_path):

@@ -14,7 +14,7 @@ from recast.nn.cells.gru import GRU
 from recast.nn.cells.lstm import LSTM
 from recast.nn.cells.rnn import RNN
 from recast.nn.heads.point import Point
-from recast.nn.models import bidirectional_encoder
+from recast.nn.models import bidirectional_layers
 from recast.nn.models.bidirectional_encoder import BidirectionalEncoder
 from recast.nn.models.encoder_decoder import EncoderDecoder
 from recast.nn.schedules import Never
@@ -167,7 +167,7 @@ def test_dropout_lies_between_layers_in_training(monkeypatch):
         seen.append((values.shape[-1], probability, training))
         return values
 
-    monkeypatch.setattr(bidirectional_encoder.functional, "dropout", dropped)
+    monkeypatch.setattr(bidirectional_layers.functional, "dropout", dropped)
     read(encoder, inputs_of())
     read(encoder.eval(), inputs_of())
     assert seen == [(2 * HIDDEN, 0.3, True)] * 2 + [(2 * HIDDEN, 0.3, False)] * 2

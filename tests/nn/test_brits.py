@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from gappy import gappy
 from model_forms import CELLS, part
 from synthetic import batch_of, spec_of, with_weights
 
@@ -13,20 +14,9 @@ from recast.nn.cells.gru import GRU
 from recast.nn.cells.lstm import LSTM
 from recast.nn.models.brits import Brits, Rits
 from recast.nn.models.imputer import elapsed_steps, observed_of
-from recast.types import Batch
 
 STEPS, TARGETS = 9, 3
 SPEC = spec_of(targets=TARGETS, context=STEPS, horizon=STEPS, masked=True)
-
-
-def windows(seed: int = 0) -> Batch:
-    torch.manual_seed(seed)
-    batch = batch_of(SPEC)
-    left = torch.rand(batch.history.shape) < 0.6
-    observed = batch.observed._replace(history=left, target=left | (torch.rand(left.shape) < 0.5))
-    return batch._replace(
-        history=batch.history.where(left, 0.0), target=torch.randn_like(batch.history), observed=observed
-    )
 
 
 def model_of(cell=None, **options) -> Brits:
@@ -67,7 +57,7 @@ def rits_by_hand(model: Rits, x: np.ndarray, m: np.ndarray) -> np.ndarray:
 
 
 def test_it_computes_the_equations_of_the_paper():
-    model, batch = model_of(consistency=0.3), windows()
+    model, batch = model_of(consistency=0.3), gappy(SPEC)
     found = model(batch)
     x, m = batch.history.numpy(), batch.observed.history.numpy().astype(float)
     for window in range(len(x)):
@@ -89,7 +79,7 @@ def test_elapsed_steps_are_those_of_the_definition():
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_no_estimate_has_read_the_value_that_it_is_compared_with(cell):
-    model, batch = model_of(part("cell", cell)), windows()
+    model, batch = model_of(part("cell", cell)), gappy(SPEC)
     values = batch.history.clone().requires_grad_()
     found = model(batch._replace(history=values))
     for estimate in found.estimates:
@@ -104,7 +94,7 @@ def test_no_estimate_has_read_the_value_that_it_is_compared_with(cell):
 
 
 def test_what_is_missing_and_what_is_true_change_nothing():
-    model, batch = model_of(), windows()
+    model, batch = model_of(), gappy(SPEC)
     missing = ~batch.observed.history
     other = batch._replace(
         history=batch.history.where(~missing, 7.0), target=torch.randn_like(batch.target), known=batch.known + 1
@@ -115,7 +105,7 @@ def test_what_is_missing_and_what_is_true_change_nothing():
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_weight_is_trained_with_every_cell(cell):
-    model, batch = model_of(part("cell", cell)), windows()
+    model, batch = model_of(part("cell", cell)), gappy(SPEC)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             # Below zero there is no decay, nor a gradient of it.
@@ -156,7 +146,7 @@ def test_data_with_inputs_are_refused():
 
 
 def test_a_batch_without_masks_is_all_there():
-    model, batch = model_of(), windows()
+    model, batch = model_of(), gappy(SPEC)
     seen = batch.observed._replace(history=torch.ones_like(batch.history, dtype=torch.bool))
     for one, same in zip(model(batch._replace(observed=None)), model(batch._replace(observed=seen)), strict=True):
         assert torch.equal(one, same)

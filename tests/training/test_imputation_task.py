@@ -20,7 +20,7 @@ from recast.nn.cells.gru import GRU
 from recast.nn.models.brits import Brits
 from recast.runs.checkpoints.io import WholeCheckpointIO
 from recast.runs.tasks.imputation import ImputationPlug
-from recast.scoring.baselines.gap_baselines import FillLinear, FillMean
+from recast.scoring.baselines.gap_baselines import FillLinear, FillMean, GapWindows
 from recast.scoring.metrics.crps import CRPS
 from recast.scoring.metrics.mae import MAE
 from recast.scoring.metrics.rmse import RMSE
@@ -72,7 +72,8 @@ def test_scores_are_those_of_the_removed_values_alone():
         scored = gone & ~np.isnan(truth)
         filled = task.model(batch).mean[0].detach().numpy().astype(float) * scale + offset
         errors.append((filled - truth)[scored])
-        linear.append((filling.fill(left[None])[0] - truth)[scored])
+        windows = GapWindows.of(left[None], data.prepared.panel.clock[None, start : start + steps])
+        linear.append((filling.fill(windows)[0] - truth)[scored])
     errors, linear = np.concatenate(errors), np.concatenate(linear)
     assert len(errors) > 20
     assert found["mae"] == pytest.approx(np.abs(errors).mean(), rel=1e-5)

@@ -5,6 +5,8 @@ from functools import cached_property
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from recast.data.features.computed_feature import ComputedFeature
+from recast.data.prepare.covariates import Covariates
 from recast.data.prepare.gap_loader import GapLoader, TrainingGapLoader
 from recast.data.prepare.gap_removal import Points, Removal
 from recast.data.prepare.gaps import PreparedGaps, prepare_gaps
@@ -22,10 +24,11 @@ from recast.types import Batch
 class ImputationDataModule(StoredData[PreparedGaps]):
     """Windows of one source, without some of their observed values, which are to be filled again.
 
-    All columns are alike: each is read, and filled where it was not observed. In training, other values are removed
-    from a window in each epoch. Validation and test windows do not overlap, and lack the same values whatever the
-    model, its seed and the size of batches; rows of a part that fill no window are left out. A value counts in metrics
-    if it was observed and removed.
+    All targets are alike: each is read, and filled where it was not observed. Columns of other roles, past ones too,
+    are inputs that are read over the whole window. In training, other values of the targets are removed from a window
+    in each epoch. Validation and test windows do not overlap, and lack the same values whatever the model, its seed and
+    the size of batches; rows of a part that fill no window are left out. A value counts in metrics if it was observed
+    and removed.
 
     Args:
         source: Where the series comes from.
@@ -34,6 +37,8 @@ class ImputationDataModule(StoredData[PreparedGaps]):
         grid: Policy for missing and off-grid time stamps; none: missing ones are steps at which nothing was observed.
         split: Policy for training, validation and test rows; none: 70, 10 and 20 per cent.
         scaler: Scaling of the columns, fitted on training rows; none: standardised.
+        features: Columns that are computed at any stamp, by name; such as read observations, or count from the last
+            step of a window, are refused.
         removal: How much is removed from a window, and in which form; none: a tenth of its values.
         removal_seed: Seed of what validation and test windows lack.
         training_gaps: Whether the training part loses as much before the training, for good, as in benchmarks that
@@ -53,6 +58,7 @@ class ImputationDataModule(StoredData[PreparedGaps]):
         grid: Grid | None = None,
         split: Split | None = None,
         scaler: Scaler | None = None,
+        features: dict[str, ComputedFeature | None] | None = None,
         removal: Removal | None = None,
         removal_seed: Seed = 0,
         training_gaps: bool = False,
@@ -67,6 +73,7 @@ class ImputationDataModule(StoredData[PreparedGaps]):
         self.grid = grid or MaskGrid()
         self.split = split or FractionSplit()
         self.scaler = scaler or Standard()
+        self.covariates = Covariates(features)
         self.removal = removal or Points()
         self.removal_seed = removal_seed
         self.training_gaps = training_gaps
@@ -82,6 +89,7 @@ class ImputationDataModule(StoredData[PreparedGaps]):
             grid=self.grid,
             split=self.split,
             scaler=self.scaler,
+            covariates=self.covariates,
             removal=self.removal,
             removal_seed=self.removal_seed,
             training_gaps=self.training_gaps,

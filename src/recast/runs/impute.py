@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Int
 
 from recast.data.panel import Panel
+from recast.data.prepare.covariates import Covariates
 from recast.data.prepare.describe import align
 from recast.data.prepare.grid import Grid, MaskGrid
 from recast.data.prepare.storage import stored
@@ -22,14 +23,16 @@ from recast.nn.models.imputer import Imputer
 from recast.runs.checkpoints.bare_model import bare_model
 from recast.runs.checkpoints.checkpoint import ALLOWED, described, fitting
 from recast.runs.checkpoints.data_options import checked_changes
+from recast.runs.checkpoints.kept_bands import kept_bands
 from recast.runs.checkpoints.spec import checked_imputation_spec
 from recast.runs.command_files import with_files
-from recast.runs.configure.build import build
+from recast.runs.configure.build import build, build_each
 from recast.runs.configure.check import check
 from recast.runs.configure.options import ImputerParts
 from recast.runs.configure.targets import resolve, trusting
 from recast.runs.filled_series import FilledSeries
 from recast.runs.machine import set_up
+from recast.scoring.calibration.gap_bands import GapBands
 from recast.system.files import write_text
 from recast.training.checkpoint_format import KEY
 
@@ -48,12 +51,23 @@ class Filler:
         model: The model, in evaluation mode.
         source: Where its training data came from, which says how tables are read.
         grid: Policy for missing and off-grid stamps.
+        covariates: Columns that its tables do not hold; None: none.
+        bands: Those of filled values; None without any.
     """
 
-    def __init__(self, model: Imputer, source: Source, grid: Grid) -> None:
+    def __init__(
+        self,
+        model: Imputer,
+        source: Source,
+        grid: Grid,
+        covariates: Covariates | None = None,
+        bands: GapBands | None = None,
+    ) -> None:
         self.model = model
         self.source = source
         self.grid = grid
+        self.covariates = covariates or Covariates()
+        self.bands = bands
 
     @property
     def spec(self) -> SeriesSpec:
@@ -73,9 +87,11 @@ class Filler:
             DataError: if it cannot be used, or has rows that would be lost.
         """
         raw = self.source.for_table(table).with_step(self.spec.step).read()
-        series = align(self.grid.apply(raw), self.spec)
+        spec = self.spec
+        added = self.covariates.whole(self.grid.apply(raw), spec.fitted, horizon=spec.context, keep_gaps=True)
+        series = align(added, spec)
         _require_every_row(raw, series)
-        storage, spec = stored(series, self.spec), self.spec
+        storage = stored(series, spec)
         starts, length = _windows(series, spec.context)
         values, nearest = series.targets.copy(), np.full(len(series), -1)
         missing = np.isnan(values)
@@ -100,7 +116,22 @@ class Filler:
                 "%s: nothing was observed in %d window(s) of %d steps, whose values are not much more than a mean",
                 *(series.label, blind, spec.context),
             )
-        return FilledSeries(series, values, self.source.time_column, self.source.id_column)
+        filled = FilledSeries(series, values, self.source.time_column, self.source.id_column, self.bands)
+        self._tell_of_far(filled)
+        return filled
+
+    def _tell_of_far(self, filled: FilledSeries) -> None:
+        """A log line where values lie farther from an observation than any that bands were fitted on."""
+        if self.bands is None:
+            return
+        far, most = filled.distance[filled.filled], self.bands.reach[-1]
+        if (far > most).any():
+            log.warning(
+                "%s: %d of the filled values lie more than %d steps from an observation (up to %d), farther than any "
+                "of validation: their intervals are those of %d steps, too narrow; train with gaps as long as these "
+                "(data/removal=blocks data.removal.length=%d)",
+                *(filled.series.label, int((far > most).sum()), most, int(far.max()), most, 2 * int(far.max())),
+            )
 
 
 def _windows(series: Panel, steps: int) -> tuple[Int[np.ndarray, " windows"], Int[np.ndarray, " windows"]]:
@@ -147,15 +178,18 @@ def load(path: str | Path, trust: Sequence[str] = (), data_options: Mapping[str,
                 f"{path}: it holds a {kind.__name__}, which fills no gaps; expected a model of task=imputation"
             )
         with fitting(path):
-            parts = {"model": config["model"], **{name: config["data"].get(name) for name in ("source", "grid")}}
+            names = ("source", "grid", "features")
+            parts = {"model": config["model"], **{name: config["data"].get(name) for name in names}}
             check(parts, ImputerParts, allowed=ALLOWED)
         parts = checked_changes(parts, data_options or {}, ImputerParts)
         source = build(parts["source"], ALLOWED)
         grid = build(parts["grid"], ALLOWED) if parts["grid"] else MaskGrid()
+        covariates = Covariates(build_each(parts["features"], ALLOWED))
         with fitting(path):
             spec = checked_imputation_spec(content[KEY].get("spec"))
             model = cast("Imputer", bare_model(path, content, parts["model"], spec))
-    return Filler(model, source, grid)
+            bands = kept_bands(content[KEY], spec.targets)
+    return Filler(model, source, grid, covariates, bands)
 
 
 def impute_file(config: dict[str, Any]) -> None:
@@ -173,25 +207,28 @@ def impute_file(config: dict[str, Any]) -> None:
     found = filler.fill(filler.source.load(config["input"]))
     count = int(found.filled.sum())
     log.info("%s: %d of %d values filled", found.series.label, count, found.values.size)
-    write_text(Path(config["output"]), found.text())
+    write_text(Path(config["output"]), found.text(config["levels"]))
     if config["figure"] is not None:
-        _draw(found, Path(config["figure"]))
+        _draw(found, max(config["levels"], default=None), Path(config["figure"]))
 
 
-def _draw(found: FilledSeries, path: Path) -> None:
+def _draw(found: FilledSeries, level: float | None, path: Path) -> None:
     # Matplotlib takes longer to import than gaps to fill.
     from recast.figures.filled import filled_series
     from recast.figures.png import save
 
     series = found.series
     rows = slice(*series.item_bounds[:2].tolist())
+    bands = found.half_widths([] if level is None else [level])
     of_many = "" if series.is_single else f", {series.ids[0]}"
     figure = filled_series(
         series.clock[rows],
         found.values[rows],
         found.filled[rows],
-        series.columns,
+        tuple(column for column in series.columns if column.role == "target"),
         title=f"{Path(series.label).name}{of_many}",
+        half_widths=bands[0][rows] if len(bands) else None,
+        level=level,
         timezone=series.timezone,
     )
     save(figure, path)

@@ -7,6 +7,8 @@ FORMAT = 3
 REASON = "not_restorable"
 CALIBRATION = "calibration"
 """Key in the self-description of what bands were calibrated with; absent where they were not."""
+GAP_BANDS = "gap_bands"
+"""Key in the self-description of the bands of filled values; absent where validation had too few to compare with."""
 
 
 def best_checkpoint_path(root: str | Path) -> Path:

@@ -13,6 +13,7 @@ from recast.data.prepare.gap_loader import removed_from
 from recast.errors import ConfigurationError
 from recast.nn.models.imputer import Imputer, observed_of
 from recast.options import NonNegativeFloat, checked
+from recast.scoring.calibration.gap_bands import GapBands
 from recast.scoring.metrics.description import ranking
 from recast.scoring.metrics.lead_metric import LeadMetric
 from recast.scoring.metrics.mae import MAE
@@ -65,6 +66,8 @@ class ImputationTask(ScoringTask):
                 f"metrics: {', '.join(factories)} score distributions alone; give metrics=imputation"
             )
         self.tested = CatMetric(nan_strategy="disable").set_dtype(torch.float64)
+        self.bands: GapBands | None = None
+        """Bands of filled values, from the errors of validation; None before, and where these are too few."""
 
     def _built(self, factories: Mapping[str, Callable[..., Any]]) -> nn.ModuleDict:
         built = {name: factory(spec=self.model.spec) for name, factory in factories.items()}

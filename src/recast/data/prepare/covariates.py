@@ -202,6 +202,15 @@ class Covariates:
         # A calendar step is a day at least.
         return int(-(-reach // (DAY if step is None else step)))
 
+    def counts_from_origin(self, panel: Panel) -> bool:
+        """Whether a feature counts from the last step of a window."""
+        return any(computed.from_origin for feature in self._features.values() for computed in feature.columns(panel))
+
+    def reads_observations(self, panel: Panel) -> bool:
+        """Whether a feature is computed from more than the stamps."""
+        past = (computed.role != "known" for feature in self._features.values() for computed in feature.columns(panel))
+        return bool(self.steps_before(panel)) or any(past)
+
     def _chosen(self, *, is_fitted: bool) -> dict[str, ComputedFeature]:
         return {name: feature for name, feature in self._features.items() if feature.is_fitted == is_fitted}
 

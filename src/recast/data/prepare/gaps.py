@@ -9,6 +9,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from recast.data.panel import Panel, runs
+from recast.data.prepare.covariates import Covariates
 from recast.data.prepare.describe import align
 from recast.data.prepare.gap_removal import Removal
 from recast.data.prepare.grid import Grid
@@ -60,6 +61,7 @@ def prepare_gaps(
     grid: Grid,
     split: Split,
     scaler: Scaler,
+    covariates: Covariates,
     removal: Removal,
     removal_seed: int,
     training_gaps: bool = False,
@@ -75,6 +77,7 @@ def prepare_gaps(
         grid: Policy for missing and off-grid stamps.
         split: Policy for training, validation and test rows.
         scaler: Scaling, by default fitted on training rows.
+        covariates: Further columns, which are added on the grid.
         removal: How much is removed, and in which form.
         removal_seed: Seed of what is removed where a part is scored.
         training_gaps: Whether the training part loses as much, before anything else, for good.
@@ -82,23 +85,29 @@ def prepare_gaps(
         unseen: Whether all rows are the test part.
 
     Raises:
-        ConfigurationError: if there are inputs, which nothing would read, or the scaler scales windows one by one.
+        ConfigurationError: if there is no target or one is a category, a feature reads observations or counts from the
+            last step of a window, or the scaler scales windows one by one.
         DataError: if a requested part has no window, or a column is constant; with `trained`, if the panel has other
             columns or steps.
     """
     _require_targets(raw)
-    panel = grid.apply(raw)
+    regular = grid.apply(raw)
+    _require_independent(regular, covariates)
+    panel = covariates.added(regular, horizon=steps, keep_gaps=grid.masks)
     none = np.zeros((0, 2), dtype=np.int64)
     parts = Parts(none, none, whole_items(panel)) if unseen else split.parts(panel, context=1, horizon=steps)
     generator = torch.Generator().manual_seed(removal_seed)
-    removed = removal.draw(1, len(panel) + 1, len(panel.columns), generator)[0]
+    targets = panel.of("target")
+    removed = removal.draw(1, len(panel) + 1, len(targets), generator)[0]
     if training_gaps:
         rows, values = rows_of(panel, parts.train), panel.values.copy()
         # Of the rows taken, a view or a copy: so it is written back.
         kept = values[rows]
-        kept[removed[:-1].numpy()[rows]] = np.nan
+        kept[:, targets] = np.where(removed[:-1].numpy()[rows], np.nan, kept[:, targets])
         values[rows] = kept
         panel = replace(panel, values=values)
+    fitted = covariates.fit(panel, rows_of(panel, parts.train)) if trained is None else trained.fitted
+    panel = covariates.completed(panel, fitted, horizon=steps)
     if trained is not None:
         panel = align(panel, trained)
     starts = Starts(
@@ -110,7 +119,17 @@ def prepare_gaps(
     _require_windows(panel, parts, starts, steps)
     if trained is None:
         windows = Windows(context=steps, horizon=steps)
-        trained = describe(panel, parts, scaler=scaler, windows=windows, periods=(), season=LAG, masked=True)
+        trained = describe(
+            panel,
+            parts,
+            scaler=scaler,
+            windows=windows,
+            periods=(),
+            season=LAG,
+            masked=True,
+            scales=covariates.scales(panel),
+            fitted=fitted,
+        )
         if trained.local is not None:
             raise ConfigurationError(
                 "data.scaler: windows are filled in one scaling for all, as that of a window would depend on what was "
@@ -121,13 +140,26 @@ def prepare_gaps(
 
 
 def _require_targets(panel: Panel) -> None:
-    columns = [*panel.columns, *panel.static]
-    others = [column.name for column in columns if column.role != "target" or column.is_category]
-    if others or not columns:
-        found = f"columns that are inputs or categories ({', '.join(others)})" if others else "no column"
+    targets = [column for column in panel.columns if column.role == "target"]
+    levels = [column.name for column in targets if column.is_category]
+    if levels or not targets:
+        found = f"targets that are categories ({', '.join(levels)})" if levels else "no target"
         raise ConfigurationError(
-            f"{panel.label}: {found}; task=imputation reads and fills columns of real numbers alike: name them in "
-            "data.source.targets, and no others"
+            f"{panel.label}: {found}; task=imputation fills columns of real numbers: name them in data.source.targets"
+        )
+
+
+def _require_independent(panel: Panel, covariates: Covariates) -> None:
+    """Raises ConfigurationError where an input would know of what is removed, or of where a window ends."""
+    if covariates.counts_from_origin(panel):
+        raise ConfigurationError(
+            f"{panel.label}: a feature counts from the last step of a window, which fills no gap; leave it out "
+            "(data.features)"
+        )
+    if covariates.reads_observations(panel):
+        raise ConfigurationError(
+            f"{panel.label}: a feature reads observations, also such as are removed to be filled again; leave it out "
+            "(data.features): task=imputation takes those of the time alone, such as calendar or fitted_tide"
         )
 
 

@@ -1,25 +1,21 @@
 """Encodes the context of a batch in both directions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from recast.errors import ConfigurationError
 from recast.nn.cells.cell import Cell, each_field
-from recast.nn.models.stack import CellFactory, last_of, run
+from recast.nn.models.bidirectional_layers import BidirectionalLayers
+from recast.nn.models.stack import CellFactory
 from recast.types import Batch
 
 
-class BidirectionalEncoder(nn.Module):
-    """Layers of two cells over the context, one running forward in time, one backward.
-
-    This is the bidirectional network of Schuster & Paliwal 1997, "Bidirectional recurrent neural networks"; layers are
-    stacked as in `torch.nn.GRU(bidirectional=True)`: both cells of a layer read the outputs of both cells below, with
-    dropout between. No step after the origin is read.
+class BidirectionalEncoder(BidirectionalLayers):
+    """Bidirectional layers over the context. No step after the origin is read.
 
     For each layer and each field of the state, a linear map combines the last states of both directions into the
     decoder's initial state. It is initialised to pass on the state of the forward direction, the only one that has just
@@ -42,27 +38,14 @@ class BidirectionalEncoder(nn.Module):
         dropout: float,
         state_sizes: Sequence[tuple[int, ...]],
     ) -> None:
-        super().__init__()
-        self.ahead = nn.ModuleList()
-        self.back = nn.ModuleList()
+        super().__init__(cell=cell, input_size=input_size, layers=layers, dropout=dropout)
         self.bridges = nn.ModuleList()
-        self.hidden_size = input_size
-        for layer in range(layers):
-            ahead, back = (cell(input_size=self.hidden_size) for _ in range(2))
-            self.ahead.append(ahead)
-            self.back.append(back)
-            sizes = zip(ahead.state_sizes, state_sizes[layer], strict=True)
-            bridges = nn.ModuleList(_bridge(2 * own, wanted) for own, wanted in sizes)
+        for one, wanted in zip(self.ahead, state_sizes, strict=True):
+            ahead = cast("Cell[Any]", one)
+            bridges = nn.ModuleList(_bridge(2 * own, size) for own, size in zip(ahead.state_sizes, wanted, strict=True))
             # The first field is the output; it gets no gradient from a decoder that does not read it.
             bridges[0].requires_grad_(ahead.reads_hidden)
             self.bridges.append(bridges)
-            self.hidden_size = ahead.hidden_size + back.hidden_size
-        self.dropout = dropout
-
-    def output_weights(self) -> Iterator[nn.Parameter]:
-        """Weights that affect only its outputs, see `Cell.output_weights`."""
-        for cells in (self.ahead, self.back):
-            yield from cast("Cell[Any]", cells[-1]).output_weights()
 
     def forward(
         self, batch: Batch, inputs: Float[Tensor, "batch context inputs"], *, last: int | None = None
@@ -82,22 +65,10 @@ class BidirectionalEncoder(nn.Module):
                 "EncoderDecoder: bidirectional=True cannot carry states over from batch to batch, as the backward "
                 "direction begins at the end of the context; use bidirectional=False or training without carried states"
             )
-        outputs = inputs
-        states = []
-        for layer in range(len(self.ahead)):
-            if layer:
-                outputs = functional.dropout(outputs, self.dropout, self.training)
-            outputs, ahead, back = self._layer(layer, outputs)
-            states.append(self._join(layer, ahead, back))
+        outputs, ends = self.read(inputs)
+        states = [self._join(layer, *pair) for layer, pair in enumerate(ends)]
         steps = outputs.shape[1]
         return outputs[:, 0 if last is None else max(steps - last, 0) :], states
-
-    def _layer(self, layer: int, inputs: Tensor) -> tuple[Tensor, Any, Any]:
-        """Outputs of one layer, and the last state of each direction."""
-        ahead = run([cast("Cell[Any]", self.ahead[layer])], inputs)
-        back = run([cast("Cell[Any]", self.back[layer])], inputs.flip(1))
-        outputs = torch.cat([ahead.outputs, back.outputs.flip(1)], dim=-1)
-        return outputs, *last_of(ahead.states), *last_of(back.states)
 
     def _join(self, layer: int, ahead: Any, back: Any) -> Any:
         bridges = iter(cast("nn.ModuleList", self.bridges[layer]))

@@ -27,14 +27,14 @@ class Imputation(NamedTuple):
 class Imputer(nn.Module, ABC):
     """Fills windows from both sides of a gap.
 
-    A new form subclasses this and implements `forward`, which reads `history` and `observed.history` of a batch, never
-    `target`. Windows may have any number of steps.
+    A new form subclasses this and implements `forward`, which reads `history` and `observed.history` of a batch, and
+    what inputs it says in `reads`, never `target`. Windows may have any number of steps.
 
     Args:
         spec: The data's columns and scaling.
 
     Raises:
-        ConfigurationError: if the data have inputs, which nothing reads.
+        ConfigurationError: if the data have inputs that it does not read.
     """
 
     reads: ClassVar[frozenset[Feature]] = frozenset({"masks"})

@@ -84,11 +84,11 @@ def checked_imputation_spec(values: object) -> SeriesSpec:
     """The inverse of `SeriesSpec.to_dict` for a panel whose gaps are filled, for values of unknown origin.
 
     Raises:
-        ConfigurationError: also if it has inputs or no masks, or context and horizon are not the same steps.
+        ConfigurationError: also if it has no masks, or context and horizon are not the same steps.
     """
     spec = checked_series_spec(values)
-    if spec.targets != len(spec.columns) or spec.static or spec.periods or spec.local or not spec.masked:
-        raise ConfigurationError("spec: expected targets alone, with masks, in one scaling for all windows")
+    if spec.periods or spec.local or spec.since_origin or not spec.masked:
+        raise ConfigurationError("spec: expected masks, and one scaling for all windows")
     if spec.context != spec.horizon:
         raise ConfigurationError(
             f"spec: context={spec.context}, horizon={spec.horizon}; expected the same, the steps of a window"

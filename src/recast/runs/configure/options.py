@@ -245,9 +245,17 @@ class ImputerParts:
         model: The model, completed by the data's spec.
         source: Where the series came from, which says how tables of its kind are read.
         grid: Policy for missing and off-grid stamps; none: missing ones are steps at which nothing was observed.
+        features: Columns that are computed; none: none.
     """
 
-    def __init__(self, *, model: Callable[..., Imputer], source: Source, grid: Grid | None) -> None: ...
+    def __init__(
+        self,
+        *,
+        model: Callable[..., Imputer],
+        source: Source,
+        grid: Grid | None,
+        features: dict[str, ComputedFeature | None] | None,
+    ) -> None: ...
 
 
 class ImputeOptions:
@@ -257,8 +265,10 @@ class ImputeOptions:
         checkpoint: Checkpoint file of a run of task=imputation. [file]
         input: CSV file with the columns of the training data, whose gaps are filled. [file]
         output: CSV file without gaps, with the names of the columns filled in each row. [file]
+        levels: Probabilities of the intervals of filled values, where the checkpoint holds the errors of validation; []
+            for none. The ends of that of 0.8 are called `<target>_lower_80` and `<target>_upper_80`.
         figure: File for a picture, PNG, PDF or SVG by its ending, of the rows around the longest gap of the first
-            series; none: no picture. [file]
+            series, with the widest interval; none: no picture. [file]
         data: Options of the checkpoint's data to change for this file: how it is read, such as
             data.source.missing=[nan] or data.source.step=10min, and what becomes of gaps (data/grid=mask). null: as in
             the training.
@@ -275,6 +285,7 @@ class ImputeOptions:
         output: str,
         recurrence: Engine,
         data: dict[str, Any],
+        levels: list[Annotated[float, Gt(0), Lt(1)]],
         figure: str | None = None,
         threads: PositiveInt = 1,
         trust: list[str] | None = None,

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -17,10 +18,12 @@ from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError, DataError, InputError, MisfitError
 from recast.figures.leads import lead_errors
 from recast.nn.models.imputer import Imputer, observed_of
+from recast.runs.checkpoints.kept_bands import kept_bands
 from recast.runs.checkpoints.spec import checked_imputation_spec
+from recast.runs.gap_calibration import coverage, fit_bands, keep_bands
 from recast.runs.imputation_results import GapScores, ImputationResults
 from recast.runs.tasks.task_plug import IN_TRAINING, RestoredTask, TaskPlug
-from recast.scoring.baselines.gap_baselines import GapBaseline
+from recast.scoring.baselines.gap_baselines import GapBaseline, GapWindows
 from recast.scoring.metrics.description import ranking
 from recast.scoring.metrics.lead_metric import LeadMetric
 from recast.training.callbacks.forecast_figures import log_figure
@@ -54,7 +57,7 @@ class ImputationPlug(TaskPlug[ImputationTask, ImputationDataModule, ImputationRe
         counts = ", ".join(f"{count} {part}" for part, count in self.counts(data).items())
         missing = np.isnan(panel.targets).mean()
         return (
-            f"{panel.label}: {len(panel)} rows every {panel.step}, {len(panel.columns)} column(s), {missing:.1%} not "
+            f"{panel.label}: {len(panel)} rows every {panel.step}, {data.spec.targets} column(s), {missing:.1%} not "
             f"observed; windows of {data.steps} steps: {counts}"
         )
 
@@ -95,11 +98,26 @@ class ImputationPlug(TaskPlug[ImputationTask, ImputationDataModule, ImputationRe
             batch = data.windows_at(starts)
             truth, removed = task.truth_of(batch), removed_from(batch)
             left = truth.where(observed_of(batch), torch.nan).cpu().numpy()
+            rows = starts.numpy()[:, np.newaxis] + np.arange(data.steps)
+            windows = GapWindows.of(left, data.prepared.panel.clock[rows])
             for name, baseline in baselines.items():
-                filled = Forecast(torch.from_numpy(baseline.fill(left)))
+                filled = Forecast(torch.from_numpy(baseline.fill(windows)))
                 for metric in metrics[name].values():
                     metric.update(filled, truth.cpu(), removed.cpu(), _on_cpu(batch.sizes))
         return {name: _scores(found) for name, found in metrics.items()}
+
+    def after_training(
+        self, trainer: pl.Trainer, task: ImputationTask, data: ImputationDataModule, checkpoint: Path
+    ) -> None:
+        """Fits the bands of filled values on what validation windows lack."""
+        task.to(trainer.strategy.root_device)
+        fit_bands(task, data, data.prepared.starts.validation)
+        if task.bands is not None and trainer.is_global_zero:
+            keep_bands(checkpoint, task.bands)
+
+    def recall(self, task: ImputationTask, description: Mapping[str, Any]) -> None:
+        """See the base class."""
+        task.bands = kept_bands(description, task.model.spec.targets)
 
     def adapt(self, config: dict[str, Any], restored: RestoredImputer) -> bool:
         """Reads the series that is to be scored, in the scaling of the training.
@@ -149,7 +167,7 @@ class ImputationPlug(TaskPlug[ImputationTask, ImputationDataModule, ImputationRe
             model=_scores(metrics),
             baselines=baselines,
             seconds=seconds,
-            facts={**facts, "removal": _told(data)},
+            facts={**facts, "removal": _told(data), "bands": coverage(task, data, _tested(task))},
         )
 
     def draw(
@@ -177,12 +195,13 @@ def _told(data: ImputationDataModule) -> dict[str, Any]:
 
 
 def _training(data: ImputationDataModule) -> Panel:
-    """The rows of the training part as one piece, in the data's unit."""
+    """The targets of the training part as one piece, in the data's unit."""
     panel = data.prepared.panel
-    rows = rows_of(panel, data.prepared.parts.train)
+    rows, targets = rows_of(panel, data.prepared.parts.train), panel.of("target")
     return replace(
         panel,
-        values=panel.values[rows],
+        columns=tuple(panel.columns[place] for place in targets),
+        values=panel.values[rows][:, targets],
         times=panel.clock[rows],
         starts=np.zeros(1, dtype=np.int64),
         items=np.zeros(1, dtype=np.int64),

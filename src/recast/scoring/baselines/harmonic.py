@@ -4,22 +4,13 @@ from dataclasses import replace
 from typing import Annotated, Any, ClassVar, final
 
 import numpy as np
-import pandas as pd
 from annotated_types import Ge, Le, MinLen
 from jaxtyping import Float
 
-from recast.data.features.tidal_basis import (
-    TidalBasis,
-    check_constituents,
-    check_known,
-    fitted,
-    milliseconds,
-    parts_of,
-)
-from recast.data.features.tidal_choice import chosen_constituents
-from recast.errors import DataError
+from recast.data.features.tidal_basis import check_constituents, check_known, milliseconds
 from recast.options import checked
 from recast.scoring.baselines.baseline import Baseline, History
+from recast.scoring.baselines.tidal_fit import TidalFit
 from recast.types import Origins
 
 
@@ -67,32 +58,16 @@ class Harmonic(Baseline):
 
     def _fit(self, history: History) -> None:
         check_known("Harmonic", self.constituents or ())
-        times = milliseconds(history.hours)
-        names = self.constituents or chosen_constituents(times, history.values, self.latitude)
-        self._basis = TidalBasis(names, self.latitude)
-        seen = ~np.isnan(history.values)
-        rows = int(seen.sum(axis=0).min())
-        if rows < self._basis.size:
-            raise DataError(
-                f"Harmonic: {rows} training rows, but {len(names)} constituents have {self._basis.size} coefficients; "
-                "use a longer training part or fewer constituents"
-            )
-        self._names = names
-        if seen.all():
-            self._coefficients = fitted(self._basis, times, history.values)
-        else:
-            targets = [
-                fitted(self._basis, times[own], values[own, None])
-                for own, values in zip(seen.T, history.values.T, strict=True)
-            ]
-            self._coefficients = np.concatenate(targets, axis=1)
+        self._tidal = TidalFit.of(
+            "Harmonic", milliseconds(history.hours), history.values, self.constituents, self.latitude
+        )
         if self.residual is not None:
             self.residual.fit(history.minus(self._tide(history.hours)))
 
     @property
     def facts(self) -> dict[str, Any]:
         """The constituents, and what was chosen for the residual."""
-        return {"constituents": self._names} | ({} if self.residual is None else self.residual.facts)
+        return {"constituents": self._tidal.constituents} | ({} if self.residual is None else self.residual.facts)
 
     def _forecast(self, origins: Origins) -> Float[np.ndarray, "batch horizon targets"]:
         if self.residual is None:
@@ -103,13 +78,7 @@ class Harmonic(Baseline):
 
     def _tide(self, hours: np.ndarray) -> np.ndarray:
         """The tide at any array of times; one more axis, of targets, at the end."""
-        # Windows overlap: each time is computed once.
-        place, found = pd.factorize(milliseconds(hours).ravel())
-        times = np.asarray(found)
-        tide = np.empty((len(times), self._coefficients.shape[1]))
-        for part in parts_of(len(times)):
-            tide[part] = self._basis.at(times[part]) @ self._coefficients
-        return tide[place].reshape(*hours.shape, -1)
+        return self._tidal.at(milliseconds(hours))
 
 
 def _minus(origins: Origins, tide: np.ndarray) -> Origins:

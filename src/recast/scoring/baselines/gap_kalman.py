@@ -1,0 +1,105 @@
+"""Gaps filled by a Kalman smoother."""
+
+import warnings
+from typing import Any, final
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from recast.data.panel import Panel
+from recast.options import PositiveInt, checked
+from recast.scoring.baselines.baseline import interpolated
+from recast.scoring.baselines.gap_baselines import GapBaseline, GapWindows
+
+ORDERS = (None, 1, 2, 3)
+"""What the training part chooses from: a random walk (None), and autoregressions of these orders."""
+FEWEST = 3
+"""Observations of a window that a level and its noise can be estimated from."""
+
+
+@final
+class FillKalman(GapBaseline):
+    """The expected value given all that is left of a window, by a linear Gaussian model of each target.
+
+        y_t = s_t + e_t,    s_t = s_(t-1) + u_t                                           (local level)
+                      or    s_t = c + a_1 s_(t-1) + ... + a_p s_(t-p) + u_t,   p = 1 to 3   (autoregression)
+
+    with Gaussian noise e and u. Coefficients and variances are those of the greatest likelihood on the last training
+    rows, the model that of the least AIC; with them a window is smoothed, from a diffuse state or a stationary one
+    (Durbin & Koopman 2012, "Time series analysis by state space methods", 2nd edition, chapters 4 and 5), by
+    statsmodels' `UnobservedComponents` and `SARIMAX`. Across a long gap an autoregression returns to its mean. A window
+    with fewer than three observations has the line between them, without any the mean.
+
+    Args:
+        rows: Training rows that the models are fitted on, the last ones; gaps are harmless. [steps]
+    """
+
+    @checked
+    def __init__(self, *, rows: PositiveInt = 500) -> None:
+        self.rows = rows
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The model of each target."""
+        return {"models": ["local level" if order is None else f"AR({order})" for order in self._orders]}
+
+    def _fit(self, training: Panel) -> None:
+        self._orders: list[int | None] = []
+        self._parameters: list[Float64[np.ndarray, " parameters"]] = []
+        deviation = np.nanstd(training.targets, axis=0)
+        self._means, self._scales = np.nanmean(training.targets, axis=0), np.where(deviation > 0, deviation, 1.0)
+        for target, values in enumerate(training.targets.T):
+            stop = np.flatnonzero(~np.isnan(values))[-1] + 1
+            rows = self._scaled(values[max(stop - self.rows, 0) : stop], target)
+            fits = [(order, fit) for order in ORDERS if (fit := _fitted(rows, order)) is not None]
+            order, fit = min(fits, key=lambda found: found[1].aic)
+            self._orders.append(order)
+            self._parameters.append(np.asarray(fit.params))
+
+    def _scaled(self, values: np.ndarray, target: int) -> np.ndarray:
+        return (values - self._means[target]) / self._scales[target]
+
+    def _fill(self, windows: GapWindows, means: Float64[np.ndarray, " targets"]) -> np.ndarray:
+        # The line stands where too little was observed.
+        found = interpolated(windows.values, means).astype(np.float64)
+        for window, target in np.argwhere(np.isnan(windows.values).any(axis=1)).tolist():
+            values = windows.values[window, :, target]
+            missing = np.isnan(values)
+            if (~missing).sum() >= FEWEST:
+                smoothed = self._smoothed(self._scaled(values, target), target)
+                found[window, missing, target] = (smoothed * self._scales[target] + self._means[target])[missing]
+        return found
+
+    def _smoothed(self, values: Float[np.ndarray, " steps"], target: int) -> Float64[np.ndarray, " steps"]:
+        """The signal at each step, without noise."""
+        model = _model(values, self._orders[target])
+        states = model.smooth(self._parameters[target]).smoother_results.smoothed_state
+        return (model.ssm["design"] @ states)[0]
+
+
+def _model(values: Float[np.ndarray, " rows"], order: int | None) -> Any:
+    # statsmodels' own annotations lack the names of models, and what a fit has.
+    from statsmodels.tsa.statespace import sarimax, structural
+
+    if order is None:
+        structural_model: Any = structural.UnobservedComponents
+        return structural_model(values, "local level")
+    autoregression: Any = sarimax.SARIMAX
+    return autoregression(values, order=(order, 0, 0), trend="c", measurement_error=True)
+
+
+def _fitted(values: Float[np.ndarray, " rows"], order: int | None) -> Any:
+    """The fit of a model, the best point found where it has not converged; None where it has no likelihood."""
+    from statsmodels.tools.sm_exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        # Starting values that are not stationary are replaced by statsmodels, which says so.
+        warnings.filterwarnings("ignore", "Non-stationary starting", UserWarning)
+        warnings.filterwarnings("ignore", "Too few observations to estimate starting", UserWarning)
+        try:
+            fit = _model(values, order).fit(disp=False)
+        except np.linalg.LinAlgError:
+            # The search has come to the edge of what is stationary, where the variance of a state is infinite.
+            return None
+    return fit if np.isfinite(fit.aic) else None

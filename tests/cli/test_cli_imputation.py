@@ -63,15 +63,22 @@ def test_the_run_folder_is_complete(folder):
 @pytest.mark.slow
 def test_a_killed_run_goes_on(folder):
     cwd = scratch() / "killed_imputer"
-    running = start("recast-train", *gap_options(), "data.split.validation=0.2", "hydra.run.dir=run", cwd=cwd)
+    running = start(
+        "recast-train", "model=brits", *gap_options(), "data.split.validation=0.2", "hydra.run.dir=run", cwd=cwd
+    )
     last = cwd / "run" / "checkpoints" / "last.ckpt"
     running.wait_for(last.exists)
     running.signal(signal.SIGKILL)
     running.wait()
-    resumed = trained(*gap_options(), "data.split.validation=0.2", "hydra.run.dir=run", "resume=true", cwd=cwd)
+    resumed = trained(
+        *("model=brits", *gap_options(), "data.split.validation=0.2", "hydra.run.dir=run", "resume=true"), cwd=cwd
+    )
     assert_same_weights(resumed / "checkpoints" / "last.ckpt", folder / "checkpoints" / "last.ckpt")
-    for same in ("test", "baselines", "removed"):
-        assert metrics_of(resumed)[same] == metrics_of(folder)[same]
+    again, before = metrics_of(resumed), metrics_of(folder)
+    for found in (again, before):
+        assert found["baselines"].pop("fill_kalman")["mae"] < 0.01
+    for same in ("test", "baselines", "removed", "bands"):
+        assert again[same] == before[same]
 
 
 def test_a_checkpoint_is_scored_again_as_it_was(folder, tmp_path):
@@ -79,7 +86,11 @@ def test_a_checkpoint_is_scored_again_as_it_was(folder, tmp_path):
     assert done.code == 0, done
     again = strict_json(tmp_path / "scored" / "metrics.json")
     assert again["test"] == pytest.approx(metrics_of(folder)["test"])
-    assert again["baselines"] == metrics_of(folder)["baselines"]
+    before = metrics_of(folder)["baselines"]
+    # Its likelihood has no maximum for an oscillation without noise: where the search ends hangs on the last digits.
+    smoothed = [found.pop("fill_kalman")["mae"] for found in (again["baselines"], before)]
+    assert max(smoothed) < 0.01
+    assert again["baselines"] == before
 
 
 def test_another_file_is_the_test_part(moved, tmp_path):

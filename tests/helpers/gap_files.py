@@ -42,4 +42,5 @@ def gap_options() -> tuple[str, ...]:
 @functools.cache
 def gap_run() -> Path:
     """The folder of a run of BRITS."""
-    return trained(*gap_options(), "data.split.validation=0.2", "hydra.run.dir=run", cwd=scratch() / "imputed")
+    options = ("model=brits", *gap_options(), "data.split.validation=0.2", "hydra.run.dir=run")
+    return trained(*options, cwd=scratch() / "imputed")

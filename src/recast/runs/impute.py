@@ -207,6 +207,8 @@ def impute_file(config: dict[str, Any]) -> None:
     found = filler.fill(filler.source.load(config["input"]))
     count = int(found.filled.sum())
     log.info("%s: %d of %d values filled", found.series.label, count, found.values.size)
+    if config["levels"] and found.bands is None:
+        log.info("no intervals: too few values were removed from the validation windows of the training to tell errors")
     write_text(Path(config["output"]), found.text(config["levels"]))
     if config["figure"] is not None:
         _draw(found, max(config["levels"], default=None), Path(config["figure"]))

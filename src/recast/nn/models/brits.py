@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from recast.data.spec import SeriesSpec
 from recast.nn.cells.cell import Cell
+from recast.nn.models.decaying_direction import DecayingDirection
 from recast.nn.models.imputer import Imputation, Imputer, elapsed_steps, observed_of
 from recast.nn.models.stack import CellFactory
 from recast.options import NonNegativeFloat, checked
@@ -49,7 +50,7 @@ class Brits(Imputer):
         return Imputation((one + other) / 2, torch.cat([ahead, back]), penalty)
 
 
-class Rits(nn.Module):
+class Rits(DecayingDirection):
     """Recurrent imputation in one direction, with correlated features (Cao et al. 2018, section 4.2).
 
     With the values x_t, the mask m_t (1 where observed) and the elapsed steps d_t since the last observation:
@@ -74,15 +75,9 @@ class Rits(nn.Module):
     """
 
     def __init__(self, *, targets: int, cell: CellFactory) -> None:
-        super().__init__()
-        self.cell = cell(input_size=2 * targets)
-        self.state_decay = nn.Linear(targets, self.cell.hidden_size)
+        super().__init__(targets=targets, cell=cell)
         self.past = nn.Linear(self.cell.hidden_size, targets)
         self.columns = nn.Linear(targets, targets)
-        self.column_decay_weight = nn.Parameter(torch.empty(targets))
-        self.column_decay_bias = nn.Parameter(torch.empty(targets))
-        for parameter in (self.column_decay_weight, self.column_decay_bias):
-            nn.init.uniform_(parameter, -(targets**-0.5), targets**-0.5)
         self.share = nn.Linear(2 * targets, targets)
         self.register_buffer("others", 1 - torch.eye(targets), persistent=False)
 
@@ -97,8 +92,7 @@ class Rits(nn.Module):
         """
         cell, mask = cast("Cell[Any]", self.cell), observed.to(values.dtype)
         elapsed = elapsed_steps(observed).to(values.dtype)
-        decay = torch.exp(-functional.relu(self.state_decay(elapsed)))
-        fading = torch.exp(-functional.relu(elapsed * self.column_decay_weight + self.column_decay_bias))
+        decay, fading = self.decays(elapsed)
         share = torch.sigmoid(self.share(torch.cat([fading, mask], dim=-1)))
         weight = self.columns.weight * cast("Tensor", self.others)
         state = cell.initial_state(len(values), values)

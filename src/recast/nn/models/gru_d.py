@@ -5,10 +5,10 @@ from typing import Any, cast, final
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from recast.data.spec import SeriesSpec
 from recast.nn.cells.cell import Cell
+from recast.nn.models.decaying_direction import DecayingDirection
 from recast.nn.models.imputer import Imputation, Imputer, elapsed_steps, observed_of
 from recast.nn.models.stack import CellFactory
 from recast.options import checked
@@ -44,7 +44,7 @@ class GruD(Imputer):
         return Imputation(stacked.mean(dim=0), stacked, stacked.new_zeros(len(values)))
 
 
-class Decaying(nn.Module):
+class Decaying(DecayingDirection):
     """One direction of `GruD` (Che et al. 2018, section 2.3, with the readout of each step for imputation).
 
     With the values x_t, the mask m_t (1 where observed), the elapsed steps d_t since the last observation, and that
@@ -66,14 +66,8 @@ class Decaying(nn.Module):
     """
 
     def __init__(self, *, targets: int, cell: CellFactory) -> None:
-        super().__init__()
-        self.cell = cell(input_size=2 * targets)
+        super().__init__(targets=targets, cell=cell)
         self.mean = nn.Parameter(torch.zeros(targets))
-        self.state_decay = nn.Linear(targets, self.cell.hidden_size)
-        self.column_decay_weight = nn.Parameter(torch.empty(targets))
-        self.column_decay_bias = nn.Parameter(torch.empty(targets))
-        for parameter in (self.column_decay_weight, self.column_decay_bias):
-            nn.init.uniform_(parameter, -(targets**-0.5), targets**-0.5)
         self.readout = nn.Linear(self.cell.hidden_size, targets)
 
     def forward(
@@ -87,8 +81,7 @@ class Decaying(nn.Module):
         """
         cell, mask = cast("Cell[Any]", self.cell), observed.to(values.dtype)
         elapsed = elapsed_steps(observed).to(values.dtype)
-        kept = torch.exp(-functional.relu(self.state_decay(elapsed)))
-        of_columns = torch.exp(-functional.relu(elapsed * self.column_decay_weight + self.column_decay_bias))
+        kept, of_columns = self.decays(elapsed)
         held = torch.lerp(self.mean.expand_as(values), self._last(values, observed), of_columns)
         inputs = torch.cat([values.where(observed, held), mask], dim=-1)
         state = cell.initial_state(len(values), values)

@@ -54,7 +54,7 @@ def test_each_gap_has_an_area_and_a_single_value_a_bar():
     area, bar = figure.axes[0].collections
     assert (area.get_paths()[0].vertices[:, 1].min(), area.get_paths()[0].vertices[:, 1].max()) == (-2, 2)
     assert [segment[:, 1].tolist() for segment in bar.get_segments()] == [[-2, 2]]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["observed", "filled", "80 % interval"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["observed", "filled", "80 % band"]
 
 
 def test_a_gap_of_many_rows_is_shown_between_what_was_observed():

@@ -78,7 +78,7 @@ def filled_series(
     names = ["observed", "filled"]
     if half_widths is not None and level is not None:
         handles.append(Patch(color=ACCENT, alpha=ALPHA, linewidth=0))
-        names.append(f"{100 * level:.4g} % interval")
+        names.append(f"{100 * level:.4g} % band")
     figure.legend(handles, names, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=TICK_SIZE)
     return figure
 

@@ -48,7 +48,7 @@ def test_bands_hold_the_truth_as_often_as_they_say_at_every_distance():
             chosen = (distance[:, target] >= low) & (distance[:, target] <= high) & ~np.isnan(errors[:, target])
             inside = (errors[chosen, target] <= half[:, chosen, target]).mean(axis=1)
             assert inside == pytest.approx(levels, abs=0.025)
-    # An observation needs none; what lies farther than any has the widest there is.
+    # An observation needs none; what lies farther than any has that of the last class.
     ends = bands.half_widths(np.array([[0, 0], [8, 8], [500, 500]]), [0.8])[0]
     assert (ends[0] == 0).all()
     assert np.array_equal(ends[1], ends[2])

@@ -8,7 +8,7 @@ import pytest
 from statsmodels.tsa.arima_process import ArmaProcess
 
 from recast.data.panel import Panel, columns_of
-from recast.errors import ConfigurationError, DataError, RecastError
+from recast.errors import ConfigurationError, DataError, MisfitError, RecastError
 from recast.scoring.baselines.gap_baselines import FillLast, FillLinear, FillMean, GapBaseline, GapWindows
 from recast.scoring.baselines.gap_courses import FillHarmonic, FillSeasonal
 from recast.scoring.baselines.gap_kalman import ORDERS, FillKalman
@@ -195,6 +195,46 @@ def test_an_autoregression_is_chosen_for_one_and_returns_to_its_mean():
         left[1::3] = np.nan
         errors[name] = np.abs(filling.fill(GapWindows.of(left[None, :, None], clock))[0, :, 0] - values[:200]).mean()
     assert errors["smoother"] < 0.8 * errors["line"]
+
+
+@pytest.mark.parametrize("values", [np.nan, 3.0])
+def test_a_smoother_that_cannot_be_fitted_is_refused_or_holds(values):
+    training = panel_of(np.full((ROWS, 1), values))
+    training.values[0] = training.values[5] = 3.0
+    if np.isnan(values):
+        with pytest.raises(DataError, match="'a' was observed 2 times in the last 50 training rows, fewer than the 20"):
+            FillKalman(rows=50).fit(training)
+        return
+    # A sensor that is stuck.
+    baseline = FillKalman(rows=50)
+    baseline.fit(training)
+    left = np.full((1, 30, 1), 3.0)
+    left[0, 5:25] = np.nan
+    assert baseline.fill(windows_of(left)) == pytest.approx(3.0, abs=1e-3)
+
+
+def test_a_smoother_of_many_windows_or_targets_is_left_out():
+    baseline = FillKalman(most_fits=12, most_windows=100)
+    baseline.require_affordable(33, 3)
+    with pytest.raises(MisfitError, match="4 targets would need 4 fits each, more than most_fits=12"):
+        baseline.require_affordable(1, 4)
+    with pytest.raises(MisfitError, match=r"34 windows of 3 targets .* more than most_windows=100"):
+        baseline.require_affordable(34, 3)
+
+
+def test_a_smoother_is_fitted_within_a_piece():
+    random = np.random.default_rng(0)
+    process = ArmaProcess([1.0, -0.9]).generate_sample(300, distrvs=random.standard_normal)
+    one = panel_of(np.concatenate([process, process[:40] + 1000])[:, None])
+    two = replace(one, starts=np.array([0, 300]), items=np.array([0, 0]))
+    fits = []
+    for training in (two, panel_of(process[:, None])):
+        baseline = FillKalman(rows=200)
+        baseline.fit(training)
+        fits.append((baseline.facts["models"], baseline._parameters[0][-1] * baseline._scales[0] ** 2))
+    assert fits[0][0] == fits[1][0]
+    # The noise of a step is that of the process, not of the jump.
+    assert fits[0][1] == pytest.approx(fits[1][1], rel=0.05)
 
 
 def test_a_smoother_is_the_same_in_every_unit(windows):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from resuming import Kill, Killed, assert_same_state
@@ -14,13 +15,16 @@ from recast.data.imputation_datamodule import ImputationDataModule
 from recast.data.prepare.gap_loader import removed_from
 from recast.data.prepare.gap_removal import Points
 from recast.data.prepare.split import FractionSplit
+from recast.data.sources.csv_file import CsvSource
 from recast.data.sources.tide import TideSimulator
 from recast.errors import ConfigurationError
 from recast.nn.cells.gru import GRU
+from recast.nn.models.bidirectional_imputer import BidirectionalImputer
 from recast.nn.models.brits import Brits
+from recast.runs import gap_calibration
 from recast.runs.checkpoints.io import WholeCheckpointIO
 from recast.runs.tasks.imputation import ImputationPlug
-from recast.scoring.baselines.gap_baselines import FillLinear, FillMean, GapWindows
+from recast.scoring.baselines.gap_baselines import FillLinear, FillMean, GapBaseline, GapWindows
 from recast.scoring.metrics.crps import CRPS
 from recast.scoring.metrics.mae import MAE
 from recast.scoring.metrics.rmse import RMSE
@@ -50,6 +54,66 @@ def task_of(data: ImputationDataModule, **options) -> ImputationTask:
     metrics = {"mae": MAE, "rmse": RMSE, "scaled_mae": ScaledMAE}
     model = Brits(spec=data.spec, cell=partial(GRU, hidden_size=5))
     return ImputationTask(**({"model": model, "metrics": metrics} | options))
+
+
+def test_a_weight_that_would_train_nothing_is_refused():
+    data = data_of()
+    model = BidirectionalImputer(spec=data.spec, cell=partial(GRU, hidden_size=4))
+    with pytest.raises(ConfigurationError, match=r"removed_weight=0: BidirectionalImputer estimates removed values"):
+        ImputationTask(model=model, removed_weight=0.0)
+    ImputationTask(model=Brits(spec=data.spec, cell=partial(GRU, hidden_size=4)), removed_weight=0.0)
+
+
+def test_bands_are_fitted_in_the_precision_of_the_weights():
+    data = data_of(source=TideSimulator(days=60.0, step_minutes=60))
+    single, double = task_of(data), task_of(data)
+    double.model.double()
+    for task in (single, double):
+        gap_calibration.fit_bands(task, data, data.prepared.starts.validation)
+    assert single.bands is not None
+    assert double.bands is not None
+    torch.testing.assert_close(double.bands.table.values, single.bands.table.values, rtol=0, atol=1e-4)
+
+
+def test_bands_are_fitted_on_windows_of_all_of_the_validation_part(monkeypatch):
+    monkeypatch.setattr(gap_calibration, "MOST", 5)
+    data = data_of(source=TideSimulator(days=60.0, step_minutes=60))
+    starts, seen = data.prepared.starts.validation, []
+    windows_at = data.windows_at
+    monkeypatch.setattr(data, "windows_at", lambda rows: seen.extend(rows.tolist()) or windows_at(rows))
+    gap_calibration.fit_bands(task_of(data), data, starts)
+    assert len(seen) == 5
+    assert min(seen) < starts.float().quantile(0.3) < starts.float().quantile(0.7) < max(seen)
+
+
+def test_the_training_part_of_many_series_is_given_in_its_pieces(tmp_path):
+    stamps = pd.date_range("2024-01-01", periods=80, freq="h")
+    frames = [
+        pd.DataFrame({"time": stamps, "id": name, "v": np.sin(np.arange(80) / 3) + place, "w": 1.0})
+        for place, name in enumerate("xyz")
+    ]
+    frame = pd.concat(frames)
+    frame["w"] = np.arange(len(frame)) % 3.0
+    frame.to_csv(tmp_path / "panel.csv", index=False)
+    source = CsvSource(path=str(tmp_path / "panel.csv"), time="time", targets=["v"], known=["w"], id="id")
+    data = data_of(source=source, steps=6)
+    fitted = []
+
+    class Recorder(GapBaseline):
+        def _fit(self, training):
+            fitted.append(training)
+
+        def _fill(self, windows, means):
+            return np.broadcast_to(means, windows.values.shape)
+
+    ImputationPlug().fit_baselines({"recorder": Recorder()}, data)
+    (training,) = fitted
+    assert training.names == ("v",)
+    assert training.items.tolist() == [0, 1, 2]
+    assert len(training.starts) == 3
+    for place, (first, stop) in enumerate(training.pieces):
+        assert training.targets[first:stop].mean() == pytest.approx(place, abs=0.4)
+        assert (np.diff(training.clock[first:stop]) == np.timedelta64(1, "h")).all()
 
 
 def test_scores_are_those_of_the_removed_values_alone():

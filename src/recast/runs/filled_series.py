@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float64, Int
 
 from recast.data.panel import Panel
 from recast.errors import ConfigurationError
-from recast.scoring.calibration.gap_bands import GapBands, distances
+from recast.scoring.calibration.gap_bands import GapBands
 
 FILLED = "filled"
 """The column that says which values were filled."""
@@ -25,6 +25,8 @@ class FilledSeries:
         values: The same with a number at each place, shape (rows, targets), in the data's unit.
         time_column: Name of the column of the stamps.
         id_column: Name of that of the series; None for a single one.
+        distance: Steps from each filled value to the nearest observation of its column in the window that it was filled
+            from, 0 at observations; see `recast.scoring.calibration.gap_bands.distances`.
         bands: What the errors of validation make of bands around filled values; None without any.
     """
 
@@ -32,6 +34,7 @@ class FilledSeries:
     values: Float64[np.ndarray, "rows targets"]
     time_column: str
     id_column: str | None
+    distance: Int[np.ndarray, "rows targets"]
     bands: GapBands | None = None
 
     @property
@@ -43,14 +46,6 @@ class FilledSeries:
     def filled(self) -> Bool[np.ndarray, "rows targets"]:
         """Which of the values were filled."""
         return np.isnan(self.series.targets)
-
-    @property
-    def distance(self) -> Int[np.ndarray, "rows targets"]:
-        """Steps from each value to the nearest observation of its column, inside one piece of a series."""
-        found = np.empty(self.filled.shape, dtype=np.int64)
-        for first, stop in self.series.pieces:
-            found[first:stop] = distances(~self.filled[first:stop])
-        return found
 
     def half_widths(self, levels: Sequence[float]) -> Float64[np.ndarray, "levels rows targets"]:
         """Half the width of the bands around filled values, NaN at observations; without bands of no level.

@@ -1,5 +1,6 @@
 """Bands of filled values: fitted on what was removed from validation windows, kept in a checkpoint, and tested."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,17 @@ from recast.data.prepare.gap_loader import removed_from
 from recast.nn.models.imputer import observed_of
 from recast.runs.checkpoints.checkpoint import read
 from recast.runs.checkpoints.io import WholeCheckpointIO
-from recast.scoring.calibration.gap_bands import GapBands, distances
+from recast.scoring.calibration.gap_bands import FEWEST, GapBands, distances
 from recast.training.checkpoint_format import GAP_BANDS, KEY
+from recast.training.evenly import evenly_spaced
 from recast.training.imputation_task import ImputationTask
+
+log = logging.getLogger(__name__)
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 """Levels whose coverage is told."""
 MOST = 4096
-"""Windows that calibrate."""
+"""Windows that calibrate; of more, some are chosen evenly."""
 
 Errors = tuple[Float[np.ndarray, "values targets"], Int[np.ndarray, "values targets"]]
 
@@ -35,10 +39,17 @@ def fit_bands(task: ImputationTask, data: ImputationDataModule, windows: Int[Ten
         data: Its data.
         windows: First rows of the windows.
     """
-    found = list(_errors(task, data, windows[:MOST]))
+    some = windows[evenly_spaced(len(windows), MOST)] if len(windows) else windows
+    found = list(_errors(task, data, some))
     if found:
         errors, distance = (np.concatenate(parts) for parts in zip(*found, strict=True))
         task.bands = GapBands.of(errors, distance)
+    if task.bands is None:
+        log.info(
+            "filled values have no intervals: fewer than %d values of a column were removed from the %d validation "
+            "windows",
+            *(FEWEST, len(windows)),
+        )
 
 
 def keep_bands(path: Path, bands: GapBands) -> None:

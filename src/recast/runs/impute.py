@@ -32,7 +32,7 @@ from recast.runs.configure.options import ImputerParts
 from recast.runs.configure.targets import resolve, trusting
 from recast.runs.filled_series import FilledSeries
 from recast.runs.machine import set_up
-from recast.scoring.calibration.gap_bands import GapBands
+from recast.scoring.calibration.gap_bands import GapBands, distances
 from recast.system.files import write_text
 from recast.training.checkpoint_format import KEY
 
@@ -94,6 +94,7 @@ class Filler:
         storage = stored(series, spec)
         starts, length = _windows(series, spec.context)
         values, nearest = series.targets.copy(), np.full(len(series), -1)
+        distance = np.zeros(values.shape, dtype=np.int64)
         missing = np.isnan(values)
         wanted = [number for number, start in enumerate(starts) if missing[start : start + length[number]].any()]
         blind = 0
@@ -109,6 +110,7 @@ class Filler:
                     rows = np.arange(place, place + size)
                     better = middle > nearest[rows]
                     nearest[rows[better]] = middle[better]
+                    distance[rows[better]] = distances(~missing[rows])[better]
                     blind += int(missing[rows].all())
                     values[rows[better]] = np.where(missing[rows[better]], window[better], values[rows[better]])
         if blind:
@@ -116,7 +118,7 @@ class Filler:
                 "%s: nothing was observed in %d window(s) of %d steps, whose values are not much more than a mean",
                 *(series.label, blind, spec.context),
             )
-        filled = FilledSeries(series, values, self.source.time_column, self.source.id_column, self.bands)
+        filled = FilledSeries(series, values, self.source.time_column, self.source.id_column, distance, self.bands)
         self._tell_of_far(filled)
         return filled
 
@@ -128,9 +130,9 @@ class Filler:
         if (far > most).any():
             log.warning(
                 "%s: %d of the filled values lie more than %d steps from an observation (up to %d), farther than any "
-                "of validation: their intervals are those of %d steps, too narrow; train with gaps as long as these "
-                "(data/removal=blocks data.removal.length=%d)",
-                *(filled.series.label, int((far > most).sum()), most, int(far.max()), most, 2 * int(far.max())),
+                "of validation: their intervals are those of %d steps, too narrow; train with windows longer than the "
+                "gaps (data.steps) and with gaps as long (data/removal=blocks, data.removal.length)",
+                *(filled.series.label, int((far > most).sum()), most, int(far.max()), most),
             )
 
 
@@ -208,7 +210,10 @@ def impute_file(config: dict[str, Any]) -> None:
     count = int(found.filled.sum())
     log.info("%s: %d of %d values filled", found.series.label, count, found.values.size)
     if config["levels"] and found.bands is None:
-        log.info("no intervals: too few values were removed from the validation windows of the training to tell errors")
+        log.info(
+            "no intervals: the checkpoint holds no errors at values removed from validation windows; best.ckpt of a "
+            "run that has come to its end does, if enough were removed"
+        )
     write_text(Path(config["output"]), found.text(config["levels"]))
     if config["figure"] is not None:
         _draw(found, max(config["levels"], default=None), Path(config["figure"]))

@@ -8,7 +8,7 @@ REASON = "not_restorable"
 CALIBRATION = "calibration"
 """Key in the self-description of what bands were calibrated with; absent where they were not."""
 GAP_BANDS = "gap_bands"
-"""Key in the self-description of the bands of filled values; absent where validation had too few to compare with."""
+"""Key in the self-description of the bands of filled values; absent where there were too few errors, or not yet."""
 
 
 def best_checkpoint_path(root: str | Path) -> Path:

@@ -35,7 +35,8 @@ class ImputationTask(ScoringTask):
             + removed_weight * mean of |estimate - x| over those removed + penalty
 
     averaged over the model's estimates and the windows of a batch, in scaled values. No estimate has read the value
-    that it is compared with. Metrics count removed values alone; a "lead" of a metric is a step of the window.
+    that it is compared with; of a model that estimates removed values alone, the first term is 0. Metrics count removed
+    values alone; a "lead" of a metric is a step of the window.
 
     Args:
         model: The model.
@@ -44,6 +45,10 @@ class ImputationTask(ScoringTask):
         metrics: Builders of the metrics by name; none: MAE and RMSE. Those that score distributions are left out, as
             what fills a gap is one value.
         removed_weight: Weight of the values removed in the loss.
+
+    Raises:
+        ConfigurationError: if an option has the wrong type or lies out of range, no metric scores single values, or the
+            weight is 0 for a model that estimates removed values alone.
     """
 
     model: Imputer
@@ -61,6 +66,11 @@ class ImputationTask(ScoringTask):
         factories = metrics or {"mae": MAE, "rmse": RMSE}
         super().__init__(model=model, optimizer=optimizer, learning_rate=learning_rate, metrics=factories)
         self.removed_weight = removed_weight
+        if not removed_weight and not model.estimates_left:
+            raise ConfigurationError(
+                f"task.removed_weight=0: {type(model).__name__} estimates removed values alone, so that nothing would "
+                "be trained; give a positive weight"
+            )
         if not len(self.metrics_of("test")):
             raise ConfigurationError(
                 f"metrics: {', '.join(factories)} score distributions alone; give metrics=imputation"
@@ -85,8 +95,9 @@ class ImputationTask(ScoringTask):
         return exact * exact.new_tensor(spec.target_scale) + exact.new_tensor(spec.target_offset)
 
     def filled(self, batch: Batch) -> Float64[Tensor, "batch steps targets"]:
-        """The model's value for each step and target, whether one was observed or not, in the data's unit."""
-        return self.in_unit(self.model(batch).mean)
+        """What the model makes of each step and target, in the data's unit."""
+        # Outside the trainer a batch has the precision of the storage.
+        return self.in_unit(self.model(batch.to_precision(self.model.precision)).mean)
 
     def truth_of(self, batch: Batch) -> Float64[Tensor, "batch steps targets"]:
         """The values of all steps in the data's unit: the source's, or, of a batch made by hand, what `target` says."""

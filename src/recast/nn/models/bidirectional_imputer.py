@@ -51,6 +51,7 @@ class BidirectionalImputer(Imputer):
     """
 
     reads: ClassVar[frozenset[Feature]] = EVERYTHING
+    estimates_left: ClassVar[bool] = False
 
     @checked
     def __init__(

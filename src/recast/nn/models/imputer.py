@@ -30,6 +30,10 @@ class Imputer(nn.Module, ABC):
     A new form subclasses this and implements `forward`, which reads `history` and `observed.history` of a batch, and
     what inputs it says in `reads`, never `target`. Windows may have any number of steps.
 
+    Attributes:
+        estimates_left: Whether it estimates values that were left, too, without reading them; otherwise its estimate of
+            such a value is the value itself.
+
     Args:
         spec: The data's columns and scaling.
 
@@ -38,11 +42,17 @@ class Imputer(nn.Module, ABC):
     """
 
     reads: ClassVar[frozenset[Feature]] = frozenset({"masks"})
+    estimates_left: ClassVar[bool] = True
 
     def __init__(self, *, spec: SeriesSpec) -> None:
         super().__init__()
         reject_unread(type(self).__name__, spec, self.reads)
         self.spec = spec
+
+    @property
+    def precision(self) -> torch.dtype:
+        """The dtype of its weights, in which it computes."""
+        return next((weight.dtype for weight in self.parameters()), torch.get_default_dtype())
 
     @abstractmethod
     def forward(self, batch: Batch) -> Imputation:

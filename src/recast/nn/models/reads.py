@@ -17,7 +17,7 @@ WORDS: dict[Feature, str] = {
 }
 REMEDIES: dict[Feature, str] = {
     "past": "use another model, or a source without past inputs",
-    "known": "use another model, or data without inputs known ahead (data.source.known, data.periods)",
+    "known": "use another model, or data without inputs known ahead (data.source.known, data.features, data.periods)",
     "static": "use another model, or a source without static inputs",
     "categories": "use another model, or a source without categories",
     "masks": "use another model, or complete rows (data/grid=split, interpolate)",

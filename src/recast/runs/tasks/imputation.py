@@ -82,8 +82,9 @@ class ImputationPlug(TaskPlug[ImputationTask, ImputationDataModule, ImputationRe
         self, baselines: Mapping[str, GapBaseline], data: ImputationDataModule, scored: Sequence[str] = IN_TRAINING
     ) -> None:
         """See the base class."""
-        training = _training(data)
+        training, counts = _training(data), self.counts(data)
         for baseline in baselines.values():
+            baseline.require_affordable(sum(counts[part] for part in scored), data.spec.targets)
             try:
                 baseline.fit(training)
             except InputError as error:
@@ -195,16 +196,19 @@ def _told(data: ImputationDataModule) -> dict[str, Any]:
 
 
 def _training(data: ImputationDataModule) -> Panel:
-    """The targets of the training part as one piece, in the data's unit."""
+    """The targets of the training part, in the data's unit, in pieces without a gap."""
     panel = data.prepared.panel
-    rows, targets = rows_of(panel, data.prepared.parts.train), panel.of("target")
+    rows, targets = np.arange(len(panel))[rows_of(panel, data.prepared.parts.train)], panel.of("target")
+    begins = np.isin(rows, panel.starts)
+    begins[1:] |= np.diff(rows) != 1
+    starts = np.flatnonzero(begins | (np.arange(len(rows)) == 0))
     return replace(
         panel,
         columns=tuple(panel.columns[place] for place in targets),
         values=panel.values[rows][:, targets],
         times=panel.clock[rows],
-        starts=np.zeros(1, dtype=np.int64),
-        items=np.zeros(1, dtype=np.int64),
+        starts=starts,
+        items=panel.items_at(rows[starts]),
     )
 
 

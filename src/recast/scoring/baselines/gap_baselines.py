@@ -64,6 +64,14 @@ class GapBaseline(AnyBaseline[Panel]):
         self.means = np.nanmean(training.targets, axis=0)
         self._fit(training)
 
+    def require_affordable(self, windows: int, targets: int) -> None:
+        """Raises MisfitError if it would take too long; nothing unless overridden.
+
+        Args:
+            windows: Windows that are to be filled.
+            targets: Targets of each.
+        """
+
     def fill(self, windows: GapWindows) -> Float64[np.ndarray, "windows steps targets"]:
         """The windows with a number at each place.
 

@@ -7,12 +7,15 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from recast.data.panel import Panel
+from recast.errors import DataError, MisfitError
 from recast.options import PositiveInt, checked
 from recast.scoring.baselines.baseline import interpolated
 from recast.scoring.baselines.gap_baselines import GapBaseline, GapWindows
 
 ORDERS = (None, 1, 2, 3)
 """What the training part chooses from: a random walk (None), and autoregressions of these orders."""
+FEWEST_TO_FIT = 20
+"""Observations that coefficients and variances are fitted on, at least."""
 FEWEST = 3
 """Observations of a window that a level and its noise can be estimated from."""
 
@@ -30,13 +33,38 @@ class FillKalman(GapBaseline):
     statsmodels' `UnobservedComponents` and `SARIMAX`. Across a long gap an autoregression returns to its mean. A window
     with fewer than three observations has the line between them, without any the mean.
 
+    Of several series, or pieces of one, that are fitted on which has the most observations, and its models serve all.
+
     Args:
         rows: Training rows that the models are fitted on, the last ones; gaps are harmless. [steps]
+        most_fits: Fits, four for each target, above which it is left out.
+        most_windows: Windows, each counted for each target, above which it is left out.
+
+    Raises:
+        MisfitError: before the fit, if there are more.
+        DataError: at fit, if a target was observed less than twenty times in these rows, or no model can be fitted.
     """
 
     @checked
-    def __init__(self, *, rows: PositiveInt = 500) -> None:
+    def __init__(
+        self, *, rows: PositiveInt = 500, most_fits: PositiveInt = 100, most_windows: PositiveInt = 20_000
+    ) -> None:
         self.rows = rows
+        self.most_fits = most_fits
+        self.most_windows = most_windows
+
+    def require_affordable(self, windows: int, targets: int) -> None:
+        """See the base class."""
+        if len(ORDERS) * targets > self.most_fits:
+            raise MisfitError(
+                f"{targets} targets would need {len(ORDERS)} fits each, more than most_fits={self.most_fits} together; "
+                "give a larger number, and time"
+            )
+        if windows * targets > self.most_windows:
+            raise MisfitError(
+                f"{windows} windows of {targets} targets would be smoothed one by one, more than "
+                f"most_windows={self.most_windows}; give a larger number, and time"
+            )
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -48,13 +76,27 @@ class FillKalman(GapBaseline):
         self._parameters: list[Float64[np.ndarray, " parameters"]] = []
         deviation = np.nanstd(training.targets, axis=0)
         self._means, self._scales = np.nanmean(training.targets, axis=0), np.where(deviation > 0, deviation, 1.0)
-        for target, values in enumerate(training.targets.T):
-            stop = np.flatnonzero(~np.isnan(values))[-1] + 1
-            rows = self._scaled(values[max(stop - self.rows, 0) : stop], target)
+        for target, column in enumerate(training.columns):
+            rows = self._scaled(self._rows(training, target), target)
             fits = [(order, fit) for order in ORDERS if (fit := _fitted(rows, order)) is not None]
+            if not fits:
+                raise DataError(f"{training.label}: no model of {column.name!r} has a likelihood on its last rows")
             order, fit = min(fits, key=lambda found: found[1].aic)
             self._orders.append(order)
             self._parameters.append(np.asarray(fit.params))
+
+    def _rows(self, training: Panel, target: int) -> Float[np.ndarray, " rows"]:
+        """The last rows of the piece with the most observations, from one observation to another."""
+        pieces = [training.targets[first:stop, target] for first, stop in training.pieces]
+        values = max(pieces, key=lambda piece: np.count_nonzero(~np.isnan(piece)))
+        seen = np.flatnonzero(~np.isnan(values))
+        recent = seen[seen > seen[-1] - self.rows] if len(seen) else seen
+        if len(recent) < FEWEST_TO_FIT:
+            raise DataError(
+                f"{training.label}: {training.columns[target].name!r} was observed {len(recent)} times in the last "
+                f"{self.rows} training rows, fewer than the {FEWEST_TO_FIT} that a fit takes"
+            )
+        return values[recent[0] : recent[-1] + 1]
 
     def _scaled(self, values: np.ndarray, target: int) -> np.ndarray:
         return (values - self._means[target]) / self._scales[target]
@@ -85,7 +127,10 @@ def _model(values: Float[np.ndarray, " rows"], order: int | None) -> Any:
         structural_model: Any = structural.UnobservedComponents
         return structural_model(values, "local level")
     autoregression: Any = sarimax.SARIMAX
-    return autoregression(values, order=(order, 0, 0), trend="c", measurement_error=True)
+    model = autoregression(values, order=(order, 0, 0), trend="c", measurement_error=True)
+    # The first observation, which a random walk begins with, counts for no model, so that AIC compares the same ones.
+    model.loglikelihood_burn = 1
+    return model
 
 
 def _fitted(values: Float[np.ndarray, " rows"], order: int | None) -> Any:

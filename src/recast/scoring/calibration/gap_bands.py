@@ -13,7 +13,7 @@ from recast.errors import ConfigurationError
 from recast.scoring.calibration.score_table import ScoreTable
 
 FEWEST = 50
-"""Errors of a target that a class of distances has; of fewer it is joined to the class before."""
+"""Errors of each target that a class of distances has; of fewer it is joined to the next, the last to that before."""
 
 
 def distances(observed: Bool[np.ndarray, "*windows steps targets"]) -> Int[np.ndarray, "*windows steps targets"]:
@@ -33,7 +33,7 @@ class GapBands:
     ± the error of rank ceil((n + 1) p) (Papadopoulos et al. 2002, "Inductive confidence machines for regression"; Lei
     et al. 2018, JASA 113, algorithm 2), taken separately for values that lie as far from the nearest observation
     (Vovk 2012, "Conditional validity of inductive conformal predictors": by categories). They hold as often as they say
-    where gaps are like the values removed; those farther away than any of these have the widest band there is.
+    where gaps are like the values removed; those farther away than any of these have the band of the last class.
 
     Args:
         reach: Largest distance of each class, ascending. [steps]

@@ -1,6 +1,7 @@
 """Baselines of imputation against pandas, closed forms, and the conditional mean of a Gaussian."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -138,6 +139,16 @@ def test_a_season_shorter_than_two_steps_is_refused(training):
         FillSeasonal(hours=1.0).fit(training)
 
 
+@pytest.mark.parametrize("course", [FillSeasonal, partial(FillHarmonic, constituents=["M2"])])
+def test_a_course_tells_what_was_chosen_for_its_residual_and_costs_what_that_costs(course, training):
+    options = {"hours": DAY} if course is FillSeasonal else {}
+    baseline = course(**options, residual=FillKalman(rows=60, most_windows=10))
+    with pytest.raises(MisfitError, match="4 windows of 3 targets"):
+        baseline.require_affordable(4, 3)
+    baseline.fit(training)
+    assert len(baseline.facts["models"]) == TARGETS
+
+
 def test_the_residual_of_a_course_is_filled_by_any_baseline(training, windows):
     seasonal, held = (FillSeasonal(hours=DAY, residual=residual) for residual in (None, FillLast()))
     for baseline in (seasonal, held):
@@ -202,7 +213,9 @@ def test_a_smoother_that_cannot_be_fitted_is_refused_or_holds(values):
     training = panel_of(np.full((ROWS, 1), values))
     training.values[0] = training.values[5] = 3.0
     if np.isnan(values):
-        with pytest.raises(DataError, match="'a' was observed 2 times in the last 50 training rows, fewer than the 20"):
+        with pytest.raises(
+            DataError, match="'a' was observed 2 times in the last 50 training rows of the piece with the most, fewer"
+        ):
             FillKalman(rows=50).fit(training)
         return
     # A sensor that is stuck.

@@ -80,7 +80,7 @@ class FilledSeries:
         columns[self.time_column] = stamps.tz_localize("UTC") if self.series.timezone else stamps
         columns |= dict(zip(self.names, self.values.T, strict=True))
         ends: dict[str, Any] = {}
-        for level, half in zip(levels, self.half_widths(levels), strict=False):
+        for level, half in zip(levels if self.bands else (), self.half_widths(levels), strict=True):
             for name, values, width in zip(self.names, self.values.T, half.T, strict=True):
                 ends[f"{name}_lower_{100 * level:.10g}"] = values - width
                 ends[f"{name}_upper_{100 * level:.10g}"] = values + width

@@ -32,6 +32,15 @@ class FillCourse(GapBaseline):
     def __init__(self, *, residual: GapBaseline | None) -> None:
         self.residual = residual or FillLinear()
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What was chosen for the residual."""
+        return self.residual.facts
+
+    def require_affordable(self, windows: int, targets: int) -> None:
+        """As the baseline of the residual."""
+        self.residual.require_affordable(windows, targets)
+
     def _fit(self, training: Panel) -> None:
         times = times_of(training.clock)
         self._fit_course(training, times)
@@ -124,8 +133,8 @@ class FillHarmonic(FillCourse):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The constituents."""
-        return {"constituents": self._tide.constituents} | self.residual.facts
+        """The constituents, and what was chosen for the residual."""
+        return {"constituents": self._tide.constituents} | super().facts
 
     def _fit_course(self, training: Panel, times: Int64[np.ndarray, " rows"]) -> None:
         check_known("FillHarmonic", self.constituents or ())

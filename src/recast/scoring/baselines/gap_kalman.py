@@ -94,7 +94,7 @@ class FillKalman(GapBaseline):
         if len(recent) < FEWEST_TO_FIT:
             raise DataError(
                 f"{training.label}: {training.columns[target].name!r} was observed {len(recent)} times in the last "
-                f"{self.rows} training rows, fewer than the {FEWEST_TO_FIT} that a fit takes"
+                f"{self.rows} training rows of the piece with the most, fewer than the {FEWEST_TO_FIT} that a fit takes"
             )
         return values[recent[0] : recent[-1] + 1]
 

@@ -69,14 +69,14 @@ def _step_backward(cell, gates, o, plane, states, before, after, line, running, 
         d, dc = running[:size], running[size : 2 * size]
         zero, one = d.dtype.type(0), d.dtype.type(1)
         for k in range(size):
-            shown, opened = tanh(new[k]), output_gate[k]
-            do = d[k] * shown * opened * (one - opened)
-            dc[k] += d[k] * opened * (one - shown * shown) + do * to_output[k]
+            activated, gate = tanh(new[k]), output_gate[k]
+            do = d[k] * activated * gate * (one - gate)
+            dc[k] += d[k] * gate * (one - activated * activated) + do * to_output[k]
             output_gate[k] = do
         for k in range(size):
-            written, value = input_gate[k], candidate[k]
-            input_gate[k] = dc[k] * value * written * (one - written)
-            candidate[k] = dc[k] * written * (one - value * value)
+            gate, value = input_gate[k], candidate[k]
+            input_gate[k] = dc[k] * value * gate * (one - gate)
+            candidate[k] = dc[k] * gate * (one - value * value)
         for k in range(size):
             d[k] = dc[k] * forget_gate[k]
         for k in range(size):

@@ -114,9 +114,9 @@ def _step_backward(cell, gates, o, plane, states, before, after, line, running, 
             over = forget_gate[k] - new_m[k]
             forget_gate[k] = decay(choose(over > zero, zero, over))
         for k in range(size):
-            written, value = input_gate[k], candidate[k]
-            input_gate[k] = (dc[k] * value + dn[k]) * written
-            candidate[k] = dc[k] * written * (one - value * value)
+            gate, value = input_gate[k], candidate[k]
+            input_gate[k] = (dc[k] * value + dn[k]) * gate
+            candidate[k] = dc[k] * gate * (one - value * value)
         # The stabiliser was log i where nothing had been written, where log f + m has no effect, or is the smaller one.
         for k in range(size):
             effect = choose(n[k] == zero, choose(forget_gate[k] < one, one, zero), one)

@@ -38,7 +38,7 @@ from recast.data.prepare.prepare import Prepared  # noqa: E402
 torch.set_num_threads(1)
 blank_pictures.install()
 # How long an example takes depends on what else the machine does.
-settings.register_profile("recast", deadline=None)
+settings.register_profile("recast", deadline=None, max_examples=50)
 settings.load_profile("recast")
 
 
@@ -70,6 +70,8 @@ def pytest_collection_finish() -> None:
     # Modules and tests stay to the end; collections that pass over them again and again are slow.
     gc.collect()
     gc.freeze()
+    # What tests leave behind is small; looking for it as often as Python does by itself takes five times as long.
+    gc.set_threshold(7_000, 20, 20)
     gc.enable()
 
 

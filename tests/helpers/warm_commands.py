@@ -18,10 +18,19 @@ MODULES = (
     "PIL.PngImagePlugin",
     "plotext",
     "pydantic.dataclasses",
+    "rich._emoji_codes",
+    "statsmodels.tsa.statespace.sarimax",
+    "torch.utils.serialization",
+    "torch.utils.tensorboard",
+    "utide",
     "recast.cli.show",
     "recast.cli.train",
     "recast.nn.attention",
+    "recast.nn.cells.gru",
+    "recast.nn.cells.lstm",
+    "recast.nn.models.encoder_decoder",
     "recast.nn.recurrence.compiled.implementation",
+    "recast.nn.recurrence.cuda_graph",
     "recast.nn.schedules",
     "recast.runs.evaluate",
     "recast.runs.fit",
@@ -29,6 +38,12 @@ MODULES = (
     "recast.runs.gradients",
     "recast.runs.importance",
     "recast.runs.pictures",
+    "recast.runs.tasks.classification",
+    "recast.runs.tasks.forecast",
+    "recast.runs.tasks.imputation",
+    "recast.runs.tasks.text",
+    "recast.scoring.baselines.harmonic",
+    "recast.scoring.baselines.ridge",
     "recast.sweeps.local",
 )
 
@@ -46,9 +61,10 @@ with contextlib.suppress(ImportError):
     cpu_target.typing_context.refresh()
     cpu_target.target_context.refresh()
 
-# A collection in a child would touch, and so copy, all that the server has made.
+# A collection in a child would touch, and so copy, all that the server has made. Those of its own may wait.
 gc.collect()
 gc.freeze()
+gc.set_threshold(7_000, 20, 20)
 
 # How this file was found is no concern of the commands.
 HERE = str(Path(__file__).parent)

@@ -16,6 +16,7 @@ import recast.nn
 from recast.errors import ConfigurationError
 from recast.nn.anchors import Anchor, LastAnchor, LinearAnchor, NoAnchor
 from recast.nn.cells.gru import GRU
+from recast.nn.fixed_anchors.persistence import PersistenceAnchor
 from recast.nn.fixed_anchors.seasonal import SeasonalAnchor
 from recast.nn.heads.point import Point
 from recast.nn.models.encoder_decoder import EncoderDecoder
@@ -200,3 +201,10 @@ def test_the_seasonal_anchor_repeats_the_last_seasons(lags: list[int]):
             expected[:, :, lead - 1] += recent[:, :, anchor.reach - 1 + lead - seasons * lag] / len(lags)
     torch.testing.assert_close(anchor(recent), expected)
     assert set(anchor.state_dict()) == {"share"}
+
+
+def test_persistence_is_the_last_value_with_a_share():
+    anchor, last = (made(spec=spec_of(), leads=LEADS) for made in (PersistenceAnchor, LastAnchor))
+    recent = torch.randn(2, 3, 1, TARGETS)
+    assert torch.equal(anchor(recent), last(recent))
+    assert torch.equal(anchor.share, torch.ones(LEADS))

@@ -13,11 +13,10 @@ from recast.types import Batch
 
 
 class PersistenceAnchor(FixedAnchor):
-    """The last observation for every lead, with the guard of anchors that are solved: the network is turned down where
-    it is worse.
+    """The last observation for every lead, with the guard of anchors that are solved.
 
     For lead h, with y_T the last value, base_h = y_T, as with `recast.nn.anchors.LastAnchor`; there all of the
-    network's correction is added.
+    network's correction is added, here what holds up on the validation windows.
 
     Args:
         spec: Names and sizes of the data; given by the model.

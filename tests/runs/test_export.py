@@ -5,32 +5,40 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import onnx
 import pandas as pd
 import pytest
 import torch
+import yaml
 from commands import scratch
 from model_forms import ANCHORS, CELLS, CONTEXT, HEADS, HORIZON, MODELS, model_of, part, spec_of
 
 import recast
 from recast.cli.export import export as command
 from recast.data.local_scaling import LocalScaling
+from recast.data.panel import Column
 from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError, InputError
 from recast.nn.attention import Luong
+from recast.nn.ensemble.ensemble import Combine, Ensemble
 from recast.nn.heads.point import Point
 from recast.nn.models.model import ForecastModel
 from recast.nn.schedules import Never
 from recast.runs.checkpoints.checkpoint import described
+from recast.runs.configure.build import build
+from recast.runs.configure.folders import conf_folder
 from recast.runs.export import export as module
 from recast.runs.export.contract import windows_of
 from recast.runs.export.export import Exported, export
 from recast.runs.export.random_windows import random_panel
 from recast.scoring.calibration.adaptive import Adaptive
+from recast.scoring.calibration.score_table import ScoreTable
 from recast.scoring.calibration.split import Split
 
 EVERYTHING = {"past": 1, "known": 1, "static": 1, "categories": ("past", "known", "static"), "masked": True}
@@ -80,13 +88,7 @@ def test_each_form_is_the_same_as_a_program_of_torch(form, cell):
     assert exported(model_of(form, cell), "torch_export").errors["random windows"] < 1e-5
 
 
-def test_segments_with_inputs_are_refused_in_onnx():
-    """ONNX Runtime does not run what torch writes of them; torch.export does."""
-    with pytest.raises(ConfigurationError, match="Segment cannot be exported"):
-        exported(model_of("segment", spec=spec_of(**EVERYTHING)))
-
-
-@pytest.mark.parametrize("form", [form for form in MODELS if form != "segment"])
+@pytest.mark.parametrize("form", MODELS)
 def test_every_role_with_masks_and_categories(form):
     roles = EVERYTHING | ({"past": 0, "categories": ("known", "static")} if form == "recursive" else {})
     found = exported(model_of(form, anchor="last", spec=scaled(spec_of(**roles))))
@@ -135,6 +137,36 @@ def test_items_have_their_own_scaling_and_others_that_of_their_context():
     spec = replace(spec_of(), local=own)
     assert "item" in windows_of(random_panel(spec, 4, 0), spec, np.array([0]))
     assert exported(model_of("direct", spec=spec)).errors["random windows"] < 1e-5
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted((conf_folder() / "calibration").glob("*.yaml"))])
+def test_the_band_of_every_calibration(name):
+    node = yaml.safe_load((conf_folder() / "calibration" / f"{name}.yaml").read_text())
+    model, calibrated = model_of("direct", head="quantile").float(), None
+    if "_target_" in node:
+        calibration = build(node)
+        shape = (200, calibration.kinds, HORIZON, model.spec.targets)
+        calibrated = calibration.calibrated(ScoreTable.of(torch.rand(shape, dtype=torch.float64)))
+    found = export(model, calibrated, "onnx", [0.5, 0.8])
+    outputs = [one.name for one in onnx.load_model_from_string(found.content).graph.output]
+    assert outputs == ["mean", "quantiles"]
+    assert found.errors["random windows"] < 1e-5
+
+
+@pytest.mark.parametrize("combine", get_args(Combine))
+def test_an_ensemble_is_one_graph(combine):
+    spec = scaled(spec_of())
+    members = {form: partial(model_of, form) for form in ("direct", "segment", "encoder_decoder")}
+    made = Ensemble(spec=spec, members=members, combine=combine)
+    made.weights.copy_(torch.tensor([0.5, 0.3, 0.2]))
+    assert exported(made).errors["random windows"] < 1e-5
+
+
+def test_columns_that_count_from_the_origin():
+    columns = (*spec_of(past=1).columns, Column("elapsed", unit="h", role="known", from_origin=True))
+    spec = replace(spec_of(past=1), columns=columns, offset=(0.0, 0.0, 0.0, 5.0), scale=(1.0, 1.0, 1.0, 30.0))
+    found = exported(model_of("direct", spec=spec))
+    assert found.errors["random windows"] < 1e-5
 
 
 def test_luong_attention_and_both_directions():

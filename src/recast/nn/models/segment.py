@@ -58,7 +58,9 @@ class SegmentEmbedding(nn.Module):
         """
         embedded = self.values(values.transpose(1, 2).unflatten(-1, (-1, self.segment)))
         if self.covariates is not None:
-            embedded = embedded + self.covariates(covariates).unsqueeze(1)
+            # Expanded, for where a sum broadcasts an ONNX file loses the batch.
+            beside = self.covariates(covariates).unsqueeze(1).expand(-1, values.shape[2], -1, -1)
+            embedded = embedded + beside
         return embedded.relu()
 
 

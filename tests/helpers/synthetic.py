@@ -26,6 +26,7 @@ def spec_of(
     categories: tuple[str, ...] = (),
     periods: int = 0,
     masked: bool = False,
+    held: bool = False,
     course: str | None = None,
 ) -> SeriesSpec:
     """Channels in metres, not scaled; the first period is a day, the others its fractions.
@@ -56,6 +57,7 @@ def spec_of(
         static_offset=(0.0,) * len(statics),
         static_scale=(1.0,) * len(statics),
         masked=masked,
+        held=held,
         step="h",
         context=context,
         horizon=horizon,

@@ -123,9 +123,9 @@ def scrambled(batch: Batch) -> Batch:
 
 
 @every_model
-@pytest.mark.parametrize("anchor", ["last", "linear"])
-def test_what_was_not_observed_changes_nothing(model, anchor):
-    columns = {"known": 1, "static": 1, "masked": True}
+@pytest.mark.parametrize(("anchor", "held"), [("last", False), ("linear", False), ("last", True)])
+def test_what_was_not_observed_changes_nothing(model, anchor, held):
+    columns = {"known": 1, "static": 1, "masked": True, "held": held}
     built = readers("masks", model, **columns)
     columns["past"] = int("past" in built.reads)
     built = model_of(model, anchor=anchor, spec=spec_of(**columns)).train()
@@ -136,6 +136,24 @@ def test_what_was_not_observed_changes_nothing(model, anchor):
     assert losses[0].equal(losses[1])
     losses[1].backward()
     assert all(weight.grad is None or weight.grad.isfinite().all() for weight in built.parameters())
+
+
+def test_the_last_observation_is_read_where_the_data_say_so():
+    spec = spec_of(past=1, masked=True, held=True)
+    inputs, batch = Inputs(spec).double(), batch_of(spec)
+    history, past = inputs.history(batch), inputs.past(batch)
+    for window in range(len(batch.history)):
+        for found, values, observed in (
+            (history, batch.history, batch.observed.history),
+            (past[..., :1], batch.past, batch.observed.past),
+        ):
+            for column in range(values.shape[2]):
+                last = 0.0
+                for step in range(CONTEXT):
+                    last = values[window, step, column].item() if observed[window, step, column] else last
+                    assert found[window, step, column].item() == last
+    # The masks stand beside the values.
+    assert past[..., 1:].bool().equal(torch.cat([batch.observed.history, batch.observed.past], dim=-1))
 
 
 @every_model

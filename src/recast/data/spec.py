@@ -206,6 +206,7 @@ class SeriesSpec(PanelSpec):
             these hold for all.
         items_differ: Whether the items differ in size, so that errors in the data's unit are those of the largest.
         fitted: Numbers of the computed columns that were fitted on training rows, by the name of the feature.
+        held: Whether networks read the last observation where a target or past value was not observed; otherwise 0.
     """
 
     step: str
@@ -217,6 +218,7 @@ class SeriesSpec(PanelSpec):
     local: LocalScaling | None = None
     items_differ: bool = False
     fitted: Mapping[str, tuple[float, ...]] = field(default_factory=dict, hash=False)
+    held: bool = False
 
     @property
     def static_reals(self) -> int:

@@ -127,6 +127,7 @@ def prepare_gaps(
             periods=(),
             season=LAG,
             masked=True,
+            held=grid.hold,
             scales=covariates.scales(panel),
             fitted=fitted,
         )

@@ -35,11 +35,13 @@ class Grid(ABC):
 
     Attributes:
         masks: Whether values that were not observed are kept as such, for models that read masks.
+        hold: Whether networks read the last observation in their place.
         most: Largest share of rows that may be dropped, and of rows that may be filled; more is an error, for most of
             the data would be lost or made up.
     """
 
     masks: ClassVar[bool] = False
+    hold: bool = False
     most: float = 0.5
 
     def apply(self, panel: Panel) -> Panel:
@@ -208,14 +210,17 @@ class MaskGrid(Grid):
 
     Args:
         max_steps: Longest run of missing stamps that is kept; none: any. [steps]
+        hold: Whether networks read the last observation of the context where a target or past value was not observed,
+            and 0, the mean of standardised data, before the first; otherwise 0 everywhere. The mask stands beside it.
         most: Largest share of rows that may be dropped; more is an error. [share of rows]
     """
 
     masks: ClassVar[bool] = True
 
     @checked
-    def __init__(self, *, max_steps: PositiveInt | None = None, most: Probability = 0.5) -> None:
+    def __init__(self, *, max_steps: PositiveInt | None = None, hold: bool = False, most: Probability = 0.5) -> None:
         self.max_steps = max_steps
+        self.hold = hold
         self.most = most
 
     def regular(self, panel: Panel) -> Panel:

@@ -132,6 +132,7 @@ def prepare(
         periods=periods,
         season=season,
         masked=grid.masks,
+        held=grid.hold,
         scales=covariates.scales(panel),
         fitted=fitted,
     )
@@ -163,6 +164,7 @@ def describe(
     periods: tuple[float, ...],
     season: int,
     masked: bool,
+    held: bool = False,
     scales: Scales | None = None,
     fitted: Mapping[str, Sequence[float]] | None = None,
 ) -> SeriesSpec:
@@ -187,6 +189,7 @@ def describe(
         local=scaler.local_to(panel, rows),
         items_differ=items_differ(panel, parts.train),
         fitted={name: tuple(numbers) for name, numbers in (fitted or {}).items()},
+        held=held,
     )
 
 

@@ -8,8 +8,8 @@ from recast.types import Batch
 
 
 def last_observed(
-    values: Float[Tensor, "batch time targets"], observed: Bool[Tensor, "batch time targets"]
-) -> Float[Tensor, "batch time targets"]:
+    values: Float[Tensor, "batch time columns"], observed: Bool[Tensor, "batch time columns"]
+) -> Float[Tensor, "batch time columns"]:
     """Each value where it was observed, otherwise the last one observed before it; 0 before the first."""
     steps = torch.arange(1, values.shape[1] + 1, device=values.device)[:, None]
     # Step 0 is the zero used before the first observation.

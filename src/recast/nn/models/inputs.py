@@ -1,11 +1,12 @@
 """The inputs of recurrent layers at each step, assembled from the named parts of a batch."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from recast.data.panel import Column
-from recast.data.spec import PanelSpec
+from recast.data.spec import PanelSpec, SeriesSpec
+from recast.nn.models.history import last_observed
 from recast.types import Batch
 
 
@@ -16,7 +17,8 @@ class Inputs(nn.Module):
     values may be missing, masks of the targets and of these; an embedding of each past category), then what is known
     ahead (known columns, sines and cosines of time; their masks; the static columns, the same at each step; an
     embedding of each known and static category), which is also available at the steps of the horizon. A value that was
-    not observed is read as 0, the mean of standardised data, along with a mask of 0.
+    not observed is read as 0, the mean of standardised data, along with a mask of 0; targets and past columns as the
+    last observation of the context before it where the spec says that they are held.
 
     A category of n levels is embedded by a learnt vector of `embedding_size(n)` numbers for each level, and one more
     for "not observed".
@@ -37,6 +39,7 @@ class Inputs(nn.Module):
             {role: _embeddings(spec.categories(role)) for role in ("past", "known", "static")}
         )
         masks = int(spec.masked)
+        self._held = isinstance(spec, SeriesSpec) and spec.held
         self.past_size = past + masks * (targets + past) + self._width("past")
         self.ahead_size = known * (1 + masks) + spec.static_reals + self._width("known") + self._width("static")
         self.context_size = targets + self.past_size + self.ahead_size
@@ -47,14 +50,15 @@ class Inputs(nn.Module):
 
     def history(self, batch: Batch) -> Float[Tensor, "batch context targets"]:
         """The targets at each step of the context."""
-        return batch.history if batch.observed is None else batch.history.where(batch.observed.history, 0.0)
+        return batch.history if batch.observed is None else self._seen(batch.history, batch.observed.history)
 
     def past(self, batch: Batch) -> Float[Tensor, "batch context inputs"]:
         """What is neither a target nor known ahead, at each step of the context."""
         parts = [batch.past]
         if batch.observed is not None:
             masks = batch.observed.history, batch.observed.past
-            parts = [batch.past.where(batch.observed.past, 0.0), *(mask.to(batch.past.dtype) for mask in masks)]
+            seen = self._seen(batch.past, batch.observed.past)
+            parts = [seen, *(mask.to(batch.past.dtype) for mask in masks)]
         if batch.categories is not None:
             parts += self._embedded("past", batch.categories.past)
         return side_by_side(parts)
@@ -77,6 +81,11 @@ class Inputs(nn.Module):
             static = self._embedded("static", batch.categories.static)
             parts += [part.unsqueeze(1).expand(-1, known.shape[1], -1) for part in static]
         return side_by_side(parts)
+
+    def _seen(
+        self, values: Float[Tensor, "batch time columns"], observed: Bool[Tensor, "batch time columns"]
+    ) -> Float[Tensor, "batch time columns"]:
+        return last_observed(values, observed) if self._held else values.where(observed, 0.0)
 
     def _width(self, role: str) -> int:
         return sum(table.embedding_dim for table in self._tables(role))

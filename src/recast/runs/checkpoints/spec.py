@@ -39,6 +39,7 @@ SERIES: dict[str, Any] = PANEL | {
     "local": dict[str, Any] | None,
     "items_differ": bool,
     "fitted": dict[str, list[float]],
+    "held": bool,
 }
 LOCAL: dict[str, Any] = {
     "statistic": Statistic,
@@ -50,7 +51,7 @@ LOCAL: dict[str, Any] = {
     "offset": list[list[float]],
     "scale": list[list[PositiveFloat]],
 }
-LATER: dict[str, Any] = {"local": None, "items_differ": False, "fitted": {}}
+LATER: dict[str, Any] = {"local": None, "items_differ": False, "fitted": {}, "held": False}
 """What checkpoints of earlier versions lack."""
 
 

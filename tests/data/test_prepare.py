@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_data import small_data
 
 from recast.data.panel import Column, Panel, columns_of
 from recast.data.prepare.describe import align, aligned_known, check_columns
@@ -20,6 +21,7 @@ from recast.data.prepare.storage import hours, periodic
 from recast.data.prepare.windows import Windows
 from recast.data.spec import SeriesSpec
 from recast.errors import ConfigurationError, DataError
+from recast.runs.checkpoints.spec import checked_series_spec
 
 
 def series_of(
@@ -678,3 +680,14 @@ def test_without_a_scaling_only_constant_values_are_said(caplog):
     assert not caplog.text
     align(series_of(0 * wave), spec)
     assert "column 'a' is 0 in all 100 rows" in caplog.text
+
+
+@pytest.mark.parametrize("hold", [False, True])
+def test_the_model_is_told_whether_the_last_observation_stands_for_one_that_is_missing(hold):
+    data = small_data(grid=MaskGrid(hold=hold), removed=0.3)
+    assert data.spec.masked
+    assert data.spec.held is hold
+    assert checked_series_spec(data.spec.to_dict()) == data.spec
+    # Of an earlier version.
+    before = {name: value for name, value in data.spec.to_dict().items() if name != "held"}
+    assert not checked_series_spec(before).held

@@ -31,13 +31,19 @@ def is_forecast_model(name: str) -> bool:
     return isinstance(target, type) and issubclass(target, ForecastModel)
 
 
+def defaults_of(name: str) -> list[Any]:
+    return yaml.safe_load((GROUP / f"{name}.yaml").read_text())["defaults"]
+
+
 MODELS = [name for name in names_in("") if is_forecast_model(name)]
+ANCHORED = [name for name in MODELS if any("anchor" in entry for entry in defaults_of(name))]
+"""Those that are trained on top of a base forecast that is chosen."""
 CELLS, HEADS, ANCHORS = names_in("cell"), names_in("head"), names_in("anchor")
 spec_of = partial(synthetic.spec_of, targets=TARGETS, context=CONTEXT, horizon=HORIZON, periods=1)
 
 
 def small(node: dict[str, Any]) -> dict[str, Any]:
-    sizes = {"hidden_size": UNITS, "window": 3, "segment": CONTEXT // 2}
+    sizes = {"hidden_size": UNITS, "window": 3, "segment": CONTEXT // 2, "seasons": [2, 5]}
     return node | {option: size for option, size in sizes.items() if option in node}
 
 
@@ -61,7 +67,7 @@ def model_of(
     chosen = {"cell": cell, "head": head, "anchor": anchor}
     groups = {group: choice for entry in node.pop("defaults") if entry != "_self_" for group, choice in entry.items()}
     parts = {group: part(group, chosen.get(group, choice)) for group, choice in groups.items()}
-    course = parts["anchor"].keywords.get("course")
+    course = parts["anchor"].keywords.get("course") if "anchor" in parts else None
     built = with_weights(build(small(node))(spec=spec or spec_of(course=course), **parts))
     for solved in ("weight", "inputs_weight", "constant"):
         if solved in dict(built.anchor.named_buffers()):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -62,6 +62,18 @@ class SegmentEmbedding(nn.Module):
             beside = self.covariates(covariates).unsqueeze(1).expand(-1, values.shape[2], -1, -1)
             embedded = embedded + beside
         return embedded.relu()
+
+
+class Relative(NamedTuple):
+    """Windows as the network reads them.
+
+    batch: the targets of the context less what is added to their forecast again; level: what is added to all leads;
+    base: what is added to each lead beside it.
+    """
+
+    batch: Batch
+    level: Float[Tensor, "batch 1 targets"]
+    base: Float[Tensor, "batch horizon targets"]
 
 
 Decoding = Literal["parallel", "recurrent"]
@@ -151,9 +163,7 @@ class Segment(ForecastModel):
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
         """Head parameters of the free-running forecast."""
-        level = self._level(batch)
-        base = self._base(batch, level)
-        batch = self._relative_to(level, batch)
+        batch, level, base = self._relative(batch)
         output, states = self._encode(batch)
         if self.decoding == "parallel":
             parameters = self._parallel(states, batch, base)
@@ -175,9 +185,7 @@ class Segment(ForecastModel):
         """Draws; with recurrent decoding each segment is drawn given the segments drawn before it."""
         if self.decoding == "parallel":
             return super().trajectories(batch, samples, generator)
-        level = self._level(batch)
-        base = self._base(batch, level)
-        batch = self._relative_to(level, batch)
+        batch, level, base = self._relative(batch)
         output, states = self._encode(batch)
         states = [each_field(lambda part: part.repeat(samples, 1), state) for state in states]
         output, ahead, base = (
@@ -186,19 +194,14 @@ class Segment(ForecastModel):
         drawn = self._recurrent(output, states, ahead, base, generator=generator).values
         return drawn.unflatten(0, (samples, -1)) + level
 
-    def _level(self, batch: Batch) -> Float[Tensor, "batch 1 targets"]:
-        """What is first subtracted from the targets, and finally added to their forecast."""
-        last = self.last(batch).unsqueeze(1)
-        return last if self.subtract_last else torch.zeros_like(last)
-
-    def _base(self, batch: Batch, level: Float[Tensor, "batch 1 targets"]) -> Float[Tensor, "batch horizon targets"]:
-        """The anchor's forecast less what is added to all; the anchor `none` adds nothing to that."""
-        base = self.base(batch)
-        return base if self.anchor.is_zero else base - level
-
-    def _relative_to(self, level: Float[Tensor, "batch 1 targets"], batch: Batch) -> Batch:
-        """The batch with `level` subtracted from the targets of its context."""
-        return batch._replace(history=batch.history - level)
+    def _relative(self, batch: Batch) -> Relative:
+        """The targets as the network reads them: less their last value, if that is an option."""
+        if not self.subtract_last:
+            return Relative(batch, torch.zeros_like(batch.history[:, -1:]), self.base(batch))
+        level = self.last(batch).unsqueeze(1)
+        # The anchor `none` adds nothing to that value.
+        base = self.base(batch) if self.anchor.is_zero else self.base(batch) - level
+        return Relative(batch._replace(history=batch.history - level), level, base)
 
     def _encode(self, batch: Batch) -> tuple[Float[Tensor, "series hidden"], list[Any]]:
         """Output of the top layer after the context, and the state of each layer; a series is a target of a window."""

@@ -51,6 +51,16 @@ def test_history_and_importances_are_those_of_the_study(tmp_path):
     assert (tmp_path / "s" / JOURNAL).read_bytes() == before
 
 
+@pytest.mark.parametrize(("monitor", "says"), [("ranking/validation", "validation score"), ("mae/validation", None)])
+def test_the_axis_says_what_was_judged_and_optuna_nothing(tmp_path, capsys, monitor, says):
+    write_search(tmp_path / "s", 3)
+    (tmp_path / "s" / "multirun.yaml").write_text(f"hydra: {{sweeper: {{monitor: {monitor}}}}}")
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+    picture, _ = blocks_of(tmp_path / "s")
+    assert f"the best {says or monitor} is" in picture.alt
+    assert capsys.readouterr().err == ""
+
+
 def test_few_trials_and_a_torn_or_a_missing_journal_are_told(tmp_path):
     write_search(tmp_path / "s", 4)
     journal = tmp_path / "s" / JOURNAL

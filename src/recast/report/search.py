@@ -22,6 +22,8 @@ from recast.report.words import decimals, number, several
 from recast.system.distribution import how_to_install
 
 JOURNAL = "study.journal"
+RANKING = "ranking/validation"
+"""The curve that a search judges by unless told otherwise: that of the metric that ranks, whichever it is."""
 FEWEST = 10  # finished trials from which importances are estimated
 WIDE = 30.0  # largest value over smallest from which the scale is logarithmic
 NOTE = (
@@ -51,7 +53,8 @@ def _blocks(folder: Path) -> list[Block]:
         found = _load(folder / JOURNAL, str(options.get("study_name") or "recast"))
     except (OSError, ValueError, KeyError) as error:
         return [Text(f"{folder.name}: {JOURNAL} cannot be read ({error}).", "warning")]
-    monitor = str(options.get("monitor") or "validation score")
+    given = str(options.get("monitor") or RANKING)
+    monitor = "validation score" if given == RANKING else given
     return [*_history(folder.name, found, monitor), *_importances(folder.name, found)]
 
 
@@ -70,6 +73,8 @@ def _load(journal: Path, name: str) -> Any:
     import optuna
     from optuna.storages.journal import JournalFileBackend
 
+    # It tells of each study that is made.
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     content = journal.read_bytes()
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / JOURNAL

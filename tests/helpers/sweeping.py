@@ -10,8 +10,8 @@ import pytest
 from commands import QUICK, Done, Running, start
 
 PATIENCE = 280  # seconds; a few suffice on a machine that has nothing else to do
-# Some hundred steps, a state every 4 of them.
-LONG = (*QUICK, "data.source.rows=1600", "trainer.max_epochs=12", "callbacks.last_checkpoint.every_n_steps=4")
+# Two hundred steps, a state every 4 of them.
+LONG = (*QUICK, "data.source.rows=1600", "trainer.max_epochs=6", "callbacks.last_checkpoint.every_n_steps=4")
 
 
 _begun: list[Running] = []

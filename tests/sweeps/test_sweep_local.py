@@ -224,13 +224,13 @@ def test_jobs_outlive_a_killed_launcher_and_are_found_again(tmp_path):
         assert_same_results(folder / f"seed-{seed}", long_run(seed))
 
 
-KILLS = 20
+KILLS = 10
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_jobs_killed_at_random_moments_end_as_if_undisturbed(tmp_path):
-    grid = ("model/cell=gru,lstm", "model.dropout=0.2", "model.layers=2", "seed=0,1,2", "trainer.max_epochs=20")
+    grid = ("model/cell=gru,lstm", "model.dropout=0.2", "model.layers=2", "seed=0,1", "trainer.max_epochs=12")
     done = begin(*grid, cwd=tmp_path / "undisturbed", quick=LONG).wait(5 * PATIENCE)
     assert done.code == 0, done
     folder = tmp_path / "killed" / "sweep"
@@ -252,10 +252,10 @@ def test_jobs_killed_at_random_moments_end_as_if_undisturbed(tmp_path):
     assert len(killed) == KILLS
     assert len(set(killed)) > 1
     # But for those that came when the results were written already.
-    assert KILLS - 5 <= done.out.count("ended by SIGKILL") <= KILLS
+    assert KILLS - 4 <= done.out.count("ended by SIGKILL") <= KILLS
     for reference in sorted((tmp_path / "undisturbed" / "sweep").glob("*/metrics.json")):
         assert_same_results(folder / reference.parent.name, reference.parent)
-    assert len(list(folder.glob("*/metrics.json"))) == 6
+    assert len(list(folder.glob("*/metrics.json"))) == 4
 
 
 @pytest.mark.slow
@@ -346,7 +346,7 @@ def resident(process: int) -> int:
 
 @pytest.mark.slow
 def test_memory_of_finished_jobs_is_given_back(tmp_path):
-    running = begin("seed=0,1,2,3,4,5,6,7,8,9,10", "hydra.launcher.processes=2", cwd=tmp_path)
+    running = begin("seed=0,1,2,3,4,5,6", "hydra.launcher.processes=2", cwd=tmp_path)
     folder = tmp_path / "sweep"
     memory: dict[int, int] = {}
     processes: set[int] = set()
@@ -358,10 +358,10 @@ def test_memory_of_finished_jobs_is_given_back(tmp_path):
         processes |= set(found.values())
         time.sleep(0.05)
     assert running.wait().code == 0
-    assert len(processes) == 11, "each job has a process of its own"
+    assert len(processes) == 7, "each job has a process of its own"
     assert not [process for process in processes if Path(f"/proc/{process}").exists()]
     early = memory[min(count for count in memory if count >= 2)]
-    late = memory[max(count for count in memory if count <= 10)]
+    late = memory[max(count for count in memory if count <= 6)]
     assert late - early < 8 * 1024, memory
 
 

@@ -91,7 +91,7 @@ class Running:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.process.pid, number)
 
-    def wait(self, seconds: float = 100) -> Done:
+    def wait(self, seconds: float = 280) -> Done:
         """Waits to its end; a process ended by a signal has the negative of its number as code."""
         self.process.join(seconds)
         if self.process.is_alive():

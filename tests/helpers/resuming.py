@@ -170,12 +170,14 @@ def assert_same_state(one: dict[str, Any], other: dict[str, Any]) -> None:
         assert torch.equal(value, other[name]), name
 
 
-def assert_resumes(setting: Setting, folder: Path, kills: list[tuple[str, int]] | None = None) -> Run:
-    """Kills a run at each of `kills` (none: at each call of each hook), resumes, and compares with the unbroken run."""
+def assert_resumes(
+    setting: Setting, folder: Path, kills: list[tuple[str, int]] | None = None, *, calls: slice = slice(None)
+) -> Run:
+    """Kills a run at each of `kills` (none: at `calls` of each hook), resumes, and compares with the unbroken run."""
     whole = setting.train(folder / "whole")
     best = torch.load(best_checkpoint_path(folder / "whole"), weights_only=True)
     if kills is None:
-        kills = [(hook, call) for hook in HOOKS for call in range(whole.diary.calls[hook])]
+        kills = [(hook, call) for hook in HOOKS for call in range(whole.diary.calls[hook])[calls]]
     for hook, call in kills:
         place = folder / f"{hook}{call}"
         with pytest.raises(Killed):

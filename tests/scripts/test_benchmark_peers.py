@@ -23,7 +23,7 @@ SHORT = ("--rounds", "1", "--seconds", "0.05", "--budget", "0.1")
 
 def run(*options: object, cwd: Path) -> subprocess.CompletedProcess:
     command = [sys.executable, str(SCRIPT), *map(str, options)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=250, check=False)
 
 
 @pytest.fixture

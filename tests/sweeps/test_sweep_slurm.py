@@ -203,25 +203,25 @@ def every_job(node: SlurmNode) -> set[str]:
     return set(node.squeue("--states=all"))
 
 
-def test_an_array_of_twelve_jobs(sweep_of):
-    sweep = sweep_of(*QUICK, "model/cell=rnn,gru,lstm", "seed=0,1,2,3")
+def test_an_array_of_six_jobs(sweep_of):
+    sweep = sweep_of(*QUICK, "model/cell=rnn,gru,lstm", "seed=0,1")
     done = sweep.run()
     assert done.code == 0, done
     jobs = {
         (f"model/cell={cell}", f"seed={seed}"): sweep.job(f"cell-{cell}_seed-{seed}")
         for cell in ("rnn", "gru", "lstm")
-        for seed in range(4)
+        for seed in range(2)
     }
     for options, job in jobs.items():
         job.assert_as_if_alone(*QUICK, *options)
         assert job.runs == ["COMPLETED"]
     assert len({job.number.partition("_")[0] for job in jobs.values()}) == 1
-    assert "12 finished" in sweep.status()
+    assert "6 finished" in sweep.status()
 
     before = every_job(sweep.node)
     again = sweep.run()
     assert again.code == 0, again
-    assert "12 jobs, 12 of them done already" in again.out
+    assert "6 jobs, 6 of them done already" in again.out
     assert every_job(sweep.node) == before
 
 

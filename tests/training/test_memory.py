@@ -94,7 +94,8 @@ def model_of(
     torch.manual_seed(0)
     defaults = {"cell": partial(cell, hidden_size=3), "head": Point(), "layers": 2}
     defaults |= {"schedule": Never()} if "schedule" in option_hints(model_class) else {}
-    defaults |= {"segment": 2} if model_class is Segment else {}
+    small = {"segment": 2, "seasons": [3]}
+    defaults |= {option: value for option, value in small.items() if option in option_hints(model_class)}
     model = model_class(spec=spec or spec_of(), **(defaults | options)).double()
     with torch.no_grad():
         for parameter in model.parameters():

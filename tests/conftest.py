@@ -38,7 +38,7 @@ from recast.data.prepare.prepare import Prepared  # noqa: E402
 torch.set_num_threads(1)
 blank_pictures.install()
 # How long an example takes depends on what else the machine does.
-settings.register_profile("recast", deadline=None, max_examples=50)
+settings.register_profile("recast", deadline=None)
 settings.load_profile("recast")
 
 

@@ -211,7 +211,8 @@ class MaskGrid(Grid):
     Args:
         max_steps: Longest run of missing stamps that is kept; none: any. [steps]
         hold: Whether networks read the last observation of the context where a target or past value was not observed,
-            and 0, the mean of standardised data, before the first; otherwise 0 everywhere. The mask stands beside it.
+            and 0, the mean of standardised data, before the first; otherwise 0 everywhere. The mask stands beside it. A
+            trained model reads other data as those of its training.
         most: Largest share of rows that may be dropped; more is an error. [share of rows]
     """
 

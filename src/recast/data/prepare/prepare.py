@@ -164,7 +164,7 @@ def describe(
     periods: tuple[float, ...],
     season: int,
     masked: bool,
-    held: bool = False,
+    held: bool,
     scales: Scales | None = None,
     fitted: Mapping[str, Sequence[float]] | None = None,
 ) -> SeriesSpec:

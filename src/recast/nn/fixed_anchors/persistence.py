@@ -1,22 +1,16 @@
 """The last value, and as much of the network as holds up on windows it was not trained on."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
-
-from jaxtyping import Float
-from torch import Tensor
-
 from recast.data.spec import SeriesSpec
-from recast.nn.fixed_anchors.fixed_anchor import FixedAnchor
+from recast.nn.fixed_anchors.seasonal import SeasonalAnchor
 from recast.options import PositiveInt, checked
-from recast.types import Batch
 
 
-class PersistenceAnchor(FixedAnchor):
+class PersistenceAnchor(SeasonalAnchor):
     """The last observation for every lead, with the guard of anchors that are solved.
 
-    For lead h, with y_T the last value, base_h = y_T, as with `recast.nn.anchors.LastAnchor`; there all of the
-    network's correction is added, here what holds up on the validation windows.
+    It is the seasonal naive forecast of a season of one step: base_h = y_T for lead h, with y_T the last value, as with
+    `recast.nn.anchors.LastAnchor`. There all of the network's correction is added, here what holds up on the validation
+    windows.
 
     Args:
         spec: Names and sizes of the data; given by the model.
@@ -28,16 +22,4 @@ class PersistenceAnchor(FixedAnchor):
 
     @checked
     def __init__(self, *, spec: SeriesSpec, leads: PositiveInt) -> None:
-        super().__init__(spec=spec, leads=leads, reach=1)
-
-    def forward(self, recent: Float[Tensor, "*batch reach targets"]) -> Float[Tensor, "*batch leads targets"]:
-        """The last value, repeated."""
-        return recent[..., -1:, :].expand(*recent.shape[:-2], self.leads, self.targets)
-
-    def solve(self, blocks: Sequence[Iterable[Batch]], rest: Iterable[Batch]) -> None:
-        """There is nothing to solve."""
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """Nothing was chosen."""
-        return {}
+        super().__init__(spec=spec, leads=leads, lags=[1])

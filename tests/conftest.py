@@ -28,6 +28,7 @@ from hypothesis import settings  # noqa: E402
 pytest.register_assert_rewrite("interrupting", "pictures", "resuming")
 
 import blank_pictures  # noqa: E402
+import quick_composition  # noqa: E402
 from slurm_node import slurm_node  # noqa: E402, F401 (a fixture)
 from small_data import small_data  # noqa: E402
 from small_disk import small_disk  # noqa: E402, F401 (a fixture)
@@ -37,6 +38,7 @@ from recast.data.prepare.prepare import Prepared  # noqa: E402
 
 torch.set_num_threads(1)
 blank_pictures.install()
+quick_composition.install()
 # How long an example takes depends on what else the machine does.
 settings.register_profile("recast", deadline=None)
 settings.load_profile("recast")

@@ -53,6 +53,10 @@ for name in MODULES:
         importlib.import_module(name)
 
 importlib.import_module("blank_pictures").install()
+importlib.import_module("quick_composition").install()
+with contextlib.suppress(ImportError):
+    # The files that nearly every command composes.
+    importlib.import_module("recast.runs.configure.compose").compose("train", [])
 
 with contextlib.suppress(ImportError):
     # Numba's tables of types and functions, which it fills when the first kernel is looked up.

@@ -1,6 +1,7 @@
 """Reach of the gradient: against closed forms, finite differences and NumPy; for every model and every cell."""
 
 import copy
+import inspect
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,8 +95,9 @@ def model_of(
     torch.manual_seed(0)
     defaults = {"cell": partial(cell, hidden_size=3), "head": Point(), "layers": 2}
     defaults |= {"schedule": Never()} if "schedule" in option_hints(model_class) else {}
-    small = {"segment": 2, "seasons": [3]}
-    defaults |= {option: value for option, value in small.items() if option in option_hints(model_class)}
+    small = {"segment": 2, "seasons": [3], "lags": [4], "dropout": 0.0}
+    options_set = {name for name, one in inspect.signature(model_class).parameters.items() if one.default}
+    defaults |= {option: value for option, value in small.items() if option in options_set}
     model = model_class(spec=spec or spec_of(), **(defaults | options)).double()
     with torch.no_grad():
         for parameter in model.parameters():

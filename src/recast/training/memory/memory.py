@@ -124,7 +124,7 @@ def measure(
                 layer.add_spectra(
                     trace, [window - first for window in chosen if first <= window < stop], jacobian_steps
                 )
-    return [layer.result(model.spec.context) for layer in layers]
+    return [layer.result(model.steps_read) for layer in layers]
 
 
 def _alone(batch: Batch, first: int, stop: int) -> Batch:
@@ -185,8 +185,8 @@ class _Layer:
                 found.append(spectrum(state_jacobian(trace.cell, trace.inputs[[window], place], before)))
             self.spectra.append(Spectrum(*(torch.cat(parts) for parts in zip(*found, strict=True))))
 
-    def result(self, context: int) -> LayerMemory:
-        before = context / self.time * np.arange(self.time - 1, -1, -1)
+    def result(self, steps: int) -> LayerMemory:
+        before = steps / self.time * np.arange(self.time - 1, -1, -1)
         return LayerMemory(
             name=self.name,
             cell=self.cell,

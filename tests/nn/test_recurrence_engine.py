@@ -262,8 +262,9 @@ def test_what_is_fed_back_otherwise_is_plain_and_the_encoder_is_not(options, lin
         ({"anchor": NoAnchor}, "numba"),
         ({"anchor": partial(LinearAnchor, window=2)}, "plain"),
         ({"head": Gaussian()}, "plain"),
+        ({"lags": [2]}, "plain"),
     ],
-    ids=["last", "none", "linear", "gaussian"],
+    ids=["last", "none", "linear", "gaussian", "lags"],
 )
 def test_a_recursive_model_closes_its_loop_on_numba_where_it_feeds_back_a_sum(options, closed, lines):
     data = small_data()

@@ -18,11 +18,11 @@ LAGS = [2, 3, 4, 5, 6, 7, 24, 48, 72, 168]
 class DeepAR(Recursive):
     """DeepAR: a probabilistic forecast by autoregression, one network for all series (Salinas et al. 2020).
 
-    `Recursive` with the paper's two layers and its lags ("DeepAR: Probabilistic forecasting with autoregressive recurrent
-    networks", arXiv 1704.04110, section 3): trained by the likelihood of each next value given the true ones before it,
-    forecast by trajectories, of which each lead is drawn given the leads drawn before it. The lags are those of its
-    implementation in GluonTS (Alexandrov et al. 2020, "GluonTS: Probabilistic and neural time series modeling in
-    Python", JMLR 21).
+    "DeepAR: Probabilistic forecasting with autoregressive recurrent networks", arXiv 1704.04110, section 3: `Recursive`
+    trained by the likelihood of each next value given the true ones before it; a forecast is a set of trajectories,
+    each lead drawn given the leads drawn before it. Layers, dropout and the use of lags are those of GluonTS
+    (Alexandrov et al. 2020, "GluonTS: Probabilistic and neural time series modeling in Python", JMLR 21), a library by
+    authors of the paper.
 
     The rest of the recipe is chosen with the data: the scale of each item (section 3.3) by `data/scaler=window`, its
     embedding by `data.item_category=true`, its calendar by `data/features=calendar`, and for counts

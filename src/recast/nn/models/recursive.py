@@ -40,13 +40,13 @@ class Recursive(ForecastModel):
 
     It is trained one step ahead on true values only, and never on its own forecasts: this is teacher forcing, and its
     cost at later leads is the exposure bias (iterated or recursive multi-step forecasting; Ben Taieb et al. 2012, arXiv
-    1108.3259, section 2). One stack of cells reads both context and horizon. `DeepAR` is its form with a stochastic head
-    and lags.
+    1108.3259, section 2). One stack of cells reads both context and horizon. `DeepAR` is this form with a stochastic
+    head and lags.
 
-    The step that forecasts y[t + 1] reads y[t] and the inputs known of t; with `lags`, also y[t + 1 - lag] of each. In a
-    forecast, values after the origin are those fed back, so that a lag shorter than the horizon reads the model's own
-    values; where a value was not observed, the last one observed before it stands for it. The recurrence begins at the
-    first step that has all of its lags in the context: the longest lag less one are read as lags alone.
+    The step that forecasts y[t + 1] reads y[t] and the inputs known of t; with `lags`, also y[t + 1 - lag] of each, or
+    the last one observed before it. In a forecast, values after the origin are those fed back, so that a lag shorter
+    than the horizon reads the model's own. The recurrence begins at the first step that has all of its lags in the
+    context: of the steps before it, one less than the longest lag, the targets are read as lags alone.
 
     Args:
         spec: Names and sizes of the data; set by the program.
@@ -93,8 +93,8 @@ class Recursive(ForecastModel):
         longest = max(self.lags, default=1)
         if longest > spec.context:
             raise ConfigurationError(
-                f"{type(self).__name__}: lags: {longest} steps before a forecast are never in a context of {spec.context}; "
-                f"give shorter lags, or a longer context (data.windows.context={longest} or more)"
+                f"{type(self).__name__}: lags: {longest} steps before a forecast lie before a context of "
+                f"{spec.context}; give shorter lags, or a longer context (data.windows.context={longest} or more)"
             )
         self.first = longest - 1
         self.reach = max(self.anchor.reach, longest)

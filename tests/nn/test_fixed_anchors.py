@@ -9,7 +9,7 @@ import synthetic
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model_forms import ANCHORED, HALFWAY, HEADS, MODELS, model_of
+from model_forms import ANCHORED, HALFWAY, HEADS, MODELS, ONE_STEP, model_of
 from panels import panel_of
 from synthetic import batch_of
 from torch import Tensor
@@ -227,7 +227,7 @@ def test_a_course_is_not_for_targets_that_are_scaled_by_themselves():
 
 
 @pytest.mark.parametrize("anchor", ["ridge", "harmonic", "harmonic_ridge"])
-@pytest.mark.parametrize("model", [name for name in ANCHORED if name != "recursive"])
+@pytest.mark.parametrize("model", [name for name in ANCHORED if name not in ONE_STEP])
 def test_a_model_whose_network_is_silent_forecasts_its_anchor(model, anchor):
     built = model_of(model, anchor=anchor)
     for weight in built.last_layer.parameters():
@@ -239,8 +239,9 @@ def test_a_model_whose_network_is_silent_forecasts_its_anchor(model, anchor):
 
 
 @pytest.mark.parametrize("anchor", ["ridge", "harmonic", "harmonic_ridge"])
-def test_a_silent_recursive_model_iterates_its_anchor(anchor):
-    built = model_of("recursive", anchor=anchor)
+@pytest.mark.parametrize("model", ONE_STEP)
+def test_a_silent_recursive_model_iterates_its_anchor(model, anchor):
+    built = model_of(model, anchor=anchor)
     for weight in built.last_layer.parameters():
         torch.nn.init.zeros_(weight)
     batch = batch_of(built.spec)

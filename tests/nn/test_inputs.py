@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import synthetic
 import torch
-from model_forms import HALFWAY, HORIZON, MODELS, TARGETS, model_of
+from model_forms import HALFWAY, HORIZON, MODELS, ONE_STEP, TARGETS, model_of
 from synthetic import LEVELS, batch_of, with_weights
 from torch import Tensor
 
@@ -54,7 +54,7 @@ def lead_gradients(model: ForecastModel, batch: Batch, part: Tensor) -> Tensor:
 
 
 def test_every_form_states_what_it_reads():
-    forms = {"direct", "encoder_decoder", "es_rnn", "open_loop_decoder", "per_step", "recursive", "segment"}
+    forms = {"deepar", "direct", "encoder_decoder", "es_rnn", "open_loop_decoder", "per_step", "recursive", "segment"}
     assert {*forms, "vector_to_sequence"} == set(MODELS)
     for model in MODELS:
         assert model_of(model).reads
@@ -87,7 +87,7 @@ def test_every_lead_reads_the_static_values(model):
 
 @every_model
 def test_every_lead_reads_the_categories(model):
-    roles = ("known", "static") if model == "recursive" else ("past", "known", "static")
+    roles = ("known", "static") if model in ONE_STEP else ("past", "known", "static")
     built = readers("categories", model, categories=roles)
     batch = batch_of(built.spec)
     assert batch.categories is not None

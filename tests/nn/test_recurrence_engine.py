@@ -205,10 +205,10 @@ def test_a_readout_that_is_not_linear_runs_plain(lines):
 
 
 @needs_numba
-def test_values_that_are_embedded_run_plain(lines):
-    request = replace(CLOSED.request(), embed=lambda value, known: torch.cat([value, known], dim=-1).relu())
+def test_a_function_of_the_values_fed_runs_plain(lines):
+    request = replace(CLOSED.request(), embed=lambda fed, known: torch.cat([fed[-1], known], dim=-1).relu())
     assert isinstance(Engine(implementation="numba").choose(request), Plain)
-    assert lines() == ["recurrence, closed loop: plain (numba: values are embedded before they are fed back)"]
+    assert lines() == ["recurrence, closed loop: plain (numba: a step reads a function of the values fed back)"]
 
 
 @needs_numba
@@ -262,8 +262,9 @@ def test_what_is_fed_back_otherwise_is_plain_and_the_encoder_is_not(options, lin
         ({"anchor": NoAnchor}, "numba"),
         ({"anchor": partial(LinearAnchor, window=2)}, "plain"),
         ({"head": Gaussian()}, "plain"),
+        ({"lags": [2]}, "plain"),
     ],
-    ids=["last", "none", "linear", "gaussian"],
+    ids=["last", "none", "linear", "gaussian", "lags"],
 )
 def test_a_recursive_model_closes_its_loop_on_numba_where_it_feeds_back_a_sum(options, closed, lines):
     data = small_data()
@@ -289,14 +290,14 @@ def test_segments_are_fed_back_by_the_definition(lines):
         model(batch)
     opened, closed = lines()
     assert opened.startswith("recurrence, open loop: numba")
-    assert closed.startswith("recurrence, closed loop: plain (values are embedded before they are fed back")
+    assert closed.startswith("recurrence, closed loop: plain (a step reads a function of the values fed back")
 
 
 # The definition beyond what is linear
 
 
 def with_readout_of_the_last_values(case: ClosedCase) -> ClosedLoop:
-    """A readout that looks at the last three values fed, and a lowest layer that reads them squashed."""
+    """A readout that looks at the last three values fed, and a lowest layer that reads two of them squashed."""
     request = case.request()
     weights = torch.tensor([0.5, -0.25, 1.0], dtype=case.dtype)
     linear = request.readout.parameters
@@ -310,7 +311,7 @@ def with_readout_of_the_last_values(case: ClosedCase) -> ClosedLoop:
         request,
         readout=request.readout._replace(parameters=parameters, linear=False),
         before=[torch.randn_like(request.first) for _ in range(2)],
-        embed=lambda value, known: torch.cat([value, known], dim=-1).tanh(),
+        embed=lambda fed, known: torch.cat([fed[-1] - fed[-3], known], dim=-1).tanh(),
     )
 
 
@@ -322,7 +323,7 @@ def test_a_readout_looks_back_at_values_fed_and_true(teaching):
     (layer,), (state,) = request.layers, request.states
     history, weights = [*request.before, request.first], (0.5, -0.25, 1.0)
     for lead in range(6):
-        state = layer.step(torch.cat([history[-1], request.known[:, lead]], dim=-1).tanh(), state)
+        state = layer.step(torch.cat([history[-1] - history[-3], request.known[:, lead]], dim=-1).tanh(), state)
         value = state.hidden @ request.readout.weight.t() + request.readout.bias + request.base[:, lead]
         value = value + sum(weight * past for weight, past in zip(weights, history[-3:], strict=True))
         torch.testing.assert_close(found.values[:, lead], value, rtol=1e-12, atol=1e-12)

@@ -17,7 +17,7 @@ import pytest
 import torch
 import yaml
 from commands import scratch
-from model_forms import ANCHORS, CELLS, CONTEXT, HEADS, HORIZON, MODELS, model_of, part, spec_of
+from model_forms import ANCHORS, CELLS, CONTEXT, HEADS, HORIZON, MODELS, ONE_STEP, model_of, part, spec_of
 
 import recast
 from recast.cli.export import export as command
@@ -90,7 +90,7 @@ def test_each_form_is_the_same_as_a_program_of_torch(form, cell):
 
 @pytest.mark.parametrize(("form", "held"), [*((form, False) for form in MODELS), ("direct", True), ("segment", True)])
 def test_every_role_with_masks_and_categories(form, held):
-    roles = EVERYTHING | ({"past": 0, "categories": ("known", "static")} if form == "recursive" else {})
+    roles = EVERYTHING | ({"past": 0, "categories": ("known", "static")} if form in ONE_STEP else {})
     roles["held"] = held
     found = exported(model_of(form, anchor="last", spec=scaled(spec_of(**roles))))
     assert found.errors["random windows"] < 1e-5
@@ -118,7 +118,7 @@ def test_every_head_has_its_mean_and_the_quantiles_that_a_graph_can_have(head):
     assert outputs == (["mean"] if head == "point" else ["mean", "quantiles"])
 
 
-@pytest.mark.parametrize("form", ["encoder_decoder", "recursive", "vector_to_sequence"])
+@pytest.mark.parametrize("form", ["deepar", "encoder_decoder", "recursive", "vector_to_sequence"])
 def test_what_feeds_back_draws_is_refused(form):
     with pytest.raises(ConfigurationError, match="a graph draws none"):
         exported(model_of(form, head="gaussian"))

@@ -118,12 +118,13 @@ def test_what_cannot_be_forecast(fitted, options, says):
         fitted.forecaster.forecast(loads(), **options)
 
 
-@pytest.mark.parametrize("model", ["direct", "recursive", "segment", "per_step", "vector_to_sequence"])
+@pytest.mark.parametrize("model", ["direct", "recursive", "deepar", "segment", "per_step", "vector_to_sequence"])
 def test_models_that_unroll_forecast_other_horizons(model, tmp_path):
-    words = [*QUICK, f"model={model}", *(["model.segment=3"] if model == "segment" else [])]
+    small = {"segment": ["model.segment=3"], "deepar": ["model.lags=[2,8]", "model/head=point"]}
+    words = [*QUICK, f"model={model}", *small.get(model, [])]
     done = recast.fit(loads(), time="when", targets=["load"], overrides=words, folder=tmp_path)
     whole = done.forecaster.forecast(loads())
-    if model in ("recursive", "vector_to_sequence"):
+    if model in ("recursive", "deepar", "vector_to_sequence"):
         longer = done.forecaster.forecast(loads(), horizon=9)
         assert len(longer) == 9
         pd.testing.assert_frame_equal(longer.head(6), whole, rtol=1e-5)

@@ -1,6 +1,7 @@
 """Reach of the gradient: against closed forms, finite differences and NumPy; for every model and every cell."""
 
 import copy
+import inspect
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,8 +36,10 @@ from recast.nn.cells.cell import Cell
 from recast.nn.cells.gru import GRU
 from recast.nn.cells.lstm import LSTM
 from recast.nn.cells.rnn import RNN
+from recast.nn.ensemble.ensemble import Ensemble
 from recast.nn.heads.gaussian import Gaussian
 from recast.nn.heads.point import Point
+from recast.nn.models.deepar import DeepAR
 from recast.nn.models.direct import Direct
 from recast.nn.models.encoder_decoder import EncoderDecoder
 from recast.nn.models.model import ForecastModel
@@ -94,8 +97,9 @@ def model_of(
     torch.manual_seed(0)
     defaults = {"cell": partial(cell, hidden_size=3), "head": Point(), "layers": 2}
     defaults |= {"schedule": Never()} if "schedule" in option_hints(model_class) else {}
-    small = {"segment": 2, "seasons": [3]}
-    defaults |= {option: value for option, value in small.items() if option in option_hints(model_class)}
+    small = {"segment": 2, "seasons": [3], "lags": [4], "dropout": 0.0}
+    options_set = {name for name, one in inspect.signature(model_class).parameters.items() if one.default}
+    defaults |= {option: value for option, value in small.items() if option in options_set}
     model = model_class(spec=spec or spec_of(), **(defaults | options)).double()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -160,6 +164,14 @@ def test_a_cell_that_goes_on_from_given_states_is_left_alone():
         model.teacher_forced(batch)
     assert [trace.name for trace in traces] == ["encoder.stack.cells.0", "encoder.stack.cells.1"]
     assert all(len(trace.states) == CONTEXT + 1 for trace in traces)
+
+
+def test_steps_are_counted_from_the_origin_where_the_first_are_not_run_over():
+    members = {"lagged": lambda spec: model_of(DeepAR, spec=spec), "plain": lambda spec: model_of(Direct, spec=spec)}
+    layers = measure(Ensemble(spec=spec_of(), members=members), batch_of(spec_of()))
+    for layer in layers:
+        assert layer.before.tolist() == ([2, 1, 0] if "lagged" in layer.name else [5, 4, 3, 2, 1, 0])
+    assert len(layers) == 4
 
 
 def test_the_hooks_go_away_after_an_error():

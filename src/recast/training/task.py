@@ -178,7 +178,8 @@ class ForecastTask(TrainingTask):
         if batch.carried is not None and not self.model.carries_states:
             raise ConfigurationError(
                 f"{type(self.model).__name__} cannot carry states over from batch to batch, as it has no encoder that "
-                "reads forward step by step; use data/regime=shuffled, or a model that has one"
+                "reads forward step by step, or reads lags from before a batch; use data/regime=shuffled, or a model "
+                "that can"
             )
         if batch.origins is not None and not self.model.forecasts_from_origins:
             raise ConfigurationError(

@@ -21,7 +21,7 @@ def continue_from_context(
     recent: Sequence[Tensor],
     known: Float[Tensor, "batch further known"],
     base: Float[Tensor, "batch horizon ..."],
-    embed: Callable[[Tensor, Tensor], Tensor] | None = None,
+    embed: Callable[[Sequence[Tensor], Tensor], Tensor] | None = None,
 ) -> Rollout:
     """The forecast of layers that read its values as they read the context.
 
@@ -32,7 +32,7 @@ def continue_from_context(
         output: The top layer's output after the context.
         states: State of each layer there.
         readout: Maps the top layer's output to a value.
-        recent: The last values of the context, oldest first, as many as the readout reads.
+        recent: The last values of the context, oldest first, as many as the readout and `embed` read.
         known: Known inputs that the layers read along with the value of each lead but the last.
         base: What the readout adds to, at each lead.
         embed: See `ClosedLoop`.

@@ -96,6 +96,11 @@ class ForecastModel(nn.Module, ABC):
         return next((weight.dtype for weight in self.parameters()), torch.get_default_dtype())
 
     @property
+    def steps_read(self) -> int:
+        """Steps of the context, up to the origin, that its recurrent layers run over; all unless overridden."""
+        return self.spec.context
+
+    @property
     def carries_states(self) -> bool:
         """Whether it can continue from the states of the previous batch."""
         return any(isinstance(part, CarriedStates) for part in self.modules())

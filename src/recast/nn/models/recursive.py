@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
+from annotated_types import Ge
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
 from recast.data.spec import Feature, SeriesSpec
+from recast.errors import ConfigurationError
 from recast.nn.anchors import LastAnchor
 from recast.nn.cells.cell import each_field
 from recast.nn.heads.head import Head
@@ -17,6 +19,7 @@ from recast.nn.models.continuation import continue_from_context
 from recast.nn.models.encoder import Encoder
 from recast.nn.models.history import held_history, held_truth, observed_truth
 from recast.nn.models.horizon_readout import HorizonReadout
+from recast.nn.models.inputs import side_by_side
 from recast.nn.models.model import AnchorFactory, ForecastModel, TrainingForecast
 from recast.nn.models.origins import rolling, seen_from_every_step, seen_from_origins
 from recast.nn.models.reads import EVERYTHING
@@ -25,6 +28,7 @@ from recast.nn.recurrence.request import Readout, Rollout
 from recast.options import Fraction, PositiveInt, checked
 from recast.types import Batch, Progress
 
+Lag = Annotated[int, Ge(2)]
 FED_BACK = (
     "it feeds its forecasts back as inputs and does not forecast others",
     "make them targets, use a source without past inputs, or another model",
@@ -36,8 +40,13 @@ class Recursive(ForecastModel):
 
     It is trained one step ahead on true values only, and never on its own forecasts: this is teacher forcing, and its
     cost at later leads is the exposure bias (iterated or recursive multi-step forecasting; Ben Taieb et al. 2012, arXiv
-    1108.3259, section 2). One stack of cells reads both context and horizon. With a stochastic head it is the
-    autoregression of DeepAR (Salinas et al. 2020, arXiv 1704.04110, section 3).
+    1108.3259, section 2). One stack of cells reads both context and horizon. `DeepAR` is this form with a stochastic
+    head and lags.
+
+    The step that forecasts y[t + 1] reads y[t] and the inputs known of t; with `lags`, also y[t + 1 - lag] of each, or
+    the last one observed before it. In a forecast, values after the origin are those fed back, so that a lag shorter
+    than the horizon reads the model's own. The recurrence begins at the first step that has all of its lags in the
+    context: of the steps before it, one less than the longest lag, the targets are read as lags alone.
 
     Args:
         spec: Names and sizes of the data; set by the program.
@@ -45,14 +54,17 @@ class Recursive(ForecastModel):
         head: What is forecast, and the training loss.
         layers: Layers of cells. [layers]
         dropout: Probability of dropping an output between layers in training.
-        origins: What training scores: the one-step forecasts from "all" steps of context and horizon but the last, or
-            from the "last" step of the context alone.
+        origins: What training scores: the one-step forecasts from "all" steps that the recurrence runs over in context
+            and horizon, or from the "last" step of the context alone.
         anchor: The base forecast that the network's output is added to, one step ahead of each step. It reads the
             values up to that step, fed back or true; before the context, its first value is repeated.
+        lags: Steps before the value that is forecast at which each step reads the targets, at least 2, as the last
+            value is read anyway, and at most the context; none: none. [steps]
 
     Raises:
-        ConfigurationError: if an option is out of range, or the series has past inputs; if the anchor reads inputs, and
-            the data have times since the origin, which the steps that it is read at do not share.
+        ConfigurationError: if an option is out of range, or the series has past inputs; if a lag is longer than the
+            context; if the anchor reads inputs, and the data have times since the origin, which the steps that it is
+            read at do not share.
     """
 
     reads: ClassVar[frozenset[Feature]] = EVERYTHING - {"past"}
@@ -68,6 +80,7 @@ class Recursive(ForecastModel):
         dropout: Fraction = 0.0,
         origins: Literal["all", "last"] = "all",
         anchor: AnchorFactory = LastAnchor,
+        lags: list[Lag] | None = None,
     ) -> None:
         super().__init__(spec=spec, head=head, anchor=anchor, leads=1, exceptions={"past": FED_BACK})
         self.require_one_origin()
@@ -76,7 +89,17 @@ class Recursive(ForecastModel):
                 f"{type(self.anchor).__name__} reads inputs at every step", "use an anchor without (model/anchor=last)"
             )
         self.origins = origins
-        self.encoder = Encoder(cell=cell, input_size=self.inputs.context_size, layers=layers, dropout=dropout)
+        self.lags = tuple(lags or ())
+        longest = max(self.lags, default=1)
+        if longest > spec.context:
+            raise ConfigurationError(
+                f"{type(self).__name__}: lags: {longest} steps before a forecast lie before a context of "
+                f"{spec.context}; give shorter lags, or a longer context (data.windows.context={longest} or more)"
+            )
+        self.first = longest - 1
+        self.reach = max(self.anchor.reach, longest)
+        size = self.inputs.context_size + spec.targets * len(self.lags)
+        self.encoder = Encoder(cell=cell, input_size=size, layers=layers, dropout=dropout)
         self.readout = HorizonReadout(
             hidden_size=self.encoder.hidden_size,
             known=self.inputs.ahead_size,
@@ -85,25 +108,35 @@ class Recursive(ForecastModel):
             parameters=head.size,
         )
 
+    @property
+    def carries_states(self) -> bool:
+        """Not with lags: the values that they read before a window are those of another batch."""
+        return not self.lags
+
+    @property
+    def steps_read(self) -> int:
+        """Those that have all of their lags."""
+        return self.spec.context - self.first
+
     def forward(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
         """Head parameters of each lead, given the values fed back before it."""
-        outputs, states = self.encoder(batch, self.inputs.context(batch), last=1)
-        recent = held_history(batch)[:, -self.anchor.reach :]
+        outputs, states = self.encoder(batch, self._context(batch), last=1)
+        recent = held_history(batch)[:, -self.reach :]
         ahead = self.inputs.ahead(batch)
         return self._closed_loop(outputs[:, -1], states, recent, ahead, beside=self._beside(batch)).parameters
 
     def training_forecast(self, batch: Batch, progress: Progress) -> TrainingForecast:
         """One-step forecasts given the truth, window by window, along with the value that followed."""
         if self.origins == "last":
-            outputs, _ = self.encoder(batch, self.inputs.context(batch), last=1)
+            outputs, _ = self.encoder(batch, self._context(batch), last=1)
             raw = self.readout(outputs[:, -1], self.inputs.ahead(batch)[:, :1])
             observed = batch.target_observed
             seen = None if observed is None else observed[:, :1]
             return TrainingForecast(self.head.shift(raw, self.base(batch)), batch.target[:, :1], seen)
         parameters = self._open_loop(batch)
-        truth = torch.cat([batch.history[:, 1:], batch.target], dim=1)
+        truth = torch.cat([batch.history[:, self.first + 1 :], batch.target], dim=1)
         observed = observed_truth(batch)
-        seen = None if observed is None else observed[:, 1:].flatten(0, 1).unsqueeze(1)
+        seen = None if observed is None else observed[:, self.first + 1 :].flatten(0, 1).unsqueeze(1)
         return TrainingForecast(parameters.flatten(0, 1), truth.flatten(0, 1).unsqueeze(1), seen)
 
     def teacher_forced(self, batch: Batch) -> Float[Tensor, "batch horizon targets parameters"]:
@@ -113,10 +146,10 @@ class Recursive(ForecastModel):
     def trajectories(
         self, batch: Batch, samples: int, generator: torch.Generator
     ) -> Float[Tensor, "samples batch horizon targets"]:
-        """Draws in closed loop: each lead is drawn given the lead drawn before it."""
-        outputs, states = self.encoder(batch, self.inputs.context(batch), last=1)
+        """Draws in closed loop: each lead is drawn given the leads drawn before it."""
+        outputs, states = self.encoder(batch, self._context(batch), last=1)
         states = [each_field(lambda part: part.repeat(samples, 1), state) for state in states]
-        recent = held_history(batch)[:, -self.anchor.reach :]
+        recent = held_history(batch)[:, -self.reach :]
         parts = (outputs[:, -1], recent, self.inputs.ahead(batch))
         output, recent, ahead = (part.repeat(samples, *(1,) * (part.dim() - 1)) for part in parts)
         beside = self._beside(batch)
@@ -126,18 +159,29 @@ class Recursive(ForecastModel):
         return values.unflatten(0, (samples, -1))
 
     def _open_loop(self, batch: Batch) -> Float[Tensor, "batch steps 1 targets parameters"]:
-        """One-step forecasts from every step of context and horizon but the last, in one pass."""
-        outputs, states = self.encoder(batch, self.inputs.context(batch))
-        known = self.inputs.known(batch)
+        """One-step forecasts from every step that is read in context and horizon, in one pass."""
+        outputs, states = self.encoder(batch, self._context(batch))
+        known = self.inputs.known(batch, slice(self.first + 1, None))
         if self.spec.horizon > 1:
             further, _ = self.encoder.stack(self._true_inputs(batch), states)
             outputs = torch.cat([outputs, further], dim=1)
-        raw = self.readout(outputs, known[:, 1:].unsqueeze(2))
+        raw = self.readout(outputs, known.unsqueeze(2))
         base = self.anchor(rolling(held_truth(batch)[:, :-1], self.anchor.reach))
         if self.anchor.reads_inputs:
             seen = seen_from_every_step(_to_the_last_step(batch), self.anchor.reach)
             base = base + self.anchor.beside(seen).unflatten(0, (batch.start.shape[0], -1))
-        return self.head.shift(raw, base)
+        return self.head.shift(raw, base[:, self.first :])
+
+    def _context(self, batch: Batch) -> Float[Tensor, "batch steps inputs"]:
+        """What is read at the steps of the context that have all of their lags."""
+        return self._with_lags(self.inputs.context(batch)[:, self.first :], held_history(batch))
+
+    def _with_lags(
+        self, inputs: Float[Tensor, "batch steps inputs"], values: Float[Tensor, "batch time targets"]
+    ) -> Float[Tensor, "batch steps wider"]:
+        """Inputs of the last steps of `values`, beside the values at the lags of each."""
+        steps, end = inputs.shape[1], values.shape[1] + 1
+        return side_by_side([inputs, *(values[:, end - lag - steps : end - lag] for lag in self.lags)])
 
     def _beside(self, batch: Batch) -> Float[Tensor, "batch horizon 1 targets"] | None:
         """What the anchor makes of other inputs one step before each lead; None: nothing."""
@@ -151,10 +195,11 @@ class Recursive(ForecastModel):
     def _true_inputs(self, batch: Batch) -> Float[Tensor, "batch steps inputs"]:
         """What is read at the steps of the horizon but the last, given the truth; as in the context."""
         truth, ahead, observed = batch.target[:, :-1], self.inputs.ahead(batch)[:, :-1], batch.target_observed
-        if observed is None:
-            return torch.cat([truth, ahead], dim=-1)
-        seen = observed[:, :-1]
-        return torch.cat([truth.where(seen, 0.0), seen.to(truth.dtype), ahead], dim=-1)
+        parts = [truth, ahead]
+        if observed is not None:
+            seen = observed[:, :-1]
+            parts = [truth.where(seen, 0.0), seen.to(truth.dtype), ahead]
+        return self._with_lags(torch.cat(parts, dim=-1), held_truth(batch)[:, :-1])
 
     def _closed_loop(
         self,
@@ -171,7 +216,7 @@ class Recursive(ForecastModel):
         Args:
             output: The top layer's output at the end of the context.
             states: State of each layer there.
-            recent: The last values of the context, as many as the anchor reads.
+            recent: The last values of the context, as many as the anchor and the lags read.
             ahead: What is known ahead, at each lead.
             beside: What the anchor makes of other inputs, at each lead; None: nothing.
             generator: Source of random numbers of a stochastic head.
@@ -187,7 +232,12 @@ class Recursive(ForecastModel):
             recent=recent.unbind(1),
             known=self._beside_fed(ahead[:, :-1]),
             base=base.flatten(2),
+            embed=self._embed if self.lags else None,
         )
+
+    def _embed(self, fed: Sequence[Tensor], known: Tensor) -> Tensor:
+        """What a step reads of the last values, fed back or of the context, as in `_with_lags`."""
+        return torch.cat([fed[-1], known, *(fed[-lag] for lag in self.lags)], dim=-1)
 
     def _beside_fed(self, ahead: Float[Tensor, "batch steps ahead"]) -> Float[Tensor, "batch steps inputs"]:
         """What is read along with a value fed back: where there are masks, one that marks it as observed."""
@@ -197,11 +247,11 @@ class Recursive(ForecastModel):
 
     def _step_readout(self, generator: torch.Generator | None) -> Readout:
         """The one-step-ahead readout. Its base is the contribution of known inputs; the anchor reads the values fed."""
-        linear = self.readout.output
+        linear, reach = self.readout.output, self.anchor.reach
 
         def parameters(output: Tensor, base: Tensor, fed: Sequence[Tensor]) -> Tensor:
             raw = (linear(output) + base).unflatten(-1, (self.spec.targets, -1))
-            return self.head.shift(raw, self.anchor(torch.stack(list(fed), dim=1))[:, 0])
+            return self.head.shift(raw, self.anchor(torch.stack(list(fed[-reach:]), dim=1))[:, 0])
 
         return Readout(
             parameters=parameters,

@@ -252,8 +252,8 @@ class Segment(ForecastModel):
         def parameters(output: Tensor, base: Tensor, _: Sequence[Tensor]) -> Tensor:
             return self.head.shift(self._read(output).unflatten(0, (-1, self.spec.targets)).transpose(1, 2), base)
 
-        def embed(segment: Tensor, known: Tensor) -> Tensor:
-            return self.embedding(segment, known.unsqueeze(1)).flatten(0, 2)
+        def embed(fed: Sequence[Tensor], known: Tensor) -> Tensor:
+            return self.embedding(fed[-1], known.unsqueeze(1)).flatten(0, 2)
 
         rollout = continue_from_context(
             self.stack,

@@ -1,5 +1,6 @@
 """The reference implementation: layers of cells, run with torch's own operations."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, ClassVar, final
 
@@ -47,7 +48,7 @@ class Plain(Implementation):
         steps = zip(request.known.unbind(1), request.base.unbind(1), strict=True)
         parameters, values = [], []
         for lead, (known, base) in enumerate(steps):
-            output = embed(fed[-1], known)
+            output = embed(fed, known)
             for number, layer in enumerate(request.layers):
                 if number and dropout:
                     output = output * dropout[number - 1][lead]
@@ -65,8 +66,8 @@ class Plain(Implementation):
         return Rollout(torch.stack(parameters, dim=1), torch.stack(values, dim=1))
 
 
-def _side_by_side(value: Tensor, known: Tensor) -> Tensor:
-    return torch.cat([value, known], dim=-1)
+def _side_by_side(fed: Sequence[Tensor], known: Tensor) -> Tensor:
+    return torch.cat([fed[-1], known], dim=-1)
 
 
 def _run(layer: Layer, inputs: Tensor, state: Any, at: tuple[int, ...]) -> tuple[Tensor, Any]:

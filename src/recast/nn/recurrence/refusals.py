@@ -38,7 +38,7 @@ def refusal_of_any_cell(request: OpenLoop | ClosedLoop) -> str | None:
     if any(_is_watched(layer) for layer in request.layers):
         return "a layer has hooks, so that it must run by itself"
     if isinstance(request, ClosedLoop) and request.embed is not None:
-        return "values are embedded before they are fed back"
+        return "a step reads a function of the values fed back"
     if isinstance(request, ClosedLoop) and not request.readout.linear:
         return "what is fed back is not linear in the outputs"
     return _refusal_of_numbers(request)

@@ -111,9 +111,10 @@ class Readout(NamedTuple):
 class ClosedLoop:
     """Stacked layers over a horizon: each lead reads the value of the previous lead and known inputs.
 
-    At lead k the lowest layer reads [v, known_k], or embed(v, known_k), where v is `first` at the first lead, the true
-    value of lead k - 1 where `mask` is true, otherwise the readout's value at lead k - 1. The shape of a value, apart
-    from its batch axis, is defined by `embed` and the readout; without `embed` it is one number per target.
+    At lead k the lowest layer reads [v, known_k], where v is `first` at the first lead, the true value of lead k - 1
+    where `mask` is true, otherwise the readout's value at lead k - 1; or what `embed` makes of v, the values fed before
+    it and known_k. The shape of a value, apart from its batch axis, is defined by `embed` and the readout; without
+    `embed` it is one number per target.
 
     Args:
         layers: The layers, lowest first; at least one.
@@ -126,9 +127,10 @@ class ClosedLoop:
         truth: True values; None if there is no mask.
         mask: True where the truth of a lead is fed to the next one; nothing follows the last lead. None: never.
         detach: Whether the gradient stops at values fed back.
-        before: Values before `first`, oldest first: the readout reads this many of the last values fed in addition to
-            the newest.
-        embed: Maps the value fed and the known inputs of a lead to the lowest layer's input; None: concatenates them.
+        before: Values before `first`, oldest first: the readout and `embed` read this many of the last values fed in
+            addition to the newest.
+        embed: Maps the last values fed, newest last, and the known inputs of a lead to the lowest layer's input; None:
+            concatenates the newest and these inputs.
     """
 
     layers: Sequence[Layer]
@@ -142,7 +144,7 @@ class ClosedLoop:
     mask: Bool[Tensor, "batch leads"] | None
     detach: bool
     before: Sequence[Tensor] = ()
-    embed: Callable[[Tensor, Tensor], Tensor] | None = None
+    embed: Callable[[Sequence[Tensor], Tensor], Tensor] | None = None
 
 
 class Rollout(NamedTuple):

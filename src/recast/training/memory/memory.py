@@ -124,7 +124,17 @@ def measure(
                 layer.add_spectra(
                     trace, [window - first for window in chosen if first <= window < stop], jacobian_steps
                 )
-    return [layer.result(model.spec.context) for layer in layers]
+    return [layer.result(_owner(model, layer.name).steps_read) for layer in layers]
+
+
+def _owner(model: ForecastModel, layer: str) -> ForecastModel:
+    """The innermost forecasting model that has this layer: an ensemble has several."""
+    *_, innermost = (
+        part
+        for path, part in model.named_modules()
+        if isinstance(part, ForecastModel) and layer.startswith(f"{path}." if path else "")
+    )
+    return innermost
 
 
 def _alone(batch: Batch, first: int, stop: int) -> Batch:
@@ -185,8 +195,8 @@ class _Layer:
                 found.append(spectrum(state_jacobian(trace.cell, trace.inputs[[window], place], before)))
             self.spectra.append(Spectrum(*(torch.cat(parts) for parts in zip(*found, strict=True))))
 
-    def result(self, context: int) -> LayerMemory:
-        before = context / self.time * np.arange(self.time - 1, -1, -1)
+    def result(self, steps: int) -> LayerMemory:
+        before = steps / self.time * np.arange(self.time - 1, -1, -1)
         return LayerMemory(
             name=self.name,
             cell=self.cell,

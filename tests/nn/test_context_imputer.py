@@ -9,13 +9,15 @@ import synthetic
 import torch
 from imputers import IMPUTERS, ONE_ORIGIN, filled_by, imputer_of, scaled
 from model_forms import CONTEXT, HALFWAY, HORIZON, MODELS, TARGETS, model_of
-from synthetic import batch_of
+from synthetic import batch_of, with_weights
 
 from recast.data.local_scaling import LocalScaling
 from recast.data.panel import Column
 from recast.data.prepare.local_scales import of_context
 from recast.data.spec import Feature, ImputerSpec, SeriesSpec
 from recast.errors import ConfigurationError
+from recast.nn.cells.gru import GRU
+from recast.nn.models.bidirectional_imputer import BidirectionalImputer
 from recast.nn.models.context_imputer import ContextImputer
 from recast.nn.models.history import last_observed
 from recast.nn.models.imputer import Imputation, Imputer
@@ -169,13 +171,20 @@ def test_training_leaves_the_imputer_as_it_is(form):
     model = filled_by(form, imputer_of("bidirectional_imputer", spec_of()), spec_of()).train()
     filling = [part for part in model.modules() if isinstance(part, ContextImputer)]
     assert len(filling) == 1
-    assert not any(part.training for part in filling[0].modules())
     found = model.training_forecast(batch_of(model.spec), HALFWAY)
     model.head.loss(found.parameters, found.target, found.observed).backward()
     own = set(filling[0].parameters())
     assert own
     assert all(weight.grad is None for weight in own)
     assert any(weight.grad is not None for weight in model.parameters())
+
+
+def test_nothing_is_dropped_in_it_while_the_forecast_is_trained():
+    cell = partial(GRU, hidden_size=3)
+    imputer = with_weights(BidirectionalImputer(spec=spec_of(), cell=cell, layers=2, dropout=0.5))
+    filling, batch = ContextImputer(imputer=imputer, spec=spec_of()), batch_of(spec_of())
+    still = filling.eval()(batch)
+    assert filling.train()(batch).equal(still)
 
 
 def test_its_scaling_stays_exact_where_weights_are_converted():

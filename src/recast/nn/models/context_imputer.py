@@ -22,8 +22,8 @@ class ContextImputer(nn.Module):
 
         z = (x s + l - a) / b,      x' = (imputer(z) b + a - l) / s
 
-    where nothing was observed; observations stay as they are. It is frozen: its weights take no gradient, and it is in
-    evaluation mode throughout.
+    where nothing was observed; observations stay as they are. It is frozen: its weights take no gradient, and nothing
+    is dropped in it while the forecasting model is trained.
 
     Args:
         imputer: The imputation model with its weights, or to be given them.
@@ -65,12 +65,6 @@ class ContextImputer(nn.Module):
             "beside_scale": [of[1] / to[1] for of, to in beside],
         }.items():
             self.register_buffer(name, torch.tensor(numbers, dtype=torch.float64), persistent=False)
-        self.eval()
-
-    def train(self, mode: bool = True) -> "ContextImputer":
-        """Stays in evaluation mode."""
-        del mode
-        return super().train(False)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "ContextImputer":
         """As of any module, but the scaling stays float64 where all else is converted."""
@@ -89,6 +83,9 @@ class ContextImputer(nn.Module):
         observed = batch.observed
         if observed is None:
             return batch.history
+        if self.imputer.training:
+            # Here rather than in `train`: Lightning warns of parts that training begins with in evaluation mode.
+            self.imputer.eval()
         offset, scale = batch.affine(self.offset, self.scale)
         values = (batch.history.double() * scale + offset)[..., self._order]
         scaled = ((values - self.own_offset) / self.own_scale).to(batch.history.dtype)
@@ -124,7 +121,7 @@ def _require_same_series(own: SeriesSpec, spec: SeriesSpec) -> None:
     """Raises ConfigurationError where an imputer of data `own` cannot fill contexts of data `spec`."""
     targets = [{column.name: column.unit for column in side.of("target")} for side in (own, spec)]
     if targets[0] != targets[1]:
-        filled, wanted = (", ".join(f"{name} [{unit}]" for name, unit in side.items()) for side in targets)
+        filled, wanted = (", ".join(_told(*one) for one in side.items()) for side in targets)
         raise ConfigurationError(
             f"{OPTION}: the imputation model fills {filled}, but the targets of the forecast are {wanted}; train "
             "one on the same columns"
@@ -144,9 +141,13 @@ def _require_same_series(own: SeriesSpec, spec: SeriesSpec) -> None:
     found: dict[str, Any] = {
         column.name: column.unit for column in (*spec.reals("past"), *spec.reals("known")) if not column.from_origin
     }
-    lacking = [f"{column.name} [{column.unit}]" for column in inputs if found.get(column.name) != column.unit]
+    lacking = [_told(column.name, column.unit) for column in inputs if found.get(column.name) != column.unit]
     if lacking:
         raise ConfigurationError(
             f"{OPTION}: the imputation model reads {', '.join(lacking)}, which the data of the forecast lack; give "
             "them as inputs in the same unit (data.source.past, data.source.known, data/features), or train one without"
         )
+
+
+def _told(name: str, unit: str) -> str:
+    return f"{name} [{unit}]" if unit else name

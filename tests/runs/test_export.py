@@ -113,8 +113,13 @@ def test_an_imputer_is_part_of_the_graph(name, local):
 @pytest.mark.parametrize("name", IMPUTERS)
 def test_an_imputer_is_part_of_a_program_of_torch(name):
     imputer = imputer_of(name, replace(spec_of(masked=True), periods=()))
-    found = exported(filled_by("direct", imputer, spec_of(masked=True)), "torch_export")
-    assert found.errors["random windows"] < 1e-5
+    model = filled_by("direct", imputer, spec_of(masked=True))
+    if name == "m_rnn":
+        # Its columns run as one batch, whose size torch takes for a fixed one.
+        with pytest.raises(ConfigurationError, match="format=torch_export: Direct cannot be exported"):
+            exported(model, "torch_export")
+        return
+    assert exported(model, "torch_export").errors["random windows"] < 1e-5
 
 
 @pytest.mark.parametrize("anchor", ANCHORS)

@@ -144,7 +144,8 @@ class Batch(NamedTuple):
     share: which windows of the batch of all processes they are, None for one process and in evaluation; origins: in
     training, the counts of context steps after which forecasts are made, ascending, the last is that of all; None:
     after all alone; truths: where the truth in the data's unit is looked up, None where it is not known; scaling: the
-    window's own location and scale of the targets, None where those of the data's description hold for all.
+    window's own location and scale of the targets, None where those of the data's description hold for all; imputed:
+    whether the history has what an imputation model makes of the context where a target was not observed.
     """
 
     history: Float[Tensor, "batch context targets"]
@@ -163,6 +164,7 @@ class Batch(NamedTuple):
     origins: tuple[int, ...] | None = None
     truths: Truths | None = None
     scaling: Scaling | None = None
+    imputed: bool = False
 
     @classmethod
     def of(
@@ -247,6 +249,7 @@ class Batch(NamedTuple):
             categories=group(self.categories),
             truths=self.truths,
             scaling=None if self.scaling is None else self.scaling.take(which),
+            imputed=self.imputed,
         )
 
     def affine(

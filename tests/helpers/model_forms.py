@@ -69,15 +69,24 @@ def part(group: str, name: str) -> Any:
 
 
 def model_of(
-    name: str, cell: str = "gru", head: str = "point", anchor: str = "none", *, spec: SeriesSpec | None = None
+    name: str,
+    cell: str = "gru",
+    head: str = "point",
+    anchor: str = "none",
+    *,
+    spec: SeriesSpec | None = None,
+    **options: Any,
 ) -> ForecastModel:
-    """A float64 model as its yaml describes it, in evaluation mode, with weights that let every path matter."""
+    """A float64 model as its yaml describes it, in evaluation mode, with weights that let every path matter.
+
+    `options` stand in place of those of the yaml.
+    """
     node = yaml.safe_load((GROUP / f"{name}.yaml").read_text())
     chosen = {"cell": cell, "head": head, "anchor": anchor}
     groups = {group: choice for entry in node.pop("defaults") if entry != "_self_" for group, choice in entry.items()}
     parts = {group: part(group, chosen.get(group, choice)) for group, choice in groups.items()}
     course = parts["anchor"].keywords.get("course") if "anchor" in parts else None
-    built = with_weights(build(small(node))(spec=spec or spec_of(course=course), **parts))
+    built = with_weights(build(small(node | options))(spec=spec or spec_of(course=course), **parts))
     for solved in ("weight", "inputs_weight", "constant"):
         if solved in dict(built.anchor.named_buffers()):
             getattr(built.anchor, solved).normal_(0, 0.1)

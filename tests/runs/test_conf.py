@@ -72,6 +72,7 @@ NEEDED = {
     "series_rows": ["data.source.path=file.csv", "data.source.id=V1"],
     "uhslc": ["data.source.path=h057a.dat"],
     "time": ["data.split.test=2020-06-01"],
+    "impute": ["data.grid.checkpoint=imputer.ckpt"],
     "holidays": ["data.features.holidays.country=NO"],
     "table": [
         *("data.joins.table.source.path=file.csv", "data.joins.table.source.time=t"),

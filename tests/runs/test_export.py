@@ -17,6 +17,7 @@ import pytest
 import torch
 import yaml
 from commands import scratch
+from imputers import IMPUTERS, filled_by, imputer_of
 from model_forms import ANCHORS, CELLS, CONTEXT, HEADS, HORIZON, MODELS, ONE_STEP, model_of, part, spec_of
 
 import recast
@@ -94,6 +95,31 @@ def test_every_role_with_masks_and_categories(form, held):
     roles["held"] = held
     found = exported(model_of(form, anchor="last", spec=scaled(spec_of(**roles))))
     assert found.errors["random windows"] < 1e-5
+
+
+LOCAL = LocalScaling(statistic="standard", ids=("series 0",), offset=((5.0, 7.0),), scale=((2.0, 3.0),))
+
+
+@pytest.mark.parametrize("local", [None, LOCAL], ids=["one scaling", "by item or window"])
+@pytest.mark.parametrize("name", IMPUTERS)
+def test_an_imputer_is_part_of_the_graph(name, local):
+    spec = scaled(spec_of(masked=True))
+    imputer = imputer_of(name, replace(scaled(spec_of(masked=True)), periods=()))
+    found = exported(filled_by("direct", imputer, replace(spec, local=local)))
+    assert found.errors["random windows"] < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", IMPUTERS)
+def test_an_imputer_is_part_of_a_program_of_torch(name):
+    imputer = imputer_of(name, replace(spec_of(masked=True), periods=()))
+    model = filled_by("direct", imputer, spec_of(masked=True))
+    if name == "m_rnn":
+        # Its columns run as one batch, whose size torch takes for a fixed one.
+        with pytest.raises(ConfigurationError, match="format=torch_export: Direct cannot be exported"):
+            exported(model, "torch_export")
+        return
+    assert exported(model, "torch_export").errors["random windows"] < 1e-5
 
 
 @pytest.mark.parametrize("anchor", ANCHORS)

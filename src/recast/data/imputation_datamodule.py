@@ -10,13 +10,14 @@ from recast.data.prepare.covariates import Covariates
 from recast.data.prepare.gap_loader import GapLoader, TrainingGapLoader
 from recast.data.prepare.gap_removal import Points, Removal
 from recast.data.prepare.gaps import PreparedGaps, prepare_gaps
-from recast.data.prepare.grid import Grid, MaskGrid
+from recast.data.prepare.grid import Grid, ImputeGrid, MaskGrid
 from recast.data.prepare.scale import Scaler, Standard
 from recast.data.prepare.split import FractionSplit, Split
 from recast.data.sources.source import Source
 from recast.data.sources.table import Table
 from recast.data.spec import SeriesSpec
 from recast.data.stored_data import StoredData
+from recast.errors import ConfigurationError
 from recast.options import PositiveInt, Seed, checked
 from recast.types import Batch
 
@@ -46,6 +47,9 @@ class ImputationDataModule(StoredData[PreparedGaps]):
         batch_size: Windows in a training batch of each process. [windows]
         evaluation_batch_size: Windows in a validation or test batch. [windows]
         seed: Seed of the order of training windows, and of what they lack.
+
+    Raises:
+        ConfigurationError: if an option has the wrong type or lies out of range, or the grid fills contexts itself.
     """
 
     @checked
@@ -70,6 +74,10 @@ class ImputationDataModule(StoredData[PreparedGaps]):
         self.source = source
         self.steps = steps
         self.stride = stride
+        if isinstance(grid, ImputeGrid):
+            raise ConfigurationError(
+                "data/grid=impute: a model that fills gaps reads no values of another one; give data/grid=mask"
+            )
         self.grid = grid or MaskGrid()
         self.split = split or FractionSplit()
         self.scaler = scaler or Standard()

@@ -191,6 +191,23 @@ class TextSpec(PanelSpec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ImputerSpec:
+    """What the imputation model is built from whose values networks read in place of missing ones.
+
+    Args:
+        model: The configuration of the model, in plain containers.
+        spec: The data that it was trained on.
+    """
+
+    model: Mapping[str, Any] = field(hash=False)
+    spec: "SeriesSpec"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers, suitable for a checkpoint and for JSON."""
+        return {"model": dict(self.model), "spec": self.spec.to_dict()}
+
+
+@dataclass(frozen=True, kw_only=True)
 class SeriesSpec(PanelSpec):
     """The spec of a panel to forecast, with its clock and windows.
 
@@ -207,6 +224,7 @@ class SeriesSpec(PanelSpec):
         items_differ: Whether the items differ in size, so that errors in the data's unit are those of the largest.
         fitted: Numbers of the computed columns that were fitted on training rows, by the name of the feature.
         held: Whether networks read the last observation where a target or past value was not observed; otherwise 0.
+        imputer: The imputation model from which networks read targets that were not observed, instead; None: none.
     """
 
     step: str
@@ -219,6 +237,7 @@ class SeriesSpec(PanelSpec):
     items_differ: bool = False
     fitted: Mapping[str, tuple[float, ...]] = field(default_factory=dict, hash=False)
     held: bool = False
+    imputer: ImputerSpec | None = None
 
     @property
     def static_reals(self) -> int:
@@ -260,7 +279,7 @@ class SeriesSpec(PanelSpec):
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Column | LocalScaling):
+    if isinstance(value, Column | LocalScaling | ImputerSpec):
         return value.to_dict()
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}

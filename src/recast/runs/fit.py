@@ -15,6 +15,8 @@ from recast.data.sources.table import Table
 from recast.errors import ConfigurationError
 from recast.runs.checkpoints.checkpoint import read
 from recast.runs.checkpoints.size import fits_into_memory
+from recast.runs.checkpoints.trained_imputer import TrainedImputer, imputer_for
+from recast.runs.checkpoints.whole_model import whole_model
 from recast.runs.configure.build import build
 from recast.runs.hyperparameters import log_final, log_options
 from recast.runs.initial_state import initial_state
@@ -62,9 +64,8 @@ def run(config: dict[str, Any], folder: Path, table: Table | None = None) -> Run
     initial = initial_state(config, plug)
     resumed = state_to_resume(config, folder)
     trainer = build_trainer(config, folder, resumed)
-    data = build(config["data"])
-    if table is not None:
-        data.read_from(table)
+    data = _data(config, table)
+    imputer = imputer_for(data, None if resumed is None else resumed.path)
     if initial is not None:
         initial.scale(data)
     log.info("%s", plug.summary(data))
@@ -74,7 +75,7 @@ def run(config: dict[str, Any], folder: Path, table: Table | None = None) -> Run
     if trainer.is_global_zero:
         write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False))
         write_json(folder / "provenance.json", provenance() | {"data": plug.data_facts(data)})
-    task = build_task(config, data.spec)
+    task = build_task(config, data.spec, imputer)
     check_monitors(trainer, task)
     if config["keep_forecasts"]:
         plug.keep_forecasts(task, trainer)
@@ -130,19 +131,31 @@ def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
     seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started
 
 
-def build_task(config: dict[str, Any], spec: Any) -> TrainingTask:
+def _data(config: dict[str, Any], table: Table | None) -> Any:
+    """The data module, nothing read yet."""
+    data = build(config["data"])
+    if table is not None:
+        data.read_from(table)
+    return data
+
+
+def build_task(config: dict[str, Any], spec: Any, imputer: TrainedImputer | None = None) -> TrainingTask:
     """The untrained task that a configuration describes, with its model.
 
     Args:
         config: A configuration of recast-train that has passed the check, in plain containers.
         spec: What the model must know of the data.
+        imputer: The imputation model that fills its contexts; None: none, or one without its weights.
 
     Raises:
+        CheckpointError: if the imputer's weights do not fit.
         ConfigurationError: if parts do not fit each other or the data, or the weights do not fit into the memory.
     """
     learning_rate = config["learning_rate"]
     with fits_into_memory("model"):
-        model = build(config["model"])(spec=spec)
+        model = whole_model(config["model"], spec)
+    if imputer is not None:
+        imputer.load(model)
     return build(config["task"])(
         model=model,
         optimizer=build(config["optimizer"]),

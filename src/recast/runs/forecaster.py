@@ -30,6 +30,7 @@ from recast.runs.checkpoints.checkpoint import ALLOWED, described, fitting
 from recast.runs.checkpoints.data_options import checked_changes
 from recast.runs.checkpoints.size import no_larger_than
 from recast.runs.checkpoints.spec import checked_series_spec
+from recast.runs.checkpoints.whole_model import whole_model
 from recast.runs.configure.build import build, build_each
 from recast.runs.configure.check import check
 from recast.runs.configure.options import ForecasterParts
@@ -489,7 +490,7 @@ def load_with(
         def build_model(spec: SeriesSpec) -> ForecastModel:
             # The weights lie in the file as they are, at least in half precision.
             with trusting(*trust), no_larger_than(2 * size):
-                return build(parts["model"], ALLOWED)(spec=spec)
+                return whole_model(parts["model"], spec, ALLOWED)
 
         forecaster = Forecaster(
             build_model=build_model,

@@ -18,18 +18,19 @@ from recast.data.sources.source import Source
 from recast.data.sources.stamps import stamp_text
 from recast.data.sources.table import Table
 from recast.data.spec import SeriesSpec
-from recast.errors import CheckpointError, DataError
+from recast.errors import DataError
 from recast.nn.models.imputer import Imputer
 from recast.runs.checkpoints.bare_model import bare_model
 from recast.runs.checkpoints.checkpoint import ALLOWED, described, fitting
 from recast.runs.checkpoints.data_options import checked_changes
 from recast.runs.checkpoints.kept_bands import kept_bands
 from recast.runs.checkpoints.spec import checked_imputation_spec
+from recast.runs.checkpoints.trained_imputer import require_imputer
 from recast.runs.command_files import with_files
 from recast.runs.configure.build import build, build_each
 from recast.runs.configure.check import check
 from recast.runs.configure.options import ImputerParts
-from recast.runs.configure.targets import resolve, trusting
+from recast.runs.configure.targets import trusting
 from recast.runs.filled_series import FilledSeries
 from recast.runs.machine import set_up
 from recast.scoring.calibration.gap_bands import GapBands, distances
@@ -173,12 +174,7 @@ def load(path: str | Path, trust: Sequence[str] = (), data_options: Mapping[str,
     """
     with trusting(*trust):
         content, config = described(path)
-        with fitting(path):
-            kind = resolve(config["model"]["_target_"], ALLOWED)
-        if not issubclass(kind, Imputer):
-            raise CheckpointError(
-                f"{path}: it holds a {kind.__name__}, which fills no gaps; expected a model of task=imputation"
-            )
+        require_imputer(path, config)
         with fitting(path):
             names = ("source", "grid", "features")
             parts = {"model": config["model"], **{name: config["data"].get(name) for name in names}}

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 
+from recast.data.datamodule import ForecastDataModule
 from recast.data.spec import SeriesSpec
 from recast.data.training_data import TrainingData
 from recast.errors import ConfigurationError
@@ -20,7 +21,7 @@ from recast.training.training_task import TrainingTask
 log = logging.getLogger(__name__)
 
 Kept = Literal["scaling", "anchor"]
-MODEL, ANCHOR = "model.", "anchor."
+MODEL, ANCHOR, IMPUTER = "model.", "anchor.", "inputs.imputer."
 
 
 class InitialState:
@@ -60,10 +61,11 @@ class InitialState:
         """
         if "scaling" not in self.keeps:
             return
-        spec, windows = self._spec, getattr(data, "windows", None)
-        if isinstance(spec, SeriesSpec) and windows is not None:
+        spec = self._spec
+        if isinstance(spec, SeriesSpec) and isinstance(data, ForecastDataModule):
             # The weights tell whether a model can read and forecast that many steps.
-            spec = replace(spec, context=windows.context, horizon=windows.horizon)
+            windows, imputer = data.windows, data.grid.imputer
+            spec = replace(spec, context=windows.context, horizon=windows.horizon, imputer=imputer)
         data.adopt(spec)
 
     def load(self, task: TrainingTask) -> None:
@@ -99,9 +101,13 @@ class InitialState:
         return {"init": {"checkpoint": str(self.path.resolve()), "keeps": sorted(self.keeps)}}
 
     def _taken(self, task: TrainingTask, weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Those weights of a model that are taken over: not those of a fixed anchor that is solved anew."""
+        """Those weights of a model that are taken over.
+
+        Not those of a fixed anchor that is solved anew, nor those of an imputation model, which the data name.
+        """
         solved = isinstance(getattr(task.model, "anchor", None), FixedAnchor) and "anchor" not in self.keeps
-        return {name: values for name, values in weights.items() if not (solved and name.startswith(ANCHOR))}
+        left = (IMPUTER, ANCHOR) if solved else (IMPUTER,)
+        return {name: values for name, values in weights.items() if not name.startswith(left)}
 
     def _told(self, *, fixed: bool) -> str:
         parts = ["scaling", "anchor"] if fixed else ["scaling"]

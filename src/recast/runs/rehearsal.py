@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from recast.runs.checkpoints.trained_imputer import imputer_for
 from recast.runs.configure.build import build
 from recast.runs.fit import LATER_OPTIONS, build_task
 from recast.runs.initial_state import initial_state
@@ -34,6 +35,7 @@ class Rehearsal:
         key = json.dumps([read, config["init_from"], config["init_keeps"]], sort_keys=True, default=str)
         if key not in self._found:
             module = build(data)
+            imputer_for(module)
             if initial is not None:
                 initial.scale(module)
             self._found[key] = module.spec, plug.counts(module)

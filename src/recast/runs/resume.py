@@ -1,5 +1,6 @@
 """Resuming a run: finding its last state, and checking that it is the same run."""
 
+import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,7 @@ def state_to_resume(config: dict[str, Any], folder: Path) -> LastState | None:
         return None
     checkpoint = read(path)
     before = checkpoint[KEY].get("config", {}) | _recorded(folder)
-    differing = [part for part in FIXED if part in before and before[part] != config[part]]
+    differing = [part for part in FIXED if part in before and _text(before[part]) != _text(config[part])]
     if differing:
         raise ConfigurationError(
             f"{path}: it was trained with other options of {', '.join(differing)}; resume with the same ones "
@@ -78,6 +79,11 @@ def state_to_resume(config: dict[str, Any], folder: Path) -> LastState | None:
         fingerprint=str(checkpoint[KEY].get("fingerprint")),
         seconds=float(checkpoint.get(SECONDS, 0.0)),
     )
+
+
+def _text(node: Any) -> str:
+    """Options as text: in a list of options a number that is none (`missing=[nan]`) is not equal to itself."""
+    return json.dumps(node, sort_keys=True, default=str)
 
 
 def _recorded(folder: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from recast.data.datamodule import ForecastDataModule
+from recast.data.prepare.grid import ImputeGrid
 from recast.errors import ConfigurationError, NonFiniteLossError
 from recast.nn.models.model import ForecastModel
 from recast.options import PositiveInt, checked
@@ -163,14 +164,20 @@ class ForecastTask(TrainingTask):
         return batch.affine(self.offset, self.scale)[1]
 
     def on_fit_start(self) -> None:
-        """Refuses data that the head cannot forecast; called by Lightning.
+        """Refuses data that the head cannot forecast, or without their imputation model; called by Lightning.
 
         Raises:
             DataError: for the first such value.
+            ConfigurationError: if the grid names an imputation model, which the model does not have.
         """
         super().on_fit_start()
         data = getattr(self.trainer, "datamodule", None)
         if isinstance(data, ForecastDataModule):
+            if isinstance(data.grid, ImputeGrid) and self.model.spec.imputer is None:
+                raise ConfigurationError(
+                    "data/grid=impute: the imputation model was not read, so that networks would read zeros; train "
+                    "with recast-train or recast.runs.fit.run, or use another grid"
+                )
             self.model.head.check_values(data.prepared.panel)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -181,6 +188,8 @@ class ForecastTask(TrainingTask):
                 "reads forward step by step, or reads lags from before a batch; use data/regime=shuffled, or a model "
                 "that can"
             )
+        if batch.carried is not None:
+            self.model.require_filled_once("data/regime=stateful", "use data/regime=shuffled")
         if batch.origins is not None and not self.model.forecasts_from_origins:
             raise ConfigurationError(
                 f"{type(self.model).__name__} cannot forecast from several origins in a window (data.regime.origins): "

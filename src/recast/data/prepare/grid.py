@@ -14,6 +14,7 @@ from recast.data.panel import Panel
 from recast.data.sources.lattice import Lattice, find_lattice, is_regular, round_to_grid
 from recast.data.sources.stamps import stamp_text
 from recast.data.sources.step import UNITS, alias, fixed_step, from_wall_clock, wall_clock
+from recast.data.spec import ImputerSpec
 from recast.errors import DataError
 from recast.options import PositiveInt, Probability, checked
 
@@ -36,12 +37,14 @@ class Grid(ABC):
     Attributes:
         masks: Whether values that were not observed are kept as such, for models that read masks.
         hold: Whether networks read the last observation in their place.
+        imputer: The imputation model whose values networks read in place of targets; None: none.
         most: Largest share of rows that may be dropped, and of rows that may be filled; more is an error, for most of
             the data would be lost or made up.
     """
 
     masks: ClassVar[bool] = False
     hold: bool = False
+    imputer: ImputerSpec | None = None
     most: float = 0.5
 
     def apply(self, panel: Panel) -> Panel:
@@ -230,7 +233,57 @@ class MaskGrid(Grid):
         Raises:
             DataError: if no row lies on the grid.
         """
-        return _put_on_grid(panel, self.most, longest=self.max_steps or np.iinfo(np.int64).max, fill=False)
+        return _with_gaps(panel, self.most, self.max_steps)
+
+
+@final
+class ImputeGrid(Grid):
+    """Keeps what is missing as `MaskGrid`; networks read, in its place, what a trained imputation model makes of it.
+
+    Each context is filled by itself, from its own observations, past inputs and inputs known ahead, when a forecast is
+    made: what follows the origin reaches nothing. The mask stands beside the values. The imputation model stays as it
+    is, and is part of the checkpoint of the forecasting model. Targets alone are filled; truths, scores, anchors and
+    baselines read observations alone.
+
+    Args:
+        checkpoint: Checkpoint of a run of task=imputation, or the folder of that run. [file]
+        max_steps: Longest run of missing stamps that is kept; none: any. [steps]
+        hold: Whether networks read the last observation of the context where a past value was not observed, and 0, the
+            mean of standardised data, before the first; otherwise 0 everywhere.
+        most: Largest share of rows that may be dropped; more is an error. [share of rows]
+
+    Attributes:
+        imputer: What the model is built from; None until the program has read the checkpoint.
+    """
+
+    masks: ClassVar[bool] = True
+
+    @checked
+    def __init__(
+        self,
+        *,
+        checkpoint: str,
+        max_steps: PositiveInt | None = None,
+        hold: bool = False,
+        most: Probability = 0.5,
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.max_steps = max_steps
+        self.hold = hold
+        self.most = most
+
+    def regular(self, panel: Panel) -> Panel:
+        """The rows on the grid and empty ones in between, in pieces without a longer gap.
+
+        Raises:
+            DataError: if no row lies on the grid.
+        """
+        return _with_gaps(panel, self.most, self.max_steps)
+
+
+def _with_gaps(panel: Panel, most: float, max_steps: int | None) -> Panel:
+    """The rows on the grid and empty ones in between, in pieces without a gap of more than `max_steps`."""
+    return _put_on_grid(panel, most, longest=max_steps or np.iinfo(np.int64).max, fill=False)
 
 
 @final

@@ -22,7 +22,7 @@ from recast.data.prepare.split import Parts, Split
 from recast.data.prepare.storage import Storage, stored
 from recast.data.prepare.windows import Windows
 from recast.data.sources.fingerprint import fingerprint
-from recast.data.spec import SeriesSpec
+from recast.data.spec import ImputerSpec, SeriesSpec
 from recast.errors import ConfigurationError, DataError
 
 log = logging.getLogger(__name__)
@@ -133,6 +133,7 @@ def prepare(
         season=season,
         masked=grid.masks,
         held=grid.hold,
+        imputer=grid.imputer,
         scales=covariates.scales(panel),
         fitted=fitted,
     )
@@ -165,6 +166,7 @@ def describe(
     season: int,
     masked: bool,
     held: bool,
+    imputer: ImputerSpec | None = None,
     scales: Scales | None = None,
     fitted: Mapping[str, Sequence[float]] | None = None,
 ) -> SeriesSpec:
@@ -190,6 +192,7 @@ def describe(
         items_differ=items_differ(panel, parts.train),
         fitted={name: tuple(numbers) for name, numbers in (fitted or {}).items()},
         held=held,
+        imputer=imputer,
     )
 
 

@@ -87,7 +87,7 @@ class BidirectionalImputer(Imputer):
         outputs, _ = self.layers.read(side_by_side([values, self.inputs.past(batch), since, until, known]))
         found = self.readout(functional.dropout(outputs, self.dropout, self.training))
         estimate = (values + found if self.line else found).where(~observed, values)
-        return Imputation(estimate, estimate.unsqueeze(0), estimate.new_zeros(len(estimate)))
+        return Imputation(estimate, estimate.unsqueeze(0), estimate.new_zeros(estimate.shape[0]))
 
     def _line(
         self, batch: Batch, observed: Bool[Tensor, "batch steps targets"]

@@ -95,7 +95,7 @@ class Rits(DecayingDirection):
         decay, fading = self.decays(elapsed)
         share = torch.sigmoid(self.share(torch.cat([fading, mask], dim=-1)))
         weight = self.columns.weight * cast("Tensor", self.others)
-        state = cell.initial_state(len(values), values)
+        state = cell.initial_state(values.shape[0], values)
         found: list[list[Tensor]] = [[], [], []]
         # unbind: the backward pass of values[:, t] would allocate the whole tensor at each step.
         steps = zip(*(part.unbind(1) for part in (values, mask, decay, share)), strict=True)

@@ -97,10 +97,13 @@ class EsRnn(Segment):
 
     def _relative(self, batch: Batch) -> Relative:
         """The targets less level and seasons."""
+        batch = self.inputs.filled(batch)
         history = batch.history
         observed = torch.ones_like(history, dtype=torch.bool) if batch.observed is None else batch.observed.history
         found = smoothed(history, observed, self._rates(batch), self.seasons, self.spec.horizon)
-        left = (history - found.level - found.seasonal).where(observed, 0.0)
+        left = history - found.level - found.seasonal
+        if not batch.imputed:
+            left = left.where(observed, 0.0)
         return Relative(batch._replace(history=left), found.level, found.ahead)
 
     def _rates(self, batch: Batch) -> Float[Tensor, "#batch rates 1"]:

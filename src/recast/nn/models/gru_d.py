@@ -41,7 +41,7 @@ class GruD(Imputer):
         if len(self.directions) > 1:
             estimates.append(self.directions[1](values.flip(1), observed.flip(1)).flip(1))
         stacked = torch.stack(estimates)
-        return Imputation(stacked.mean(dim=0), stacked, stacked.new_zeros(len(values)))
+        return Imputation(stacked.mean(dim=0), stacked, stacked.new_zeros(values.shape[0]))
 
 
 class Decaying(DecayingDirection):
@@ -84,7 +84,7 @@ class Decaying(DecayingDirection):
         kept, of_columns = self.decays(elapsed)
         held = torch.lerp(self.mean.expand_as(values), self._last(values, observed), of_columns)
         inputs = torch.cat([values.where(observed, held), mask], dim=-1)
-        state = cell.initial_state(len(values), values)
+        state = cell.initial_state(values.shape[0], values)
         found = []
         # unbind: the backward pass of inputs[:, t] would allocate the whole tensor at each step.
         for read, decay in zip(inputs.unbind(1), kept.unbind(1), strict=True):

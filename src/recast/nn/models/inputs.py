@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from recast.data.panel import Column
 from recast.data.spec import PanelSpec, SeriesSpec
+from recast.nn.models.context_imputer import ContextImputer
 from recast.nn.models.history import last_observed
 from recast.types import Batch
 
@@ -18,7 +19,9 @@ class Inputs(nn.Module):
     ahead (known columns, sines and cosines of time; their masks; the static columns, the same at each step; an
     embedding of each known and static category), which is also available at the steps of the horizon. A value that was
     not observed is read as 0, the mean of standardised data, along with a mask of 0; targets and past columns as the
-    last observation of the context before it where the spec says that they are held.
+    last observation of the context before it where the spec says that they are held; targets as what an imputation
+    model makes of the context where the spec names one. A model that shifts or divides targets before it reads them
+    does so with those of `filled`.
 
     A category of n levels is embedded by a learnt vector of `embedding_size(n)` numbers for each level, and one more
     for "not observed".
@@ -30,7 +33,10 @@ class Inputs(nn.Module):
         past_size: Inputs at each step of the context that are neither targets nor known ahead.
         ahead_size: Inputs at each step that are known ahead.
         context_size: All inputs at each step of the context.
+        imputer: The imputation model; None: none, or not yet given.
     """
+
+    imputer: ContextImputer | None
 
     def __init__(self, spec: PanelSpec) -> None:
         super().__init__()
@@ -40,6 +46,8 @@ class Inputs(nn.Module):
         )
         masks = int(spec.masked)
         self._held = isinstance(spec, SeriesSpec) and spec.held
+        self._imputes = isinstance(spec, SeriesSpec) and spec.imputer is not None
+        self.imputer = None
         self.past_size = past + masks * (targets + past) + self._width("past")
         self.ahead_size = known * (1 + masks) + spec.static_reals + self._width("known") + self._width("static")
         self.context_size = targets + self.past_size + self.ahead_size
@@ -50,7 +58,22 @@ class Inputs(nn.Module):
 
     def history(self, batch: Batch) -> Float[Tensor, "batch context targets"]:
         """The targets at each step of the context."""
-        return batch.history if batch.observed is None else self._seen(batch.history, batch.observed.history)
+        batch = self.filled(batch)
+        if batch.observed is None or batch.imputed:
+            return batch.history
+        return self._seen(batch.history, batch.observed.history)
+
+    def filled(self, batch: Batch) -> Batch:
+        """The batch with targets from the imputation model where none was observed; unchanged where there is no model.
+
+        Raises:
+            RuntimeError: if the spec names a model that was not given.
+        """
+        if not self._imputes or batch.observed is None or batch.imputed:
+            return batch
+        if self.imputer is None:
+            raise RuntimeError("the spec names an imputation model, which was not given to the inputs")
+        return batch._replace(history=self.imputer(batch), imputed=True)
 
     def past(self, batch: Batch) -> Float[Tensor, "batch context inputs"]:
         """What is neither a target nor known ahead, at each step of the context."""

@@ -47,7 +47,7 @@ class MRnn(Imputer):
         found = [within(share.flatten(0, 1)).unflatten(0, share.shape[:2]) for within, share in shares]
         within = torch.cat(found).permute(1, 2, 0)
         across = self.across(values.where(observed, within), within, mask)
-        return Imputation(across, torch.stack([within, across]), values.new_zeros(len(values)))
+        return Imputation(across, torch.stack([within, across]), values.new_zeros(values.shape[0]))
 
 
 class Interpolation(nn.Module):

@@ -196,10 +196,11 @@ class ForecastModel(nn.Module, ABC):
 
         Raises:
             ConfigurationError: if the anchor reads more than there is before an origin, or interpolates gaps; if the
-                data have times since the origin.
+                data have times since the origin, or gaps are filled by an imputation model.
         """
         if batch.origins is not None:
             self.require_one_origin()
+            self.require_filled_once("data/regime=multi_origin", "use data/regime=shuffled")
             if len(batch.origins) > 1:
                 self.refuse_times_since_origin("data.regime.origins", "use one origin (data/regime=shuffled)")
         return seen_from_origins(batch, self.anchor.reach)
@@ -232,6 +233,23 @@ class ForecastModel(nn.Module, ABC):
             raise ConfigurationError(
                 f"{type(self).__name__}: {names} counts from the last step of a window, but forecasts are made from "
                 f"several steps of each ({option}); {remedy}, or leave the feature out"
+            )
+
+    def require_filled_once(self, option: str, remedy: str) -> None:
+        """Refuses an imputation model, which reads the whole context, where forecasts are made within it, too.
+
+        Args:
+            option: Why they are.
+            remedy: What to do.
+
+        Raises:
+            ConfigurationError: if the data's description names one.
+        """
+        if self.spec.imputer is not None:
+            raise ConfigurationError(
+                f"{type(self).__name__}: missing values are filled from the whole context (data/grid=impute), so that "
+                f"at an earlier step of it they would know what follows, but forecasts are made from such steps "
+                f"({option}); {remedy}, or data/grid=mask data.grid.hold=true"
             )
 
     def filled(self, batch: Batch) -> Float[Tensor, "batch context targets"]:

@@ -130,6 +130,7 @@ class OpenLoopDecoder(ForecastModel):
         return self.head.shift(self.readout(outputs).unflatten(-1, self.shape), self.base(seen))
 
     def _relative(self, batch: Batch) -> Batch:
+        batch = self.inputs.filled(batch)
         return batch._replace(history=batch.history - self.last(batch).unsqueeze(1)) if self.subtract_last else batch
 
     def _inputs(self, seen: Batch) -> Float[Tensor, "batch horizon inputs"]:

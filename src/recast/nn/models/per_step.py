@@ -69,6 +69,7 @@ class PerStep(ForecastModel):
             )
         if origins != 1:
             self.refuse_times_since_origin("model.origins", "use model.origins=1")
+            self.require_filled_once("model.origins", "use model.origins=1")
         self.origins = origins
         self.encoder = Encoder(cell=cell, input_size=self.inputs.context_size, layers=layers, dropout=dropout)
         self.readout = HorizonReadout(

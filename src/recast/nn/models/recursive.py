@@ -84,6 +84,8 @@ class Recursive(ForecastModel):
     ) -> None:
         super().__init__(spec=spec, head=head, anchor=anchor, leads=1, exceptions={"past": FED_BACK})
         self.require_one_origin()
+        if origins == "all":
+            self.require_filled_once("model.origins=all", "use model.origins=last")
         if self.anchor.reads_inputs:
             self.refuse_times_since_origin(
                 f"{type(self.anchor).__name__} reads inputs at every step", "use an anchor without (model/anchor=last)"

@@ -198,6 +198,7 @@ class Segment(ForecastModel):
         """The targets as the network reads them: less their last value, if that is an option."""
         if not self.subtract_last:
             return Relative(batch, torch.zeros_like(batch.history[:, -1:]), self.base(batch))
+        batch = self.inputs.filled(batch)
         level = self.last(batch).unsqueeze(1)
         # The anchor `none` adds nothing to that value.
         base = self.base(batch) if self.anchor.is_zero else self.base(batch) - level

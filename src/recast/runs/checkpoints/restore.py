@@ -8,6 +8,7 @@ from typing import Any
 from recast.runs.checkpoints.checkpoint import ALLOWED, described, fitting
 from recast.runs.checkpoints.data_options import READING, changed, is_changed
 from recast.runs.checkpoints.size import no_larger_than
+from recast.runs.checkpoints.whole_model import whole_model
 from recast.runs.configure.build import build
 from recast.runs.configure.check import check
 from recast.runs.configure.training_options import CheckpointOptions
@@ -51,7 +52,7 @@ def restore(
         spec = plug.checked_spec(content[KEY].get("spec"))
         # The weights lie in the file as they are, at least in half precision.
         with no_larger_than(2 * user_path(path).stat().st_size):
-            model = build(config["model"], ALLOWED)(spec=spec)
+            model = whole_model(config["model"], spec, ALLOWED)
         metrics = {name: build(node, ALLOWED) for name, node in config["metrics"].items()}
         task = build(config["task"], ALLOWED)(model=model, metrics=metrics)
         task.load_state_dict(content["state_dict"])

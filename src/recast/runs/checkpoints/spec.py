@@ -11,7 +11,7 @@ from recast.data.local_scaling import LocalScaling, Statistic
 from recast.data.panel import ORDER, Column, Role
 from recast.data.sources.step import parse_step
 from recast.data.sources.text import Symbol
-from recast.data.spec import UNKNOWN, PanelSpec, SequenceSpec, SeriesSpec, TextSpec
+from recast.data.spec import UNKNOWN, ImputerSpec, PanelSpec, SequenceSpec, SeriesSpec, TextSpec
 from recast.errors import ConfigurationError
 from recast.options import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, check_values
 
@@ -40,6 +40,7 @@ SERIES: dict[str, Any] = PANEL | {
     "items_differ": bool,
     "fitted": dict[str, list[float]],
     "held": bool,
+    "imputer": dict[str, Any] | None,
 }
 LOCAL: dict[str, Any] = {
     "statistic": Statistic,
@@ -51,7 +52,7 @@ LOCAL: dict[str, Any] = {
     "offset": list[list[float]],
     "scale": list[list[PositiveFloat]],
 }
-LATER: dict[str, Any] = {"local": None, "items_differ": False, "fitted": {}, "held": False}
+LATER: dict[str, Any] = {"local": None, "items_differ": False, "fitted": {}, "held": False, "imputer": None}
 """What checkpoints of earlier versions lack."""
 
 
@@ -62,9 +63,13 @@ def checked_series_spec(values: object) -> SeriesSpec:
         ConfigurationError: if a field is missing, unknown, of the wrong type or out of range, or the fields disagree.
     """
     found = _fields(LATER | values if isinstance(values, dict) else values, SERIES)
-    local = found.pop("local")
+    local, imputer = found.pop("local"), found.pop("imputer")
     found["fitted"] = {name: tuple(numbers) for name, numbers in found["fitted"].items()}
-    spec = SeriesSpec(**found, local=None if local is None else _local(local))
+    spec = SeriesSpec(
+        **found,
+        local=None if local is None else _local(local),
+        imputer=None if imputer is None else _imputer(imputer),
+    )
     if spec.horizon * spec.targets > LARGEST:
         raise ConfigurationError(
             f"spec: horizon={spec.horizon} of {spec.targets} targets; metrics would keep more than {LARGEST} numbers"
@@ -88,8 +93,8 @@ def checked_imputation_spec(values: object) -> SeriesSpec:
         ConfigurationError: also if it has no masks, or context and horizon are not the same steps.
     """
     spec = checked_series_spec(values)
-    if spec.periods or spec.local or spec.since_origin or not spec.masked:
-        raise ConfigurationError("spec: expected masks, and one scaling for all windows")
+    if spec.periods or spec.local or spec.since_origin or spec.imputer or not spec.masked:
+        raise ConfigurationError("spec: expected masks, one scaling for all windows, and no imputer of its own")
     if spec.context != spec.horizon:
         raise ConfigurationError(
             f"spec: context={spec.context}, horizon={spec.horizon}; expected the same, the steps of a window"
@@ -168,6 +173,14 @@ def _local(values: object) -> LocalScaling:
     found: dict[str, Any] = checked_fields(values, LOCAL)
     rows: dict[str, Any] = {name: tuple(tuple(row) for row in found[name]) for name in ("offset", "scale")}
     return LocalScaling(**{**found, **rows, "ids": tuple(found["ids"])})
+
+
+def _imputer(values: object) -> ImputerSpec:
+    """What an imputation model is built from; the configuration of the model is not checked yet."""
+    found = checked_fields(values, {"model": dict[str, Any], "spec": dict[str, Any]})
+    if found["spec"].get("imputer") is not None:
+        raise ConfigurationError("spec: an imputer reads no values of another one")
+    return ImputerSpec(model=found["model"], spec=checked_imputation_spec(found["spec"]))
 
 
 def _column(values: object) -> Column:

@@ -238,6 +238,16 @@ class ExportOptions:
     ) -> None: ...
 
 
+class ImputerPart:
+    """What filling the contexts of forecasts needs of a checkpoint's configuration.
+
+    Args:
+        model: The model, completed by the data's spec.
+    """
+
+    def __init__(self, *, model: Callable[..., Imputer]) -> None: ...
+
+
 class ImputerParts:
     """What filling gaps needs of a checkpoint's configuration.
 

@@ -13,7 +13,7 @@ from recast.nn.models.model import ForecastModel
 from recast.runs.export.closed_form import closed_form, quantiles_at
 from recast.runs.export.contract import inputs_of
 from recast.scoring.calibration.calibration import Calibrated
-from recast.types import Batch, Categories, Forecast, Observed
+from recast.types import Batch, Categories, Forecast, Observed, Scaling
 
 
 class Affine(NamedTuple):
@@ -110,6 +110,7 @@ def batch_of(given: dict[str, Tensor], spec: SeriesSpec, precision: torch.dtype)
         item=torch.zeros_like(history[:, 0, 0], dtype=torch.int64),
         observed=observed,
         categories=_categories(given, spec),
+        scaling=None if spec.local is None else Scaling(*affine),
     )
     return batch, affine
 

@@ -167,6 +167,7 @@ def test_multirun_with_other_cells_and_poolings(options, tmp_path):
     assert all(strict_json(path)["test"]["loss"] > 0 for path in found)
 
 
+@pytest.mark.slow
 def test_accuracy_may_choose_the_best_state(options, tmp_path):
     words = ("callbacks.best_checkpoint.monitor=accuracy/validation", "callbacks.best_checkpoint.mode=max")
     assert (trained(*options, *words, "trainer.max_epochs=1", cwd=tmp_path) / "checkpoints" / "best.ckpt").exists()
@@ -174,7 +175,8 @@ def test_accuracy_may_choose_the_best_state(options, tmp_path):
     assert_refused(done, "monitor=mse/validation: no such curve", "loss/validation, accuracy/validation")
 
 
-@pytest.mark.parametrize("dropout", [pytest.param(0.0, marks=pytest.mark.slow), 0.5])
+@pytest.mark.slow
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
 def test_a_run_that_was_stopped_goes_on_bit_for_bit(options, tmp_path, dropout):
     words = (*options, f"model.dropout={dropout}", "model.noise=0.1", "logger=none", "trainer.max_epochs=30")
     words += ("callbacks.last_checkpoint.every_n_steps=5",)
@@ -194,6 +196,7 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(options, tmp_path, dropout):
         assert_same_weights(*(path / "checkpoints" / f"{name}.ckpt" for path in (stopped, whole)))
 
 
+@pytest.mark.slow
 def test_the_default_is_vowels(tmp_path):
     if not VOWELS.exists():
         pytest.skip(f"{VOWELS.name} is absent")

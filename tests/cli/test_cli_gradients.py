@@ -77,6 +77,7 @@ def test_it_prints_what_it_wrote(moved, tmp_path):
     assert "…" not in done.out
 
 
+@pytest.mark.slow
 def test_parts_differ_and_the_same_command_gives_the_same_bytes(moved, tmp_path):
     for folder, part in (("one", "test"), ("two", "test"), ("three", "train")):
         options = (f"checkpoint='{moved}'", f"split={part}", f"output={folder}", *FEW)

@@ -132,6 +132,7 @@ def banded() -> Path:
     return trained(*model, *gap_options(), "hydra.run.dir=run", cwd=scratch() / "banded")
 
 
+@pytest.mark.slow
 def test_intervals_are_those_of_the_errors_at_removed_values(banded, gaps, tmp_path):
     found = metrics_of(banded)
     assert set(found["bands"]) >= {"0.5", "0.8"}
@@ -165,6 +166,7 @@ def test_intervals_are_those_of_the_errors_at_removed_values(banded, gaps, tmp_p
         assert inner[filled].mean(axis=1).to_numpy() == pytest.approx(table[name][filled].to_numpy())
 
 
+@pytest.mark.slow
 def test_inputs_and_the_tide_are_read_from_the_file_and_its_stamps(tmp_path):
     frame = gap_table().rename_axis("time")
     frame["w"] = np.arange(len(frame)) % 5.0

@@ -148,6 +148,7 @@ def test_what_cannot_be_written_is_said_in_a_line(checkpoint, tmp_path, words, s
     assert "Traceback" not in done.err
 
 
+@pytest.mark.slow
 def test_a_forecaster_writes_no_text_and_a_text_is_no_forecast(checkpoint, tmp_path):
     forecaster = gauge_checkpoint()
     done = run("recast-generate", f"checkpoint={forecaster}", cwd=tmp_path)

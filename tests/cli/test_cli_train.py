@@ -183,6 +183,7 @@ def test_help_does_not_load_torch(command):
     assert command in done.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", [COMMANDS[0], *(pytest.param(command, marks=pytest.mark.slow) for command in COMMANDS[1:])]
 )

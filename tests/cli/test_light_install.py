@@ -1,11 +1,16 @@
 """What is installed without an extra forecasts, and says in one line what anything else needs."""
 
+import json
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from commands import scratch
 from distributed import distributions
 from gap_files import gap_file, gap_run
 from small_gauge import gauge_checkpoint, gauge_file
@@ -13,8 +18,6 @@ from texts import text_checkpoint
 
 PACKAGES = {"hydra-core": "hydra", "docstring-parser": "docstring_parser"}
 """What a distribution is imported as, where that is not its name."""
-LIMIT = 60
-"""Seconds for a command that imports torch at most."""
 
 
 WITHOUT = sorted(PACKAGES.get(name, name) for name in distributions("train", "cluster", "fast", "search", "export"))
@@ -31,10 +34,52 @@ sys.meta_path.insert(0, Absent())
 """
 
 
+SERVER = f"""{BLOCKED}
+import json, os
+
+# What every install has, imported once.
+import numpy, pandas, torch
+
+# What commands that need no extra share.
+import recast.cli.forecast, recast.runs.forecast
+
+for line in sys.stdin:
+    asked = json.loads(line)
+    child = os.fork()
+    if not child:
+        for number, name in ((1, "out"), (2, "err")):
+            os.dup2(os.open(asked[name], os.O_WRONLY | os.O_CREAT), number)
+        sys.argv[1:] = asked["words"]
+        exec(asked["statements"], {{"sys": sys}})
+        sys.exit()
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server() -> Iterator[None]:
+    """A program where nothing that an extra brings can be imported, which forks one for each line that it reads."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as running:
+        servers.append(running)
+        yield
+        servers.clear()
+        running.stdin.close()
+
+
+servers: list[subprocess.Popen[str]] = []
+
+
 def light(statements: str, *words: object) -> subprocess.CompletedProcess[str]:
     """A program where nothing that an extra brings can be imported."""
-    program = [sys.executable, "-c", BLOCKED + statements, *map(str, words)]
-    return subprocess.run(program, check=False, capture_output=True, text=True, timeout=LIMIT)
+    (running,), folder = servers, Path(tempfile.mkdtemp(dir=scratch()))
+    asked = {"statements": statements, "words": [*map(str, words)]}
+    streams = {name: folder / name for name in ("out", "err")}
+    running.stdin.write(json.dumps(asked | {name: str(path) for name, path in streams.items()}) + "\n")
+    running.stdin.flush()
+    code = int(running.stdout.readline())
+    return subprocess.CompletedProcess(asked["words"], code, *(path.read_text() for path in streams.values()))
 
 
 def command(name: str, *words: object) -> subprocess.CompletedProcess[str]:

@@ -7,6 +7,7 @@ import textwrap
 import time
 from operator import attrgetter
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -149,6 +150,7 @@ MEMORY = """
 """
 
 
+@pytest.mark.slow
 def test_a_million_rows_with_windows_of_900_take_little_memory():
     """All windows together would be 3.6 GB."""
     program = textwrap.dedent(MEMORY)

@@ -163,7 +163,7 @@ def test_the_page_is_whole_and_fits_the_screen(site, tmp_path, width):
     assert (found["broken"], found["unnamed"], found["scripts"]) == (0, 0, 0)
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 3000), (390, 3000)])
+@pytest.mark.parametrize(("width", "height"), [pytest.param(1280, 3000, marks=pytest.mark.slow), (390, 3000)])
 def test_the_page_is_drawn_and_asks_for_nothing(site, tmp_path, width, height):
     picture = tmp_path / "page.png"
     done = browse(site, "report.html", tmp_path, f"--screenshot={picture}", f"--window-size={width},{height}")

@@ -143,6 +143,7 @@ def test_weights_are_fitted_on_the_validation_windows_and_kept(members, mean, tm
     assert validated(weighted) <= validated(mean) * (1 + 1e-6)
 
 
+@pytest.mark.slow
 def test_members_that_unroll_do_so_together(tmp_path):
     decoder = fit("decoder", "model=encoder_decoder", "model/anchor=seasonal", "model.anchor.lags=[24]")
     both = of([decoder, decoder], tmp_path / "both")

@@ -131,7 +131,11 @@ def test_every_anchor_with_masks_and_part_of_its_correction(anchor):
     assert exported(model).errors["random windows"] < 1e-5
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize(
+    "head",
+    # Of three seconds or more.
+    [pytest.param(head, marks=pytest.mark.slow) if head == "implicit_quantile" else head for head in HEADS],
+)
 def test_every_head_has_its_mean_and_the_quantiles_that_a_graph_can_have(head):
     model = model_of("direct", head=head)
     assert exported(model).errors["random windows"] < 1e-5

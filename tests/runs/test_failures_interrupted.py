@@ -34,9 +34,10 @@ ALL_CHOICES = tuple(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "choice",
-    [QUICK_CHOICES[0], *(pytest.param(choice, marks=pytest.mark.slow) for choice in QUICK_CHOICES[1:])],
+    QUICK_CHOICES,
     ids=lambda choice: f"{choice[0][11:]}-{choice[1][15:]}",
 )
 def test_killed_and_resumed_is_as_if_never_killed(choice, tmp_path):

@@ -48,6 +48,7 @@ def test_a_limit_of_the_trainer_holds_for_the_baselines_too(tmp_path):
     assert results.baselines["unigram"]["nats"] == pytest.approx(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_killed_run_goes_on_bit_for_bit(tmp_path, monkeypatch):
     more = ("model.dropout=0.2", "trainer.max_epochs=3", "callbacks.last_checkpoint.every_n_steps=1", "baselines=none")

@@ -246,6 +246,7 @@ def santos() -> tuple[History, History]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("baseline", "expected"),
     [

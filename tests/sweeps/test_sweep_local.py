@@ -67,6 +67,7 @@ def load_scores(folder: Path) -> tuple[float, float]:
     return found["selection"]["value"], found["test"]["mse"]
 
 
+@pytest.mark.slow
 def test_a_folder_for_each_job_named_by_what_is_swept(finished):
     assert sorted(path.parent.name for path in finished.glob("*/metrics.json")) == NAMES
     listed = {job["folder"]: job["swept"] for job in json.loads((finished / "jobs.json").read_text())}
@@ -74,12 +75,14 @@ def test_a_folder_for_each_job_named_by_what_is_swept(finished):
     assert sorted(listed) == NAMES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cell", "seed"), [("rnn", 1), ("gru", 0)])
 def test_a_job_is_the_run_of_the_same_options(cell, seed, finished):
     alone = shared_run(*QUICK, f"model/cell={cell}", f"seed={seed}")
     assert_same_results(finished / f"cell-{cell}_seed-{seed}", alone)
 
 
+@pytest.mark.slow
 def test_tensorboard_names_runs_by_their_folders(finished):
     runs = EventMultiplexer().AddRunsFromDirectory(str(finished)).Reload().Runs()
     assert sorted(runs) == NAMES

@@ -115,7 +115,7 @@ def test_a_destructor_that_swallows_a_signal_does_not_lose_it():
     assert (done.code, done.out) == (143, "SIGTERM: stopped; a remedy\n")
 
 
-@pytest.mark.parametrize("moment", range(4))
+@pytest.mark.parametrize("moment", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 3))])
 def test_imports_of_compiled_modules_are_left_in_good_order(moment):
     program = Program(stopped("ready()\nimport torch\nimport lightning.pytorch\nimport scipy.stats\ntime.sleep(60)"))
     time.sleep(random.Random(moment).uniform(moment / 2, (moment + 1) / 2))
@@ -149,6 +149,7 @@ def test_a_second_signal_ends_the_process_at_once():
     assert program.wait() == (-signal.SIGTERM, "", "")
 
 
+@pytest.mark.slow
 def test_slurm_may_send_as_many_as_it_likes():
     program = Program(SLOW_TO_LEAVE, **SLURM)
     program.signal(signal.SIGUSR2)
@@ -317,11 +318,8 @@ def test_left_while_it_tests(tmp_path):
     assert_same_run(tmp_path / "run", shared_run(*RUN, *slow))
 
 
-@pytest.mark.parametrize(
-    "number",
-    [signal.SIGUSR2, *(pytest.param(n, marks=pytest.mark.slow) for n in (signal.SIGUSR1, signal.SIGTERM))],
-    ids=lambda number: number.name,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGUSR1, signal.SIGTERM], ids=lambda number: number.name)
 def test_slurm_is_heard_and_what_it_sends_while_the_state_is_saved_does_no_harm(number, tmp_path):
     running = start("recast-train", *RUN, cwd=tmp_path, **SLURM)
     in_phase("training", running, tmp_path)

@@ -14,7 +14,7 @@ from recast.training.learning_rates import Cosine, OneCycle, Plateau
 from recast.training.task import ForecastTask
 
 CELLS = concrete_classes(recast.nn.cells, Cell)
-ALWAYS = ("GRU", "MinGRU")
+ALWAYS = ("GRU",)
 """Cells of the default run; the others share all of their code that resumes."""
 OFTEN_AND_SELDOM = [pytest.param(cell, marks=() if cell.__name__ in ALWAYS else pytest.mark.slow) for cell in CELLS]
 
@@ -82,9 +82,7 @@ SETTINGS = {
 KILLS = [("on_train_batch_start", 5), ("on_validation_end", 0), ("on_train_epoch_start", 1)]
 
 
-@pytest.mark.parametrize(
-    "name", ["gaussian", "by steps", "validated within epochs", "one batch an epoch, seldom validated"]
-)
+@pytest.mark.parametrize("name", ["gaussian", "validated within epochs"])
 def test_other_runs_resume_too(name, tmp_path):
     """Some of those that are killed everywhere below."""
     assert_resumes(SETTINGS[name], tmp_path, KILLS)

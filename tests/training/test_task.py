@@ -140,6 +140,7 @@ def test_the_same_seed_gives_the_same_weights():
     assert not one[name].equal(other[name])
 
 
+@pytest.mark.slow
 def test_training_improves_the_validation_error():
     found = {}
     for epochs in (0, 12):

@@ -20,12 +20,11 @@ from recast.data.sources.table import Table
 from recast.data.spec import SeriesSpec
 from recast.errors import DataError
 from recast.nn.models.imputer import Imputer
-from recast.runs.checkpoints.bare_model import bare_model
+from recast.runs.checkpoints.bare_model import bare_model, require_imputer
 from recast.runs.checkpoints.checkpoint import ALLOWED, described, fitting
 from recast.runs.checkpoints.data_options import checked_changes
 from recast.runs.checkpoints.kept_bands import kept_bands
 from recast.runs.checkpoints.spec import checked_imputation_spec
-from recast.runs.checkpoints.trained_imputer import require_imputer
 from recast.runs.command_files import with_files
 from recast.runs.configure.build import build, build_each
 from recast.runs.configure.check import check

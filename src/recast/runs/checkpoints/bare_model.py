@@ -1,4 +1,4 @@
-"""A checkpoint's model without its task."""
+"""A checkpoint's model without its task, and what kind of model it is."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,9 +6,12 @@ from typing import Any
 
 from torch import nn
 
-from recast.runs.checkpoints.checkpoint import ALLOWED
+from recast.errors import CheckpointError
+from recast.nn.models.imputer import Imputer
+from recast.runs.checkpoints.checkpoint import ALLOWED, fitting
 from recast.runs.checkpoints.size import no_larger_than
 from recast.runs.configure.build import build
+from recast.runs.configure.targets import resolve
 from recast.system.files import user_path
 
 PREFIX = "model."
@@ -35,3 +38,18 @@ def weights_of(content: Mapping[str, Any]) -> dict[str, Any]:
     """The weights of a checkpoint's model, by their names in the model."""
     weights = content["state_dict"].items()
     return {name.removeprefix(PREFIX): value for name, value in weights if name.startswith(PREFIX)}
+
+
+def require_imputer(path: str | Path, config: Mapping[str, Any]) -> None:
+    """Raises CheckpointError if the model of a checkpoint fills no gaps.
+
+    Args:
+        path: The checkpoint.
+        config: Its configuration, not checked yet.
+    """
+    with fitting(path):
+        kind = resolve(config["model"]["_target_"], ALLOWED)
+    if not issubclass(kind, Imputer):
+        raise CheckpointError(
+            f"{path}: it holds a {kind.__name__}, which fills no gaps; expected a model of task=imputation"
+        )

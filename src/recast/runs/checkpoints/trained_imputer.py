@@ -14,13 +14,11 @@ from recast.data.prepare.grid import ImputeGrid
 from recast.data.spec import ImputerSpec, SeriesSpec
 from recast.errors import CheckpointError
 from recast.nn.models.context_imputer import ContextImputer
-from recast.nn.models.imputer import Imputer
-from recast.runs.checkpoints.bare_model import weights_of
+from recast.runs.checkpoints.bare_model import require_imputer, weights_of
 from recast.runs.checkpoints.checkpoint import ALLOWED, described, fitting, read
 from recast.runs.checkpoints.spec import checked_imputation_spec, checked_series_spec
 from recast.runs.configure.check import check
 from recast.runs.configure.options import ImputerPart
-from recast.runs.configure.targets import resolve
 from recast.system.files import user_path
 from recast.training.checkpoint_format import KEY, chosen_checkpoint_path
 from recast.training.nodes import node_of
@@ -84,21 +82,6 @@ def trained_imputer(place: str) -> tuple[TrainedImputer, Mapping[str, Any]]:
         check({"model": config["model"]}, ImputerPart, allowed=ALLOWED)
         spec = ImputerSpec(model=config["model"], spec=checked_imputation_spec(content[KEY].get("spec")))
     return TrainedImputer(path, spec, weights_of(content)), config
-
-
-def require_imputer(path: str | Path, config: Mapping[str, Any]) -> None:
-    """Raises CheckpointError if the model of a checkpoint fills no gaps.
-
-    Args:
-        path: The checkpoint.
-        config: Its configuration, not checked yet.
-    """
-    with fitting(path):
-        kind = resolve(config["model"]["_target_"], ALLOWED)
-    if not issubclass(kind, Imputer):
-        raise CheckpointError(
-            f"{path}: it holds a {kind.__name__}, which fills no gaps; expected a model of task=imputation"
-        )
 
 
 def imputer_for(data: object, state: Path | None = None) -> TrainedImputer | None:

@@ -148,6 +148,7 @@ def test_a_trial_that_fails_is_told_and_the_search_goes_on(tmp_path):
     ("options", "told"),
     [
         (("model.cell.hidden_size=int(interval(0,8))",), "model.cell.hidden_size=0: input should be greater"),
+        (("model.cell.hidden_size=interval(8,48)",), "searched by model.cell.hidden_size=int(interval(8,48))"),
         (("optimizer.lr=interval(-1.0,0.1)",), "optimizer: Invalid learning rate: -1"),
         (("optimizer.lr=shuffle(range(1,4))",), "cannot be searched; give choice"),
         ((), "nothing is searched; give a sweep"),

@@ -122,7 +122,8 @@ def step_seconds(step: str | None) -> float | None:
 
 
 def _colours(ranked: Sequence[str], highlight: str) -> dict[str, tuple[str, str]]:
-    others = [name for name in ranked if name != highlight]
+    # By name, so that a curve has the same colour on validation and test windows.
+    others = sorted(name for name in ranked if name != highlight)
     colours = {name: (OTHERS[i % len(OTHERS)], DASHES[i // len(OTHERS) % len(DASHES)]) for i, name in enumerate(others)}
     return colours | {highlight: (ACCENT, "-")}
 

@@ -101,7 +101,7 @@ class OptunaSearch(Sweeper):
             ConfigurationError: if nothing is searched, or a value cannot be used.
             SweepError: if trials have failed.
         """
-        from recast.sweeps.search_space import corners, overrides_of, split
+        from recast.sweeps.search_space import corners, overrides_of, split, whole_numbers
         from recast.sweeps.study import open_study
 
         parser = OverridesParser.create(config_loader=self._context.config_loader)
@@ -113,7 +113,11 @@ class OptunaSearch(Sweeper):
                 "'optimizer.lr=tag(log,interval(1e-4,1e-2))'"
             )
         always = [f"{key}={value}" for key, value in fixed.items()]
-        for config in self._launcher.refuse([[*always, *overrides_of(values)] for values in corners(space)]):
+        try:
+            configs = self._launcher.refuse([[*always, *overrides_of(values)] for values in corners(space)])
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{error}{whole_numbers(space, str(error))}") from error
+        for config in configs:
             self._check_score(config)
         folder = Path(str(self._config.hydra.sweep.dir)).absolute()
         folder.mkdir(parents=True, exist_ok=True)

@@ -64,6 +64,22 @@ def corners(space: Space) -> list[dict[str, Any]]:
     return [first, *others]
 
 
+def whole_numbers(space: Space, refusal: str) -> str:
+    """How to search whole numbers, for a refusal of an interval of real ones; empty for any other refusal.
+
+    Args:
+        space: What is searched.
+        refusal: Why a job with a bound of it was refused.
+    """
+    given = [
+        f"{key}=int(interval({distribution.low:g},{distribution.high:g}))"
+        for key, distribution in space.items()
+        if isinstance(distribution, FloatDistribution)
+        and f"{key}={distribution.low!r}: input should be a valid integer" in refusal
+    ]
+    return f"; whole numbers are searched by {' '.join(given)}" if given else ""
+
+
 def _distribution(override: Override) -> BaseDistribution:
     value = override.value()
     if override.is_choice_sweep():

@@ -26,7 +26,11 @@ IMPUTERS = {
     "gru_d": partial(GruD, cell=CELL, bidirectional=True),
     "m_rnn": partial(MRnn, cell=CELL),
 }
-ONE_ORIGIN: dict[str, dict[str, Any]] = {"per_step": {"origins": 1}, "recursive": {"origins": "last"}}
+ONE_ORIGIN: dict[str, dict[str, Any]] = {
+    "per_step": {"origins": 1},
+    "recursive": {"origins": "last"},
+    "deepar": {"origins": "last"},
+}
 """Options of those forms that otherwise learn from every step of the context."""
 
 

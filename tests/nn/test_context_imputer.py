@@ -217,7 +217,7 @@ def test_an_imputer_of_other_data_is_refused_in_one_line(own, says):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("form", ["per_step", "recursive"])
+@pytest.mark.parametrize("form", ["per_step", "recursive", "deepar"])
 def test_a_form_that_learns_from_every_step_is_refused(form):
     spec = replace(spec_of(), imputer=ImputerSpec(model={}, spec=spec_of()))
     remedy = f"use model.origins={ONE_ORIGIN[form]['origins']}"

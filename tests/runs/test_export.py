@@ -79,8 +79,14 @@ MATRIX = [
 
 @pytest.mark.parametrize(("form", "cell"), MATRIX)
 def test_each_form_with_each_cell_is_the_same_as_a_graph(form, cell):
-    found = exported(model_of(form, cell, spec=scaled(spec_of())))
-    assert found.errors["random windows"] < 1e-5
+    model = model_of(form, cell, spec=scaled(spec_of()))
+    if (form, cell) == ("deepar", "dilated"):
+        # Two layers: ONNX keeps the batch of the second one's states as it was at export. The check finds it.
+        with pytest.raises(ConfigurationError, match="use another format"):
+            exported(model)
+        assert exported(model, "torch_export").errors["random windows"] < 1e-5
+        return
+    assert exported(model).errors["random windows"] < 1e-5
 
 
 @pytest.mark.slow

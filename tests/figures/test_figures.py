@@ -629,7 +629,17 @@ def pairs_of(count, size):
     return [TargetPairs(f"target {n}", "kW", truth, truth + 0.3 * n) for n, truth in enumerate(truths)]
 
 
-@pytest.mark.parametrize(("count", "windows"), [(2, 1), (2, 3), (7, 2), (7, 4), (8, 1), (8, 3)])
+SOME_SIZES = {(2, 1), (2, 3), (7, 2), (7, 4), (8, 1), (8, 3)}
+"""Each number of targets and of windows; the other pairs take as long."""
+
+
+@pytest.mark.parametrize(
+    ("count", "windows"),
+    [
+        pytest.param(*size, marks=() if size in SOME_SIZES else pytest.mark.slow)
+        for size in itertools.product((2, 7, 8), (1, 2, 3, 4))
+    ],
+)
 def test_every_target_has_a_row_and_every_window_a_column(count, windows):
     targets = targets_of(count, windows)
     figure = target_panels(targets, title="test", timezone="UTC")

@@ -5,9 +5,9 @@ which only a default with an interpolation in its name reads. A third of the tim
 """
 
 import copy
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from hydra._internal import defaults_list
@@ -27,10 +27,10 @@ loaded: dict[tuple[Any, ...], Any] = {}
 
 def load_once(source: Any, config_path: str) -> Any:
     """What the file held when it was parsed; parsed again once it is another."""
-    path = os.path.realpath(os.path.join(source.path, source._normalize_file_name(config_path)))  # noqa: PTH118
-    if not os.path.isfile(path):  # noqa: PTH113
+    path = Path(source.path, source._normalize_file_name(config_path)).resolve()
+    if not path.is_file():
         return load_config(source, config_path)
-    state = os.stat(path)  # noqa: PTH116
+    state = path.stat()
     key = (source.provider, source.path, path, state.st_ino, state.st_mtime_ns, state.st_size)
     if key not in loaded:
         loaded[key] = load_config(source, config_path)

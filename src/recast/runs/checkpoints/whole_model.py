@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import nn
-
 from recast.data.spec import SeriesSpec
 from recast.nn.models.context_imputer import ContextImputer
 from recast.nn.models.inputs import Inputs
@@ -31,13 +29,9 @@ def whole_model(node: Mapping[str, Any], spec: Any, allowed: Sequence[str] = tar
     model = build(node, allowed)(spec=spec)
     if isinstance(spec, SeriesSpec) and spec.imputer is not None:
         # Listed before any is given: an imputation model may have inputs itself.
-        for inputs in [part for part in _modules(model) if isinstance(part, Inputs)]:
+        for inputs in [part for part in model.modules() if isinstance(part, Inputs)]:
             # The description came in a checkpoint, perhaps that of a stranger.
             check({"model": spec.imputer.model}, ImputerPart, allowed=checkpoint.ALLOWED)
             imputer = build(spec.imputer.model, checkpoint.ALLOWED)(spec=spec.imputer.spec)
             inputs.imputer = ContextImputer(imputer=imputer, spec=spec)
     return model
-
-
-def _modules(model: nn.Module) -> list[nn.Module]:
-    return list(model.modules())

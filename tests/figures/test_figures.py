@@ -629,6 +629,18 @@ def pairs_of(count, size):
     return [TargetPairs(f"target {n}", "kW", truth, truth + 0.3 * n) for n, truth in enumerate(truths)]
 
 
+def test_a_curve_keeps_its_colour_whatever_its_rank_and_what_is_added_after_it():
+    def colours_of(**errors):
+        curves = {"model": np.array([0.1, 0.1])} | {name: np.array([0.2, last]) for name, last in errors.items()}
+        figure = lead_errors(curves, unit="m", metric="RMSE", step="h", highlight="model")
+        return {line.get_label(): line.get_color() for line in figure.axes[0].lines if line.get_label() in curves}
+
+    first = colours_of(ridge=0.3, mean=0.4)
+    other = colours_of(ridge=0.4, mean=0.3, anchor=0.2)
+    assert {name: other[name] for name in first} == first
+    assert len(set(other.values())) == 4
+
+
 SOME_SIZES = {(2, 1), (2, 3), (7, 2), (7, 4), (8, 1), (8, 3)}
 """Each number of targets and of windows; the other pairs take as long."""
 

@@ -60,7 +60,7 @@ def lead_errors(
         _bars(axes, curves, ranked, highlight)
         name_axes(axes, x=quantity(metric, unit))
         return figure
-    colours = _colours(ranked, highlight)
+    colours = _colours(list(curves), highlight)
     for name in ranked:
         curve, chosen = curves[name], name == highlight
         colour, dash = colours[name]
@@ -121,9 +121,9 @@ def step_seconds(step: str | None) -> float | None:
         return None
 
 
-def _colours(ranked: Sequence[str], highlight: str) -> dict[str, tuple[str, str]]:
-    # By name, so that a curve has the same colour on validation and test windows.
-    others = sorted(name for name in ranked if name != highlight)
+def _colours(names: Sequence[str], highlight: str) -> dict[str, tuple[str, str]]:
+    # In the order given, not of the errors: the same colour on validation and test windows.
+    others = [name for name in names if name != highlight]
     colours = {name: (OTHERS[i % len(OTHERS)], DASHES[i // len(OTHERS) % len(DASHES)]) for i, name in enumerate(others)}
     return colours | {highlight: (ACCENT, "-")}
 

@@ -107,6 +107,18 @@ def test_a_signal_that_is_swallowed_at_the_very_end_is_told():
     assert program.wait() == (143, "SIGTERM: stopped; a remedy\n", "")
 
 
+def test_a_finally_that_fails_since_its_try_was_left_is_not_the_error():
+    lines = "try:\n    ready(); time.sleep(60); file = open('x')\nfinally:\n    file.close()"
+    program = Program(stopped(lines))
+    program.signal(signal.SIGTERM)
+    assert program.wait() == (143, "SIGTERM: stopped; a remedy\n", "")
+
+
+def test_an_error_before_a_signal_is_the_error():
+    program = Program(stopped("try:\n    1 / 0\nexcept ArithmeticError:\n    pass\nready()\nraise OSError('disk full')"))
+    assert program.wait().err.endswith("OSError: disk full\n")
+
+
 def test_a_destructor_that_swallows_a_signal_does_not_lose_it():
     lines = "class Slow:\n    def __del__(self):\n        ready(); time.sleep(60)\nSlow()\ntime.sleep(60)\nprint('on')"
     program = Program(stopped(lines))

@@ -1,8 +1,9 @@
 """Stopping on a signal: immediately if nothing is lost by it, after the current batch if a training state is at stake.
 
-A handler that raises has three pitfalls, avoided here. An exception during a compiled module's import is turned into
+A handler that raises has four pitfalls, avoided here. An exception during a compiled module's import is turned into
 another one: it is raised after that import. One in a destructor or a bare `except` is swallowed: it is raised again.
-One during training would lose steps: there the signal is deferred, and checked after each batch.
+One in a `try` may make its `finally` fail: an error that came while it was handled counts as the stop. One during
+training would lose steps: there the signal is deferred, and checked after each batch.
 """
 
 import _thread
@@ -61,7 +62,7 @@ def stop_on_signals(remedy: str = "") -> Iterator[None]:
         _signals.leaving = True
     except BaseException as error:
         _signals.leaving = True
-        if not isinstance(error, _Stop):
+        if not _is_of_a_stop(error):
             raise
     finally:
         _signals.installed = False
@@ -141,6 +142,13 @@ class _Stop(BaseException):
         # Destroyed without being caught by `stop_on_signals`: it was swallowed.
         if not _signals.leaving:
             _signals.again()
+
+
+def _is_of_a_stop(error: BaseException | None) -> bool:
+    """Whether it is a `_Stop`, or was raised while one was handled, as by a `finally` that needs what was not done."""
+    while error is not None and not isinstance(error, _Stop):
+        error = error.__context__
+    return error is not None
 
 
 class _Signals:

@@ -123,6 +123,29 @@ def test_the_likeliest_symbols_are_a_table(checkpoint, tmp_path):
     assert lines[4] == ""
 
 
+@pytest.mark.slow
+def test_lines_are_learnt_scored_again_and_written_one_by_one(tmp_path):
+    options = (*OPTIONS, "data.lines=true", "trainer.max_epochs=8", "logger=none")
+    (tmp_path / "names.txt").write_text("anna\nbob\nhannah\notto\n" * 40)
+    done = run("recast-train", *options, "data.source.path=names.txt", "hydra.run.dir=run", cwd=tmp_path)
+    assert done.code == 0, done
+    metrics = strict_json(tmp_path / "run" / "metrics.json")
+    assert sum(metrics["symbols"].values()) == 40 * len("anna\nbob\nhannah\notto\n")
+    assert metrics["scored"]["test"] == metrics["symbols"]["test"]
+    # Which name comes is all that nobody can know: log 4 of 5.25 symbols.
+    assert math.log(4) / 5.25 - 0.01 < metrics["test"]["nats"] < 0.4
+    (best,) = (tmp_path / "run" / "checkpoints").glob("best.ckpt")
+    again = run("recast-evaluate", f"checkpoint={best}", "output=again", cwd=tmp_path)
+    assert again.code == 0, again
+    assert strict_json(tmp_path / "again" / "metrics.json")["test"] == pytest.approx(metrics["test"])
+    # The line before does not matter, though it is not as those of the training.
+    one, other = (
+        run("recast-generate", f"checkpoint={best}", f"prompt={prompt}", "temperature=0", "length=2", cwd=tmp_path)
+        for prompt in ("han", "tttt\nhan")
+    )
+    assert (one.out, other.out) == ("hanna\n", "tttt\nhanna\n")
+
+
 @pytest.mark.parametrize("prompt", ["${seed}", "12", "{a: b}", "a=b"])
 def test_a_prompt_is_text_whatever_it_looks_like(checkpoint, tmp_path, prompt):
     done = run("recast-generate", f"checkpoint={checkpoint}", f"prompt={prompt}", "length=4", cwd=tmp_path)

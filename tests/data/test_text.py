@@ -77,6 +77,8 @@ def test_parts_follow_each_other_and_the_vocabulary_is_that_of_training():
     assert found.text("test") == f"ab{UNKNOWN}{UNKNOWN}"
     assert found.spec.lengths == (1, 1, 1)
     assert checked_text_spec(found.spec.to_dict()) == found.spec
+    # As in checkpoints from before there were lines.
+    assert checked_text_spec({k: v for k, v in found.spec.to_dict().items() if k != "lines"}) == found.spec
     # What is unknown counts in the fingerprint.
     assert prepared("aabbaabb" + "ccca" + "abce").fingerprint != found.fingerprint
 
@@ -94,6 +96,7 @@ def test_a_spec_of_something_else_is_refused():
         ({"columns": [good["columns"][0] | {"levels": ["a", "b"]}]}, "named character or word"),
         ({"columns": [good["columns"][0] | {"levels": [UNKNOWN, ""]}]}, "an empty symbol"),
         ({"lower": 1}, "lower=1"),
+        ({"lines": True, "columns": [good["columns"][0] | {"levels": [UNKNOWN, "a"]}]}, "without a line break"),
     ):
         with pytest.raises(ConfigurationError, match=says):
             checked_text_spec(good | changed)

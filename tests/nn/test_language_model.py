@@ -1,5 +1,6 @@
 """The language model against torch's own layers, and against itself read in other ways."""
 
+from dataclasses import replace
 from itertools import islice
 
 import pytest
@@ -13,20 +14,20 @@ from recast.nn.cells.gru import GRU
 from recast.nn.cells.lstm import LSTM
 from recast.nn.heads.categorical import Sampler
 from recast.nn.models import language_model
-from recast.nn.models.language_model import LanguageModel
+from recast.nn.models.language_model import LanguageModel, counted
 from recast.types import Batch, Categories
 
 LEVELS = 6
 SPEC = text_spec("abcde")
 
 
-def model_of(hidden=7, cell=LSTM, **options) -> LanguageModel:
+def model_of(hidden=7, cell=LSTM, spec=SPEC, **options) -> LanguageModel:
     torch.manual_seed(0)
 
     def layer(*, input_size: int) -> nn.Module:
         return cell(input_size=input_size, hidden_size=hidden)
 
-    return LanguageModel(spec=SPEC, cell=layer, **options)
+    return LanguageModel(spec=spec, cell=layer, **options)
 
 
 def batch_of(symbols: torch.Tensor, context: int, **parts) -> Batch:
@@ -149,6 +150,61 @@ def test_a_continuation_takes_the_likeliest_or_follows_its_seed():
     assert drawn(0) == drawn(0) != drawn(1)
 
 
+def lines_of(symbols: torch.Tensor, lengths: list[int]) -> Batch:
+    return batch_of(symbols, symbols.shape[1], lengths=torch.tensor(lengths))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_loss_of_lines_is_that_of_each_by_itself_weighted_by_its_symbols(smoothing):
+    model, symbols, lengths = model_of(cell=GRU), symbols_of(), [9, 2, 5]
+    alone = [
+        model.loss(batch_of(row[None, :length], length - 1), smoothing) * (length - 1)
+        for row, length in zip(symbols, lengths, strict=True)
+    ]
+    expected = torch.stack(alone).sum() / sum(length - 1 for length in lengths)
+    found = model.loss(lines_of(symbols, lengths), smoothing)
+    torch.testing.assert_close(found, expected)
+    (gradient,) = torch.autograd.grad(found, model.readout.weight)
+    (expected_gradient,) = torch.autograd.grad(expected, model.readout.weight)
+    torch.testing.assert_close(gradient, expected_gradient)
+
+
+def test_lines_are_scored_from_their_second_symbol_to_their_last():
+    model, symbols, lengths = model_of(), symbols_of(), [9, 2, 5]
+    batch = lines_of(symbols, lengths)
+    found = model(batch)[counted(batch)]
+    rows = [row[None, :length] for row, length in zip(symbols, lengths, strict=True)]
+    expected = torch.cat([model(batch_of(row, 1))[0] for row in rows])
+    torch.testing.assert_close(found, expected)
+
+
+def in_lines() -> LanguageModel:
+    model = model_of(spec=replace(text_spec("\nabcd"), lines=True)).eval()
+    # Line breaks as likely as not.
+    with torch.no_grad():
+        model.readout.bias[1] += 1.5
+    return model
+
+
+def test_a_line_is_written_without_what_stands_before_it():
+    model = in_lines()
+    prompts = ([1, 3, 4], [2, 2, 1, 3, 4], [3, 4])
+    written = []
+    for prompt in prompts:
+        generator = torch.Generator().manual_seed(0)
+        written.append(list(islice(model.continuation(torch.tensor(prompt), Sampler(), generator), 30)))
+    assert written[0] == written[1] == written[2]
+    # Each symbol is drawn given its own line alone.
+    generator, line = torch.Generator().manual_seed(0), [1, 3, 4]
+    for symbol in written[0]:
+        logits, _ = model.read(torch.tensor([line]))
+        assert int(Sampler().draw(logits, generator)) == symbol
+        line = [1] if symbol == 1 else [*line, symbol]
+    assert 1 in written[0][:-1]
+
+
 def test_a_batch_without_symbols_is_refused():
     with pytest.raises(ValueError, match="without a categorical target"):
         model_of()(Batch.of(torch.zeros(1, 2, 1), torch.zeros(1, 1, 1)))
+    with pytest.raises(ValueError, match="a batch without lengths"):
+        counted(batch_of(symbols_of(), 4))

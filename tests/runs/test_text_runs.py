@@ -50,8 +50,10 @@ def test_a_limit_of_the_trainer_holds_for_the_baselines_too(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_killed_run_goes_on_bit_for_bit(tmp_path, monkeypatch):
+@pytest.mark.parametrize("lines", ["true", "false"])
+def test_a_killed_run_goes_on_bit_for_bit(lines, tmp_path, monkeypatch):
     more = ("model.dropout=0.2", "trainer.max_epochs=3", "callbacks.last_checkpoint.every_n_steps=1", "baselines=none")
+    more = (*more, f"data.lines={lines}")
     config = options_of(tmp_path, *more)
     whole = run(config, tmp_path / "whole")
     training_step = TextTask.training_step
@@ -75,3 +77,22 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path, monkeypatch):
     )
     assert one.keys() == other.keys()
     assert all(torch.equal(weight, other[name]) for name, weight in one.items())
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_lines_of_several_batches_weigh_as_in_one(tmp_path):
+    """Each step takes the mean over all symbols, though some batches have longer lines than others."""
+
+    def weights(name: str, *more: str) -> dict[str, torch.Tensor]:
+        fixed = ("data.lines=true", "trainer.max_epochs=3", "baselines=none")
+        config = options_of(tmp_path, *fixed, "trainer.precision=64-true", "callbacks.samples=null", *more)
+        config["data"]["source"]["path"] = str(tmp_path / "names.txt")
+        run(config, tmp_path / name)
+        return torch.load(tmp_path / name / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+
+    (tmp_path / "names.txt").write_text("a\nbanana bandana\nno\nan\n" * 6)
+    whole = weights("whole", "data.batch_size=8")
+    parts = weights("parts", "data.batch_size=2", "trainer.accumulate_grad_batches=4")
+    for name, weight in whole.items():
+        torch.testing.assert_close(parts[name], weight)

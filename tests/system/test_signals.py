@@ -115,7 +115,7 @@ def test_a_finally_that_fails_since_its_try_was_left_is_not_the_error():
 
 
 def test_an_error_before_a_signal_is_the_error():
-    program = Program(stopped("try:\n    1 / 0\nexcept ArithmeticError:\n    pass\nready()\nraise OSError('disk full')"))
+    program = Program(stopped("try:\n    1 / 0\nexcept ArithmeticError:\n    pass\nraise OSError('disk full')"))
     assert program.wait().err.endswith("OSError: disk full\n")
 
 

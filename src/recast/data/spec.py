@@ -160,6 +160,8 @@ class SequenceSpec(PanelSpec):
 
 UNKNOWN = "<unknown>"
 """The symbol that stands for all that are not in a vocabulary."""
+LINE_BREAK = "\n"
+"""The symbol before and after each line of a text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,9 +172,11 @@ class TextSpec(PanelSpec):
 
     Args:
         lower: Whether capital letters were made small ones.
+        lines: Whether each line is a text of its own, from the line break before it to the one that ends it.
     """
 
     lower: bool = False
+    lines: bool = False
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
@@ -183,6 +187,15 @@ class TextSpec(PanelSpec):
     def symbol(self) -> str:
         """What a symbol is: "character" or "word"."""
         return self.columns[0].name
+
+    @property
+    def line_break(self) -> int:
+        """The level of the line break, which a text in lines has.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        return self.vocabulary.index(LINE_BREAK)
 
     @property
     def lengths(self) -> tuple[int, ...]:

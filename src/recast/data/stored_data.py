@@ -107,8 +107,12 @@ class StoredData(TrainingData, Generic[PreparedT]):
                 size of evaluation batches.
             shared: Whether several processes share the items, or each takes all.
         """
+        return self.ordered(self.items(part), shuffle=shuffle, shared=shared)
+
+    def ordered(self, items: Int[Tensor, " items"], *, shuffle: bool, shared: bool = True) -> Order:
+        """Items on the training device, divided into batches; see `order`."""
         return Order(
-            self.items(part).to(self._storage.device),
+            items.to(self._storage.device),
             self.batch_size if shuffle else self.evaluation_batch_size,
             shuffle=shuffle,
             seed=self.seed,

@@ -1,17 +1,19 @@
-"""The LightningDataModule of texts: contiguous streams to train on, passages to score."""
+"""The LightningDataModule of texts: contiguous streams to train on, passages to score; or lines for both."""
 
 import logging
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from recast.data.prepare.lines import LineLoader
 from recast.data.prepare.order import EpochLoader
 from recast.data.prepare.passages import PassageLoader
 from recast.data.prepare.split import FractionSplit
 from recast.data.prepare.streams import StreamLoader
 from recast.data.prepare.text import PreparedText, prepare_other_text, prepare_text
-from recast.data.sources.text import TextSource
+from recast.data.sources.text import SymbolSource
 from recast.data.spec import TextSpec
 from recast.data.stored_data import StoredData
 from recast.errors import ConfigurationError
@@ -31,29 +33,35 @@ class TextDataModule(StoredData[PreparedText]):
     Validation and test score every symbol of their part once, in passages, each from the initial state after `warmup`
     symbols of what stands before it. Scores depend on both lengths a little, on nothing else.
 
+    With `lines` each line is a text of its own instead, such as a name, a molecule or a sentence: whole lines are read,
+    each from the initial state and the line break before it, and every symbol of them is predicted, the line break that
+    ends them included. Training takes them in random order, and gradients reach back to their beginning.
+
     Args:
         source: Where the text comes from.
         split: Shares of validation and test part; none: a tenth each.
         fewest: How often a symbol must occur in the training part to be in the vocabulary; all others are one, that of
             what is unknown.
         most: Symbols of the vocabulary at most, the most frequent ones; none: all. [symbols]
+        lines: Whether each line is a text of its own; chunks and passages then mean nothing.
         chunk: Symbols of a stream in a training batch; gradients are truncated at its start. [symbols]
         warmup: Symbols that are read, not scored, before a passage. At the beginning of a text they are left out of the
             scores. [symbols]
         passage: Symbols of a passage. [symbols]
-        batch_size: Streams in a training batch of each process. [streams]
-        evaluation_batch_size: Passages in a validation or test batch. [passages]
-        seed: Seed of the streams' phases.
+        batch_size: Streams, or lines, in a training batch of each process. [streams, or lines]
+        evaluation_batch_size: Passages, or lines, in a validation or test batch. [passages, or lines]
+        seed: Seed of the streams' phases, or of the order of the lines.
     """
 
     @checked
     def __init__(
         self,
         *,
-        source: TextSource,
+        source: SymbolSource,
         split: FractionSplit | None = None,
         fewest: PositiveInt = 1,
         most: PositiveInt | None = None,
+        lines: bool = False,
         chunk: PositiveInt = 64,
         warmup: PositiveInt = 256,
         passage: PositiveInt = 1024,
@@ -65,6 +73,7 @@ class TextDataModule(StoredData[PreparedText]):
         self.source = source
         self.split = split or FractionSplit(validation=0.1, test=0.1)
         self.fewest, self.most = fewest, most
+        self.lines = lines
         self.chunk, self.warmup, self.passage = chunk, warmup, passage
         self._trained: TextSpec | None = None
         self._path: str | None = None
@@ -79,6 +88,7 @@ class TextDataModule(StoredData[PreparedText]):
                 split=self.split,
                 fewest=self.fewest,
                 most=self.most,
+                lines=self.lines,
             )
         if self._path is None:
             return prepare_other_text(self.source.read(), self._trained, self.split)
@@ -102,10 +112,20 @@ class TextDataModule(StoredData[PreparedText]):
     def items(self, part: str) -> Int[Tensor, " symbols"]:
         """The rows of a part that are scored."""
         first, stop = self.prepared.ranges[part]
+        if self.lines:
+            return torch.arange(first + 1, stop + 1)
         return torch.arange(max(first, self.warmup), max(stop, self.warmup))
 
-    def loader(self, part: str) -> PassageLoader:
-        """Passages of a part, in evaluation batches."""
+    def loader(self, part: str, *, shuffle: bool = False) -> EpochLoader[Batch]:
+        """Passages of a part, or its lines, in evaluation batches.
+
+        Args:
+            part: "train", "validation" or "test".
+            shuffle: Whether its lines are in random order, in training batches.
+        """
+        if self.lines:
+            order = self.ordered(self._lines_of(part), shuffle=shuffle)
+            return LineLoader(storage=self._storage, order=order)
         return PassageLoader(
             storage=self._storage,
             rows=self.prepared.ranges[part],
@@ -120,12 +140,19 @@ class TextDataModule(StoredData[PreparedText]):
         """Validation passages; none if the split has no validation part."""
         return self.loader("validation") if len(self.items("validation")) else []
 
-    def train_dataloader(self) -> StreamLoader:
-        """The chunks of the streams.
+    def _lines_of(self, part: str) -> Int[Tensor, " lines"]:
+        """The pieces that are lines of a part."""
+        first, stop = np.searchsorted(self.prepared.panel.starts, self.prepared.ranges[part])
+        return torch.arange(int(first), int(stop))
+
+    def train_dataloader(self) -> EpochLoader[Batch]:
+        """The chunks of the streams, or the lines in random order.
 
         Raises:
             ConfigurationError: if the training part is too short for them.
         """
+        if self.lines:
+            return self.loader("train", shuffle=True)
         first, stop = self.prepared.ranges["train"]
         streams = self.batch_size * self._world
         if (stop - first - 1) // self.chunk < 3 * streams:

@@ -63,7 +63,7 @@ class Generator:
         """
         vocabulary = self.model.spec.vocabulary
         codes = torch.from_numpy(encode(self._split(prompt), vocabulary))
-        logits, _ = self.model.read(codes.unsqueeze(0))
+        logits, _ = self.model.read(self.model.heard(codes).unsqueeze(0))
         found = logits[0].double().softmax(0).topk(min(count, len(vocabulary)))
         return [(vocabulary[code], chance) for chance, code in zip(*map(torch.Tensor.tolist, found), strict=True)]
 

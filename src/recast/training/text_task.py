@@ -1,4 +1,4 @@
-"""The LightningModule of language models: trains on streams of a text, scores every symbol of a part."""
+"""The LightningModule of language models: trains on streams of a text or its lines, scores every symbol of a part."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torchmetrics import SumMetric
 
-from recast.nn.models.language_model import LanguageModel, symbols_of
+from recast.nn.models.language_model import LanguageModel, counted, symbols_of
 from recast.options import Fraction, checked
 from recast.scoring.metrics.bits_per_character import BitsPerCharacter
 from recast.scoring.metrics.nats import Nats
@@ -62,23 +62,26 @@ class TextTask(ScoringTask):
         if is_due(self.trainer):
             self.log("loss", mean, prog_bar=True, logger=False)
             log_curves(self.trainer, {"loss/train": mean.item()})
-        streams = len(batch.start) if batch.share is None else batch.share.total
-        return self.accumulated(self.weighted(loss, batch.share), batch_idx, streams)
+        items = len(batch.start) if batch.lengths is None else int((batch.lengths - 1).sum())
+        return self.accumulated(
+            self.weighted(loss, batch.share), batch_idx, items if batch.share is None else batch.share.total
+        )
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Scores a batch of passages, and counts its symbols."""
-        super().test_step(batch, batch_idx)
-        self.counted.update(len(batch.start) * batch.target.shape[1])
-
-    def predict_step(self, batch: Batch, batch_idx: int) -> Float[Tensor, "batch horizon"]:
-        """The logarithm of P of each symbol of the passages, in nats."""
+    def predict_step(self, batch: Batch, batch_idx: int) -> Float[Tensor, "batch steps"]:
+        """The logarithm of P of each symbol of the passages or lines, in nats; see `LanguageModel.forward`."""
         return self.model(batch)
 
     def score(self, part: str, batch: Batch) -> None:
-        """Scores every symbol of a batch of passages."""
-        found, symbols = self.model(batch), symbols_of(batch)[:, batch.context :]
+        """Scores every symbol of a batch of passages or lines, and counts those of a test."""
+        found = self.model(batch)
+        symbols = symbols_of(batch)[:, -found.shape[1] :]
+        if batch.lengths is not None:
+            within = counted(batch)
+            found, symbols = found[within], symbols[within]
         for metric in self.metrics_of(part).values():
             metric.update(found, symbols)
+        if part == "test":
+            self.counted.update(symbols.numel())
 
     def on_test_epoch_start(self) -> None:
         """Resets metrics and count."""

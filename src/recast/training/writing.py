@@ -8,11 +8,11 @@ import torch
 
 from recast.data.prepare.text import encode
 from recast.data.sources.text import Symbol, symbols_of
-from recast.data.spec import TextSpec
+from recast.data.spec import LINE_BREAK, TextSpec
 from recast.nn.heads.categorical import Sampler
 from recast.nn.models.language_model import LanguageModel
 
-START = "\n"
+START = LINE_BREAK
 """What a model goes on from unless it is given something."""
 
 

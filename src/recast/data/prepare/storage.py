@@ -141,9 +141,14 @@ class Storage:
         """The result of `_items_of` for a single item, by the number of windows."""
         return {}
 
-    def sequences(self, pieces: Int[Tensor, " batch"]) -> Batch:
-        """Whole pieces, as long as the longest of them; the others are padded with zeros."""
-        lengths = self.lengths[pieces]
+    def sequences(self, pieces: Int[Tensor, " batch"], beyond: int = 0) -> Batch:
+        """Whole pieces, as long as the longest of them; the others are padded with zeros.
+
+        Args:
+            pieces: Which.
+            beyond: How many rows after each are read as if they were its own.
+        """
+        lengths = self.lengths[pieces] + beyond
         steps = torch.arange(int(lengths.max()) if len(pieces) else 0, device=self.device)
         starts = self.starts[pieces]
         rows = starts.unsqueeze(1) + steps

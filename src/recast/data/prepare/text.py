@@ -8,14 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from recast.data.panel import Column, Panel
+from recast.data.prepare.lines import in_lines, line_starts
 from recast.data.prepare.split import FractionSplit, Parts
 from recast.data.prepare.storage import Storage, stored
 from recast.data.sources.fingerprint import fingerprint
 from recast.data.sources.text import Symbol, Text
-from recast.data.spec import UNKNOWN, TextSpec
+from recast.data.spec import LINE_BREAK, UNKNOWN, TextSpec
 from recast.errors import DataError
 
 log = logging.getLogger(__name__)
+
+WHOLE = np.zeros(1, dtype=np.int64)
+"""Where the pieces of a text begin that is one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,10 +27,11 @@ class PreparedText:
     """A text ready for training.
 
     Args:
-        panel: Its symbols as levels of the vocabulary, one item of one piece without a clock.
+        panel: Its symbols as levels of the vocabulary, one item without a clock, of one piece; or of one for each line,
+            see `recast.data.prepare.lines`.
         spec: What a model must know about it.
         storage: Its rows.
-        ranges: Row range [first, stop) of each part.
+        ranges: Row range [first, stop) of each part; in a text of lines it is one of whole pieces.
         fingerprint: SHA-256 of what was read.
     """
 
@@ -71,7 +76,14 @@ def encode(symbols: Sequence[str], vocabulary: Sequence[str]) -> np.ndarray:
 
 
 def prepare_text(
-    text: Text, *, symbol: Symbol, lower: bool, split: FractionSplit, fewest: int, most: int | None
+    text: Text,
+    *,
+    symbol: Symbol,
+    lower: bool,
+    split: FractionSplit,
+    fewest: int,
+    most: int | None,
+    lines: bool = False,
 ) -> PreparedText:
     """Divides a text into parts, in its order, and takes the vocabulary from the training part.
 
@@ -82,12 +94,13 @@ def prepare_text(
         split: Shares of the parts.
         fewest: How often a symbol of the vocabulary occurs in the training part at least.
         most: Symbols of the vocabulary at most; None: all.
+        lines: Whether each line is a text of its own; parts then begin with the first line that begins in them.
 
     Raises:
-        DataError: if the training part has fewer than two different symbols.
+        DataError: if the training part has fewer than two different symbols, or no line break where it is in lines.
     """
-    rows = _panel(text, np.zeros(len(text.symbols), dtype=np.int64), (UNKNOWN,), symbol)
-    ranges = _ranges(split.parts(rows))
+    text = in_lines(text) if lines else text
+    ranges = _ranges(text, symbol, split, lines=lines)
     first, stop = ranges["train"]
     vocabulary = vocabulary_of(text.symbols[first:stop], fewest, most)
     if len(vocabulary) < 3:
@@ -95,7 +108,12 @@ def prepare_text(
             f"{text.label}: the training part of {stop - first} {symbol}s has {len(vocabulary) - 1} different ones for "
             "the vocabulary, expected two or more; give a longer text, or a smaller data.fewest"
         )
-    return _prepared(text, _spec(vocabulary, symbol, lower=lower), ranges)
+    if lines and LINE_BREAK not in vocabulary:
+        raise DataError(
+            f"{text.label}: line breaks are not in the vocabulary of the training part, so that no line would end; "
+            "give a smaller data.fewest, a larger data.most, or data.lines=false"
+        )
+    return _prepared(text, _spec(vocabulary, symbol, lower=lower, lines=lines), ranges)
 
 
 def prepare_other_text(text: Text, spec: TextSpec, split: FractionSplit | None) -> PreparedText:
@@ -106,26 +124,33 @@ def prepare_other_text(text: Text, spec: TextSpec, split: FractionSplit | None) 
         spec: The spec the model was trained with.
         split: Shares of the parts; None: all of it is the test part.
     """
+    text = in_lines(text) if spec.lines else text
+    ranges = _ranges(text, spec.symbol, split or FractionSplit(validation=0.0, test=0.1), lines=spec.lines)
     if split is None:
-        ranges = {"train": (0, 0), "validation": (0, 0), "test": (0, len(text.symbols))}
-    else:
-        rows = _panel(text, np.zeros(len(text.symbols), dtype=np.int64), (UNKNOWN,), spec.symbol)
-        ranges = _ranges(split.parts(rows))
+        ranges = {"train": (0, 0), "validation": (0, 0), "test": (0, ranges["test"][1])}
     return _prepared(text, spec, ranges)
 
 
-def _ranges(parts: Parts) -> dict[str, tuple[int, int]]:
-    return {name: (int(part[0, 0]), int(part[-1, 1])) for name, part in parts._asdict().items()}
+def _ranges(text: Text, symbol: str, split: FractionSplit, *, lines: bool) -> dict[str, tuple[int, int]]:
+    parts: Parts = split.parts(_panel(text, np.zeros(len(text.symbols), dtype=np.int64), (UNKNOWN,), symbol))
+    ranges = {name: (int(part[0, 0]), int(part[-1, 1])) for name, part in parts._asdict().items()}
+    if not lines:
+        return ranges
+    starts = line_starts(text)
+    # The last break is the end of the last line.
+    places = {name: np.searchsorted(starts[:-1], bounds) for name, bounds in ranges.items()}
+    return {name: (int(starts[first]), int(starts[stop])) for name, (first, stop) in places.items()}
 
 
-def _spec(vocabulary: tuple[str, ...], symbol: Symbol, *, lower: bool) -> TextSpec:
+def _spec(vocabulary: tuple[str, ...], symbol: Symbol, *, lower: bool, lines: bool) -> TextSpec:
     column = Column(symbol, role="target", levels=vocabulary)
-    return TextSpec(columns=(column,), offset=(0.0,), scale=(1.0,), lower=lower)
+    return TextSpec(columns=(column,), offset=(0.0,), scale=(1.0,), lower=lower, lines=lines)
 
 
 def _prepared(text: Text, spec: TextSpec, ranges: dict[str, tuple[int, int]]) -> PreparedText:
     vocabulary, symbol = spec.vocabulary, spec.symbol
-    panel = _panel(text, encode(text.symbols, vocabulary), vocabulary, symbol)
+    starts = line_starts(text) if spec.lines else WHOLE
+    panel = _panel(text, encode(text.symbols, vocabulary), vocabulary, symbol, starts)
     # Of the text itself: two texts may differ in what is unknown alone.
     levels = tuple(sorted(set(text.symbols)))
     read = _panel(text, encode(text.symbols, (UNKNOWN, *levels)), (UNKNOWN, *levels), symbol)
@@ -138,10 +163,10 @@ def _prepared(text: Text, spec: TextSpec, ranges: dict[str, tuple[int, int]]) ->
     return prepared
 
 
-def _panel(text: Text, codes: np.ndarray, levels: tuple[str, ...], symbol: str) -> Panel:
+def _panel(text: Text, codes: np.ndarray, levels: tuple[str, ...], symbol: str, starts: np.ndarray = WHOLE) -> Panel:
     return Panel(
         columns=(Column(symbol, role="target", levels=levels),),
         values=codes[:, None].astype(np.float64),
-        starts=np.zeros(1, dtype=np.int64),
+        starts=starts,
         label=text.label,
     )

@@ -1,6 +1,8 @@
 """Text files as sequences of symbols: characters or words."""
 
 import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, NamedTuple, final
 
@@ -32,8 +34,55 @@ def symbols_of(text: str, symbol: Symbol, *, lower: bool) -> list[str]:
     return list(text) if symbol == "character" else WORDS.findall(text)
 
 
+class SymbolSource(ABC):
+    """Provides a text in symbols, and reads more of the same kind.
+
+    Args:
+        symbol: What a symbol is.
+        lower: Whether capital letters become small ones.
+    """
+
+    def __init__(self, *, symbol: Symbol, lower: bool) -> None:
+        self.symbol: Symbol = symbol
+        self.lower = lower
+
+    @abstractmethod
+    def read(self) -> Text:
+        """The text. Reading twice gives the same one.
+
+        Raises:
+            DataError: if it is unusable.
+        """
+
+    def read_file(self, path: str) -> Text:
+        """Another text, in symbols of the same kind.
+
+        Args:
+            path: A text file.
+
+        Raises:
+            DataError: if there is no file, it cannot be read, is not UTF-8, or is empty.
+        """
+        return self.text_of(path, [Path(path).expanduser()])
+
+    def text_of(self, path: str, files: Iterable[Path]) -> Text:
+        """Text files one after the other.
+
+        Args:
+            path: What the text is called.
+            files: The files, UTF-8 or compressed.
+
+        Raises:
+            DataError: as `read_file`.
+        """
+        text = "".join(b"".join(blocks(str(file), Dialect())).decode() for file in files)
+        if not text:
+            raise DataError(f"{path}: it holds no text")
+        return Text(path, symbols_of(text, self.symbol, lower=self.lower))
+
+
 @final
-class TextSource:
+class TextSource(SymbolSource):
     """A text file, or all text files of a folder, one after the other in the order of their names.
 
     Files are UTF-8, or compressed (gz, bz2, xz, zip, zst by the ending); line breaks are line feeds, and a file ends
@@ -57,10 +106,9 @@ class TextSource:
         symbols: Literal["characters", "words"] = "characters",
         lower: bool = False,
     ) -> None:
+        super().__init__(symbol="character" if symbols == "characters" else "word", lower=lower)
         self.path = path
         self.pattern = pattern
-        self.symbols: Literal["characters", "words"] = symbols
-        self.lower = lower
 
     def read(self) -> Text:
         """The text. Reading twice gives the same one.
@@ -79,15 +127,7 @@ class TextSource:
         Raises:
             DataError: as `read`.
         """
-        text = "".join(b"".join(blocks(str(file), Dialect())).decode() for file in self._files(path))
-        if not text:
-            raise DataError(f"{path}: it holds no text")
-        return Text(path, symbols_of(text, self.symbol, lower=self.lower))
-
-    @property
-    def symbol(self) -> Symbol:
-        """What a symbol is."""
-        return "character" if self.symbols == "characters" else "word"
+        return self.text_of(path, self._files(path))
 
     def _files(self, path: str) -> list[Path]:
         folder = Path(path).expanduser()

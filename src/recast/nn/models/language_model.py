@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -81,23 +81,33 @@ class LanguageModel(nn.Module):
         return self.readout(self.projection(functional.dropout(outputs, self.dropout, self.training)))
 
     def loss(self, batch: Batch, smoothing: float = 0.0) -> Float[Tensor, ""]:
-        """The mean cross-entropy, in nats, over all steps of the contexts, each of which predicts the next symbol.
+        """The mean cross-entropy, in nats, over all symbols but the first of each row, given those before.
 
         Args:
-            batch: Chunks of a text with a horizon of one symbol; states are carried where the batch says so.
+            batch: Chunks of a text with a horizon of one symbol, whose states are carried where the batch says so; or
+                whole lines, whose padding does not count.
             smoothing: See `recast.nn.heads.categorical.cross_entropy`.
         """
         symbols = symbols_of(batch)
-        outputs, _ = self.encoder(batch, self.inputs(symbols[:, : batch.context]))
-        return cross_entropy(self.logits(outputs), symbols[:, 1 : batch.context + 1], smoothing)
+        outputs, _ = self.encoder(batch, self.inputs(symbols[:, :-1]))
+        logits, truth = self.logits(outputs), symbols[:, 1:]
+        if batch.lengths is not None:
+            within = counted(batch)
+            logits, truth = logits[within], truth[within]
+        return cross_entropy(logits, truth, smoothing)
 
-    def forward(self, batch: Batch) -> Float[Tensor, "batch horizon"]:
-        """The logarithm of P of each symbol of the horizon given all symbols of the window before it, in nats."""
+    def forward(self, batch: Batch) -> Float[Tensor, "batch steps"]:
+        """The logarithm of P of symbols given all symbols of the row before them, in nats.
+
+        They are those of the horizon of a window, or all but the first of a line, where those of the padding mean
+        nothing.
+        """
         symbols = symbols_of(batch)
-        horizon = symbols.shape[1] - batch.context
+        first = batch.context if batch.lengths is None else 1
+        horizon = symbols.shape[1] - first
         outputs, _ = self.encoder(batch, self.inputs(symbols[:, :-1]), last=horizon)
         steps = max(ONCE // (len(self.spec.vocabulary) * max(len(symbols), 1)), 1)
-        pairs = zip(outputs.split(steps, dim=1), symbols[:, batch.context :].split(steps, dim=1), strict=True)
+        pairs = zip(outputs.split(steps, dim=1), symbols[:, first:].split(steps, dim=1), strict=True)
         return torch.cat([log_probabilities(self.logits(part), truth) for part, truth in pairs], dim=1)
 
     def read(
@@ -127,11 +137,24 @@ class LanguageModel(nn.Module):
             sampler: How they are drawn.
             generator: What draws, on the CPU.
         """
-        logits, states = self.read(prompt.unsqueeze(0))
+        logits, states = self.read(self.heard(prompt).unsqueeze(0))
         while True:
             symbol = sampler.draw(logits, generator)
             yield int(symbol)
-            logits, states = self.read(symbol.to(prompt.device).unsqueeze(0), states)
+            begins = self.spec.lines and int(symbol) == self.spec.line_break
+            logits, states = self.read(symbol.to(prompt.device).unsqueeze(0), None if begins else states)
+
+    def heard(self, prompt: Int[Tensor, " prompt"]) -> Int[Tensor, " heard"]:
+        """What is read of a prompt: all of it; where each line is a text of its own, its last line.
+
+        Args:
+            prompt: One symbol at least.
+        """
+        if not self.spec.lines:
+            return prompt
+        line_break = self.spec.line_break
+        breaks = (prompt == line_break).nonzero()
+        return functional.pad(prompt, (1, 0), value=line_break) if len(breaks) == 0 else prompt[int(breaks[-1]) :]
 
 
 def symbols_of(batch: Batch) -> Int[Tensor, "batch time"]:
@@ -143,3 +166,15 @@ def symbols_of(batch: Batch) -> Int[Tensor, "batch time"]:
     if batch.categories is None or batch.categories.target is None:
         raise ValueError("a batch without a categorical target")
     return batch.categories.target[..., 0]
+
+
+def counted(batch: Batch) -> Bool[Tensor, "batch steps"]:
+    """Which symbols but the first of each row are not padding.
+
+    Raises:
+        ValueError: if the batch has no lines.
+    """
+    if batch.lengths is None:
+        raise ValueError("a batch without lengths")
+    steps = torch.arange(1, symbols_of(batch).shape[1], device=batch.lengths.device)
+    return steps < batch.lengths.unsqueeze(1)

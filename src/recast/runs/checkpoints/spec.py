@@ -11,7 +11,7 @@ from recast.data.local_scaling import LocalScaling, Statistic
 from recast.data.panel import ORDER, Column, Role
 from recast.data.sources.step import parse_step
 from recast.data.sources.text import Symbol
-from recast.data.spec import UNKNOWN, ImputerSpec, PanelSpec, SequenceSpec, SeriesSpec, TextSpec
+from recast.data.spec import LINE_BREAK, UNKNOWN, ImputerSpec, PanelSpec, SequenceSpec, SeriesSpec, TextSpec
 from recast.errors import ConfigurationError
 from recast.options import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, check_values
 
@@ -132,7 +132,9 @@ def checked_text_spec(values: object) -> TextSpec:
     Raises:
         ConfigurationError: if a field is missing, unknown, of the wrong type or out of range, or the fields disagree.
     """
-    spec = TextSpec(**_fields(values, PANEL | {"lower": bool}))
+    # What earlier checkpoints lack.
+    found = {"lines": False} | values if isinstance(values, dict) else values
+    spec = TextSpec(**_fields(found, PANEL | {"lower": bool, "lines": bool}))
     _check_columns(spec)
     if len(spec.columns) != 1 or spec.static or spec.columns[0].role != "target" or spec.masked:
         raise ConfigurationError("spec: expected one column, the target, without gaps")
@@ -142,6 +144,8 @@ def checked_text_spec(values: object) -> TextSpec:
         )
     if "" in spec.vocabulary:
         raise ConfigurationError("spec: the vocabulary has an empty symbol")
+    if spec.lines and LINE_BREAK not in spec.vocabulary:
+        raise ConfigurationError("spec: a text in lines, without a line break in its vocabulary")
     return spec
 
 

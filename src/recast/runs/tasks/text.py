@@ -8,6 +8,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 
+from recast.data.prepare.text import WHOLE
 from recast.data.spec import TextSpec
 from recast.data.text_datamodule import TextDataModule
 from recast.errors import ConfigurationError, DataError, InputError, MisfitError
@@ -72,7 +73,7 @@ class TextPlug(TaskPlug[TextTask, TextDataModule, TextResults]):
         """See the base class."""
         first, stop = data.prepared.ranges["train"]
         panel = data.prepared.panel
-        training = replace(panel, values=panel.values[first:stop])
+        training = replace(panel, values=panel.values[first:stop], starts=WHOLE, items=None)
         for baseline in baselines.values():
             try:
                 baseline.fit(training)

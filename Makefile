@@ -8,7 +8,7 @@ export OMP_NUM_THREADS ?= 1
 # Where it is set, each of the hundreds of processes that tests start would compile all of recast anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo check test test-all docs notebooks format clean
+.PHONY: help install demo lint check test test-all docs notebooks format clean
 
 help:  ## Explain the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -32,19 +32,18 @@ FIRST := tests/test_floors.py tests/test_testing.py tests/test_options.py tests/
 	$(patsubst %,tests/data/test_%.py,panel series_csv steps grid split features prepare storage) \
 	tests/runs/test_configure_check.py tests/nn/test_cells.py tests/scoring/test_metrics.py
 
-# $(call BESIDE_TYPES,tests): the check of types takes one core for a minute.
-define BESIDE_TYPES
+lint: install  ## Lint, check form and types (a minute)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright & types=$$!; $(1); tests=$$?; wait $$types && exit $$tests
-endef
+	$(BIN)/pyright
 
-# In one process: the check of types, which takes longer, has the other core.
+# The tests in one process: the check of types has the other core.
 check: install  ## Lint, check types, run the tests that break first (under two minutes on two cores)
-	$(call BESIDE_TYPES,$(BIN)/python -m pytest -x -q $(FIRST))
+	$(MAKE) --no-print-directory lint & lint=$$!; $(BIN)/python -m pytest -x -q $(FIRST); tests=$$?; \
+		wait $$lint && exit $$tests
 
-test: install  ## Lint, check types, run the tests (about 12 minutes on two cores)
-	$(call BESIDE_TYPES,$(PYTEST))
+test: install  ## Run the tests but the slow ones (about 10 minutes on two cores)
+	$(PYTEST)
 
 test-all: install  ## Run all tests, the slow ones too
 	$(PYTEST) -m "slow or not slow"

@@ -457,6 +457,29 @@ def test_a_classifier_of_two_processes_gives_the_results_of_one(tmp_path):
     assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
+@slow
+@patient
+@pytest.mark.parametrize("lines", ["true", "false"])
+def test_a_language_model_of_two_processes_gives_the_results_of_one(lines, tmp_path):
+    (tmp_path / "names.txt").write_text("".join(f"{'ab' * (k % 5)}{'n' * (k % 3)}\n" for k in range(90)))
+    options = ("task=text", "data=text", f"data.lines={lines}", "data.source.path=names.txt", "data.chunk=8")
+    options = (*options, "data.warmup=5", "data.passage=20", "model.cell.hidden_size=8", "trainer.max_epochs=2")
+    options = (
+        *options,
+        *EXACT,
+        "callbacks.progress_bar=null",
+        "callbacks.samples=null",
+        "data.evaluation_batch_size=2",
+    )
+    one = train(tmp_path / "one", *options, "data.batch_size=6")
+    assert one.code == 0, one
+    two = train(tmp_path / "two", *options, "trainer=ddp", "trainer.accelerator=cpu", "data.batch_size=3")
+    assert two.code == 0, two
+    assert "Warning" not in two.err
+    expected, found = (flat(metrics_of(tmp_path / name)) for name in ("one", "two"))
+    assert found == pytest.approx(expected, rel=1e-11)
+
+
 class Group:
     """A command in work, with all processes that it starts."""
 

@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from pages import PAGES, ROOT, blocks
 
@@ -46,7 +48,9 @@ def overrides_of(words: list[str]) -> list[str]:
     theirs = {"mine/conf": str(THEIRS / "conf"), "trust=[mine]": "trust=[their_parts]"}
     plain = with_folder([theirs.get(word, word) for word in words if word not in ("-m", "--multirun")])
     first = []
-    for text, override in zip(plain, OverridesParser.create().parse_overrides(readable(plain)), strict=True):
+    # glob(*) reads the names of a group.
+    parser = OverridesParser.create(ConfigLoaderImpl(create_config_search_path(str(ROOT / "conf"))))
+    for text, override in zip(plain, parser.parse_overrides(readable(plain)), strict=True):
         if override.is_sweep_override():
             if not (override.is_choice_sweep() or override.is_range_sweep()):
                 continue  # an interval of a search: no value of its own

@@ -73,7 +73,7 @@ class TextPlug(TaskPlug[TextTask, TextDataModule, TextResults]):
         """See the base class."""
         first, stop = data.prepared.ranges["train"]
         panel = data.prepared.panel
-        training = replace(panel, values=panel.values[first:stop], starts=WHOLE, items=None)
+        training = replace(panel, values=panel.values[first:stop], starts=WHOLE, items=WHOLE)
         for baseline in baselines.values():
             try:
                 baseline.fit(training)

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import beartype
 import pytest
 import torch
 from jaxtyping import Float, TypeCheckError
-from shape_checks import checked, jaxtyped
+from shape_checks import checked, jaxtyped, look
 from torch import Tensor
 
 from recast.types import Forecast
@@ -46,6 +47,31 @@ def test_an_axis_has_a_size_in_a_call_and_another_in_the_next():
 def test_results_are_checked_against_arguments():
     with pytest.raises(TypeCheckError, match=r"test_shape_checks\.wrong: .*rows columns"):
         wrong(torch.ones(2, 3))
+
+
+def test_what_passed_once_lets_nothing_else_through():
+    @check
+    def joined(parts: list[Float[Tensor, " rows"]], by: Literal[0, 1]) -> Float[Tensor, "count rows"]:
+        return torch.stack(parts, by)
+
+    one, two = torch.ones(2), torch.ones(3)
+    for _ in range(2):
+        assert joined([one, one], 0).shape == (2, 2)
+        for parts, by, named in (([one, two], 0, "parts"), ([one, None], 0, "parts"), ([one, one], 2, "by")):
+            # Of a list one part is checked, drawn at random, as long as it has not passed.
+            with pytest.raises((TypeCheckError, RuntimeError, TypeError), match=rf"parameter '{named}'|size|Tensor"):
+                joined(parts, by)
+        # The result has other axes than the arguments give it.
+        with pytest.raises(TypeCheckError, match="joined"):
+            joined([one, one, one], 1)
+
+
+def test_what_holds_too_much_to_be_seen_is_checked_each_time():
+    assert look([1] * 40) is None
+    assert look({"a": [torch.ones(2)]}) == look({"a": [torch.zeros(2)]}) != look({"a": [torch.ones(3)]})
+    assert look(1) != look(True)
+    assert look({1, 2}) is None
+    assert look((torch.ones(2), None)) != look((None, torch.ones(2)))
 
 
 def test_a_function_defined_at_each_call_is_checked_at_each():

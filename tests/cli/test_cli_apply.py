@@ -113,6 +113,7 @@ def test_the_training_part_and_no_baselines(tmp_path):
     assert f"train: {results['windows']['train']} windows" in done.out
 
 
+@pytest.mark.slow
 def test_another_file_of_the_same_kind(files, gauge, moved, tmp_path):
     done = evaluate(f"checkpoint={moved}", f"path={files / 'later.csv'}", "output=.", cwd=tmp_path)
     assert done.code == 0, done
@@ -151,6 +152,7 @@ def test_evaluate_does_not_overwrite_a_run(gauge, moved):
     assert (gauge / "metrics.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_evaluate_notices_that_the_data_have_changed(tmp_path):
     tide_table(700).to_csv(tmp_path / "gauge.csv", index=False)
     sizes = [f"data.windows.context={CONTEXT}", f"data.windows.horizon={HORIZON}", "data.windows.reach_back=true"]

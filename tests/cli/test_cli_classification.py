@@ -143,6 +143,7 @@ def test_the_same_seed_gives_the_same_numbers(options, metrics):
     assert ours == theirs
 
 
+@pytest.mark.slow
 def test_all_sequences_train_and_the_last_state_is_kept_without_validation(options):
     folder = trained(*options, "data.validation=0", "trainer.max_epochs=2", cwd=scratch() / "classified_all")
     found = strict_json(folder / "metrics.json")
@@ -255,6 +256,7 @@ def test_evaluating_another_part(moved, tmp_path):
     assert "validation: 15 sequences" in done.out
 
 
+@pytest.mark.slow
 def test_new_sequences_need_no_files_of_the_training(options, tmp_path, metrics, files):
     train, test = write_turning(tmp_path / "data")
     words = [word for word in options if "path=" not in word]
@@ -296,6 +298,7 @@ def test_sequences_that_do_not_fit_are_refused(moved, tmp_path):
     assert_refused(done, "others.ts: @classLabel names down, up", "left, right, still")
 
 
+@pytest.mark.slow
 def test_changed_files_are_refused(options, tmp_path):
     train, test = write_turning(tmp_path / "data")
     words = [word for word in options if "path=" not in word]

@@ -69,6 +69,7 @@ def test_it_is_scored_again_as_it_was(folder, tmp_path):
     assert again["test"] == pytest.approx(metrics_of(folder)["test"])
 
 
+@pytest.mark.slow
 def test_a_file_is_forecast_and_exported(folder, tmp_path):
     table = whole_table()
     table.iloc[-8:, 1] = np.nan

@@ -95,6 +95,7 @@ def test_tables_hold_the_values_of_metrics_json(tide, metrics):
     assert leads["ridge:mse"].tolist() == pytest.approx(metrics["baselines_per_horizon"]["ridge"]["mse"], rel=1e-15)
 
 
+@pytest.mark.slow
 def test_the_printed_table_holds_the_values_of_metrics_json(metrics):
     done = run("recast-train", *TIDE, "trainer.max_epochs=1", cwd=scratch() / "printed")
     folder = scratch() / "printed" / done.last_line
@@ -122,6 +123,7 @@ def test_config_yaml_holds_every_option_resolved(tide):
     assert "${" not in (tide / "config.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_numbers_and_another_one_others():
     first, again = shared_run(*QUICK), trained(*QUICK, cwd=scratch() / "again")
     other = trained(*QUICK, "seed=1", cwd=scratch() / "again")
@@ -136,6 +138,7 @@ def test_processes_that_start_at_the_same_moment_get_folders_of_their_own(tmp_pa
     assert len(set(folders)) == len(folders)
 
 
+@pytest.mark.slow
 def test_runs_never_share_a_folder():
     assert len({trained(*QUICK, "trainer.max_epochs=1", cwd=scratch() / "apart") for _ in range(2)}) == 2
 

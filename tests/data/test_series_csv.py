@@ -518,6 +518,7 @@ def test_numbers_are_the_nearest_to_their_digits(tmp_path_factory, values):
     assert series.values[:, 0].tolist() == values
 
 
+@pytest.mark.slow
 def test_a_big_file_reads_in_linear_time(tmp_path):
     path = tmp_path / "big.csv"
     rows = 200_000

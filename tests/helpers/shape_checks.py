@@ -3,7 +3,8 @@
 jaxtyping's own decorator checks arguments twice, binds them to the signature in Python, and compiles its checks anew
 for a function that is defined whenever another one runs: more than half of the time of tests of networks. This one
 checks the same annotations in the same scopes (a name of an axis has one size in a call), compiles each check once, at
-the first call that needs it, and leaves violations to jaxtyping's decorator to explain.
+the first call that needs it, checks what looks the same once (types, shapes and numbers; see `look`), and leaves
+violations to jaxtyping's decorator to explain.
 """
 
 import functools
@@ -14,14 +15,13 @@ from types import FunctionType
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import jaxtyping
+import numpy as np
+from torch import Tensor
 from torch._C import _is_tracing as is_tracing
 from torch.compiler import is_compiling
 
 explained = jaxtyping.jaxtyped
 """jaxtyping's decorator: its errors name the argument, its value, and the sizes of the axes."""
-
-Checks = tuple[Callable[..., None] | None, Callable[[Any], Any] | None, AbstractContextManager[Any]]
-made: dict[tuple[Hashable, ...], Checks] = {}
 
 
 def install(package: str, typechecker: str) -> None:
@@ -47,7 +47,7 @@ def checked(function: FunctionType, typechecker: Callable[..., Any]) -> Function
     """The function with checks of what it is given and what it returns."""
     if not function.__annotations__:
         return function
-    checks: list[Any] = []
+    made_once: list[Checks] = []
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -56,25 +56,118 @@ def checked(function: FunctionType, typechecker: Callable[..., Any]) -> Function
         if is_compiling() or is_tracing():
             # Sizes are then tensors or symbols, which no annotation allows for.
             return function(*args, **kwargs)
-        if not checks:
-            checks.extend(checks_of(function, typechecker))
-        of_arguments, of_result, scope = checks
-        with scope:
-            if of_arguments:
-                try:
-                    of_arguments(*args, **kwargs)
-                except Exception:
-                    explained(function, typechecker=typechecker)(*args, **kwargs)
-                    raise
-            result = function(*args, **kwargs)
-            if not of_result:
-                return result
-            try:
-                return of_result(result)
-            except Exception as error:
-                raise jaxtyping.TypeCheckError(f"{function.__module__}.{function.__qualname__}: {error}") from error
+        if not made_once:
+            made_once.append(checks_of(function, typechecker))
+        checks = made_once[0]
+        try:
+            given = checks.before(args, kwargs)
+        except Exception:
+            explained(function, typechecker=typechecker)(*args, **kwargs)
+            raise
+        result = function(*args, **kwargs)
+        try:
+            checks.after(given, args, kwargs, result)
+        except Exception as error:
+            raise jaxtyping.TypeCheckError(f"{function.__module__}.{function.__qualname__}: {error}") from error
+        return result
 
     return call
+
+
+class Checks:
+    """The checks of a function, compiled, and what has passed them.
+
+    Args:
+        of_arguments: Takes the same ones; none: nothing to check.
+        of_result: Takes the result; none: nothing to check.
+        scope: In which the names of axes have one size; none: there are no arrays.
+    """
+
+    def __init__(
+        self,
+        of_arguments: Callable[..., None] | None,
+        of_result: Callable[[Any], Any] | None,
+        scope: AbstractContextManager[Any] | None,
+    ) -> None:
+        self.of_arguments = of_arguments
+        self.of_result = of_result
+        self.scope = scope
+        self.passed: set[Hashable] = set()
+
+    def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
+        """Checks the arguments, and says what they look like; None without arrays, where a check is quicker."""
+        given = None if self.scope is None else look((len(args), *args, *kwargs, *kwargs.values()))
+        if self.of_arguments and (given is None or given not in self.passed):
+            with self.scope or nullcontext():
+                self.of_arguments(*args, **kwargs)
+            if given is not None:
+                self.passed.add(given)
+        return given
+
+    def after(self, given: Hashable, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        """Checks the result of arguments that look like `given`."""
+        if not self.of_result:
+            return
+        if self.scope is None:
+            self.of_result(result)
+            return
+        found = None if given is None else look(result)
+        if found is not None and (given, found) in self.passed:
+            return
+        with self.scope:
+            if self.of_arguments:
+                # What the names of axes stand for.
+                self.of_arguments(*args, **kwargs)
+            self.of_result(result)
+        if found is not None:
+            self.passed.add((given, found))
+
+
+FEW = 16
+"""Parts of a container that are looked at one by one."""
+
+
+def look(value: Any) -> Hashable:
+    """What the checks see of a value: two that look the same pass or fail alike. None: there is too much to see.
+
+    Checks look at types, at element types and sizes of arrays, and for literals at numbers and words.
+    """
+    kind = type(value)
+    return (ways.get(kind) or way_of(kind))(value)
+
+
+def look_at_parts(value: tuple[Any, ...] | list[Any]) -> Hashable:
+    if len(value) > FEW:
+        return None
+    parts = tuple([look(part) for part in value])
+    return None if None in parts else (type(value), parts)
+
+
+ways: dict[type, Callable[[Any], Hashable]] = {
+    tuple: look_at_parts,
+    list: look_at_parts,
+    dict: lambda value: look((*value, *value.values())),
+    **dict.fromkeys((int, bool, str, type(None)), lambda value: (type(value), value)),
+}
+"""How each type is looked at."""
+
+
+def way_of(kind: type) -> Callable[[Any], Hashable]:
+    if issubclass(kind, Tensor | np.ndarray):
+        way: Callable[[Any], Hashable] = lambda value: (kind, value.dtype, value.shape)  # noqa: E731
+    elif issubclass(kind, tuple | list):
+        way = look_at_parts
+    elif issubclass(kind, type):
+        way = lambda value: value  # noqa: E731
+    elif hasattr(kind, "__len__"):
+        way = lambda value: None  # noqa: E731
+    else:
+        way = lambda value: kind  # noqa: E731
+    ways[kind] = way
+    return way
+
+
+made: dict[tuple[Hashable, ...], Checks] = {}
 
 
 def checks_of(function: FunctionType, typechecker: Callable[..., Any]) -> Checks:
@@ -90,9 +183,9 @@ def checks_of(function: FunctionType, typechecker: Callable[..., Any]) -> Checks
 def new_checks(function: FunctionType, typechecker: Callable[..., Any]) -> Checks:
     hints = get_type_hints(function, include_extras=True)
     # Names of axes need a scope; most functions have no array.
-    scope = explained("context") if any(map(has_axes, hints.values())) else nullcontext()
+    scope = explained("context") if any(map(has_axes, hints.values())) else None
     of_result = hints.pop("return", Any)
-    return (
+    return Checks(
         typechecker(stub_of(function, hints)) if hints else None,
         None if of_result is Any else typechecker(named(lambda value: value, function, {"return": of_result})),
         scope,

@@ -120,6 +120,7 @@ def test_every_weight_is_trained_with_every_cell(cell):
     assert (model.forward_direction.columns.weight.grad.diagonal() == 0).all()
 
 
+@pytest.mark.slow
 def test_it_learns_to_fill_a_sine():
     torch.manual_seed(0)
     spec = spec_of(targets=2, context=16, horizon=16, masked=True)

@@ -343,6 +343,7 @@ def test_options_out_of_range_are_refused(option, value):
 # It learns
 
 
+@pytest.mark.slow
 @every_decoding
 def test_it_learns_an_oscillation(decoding):
     values = torch.from_numpy(AR2(rows=200).read().values).float()

@@ -252,6 +252,7 @@ def test_an_unread_lock_does_not_stop_the_report(tmp_path, monkeypatch):
     assert read(tmp_path).runs[0].finished
 
 
+@pytest.mark.slow
 def test_a_real_run_is_read_whole(tmp_path):
     folder = shared_run(*QUICK)
     report([folder], tmp_path)
@@ -925,6 +926,7 @@ def test_markdown_is_escaped(text):
     assert not re.search(r"(?<!\\)[*<`\[#_$]", row)
 
 
+@pytest.mark.slow
 def test_the_same_runs_give_the_same_report(tmp_path, drawn):
     folder = write_run(tmp_path / "run", ["seed=0"], 0.4, curves=True, ranked=True)
     for name in ("a", "b"):

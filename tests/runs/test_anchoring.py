@@ -106,6 +106,7 @@ def test_another_horizon_continues_the_share_of_the_last_lead(tmp_path):
     np.testing.assert_allclose(shorter["level"], own["level"][:5], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_of_several_lines_the_best_on_the_validation_windows_is_taken(tmp_path):
     words = ["model/anchor=auto" if word == "model/anchor=harmonic_ridge" else word for word in HYBRID]
     run = recast.fit(levels(), time="when", targets=["level"], overrides=words, folder=tmp_path / "run")

@@ -364,6 +364,7 @@ def test_cut_short(share, good, tmp_path):
     assert_refused(path)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(place=st.floats(0, 0.9999), noise=st.binary(min_size=1, max_size=40))
 def test_bytes_overwritten_never_end_in_another_error(place, noise, good, tmp_path):

@@ -116,6 +116,7 @@ def test_its_seeds_are_those_of_all_members(seeds, expected, mean):
     assert seeds_of([Member(mean, restored, {"seed": seed}) for seed in seeds]) == expected
 
 
+@pytest.mark.slow
 def test_its_checkpoint_is_scored_and_read_as_any_other(mean, members, tmp_path):
     words = [f"checkpoint={mean / 'checkpoints' / 'best.ckpt'}", "baselines=series"]
     again = json.loads(json.dumps(evaluate(compose("evaluate", words)).to_dict()))

@@ -351,6 +351,7 @@ def test_the_metadata_say_what_a_program_must_know(file):
     assert set(told["target_scaling"]["scale"]) == {"level", "flow"}
 
 
+@pytest.mark.slow
 def test_the_command_says_what_it_compared(run, tmp_path, capsys):
     command([*words_of(run), f"output={tmp_path / 'model.onnx'}"])
     assert "random windows" in (said := capsys.readouterr().out)

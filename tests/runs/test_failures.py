@@ -71,6 +71,7 @@ def test_sentinels_are_accepted_once_named(bad_files):
     assert strict_json(bad_files / done.last_line / "metrics.json")["test"]["mse"] < 10
 
 
+@pytest.mark.slow
 def test_the_good_file_is_accepted(bad_files):
     done = run("recast-train", *FAST, *bad_inputs.FILE, "data.source.path=good.csv", cwd=bad_files)
     assert done.code == 0, done

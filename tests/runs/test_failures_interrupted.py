@@ -87,6 +87,7 @@ def test_resume_without_an_earlier_run_starts_anew(tmp_path):
     assert metrics_of(tmp_path / done.last_line) == metrics_of(shared_run(*QUICK))
 
 
+@pytest.mark.slow
 def test_resume_leaves_a_finished_run_alone(tmp_path):
     first = trained(*QUICK, cwd=tmp_path)
     second = trained(*QUICK, "resume=true", cwd=tmp_path)
@@ -139,6 +140,7 @@ def test_resume_with_other_options_is_refused(change, part, stopped_run):
     assert load(stopped_run / "outputs/a/b/checkpoints/last.ckpt")["global_step"] == before
 
 
+@pytest.mark.slow
 def test_resume_with_other_data_is_refused(tmp_path):
     def write(last: float) -> None:
         rows = [f"{2000 + month // 12}-{month % 12 + 1:02d}-01,{(7 * month) % 11}" for month in range(400)]

@@ -72,6 +72,7 @@ def test_what_is_trained_and_fitted_knows_nothing_of_the_blocks(blocks):
     assert other.metrics["baselines"]["anchor"]["mse"] == blocks.metrics["baselines"]["anchor"]["mse"]
 
 
+@pytest.mark.slow
 def test_its_checkpoint_is_scored_and_forecasts_as_any_other(blocks):
     words = [f"checkpoint={best(blocks)}", "baselines=tide"]
     again = json.loads(json.dumps(evaluate(compose("evaluate", words)).to_dict()))

@@ -370,6 +370,7 @@ def test_states_are_saved_where_the_interval_divides_the_epoch(tmp_path):
     assert load(path)["global_step"] % 35 == 1
 
 
+@pytest.mark.slow
 def test_another_command_is_left_without_a_word_of_resuming(tmp_path):
     checkpoint = undisturbed() / "checkpoints/best.ckpt"
     running = start("recast-evaluate", f"checkpoint={checkpoint}", "batch_size=1", cwd=tmp_path)

@@ -11,7 +11,7 @@ import functools
 import inspect
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, nullcontext
-from types import FunctionType
+from types import FunctionType, NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import jaxtyping
@@ -132,8 +132,43 @@ def look(value: Any) -> Hashable:
 
     Checks look at types, at element types and sizes of arrays, and for literals at numbers and words.
     """
-    kind = type(value)
-    return (ways.get(kind) or way_of(kind))(value)
+    return way_of(type(value))(value)
+
+
+@functools.cache
+def way_of(kind: type) -> Callable[[Any], Hashable]:
+    """How values of a type are looked at."""
+    if issubclass(kind, Tensor | np.ndarray):
+        return look_at_array
+    if issubclass(kind, tuple | list):
+        return look_at_parts
+    if issubclass(kind, dict):
+        return look_at_entries
+    if issubclass(kind, int | str | NoneType):
+        return look_at_constant
+    if issubclass(kind, type):
+        return itself
+    return nothing if hasattr(kind, "__len__") else type
+
+
+def look_at_array(value: Tensor | np.ndarray) -> Hashable:
+    return type(value), value.dtype, value.shape
+
+
+def look_at_entries(value: dict[Any, Any]) -> Hashable:
+    return look((*value, *value.values()))
+
+
+def look_at_constant(value: Hashable) -> Hashable:
+    return type(value), value
+
+
+def itself(value: Hashable) -> Hashable:
+    return value
+
+
+def nothing(_: Any) -> None:
+    """Too much to see."""
 
 
 def look_at_parts(value: tuple[Any, ...] | list[Any]) -> Hashable:
@@ -141,30 +176,6 @@ def look_at_parts(value: tuple[Any, ...] | list[Any]) -> Hashable:
         return None
     parts = tuple([look(part) for part in value])
     return None if None in parts else (type(value), parts)
-
-
-ways: dict[type, Callable[[Any], Hashable]] = {
-    tuple: look_at_parts,
-    list: look_at_parts,
-    dict: lambda value: look((*value, *value.values())),
-    **dict.fromkeys((int, bool, str, type(None)), lambda value: (type(value), value)),
-}
-"""How each type is looked at."""
-
-
-def way_of(kind: type) -> Callable[[Any], Hashable]:
-    if issubclass(kind, Tensor | np.ndarray):
-        way: Callable[[Any], Hashable] = lambda value: (kind, value.dtype, value.shape)  # noqa: E731
-    elif issubclass(kind, tuple | list):
-        way = look_at_parts
-    elif issubclass(kind, type):
-        way = lambda value: value  # noqa: E731
-    elif hasattr(kind, "__len__"):
-        way = lambda value: None  # noqa: E731
-    else:
-        way = lambda value: kind  # noqa: E731
-    ways[kind] = way
-    return way
 
 
 made: dict[tuple[Hashable, ...], Checks] = {}

@@ -129,7 +129,9 @@ def test_scores_of_items_are_means_over_their_windows(sizes: tuple[float, ...], 
     pd.testing.assert_frame_equal(again, found)
     in_report = read_items(tmp_path / "per_item.csv", "mase")
     pd.testing.assert_series_equal(in_report["last_value"], found["last_value:mase"].dropna(), check_names=False)
-    assert results.tables()[1].title == "test: scaled_mse over the items"
+    overall, over_items = results.tables()
+    assert over_items.title == "test: scaled_mse over the items"
+    assert list(over_items.frame.index) == list(overall.frame.index)
 
 
 def test_items_of_different_size_are_not_ranked_by_the_largest():

@@ -116,16 +116,14 @@ class TextDataModule(StoredData[PreparedText]):
             return torch.arange(first + 1, stop + 1)
         return torch.arange(max(first, self.warmup), max(stop, self.warmup))
 
-    def loader(self, part: str, *, shuffle: bool = False) -> EpochLoader[Batch]:
+    def loader(self, part: str) -> EpochLoader[Batch]:
         """Passages of a part, or its lines, in evaluation batches.
 
         Args:
             part: "train", "validation" or "test".
-            shuffle: Whether its lines are in random order, in training batches.
         """
         if self.lines:
-            order = self.ordered(self._lines_of(part), shuffle=shuffle)
-            return LineLoader(storage=self._storage, order=order)
+            return self._line_loader(part, shuffle=False)
         return PassageLoader(
             storage=self._storage,
             rows=self.prepared.ranges[part],
@@ -140,10 +138,11 @@ class TextDataModule(StoredData[PreparedText]):
         """Validation passages; none if the split has no validation part."""
         return self.loader("validation") if len(self.items("validation")) else []
 
-    def _lines_of(self, part: str) -> Int[Tensor, " lines"]:
-        """The pieces that are lines of a part."""
+    def _line_loader(self, part: str, *, shuffle: bool) -> EpochLoader[Batch]:
+        """The lines of a part, in evaluation batches; shuffled ones in random order, in training batches."""
         first, stop = np.searchsorted(self.prepared.panel.starts, self.prepared.ranges[part])
-        return torch.arange(int(first), int(stop))
+        lines = torch.arange(int(first), int(stop))
+        return LineLoader(storage=self._storage, order=self.ordered(lines, shuffle=shuffle))
 
     def train_dataloader(self) -> EpochLoader[Batch]:
         """The chunks of the streams, or the lines in random order.
@@ -152,7 +151,7 @@ class TextDataModule(StoredData[PreparedText]):
             ConfigurationError: if the training part is too short for them.
         """
         if self.lines:
-            return self.loader("train", shuffle=True)
+            return self._line_loader("train", shuffle=True)
         first, stop = self.prepared.ranges["train"]
         streams = self.batch_size * self._world
         if (stop - first - 1) // self.chunk < 3 * streams:

@@ -192,9 +192,10 @@ class Results(RunResults):
         total = self.windows[self.part]
         scored = total if self.scored == total else f"{self.scored} of {total}"
         title = f"{self.part}: {scored} windows, all leads{unit}"
-        tables = [ResultTable(title, "forecaster", self.table(), "model")]
+        scores = self.table()
+        tables = [ResultTable(title, "forecaster", scores, "model")]
         first, spreads = self.model.ranking, self.spreads()
-        rows = {} if first is None else {name: found[first] for name, found in spreads.items() if found.get(first)}
+        rows = {name: spreads[name][first] for name in scores.index if first and spreads.get(name, {}).get(first)}
         if rows:
             frame = pd.DataFrame.from_dict(rows, orient="index").drop(columns="items")
             tables.append(ResultTable(f"{self.part}: {first} over the items", "forecaster", frame, "model"))

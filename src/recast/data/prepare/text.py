@@ -125,15 +125,15 @@ def prepare_other_text(text: Text, spec: TextSpec, split: FractionSplit | None) 
         split: Shares of the parts; None: all of it is the test part.
     """
     text = in_lines(text) if spec.lines else text
-    ranges = _ranges(text, spec.symbol, split or FractionSplit(validation=0.0, test=0.1), lines=spec.lines)
+    return _prepared(text, spec, _ranges(text, spec.symbol, split, lines=spec.lines))
+
+
+def _ranges(text: Text, symbol: str, split: FractionSplit | None, *, lines: bool) -> dict[str, tuple[int, int]]:
     if split is None:
-        ranges = {"train": (0, 0), "validation": (0, 0), "test": (0, ranges["test"][1])}
-    return _prepared(text, spec, ranges)
-
-
-def _ranges(text: Text, symbol: str, split: FractionSplit, *, lines: bool) -> dict[str, tuple[int, int]]:
-    parts: Parts = split.parts(_panel(text, np.zeros(len(text.symbols), dtype=np.int64), (UNKNOWN,), symbol))
-    ranges = {name: (int(part[0, 0]), int(part[-1, 1])) for name, part in parts._asdict().items()}
+        ranges = {"train": (0, 0), "validation": (0, 0), "test": (0, len(text.symbols))}
+    else:
+        parts: Parts = split.parts(_panel(text, np.zeros(len(text.symbols), dtype=np.int64), (UNKNOWN,), symbol))
+        ranges = {name: (int(part[0, 0]), int(part[-1, 1])) for name, part in parts._asdict().items()}
     if not lines:
         return ranges
     starts = line_starts(text)

@@ -16,6 +16,9 @@ from recast.options import NonNegativeFloat, PositiveInt, Probability, checked
 ONCE = 1 << 22
 """Probabilities in memory at a time."""
 
+UNCOUNTED = -100
+"""A truth that the mean leaves out, as that of padding; torch's own default."""
+
 
 def cross_entropy(
     logits: Float[Tensor, "*steps levels"], truth: Int[Tensor, "*steps"], smoothing: float = 0.0
@@ -24,11 +27,13 @@ def cross_entropy(
 
     Args:
         logits: A number for each level.
-        truth: The true level.
+        truth: The true level, or `UNCOUNTED`.
         smoothing: Share of the true level's weight that is spread over all levels (Szegedy et al. 2016, arXiv
             1512.00567, section 7).
     """
-    return functional.cross_entropy(logits.flatten(0, -2), truth.flatten(), label_smoothing=smoothing)
+    return functional.cross_entropy(
+        logits.flatten(0, -2), truth.flatten(), ignore_index=UNCOUNTED, label_smoothing=smoothing
+    )
 
 
 def log_probabilities(logits: Float[Tensor, "*steps levels"], truth: Int[Tensor, "*steps"]) -> Float[Tensor, "*steps"]:

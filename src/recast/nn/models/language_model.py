@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from recast.data.spec import TextSpec
 from recast.errors import ConfigurationError
-from recast.nn.heads.categorical import ONCE, Sampler, cross_entropy, log_probabilities
+from recast.nn.heads.categorical import ONCE, UNCOUNTED, Sampler, cross_entropy, log_probabilities
 from recast.nn.models.encoder import Encoder
 from recast.nn.models.stack import CellFactory
 from recast.options import Fraction, PositiveInt, checked
@@ -90,11 +90,10 @@ class LanguageModel(nn.Module):
         """
         symbols = symbols_of(batch)
         outputs, _ = self.encoder(batch, self.inputs(symbols[:, :-1]))
-        logits, truth = self.logits(outputs), symbols[:, 1:]
+        truth = symbols[:, 1:]
         if batch.lengths is not None:
-            within = counted(batch)
-            logits, truth = logits[within], truth[within]
-        return cross_entropy(logits, truth, smoothing)
+            truth = truth.where(counted(batch), UNCOUNTED)
+        return cross_entropy(self.logits(outputs), truth, smoothing)
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch steps"]:
         """The logarithm of P of symbols given all symbols of the row before them, in nats.

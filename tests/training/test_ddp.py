@@ -485,12 +485,18 @@ class Group:
 
     def __init__(self, folder: Path, *options: object) -> None:
         self.folder = folder
+        self.first = self.step()
         self.running = start("recast-train", *options, f"hydra.run.dir={folder}", cwd=folder.parent, leads=True)
         self.pid = self.running.process.pid
 
-    def wait_for_step(self, step: int) -> None:
+    def step(self) -> int:
+        """The step of the last checkpoint, 0 without one."""
         last = last_checkpoint_path(self.folder)
-        while not (last.exists() and load(last)["global_step"] >= step):
+        return int(load(last)["global_step"]) if last.exists() else 0
+
+    def wait_for_steps(self, steps: int) -> None:
+        """Waits for so many steps of its own, so that all its processes are there."""
+        while self.step() < self.first + steps:
             assert self.running.process.is_alive(), self.running.wait()
             time.sleep(0.01)
 
@@ -528,18 +534,18 @@ RESUMED = {
 @pytest.mark.parametrize("options", RESUMED.values(), ids=RESUMED.keys())
 def test_killed_and_stopped_they_go_on_bit_for_bit(tmp_path, options):
     # Many epochs: a run must be far from its end when it is killed, however late that is seen here.
-    options = (*DDP, *options, "trainer.max_epochs=16", "callbacks.last_checkpoint.every_n_steps=1")
+    options = (*DDP, *options, "trainer.max_epochs=12", "callbacks.last_checkpoint.every_n_steps=1")
     whole = train(tmp_path / "whole", *options)
     assert whole.code == 0, whole
 
     folder = tmp_path / "run"
     group = Group(folder, *options)
-    group.wait_for_step(3)
+    group.wait_for_steps(3)
     os.killpg(group.pid, signal.SIGKILL)
     assert group.end().code == -signal.SIGKILL
 
     group = Group(folder, *options, "resume=true")
-    group.wait_for_step(7)
+    group.wait_for_steps(4)
     group.running.signal(signal.SIGTERM)  # the first process alone
     stopped = group.end()
     assert stopped.code == 143, stopped
@@ -547,7 +553,7 @@ def test_killed_and_stopped_they_go_on_bit_for_bit(tmp_path, options):
     assert "Traceback" not in stopped.err
 
     group = Group(folder, *options, "resume=true")
-    group.wait_for_step(11)
+    group.wait_for_steps(4)
     os.kill(next(pid for pid in members(group.pid) if pid != group.pid), signal.SIGKILL)
     assert group.end().code != 0  # the first process does not outlive the other one
 

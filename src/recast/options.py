@@ -56,8 +56,8 @@ def option_hints(target: Callable[..., Any]) -> dict[str, Any]:
 def value_problem(value: object, hint: Any) -> str | None:
     """What is wrong with `value` for the annotation `hint`; None if nothing is.
 
-    No conversion takes place: "3" is not an integer, True is not a number. An integer is a float; NaN and infinity
-    are none, except for `AnyFloat`.
+    No conversion takes place: "3" is not an integer, True is not a number. An integer is accepted as a float; NaN
+    and infinity are not, except for `AnyFloat`.
     """
     try:
         # Unions of the same types in another order are equal, but not in what they say.

@@ -60,14 +60,14 @@ class Anchor(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, recent: Float[Tensor, "*batch reach targets"]) -> Float[Tensor, "*batch leads targets"]:
-        """What follows from the targets, for every lead, in scaled values.
+        """The part of the forecast that comes from the targets, for every lead, in scaled values.
 
         Args:
             recent: The last `reach` values of the targets up to the origin, oldest first.
         """
 
     def beside(self, batch: Batch) -> Float[Tensor, "batch leads targets"]:
-        """What follows from other inputs, for every lead, in scaled values.
+        """The part of the forecast that comes from all other inputs, for every lead, in scaled values.
 
         Args:
             batch: Windows with at least `reach` steps of context, and of what is known ahead `leads` steps after it.

@@ -122,7 +122,9 @@ def left_out_errors(parts: Sequence[Moments], fits: Sequence[Callable[[Moments],
 def separate_blocks(
     starts: Int[np.ndarray, " windows"], length: int
 ) -> tuple[list[Int[np.ndarray, " some"]], Int[np.ndarray, " rest"]]:
-    """Runs of windows of which no two share a row, and the windows between them; no runs where one would be empty.
+    """Runs of windows such that no two runs share a row, and the windows left over between them.
+
+    There are no runs if one of them would be empty.
 
     Args:
         starts: First row of each window, ascending.

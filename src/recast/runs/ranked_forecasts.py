@@ -44,8 +44,8 @@ def ranked_forecasts(
         forecasts: Those of the model.
         data: Its data.
         starts: First row of each window that was scored, int64, shape (windows,).
-        errors: What is ranked: one for each of them.
-        loss: Its name.
+        errors: The error of each of these windows, by which they are ranked.
+        loss: Name of that error.
     """
     chosen = ranks(errors)
     if not chosen:

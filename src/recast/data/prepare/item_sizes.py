@@ -68,8 +68,8 @@ def items_differ(panel: Panel, train: Ranges) -> bool:
 def item_sizes(panel: Panel, train: Ranges, spec: SeriesSpec, season: int) -> ItemSizes | None:
     """What scaled metrics divide by, for each item of a panel; None for a single one, of which the spec says it.
 
-    By its own training rows. An item that has none, as one that is held out, by all of its rows where the items differ
-    in size, otherwise by the numbers of the spec. NaN where an item does not vary.
+    They are computed from the item's own training rows; for an item without any, such as one that is held out, from
+    all of its rows if the items differ in size, otherwise they are those of the spec. NaN where an item does not vary.
 
     Args:
         panel: The panel.

@@ -111,7 +111,7 @@ class Weather:
         return Weathered(station[before:], level[before - travel : before - travel + rows])
 
     def set_up(self, east: np.ndarray, north: np.ndarray, step_hours: float) -> np.ndarray:
-        """The level that follows a wind, from rest, in m.
+        """The set-up of the sea level by the wind along the fetch, starting from rest, in m.
 
         Args:
             east: Wind to the east, shape (rows,). [m/s]

@@ -67,8 +67,8 @@ class SegmentEmbedding(nn.Module):
 class Relative(NamedTuple):
     """Windows as the network reads them.
 
-    batch: the targets of the context less what is added to their forecast again; level: what is added to all leads;
-    base: what is added to each lead beside it.
+    batch: the windows, with `level` subtracted from the targets of the context; level: what is added back to every
+    lead of the forecast; base: what is added to each lead besides.
     """
 
     batch: Batch

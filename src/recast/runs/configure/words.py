@@ -65,7 +65,7 @@ def readable(overrides: Sequence[str]) -> list[str]:
 
 
 def with_folder(words: Sequence[str]) -> list[str]:
-    """Overrides in which the flag `--config-dir FOLDER` is the option that Hydra makes of it.
+    """The overrides, with the flag `--config-dir FOLDER` replaced by the option that Hydra has for it.
 
     Args:
         words: What follows the command's name.

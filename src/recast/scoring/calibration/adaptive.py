@@ -68,13 +68,13 @@ class Adaptive(Calibration):
         scale: Scale,
         reached: Float[Tensor, "*origins levels leads targets"],
     ) -> Forecast:
-        """The band when the levels stand elsewhere.
+        """The band when the levels have moved away from the nominal ones.
 
         Args:
             table: The scores of the calibration windows.
             forecast: The model's, in the data's unit.
             scale: Of the targets, or of those of each window, in the data's unit.
-            reached: Where each of `levels` has come to, 1 - a_t.
+            reached: The present value of each of `levels`, 1 - a_t.
         """
         mean, largest = forecast.mean.double(), len(table.values)
         nominal = torch.tensor(self.levels, dtype=torch.float64, device=reached.device).reshape(-1, 1, 1)

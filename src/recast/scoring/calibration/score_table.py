@@ -63,7 +63,7 @@ class ScoreTable:
 
     @property
     def most(self) -> float:
-        """The largest probability that the table knows a score for, at the lead and target with the most truths."""
+        """The largest probability for which the table has a score, at the lead and target with the most truths."""
         return len(self.values) / (len(self.values) + 1)
 
     def place(self, probability: float) -> int:

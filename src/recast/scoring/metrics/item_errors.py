@@ -30,7 +30,7 @@ class ItemErrors:
         self._sums: Float[Tensor, "2 metrics items"] | None = None
 
     def expect(self, items: int, device: torch.device) -> Tensor:
-        """Tells the number of items, which a process without windows would not know; gives what is accumulated."""
+        """Sets the number of items, which a process without windows would not know; returns the accumulated sums."""
         if self._sums is None:
             self._sums = torch.zeros(2, len(self._metrics), items, dtype=torch.float64, device=device)
         return self._sums

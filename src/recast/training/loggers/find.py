@@ -18,5 +18,5 @@ ANY = LoggerAdapter()
 
 
 def adapter_of(kind: type[Logger]) -> LoggerAdapter:
-    """The adapter of a class of loggers: that of the class it inherits from, otherwise the one for any."""
+    """The adapter for a class of loggers: that of the class it inherits from, otherwise the one for any logger."""
     return next((adapter for known, adapter in ADAPTERS.items() if issubclass(kind, known)), ANY)

@@ -6,12 +6,13 @@ __version__ = "0.5.0"
 __all__ = ["Forecaster", "Run", "compose", "fit", "load"]
 
 if TYPE_CHECKING:
-    from recast.runs.forecaster import Forecaster, load
+    from recast.runs.forecaster import Forecaster
     from recast.runs.front_door import Run, compose, fit
+    from recast.runs.load import load
 
 _HOMES = {
     "Forecaster": "recast.runs.forecaster",
-    "load": "recast.runs.forecaster",
+    "load": "recast.runs.load",
     "Run": "recast.runs.front_door",
     "compose": "recast.runs.front_door",
     "fit": "recast.runs.front_door",

@@ -25,7 +25,7 @@ from recast.data.sources.source import Source
 from recast.data.sources.table import Table
 from recast.errors import ConfigurationError, DataError
 from recast.nn.models.direct import Direct
-from recast.runs.forecaster import Forecaster
+from recast.runs.network_forecaster import NetworkForecaster
 
 MINUTE = np.timedelta64(60_000_000_000, "ns")
 
@@ -226,12 +226,12 @@ def data_of(level: pd.DataFrame, weather: pd.DataFrame, *, delay: str | None) ->
     )
 
 
-def forecaster_of(data: ForecastDataModule) -> Forecaster:
+def forecaster_of(data: ForecastDataModule) -> NetworkForecaster:
     def build_model(spec: Any) -> Direct:
         torch.manual_seed(0)
         return Direct(spec=spec, cell=part("cell", "gru"), head=part("head", "point")).double().eval()
 
-    return Forecaster(
+    return NetworkForecaster(
         build_model=build_model, spec=data.spec, source=data.source, grid=data.grid, covariates=data.covariates
     )
 

@@ -31,7 +31,7 @@ from recast.nn.models.per_step import PerStep
 from recast.nn.models.recursive import Recursive
 from recast.runs.baseline_windows import inputs_of
 from recast.runs.checkpoints.spec import checked_series_spec
-from recast.runs.forecaster import Forecaster
+from recast.runs.network_forecaster import NetworkForecaster
 from recast.types import Batch
 
 CONTEXT, HORIZON = 10, 4
@@ -186,7 +186,7 @@ def test_a_forecast_has_what_the_batch_of_that_origin_has(tmp_path: Path):
         model.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
         return model
 
-    forecaster = Forecaster(
+    forecaster = NetworkForecaster(
         build_model=build_model, spec=data.spec, source=data.source, grid=data.grid, covariates=data.covariates
     )
     forecaster.forecast(frame[:150])

@@ -28,7 +28,7 @@ from recast.runs.checkpoints.io import WholeCheckpointIO
 from recast.runs.checkpoints.restore import restore
 from recast.runs.configure.compose import compose
 from recast.runs.evaluate import evaluate
-from recast.runs.forecaster import load
+from recast.runs.load import load
 from recast.runs.series_forecast import SeriesForecast
 from recast.runs.tasks.forecast import ForecastPlug
 from recast.scoring.calibration.adaptive import Adaptive

@@ -20,7 +20,7 @@ from torch import nn
 
 from recast.errors import CheckpointError
 from recast.runs.checkpoints.restore import restore
-from recast.runs.forecaster import load as load_forecaster
+from recast.runs.load import load as load_forecaster
 from recast.training.checkpoint_format import FORMAT
 
 

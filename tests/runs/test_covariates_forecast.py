@@ -18,7 +18,7 @@ from recast.nn.models.direct import Direct
 from recast.nn.models.model import ForecastModel
 from recast.runs.baseline_windows import training_history, windows
 from recast.runs.fitted_baseline import FittedBaseline
-from recast.runs.forecaster import Forecaster
+from recast.runs.network_forecaster import NetworkForecaster
 from recast.scoring.baselines.ridge import Ridge
 
 CONTEXT, HORIZON, LAG = 8, 4, 30
@@ -45,8 +45,8 @@ def build_model(spec: SeriesSpec) -> ForecastModel:
     return Direct(spec=spec, cell=part("cell", "gru"), head=part("head", "point")).double().eval()
 
 
-def forecaster_of(data: ForecastDataModule) -> Forecaster:
-    return Forecaster(
+def forecaster_of(data: ForecastDataModule) -> NetworkForecaster:
+    return NetworkForecaster(
         build_model=build_model, spec=data.spec, source=data.source, grid=data.grid, covariates=data.covariates
     )
 
@@ -94,5 +94,5 @@ def test_a_baseline_forecasts_beyond_the_end_with_the_same_inputs():
     ((origins, _),) = windows(data.prepared, "test")
     expected = baseline.forecast(origins)[-1]
     before = frame.iloc[:-HORIZON]
-    series, computed = forecaster_of(data)._series(FrameTable(before, "time"), data.spec)
+    series, _, computed = forecaster_of(data).read(data.spec, FrameTable(before, "time"))
     assert fitted.forecast(series, None, computed).mean[0].numpy() == pytest.approx(expected)

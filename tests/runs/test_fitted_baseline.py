@@ -12,10 +12,10 @@ from commands import scratch
 import recast
 from recast.cli.forecast import forecast as command
 from recast.errors import CheckpointError, ConfigurationError, DataError, RecastError
+from recast.runs.baseline_forecaster import BaselineForecaster
 from recast.runs.configure import folders
 from recast.runs.configure.compose import compose
 from recast.runs.evaluate import evaluate
-from recast.runs.forecaster import BaselineForecaster
 
 CONTEXT, HORIZON, ROWS = 12, 4, 400
 OPTIONS = (

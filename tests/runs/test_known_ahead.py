@@ -17,7 +17,7 @@ from recast.data.spec import SeriesSpec
 from recast.errors import DataError
 from recast.nn.models.direct import Direct
 from recast.nn.models.model import ForecastModel
-from recast.runs.forecaster import Forecaster
+from recast.runs.network_forecaster import NetworkForecaster
 
 CONTEXT, HORIZON, ROWS = 8, 12, 200
 STAMPS = pd.date_range("2024-01-01", periods=ROWS + 3 * HORIZON, freq="h")
@@ -38,13 +38,13 @@ def build_model(spec: SeriesSpec) -> ForecastModel:
     return Direct(spec=spec, cell=part("cell", "gru"), head=part("head", "point")).double().eval()
 
 
-def forecaster_of(past: pd.DataFrame, folder: Path, grid: Grid | None = None, **options: object) -> Forecaster:
+def forecaster_of(past: pd.DataFrame, folder: Path, grid: Grid | None = None, **options: object) -> NetworkForecaster:
     past.to_csv(folder / "past.csv", index=False)
     roles = {"time": "time", "targets": ["level"], "known": ["wind", "kind"], "categories": ["kind"]}
     source = CsvSource(path=str(folder / "past.csv"), **roles, **options)
     windows = Windows(context=CONTEXT, horizon=HORIZON)
     data = ForecastDataModule(source=source, windows=windows, grid=grid or SplitGrid())
-    return Forecaster(build_model=build_model, spec=data.spec, source=data.source, grid=data.grid)
+    return NetworkForecaster(build_model=build_model, spec=data.spec, source=data.source, grid=data.grid)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def forecaster(folder) -> Forecaster:
+def forecaster(folder) -> NetworkForecaster:
     return forecaster_of(PAST, folder)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from recast.errors import ConfigurationError
 from recast.runs.command_files import with_files
-from recast.runs.forecaster import load_with
+from recast.runs.load import load_with
 from recast.runs.machine import set_up
 from recast.runs.series_forecast import SeriesForecast
 from recast.system.files import write_text

@@ -15,7 +15,8 @@ from recast.data.sources.frame import FrameTable
 from recast.errors import ConfigurationError, InputError
 from recast.runs.configure import folders
 from recast.runs.configure.compose import compose as compose_command
-from recast.runs.forecaster import Forecaster, load
+from recast.runs.forecaster import Forecaster
+from recast.runs.load import load
 from recast.scoring.metrics.description import Description, ranking
 from recast.system.distribution import naming_extras
 

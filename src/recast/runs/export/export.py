@@ -24,7 +24,8 @@ from recast.runs.export.graph import ForecastGraph
 from recast.runs.export.onnx_file import onnx_file, run_onnx
 from recast.runs.export.random_windows import random_panel
 from recast.runs.export.torch_program import run_torch_program, torch_program
-from recast.runs.forecaster import Forecaster, load_with
+from recast.runs.load import load_network
+from recast.runs.network_forecaster import NetworkForecaster
 from recast.scoring.calibration.calibration import Calibrated
 from recast.system.files import require_file, user_path, write_whole
 from recast.training.evenly import evenly_spaced
@@ -67,7 +68,7 @@ def export_file(config: dict[str, Any]) -> Exported:
     require_file(output, "output")
     _require_different(config)
     path = Path(config["checkpoint"])
-    forecaster = load_with(path, config["trust"] or (), config["data"])
+    forecaster = load_network(path, config["trust"] or (), config["data"])
     real = _real_windows(forecaster, config)
     exported = export(
         forecaster.model, forecaster.calibrated, config["format"], config["levels"], real, seed=config["seed"]
@@ -186,7 +187,7 @@ def _facts(model: ForecastModel, calibrated: Calibrated | None) -> dict[str, Any
     }
 
 
-def _real_windows(forecaster: Forecaster, config: dict[str, Any]) -> tuple[Panel, np.ndarray] | None:
+def _real_windows(forecaster: NetworkForecaster, config: dict[str, Any]) -> tuple[Panel, np.ndarray] | None:
     """The last windows of each series of a table, the last of which ends at its end; None without a table."""
     if config["input"] is None:
         return None

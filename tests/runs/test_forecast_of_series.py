@@ -9,7 +9,7 @@ from commands import run, scratch
 
 import recast
 from recast.errors import DataError
-from recast.runs import forecaster as forecasting
+from recast.runs import window_forecasts
 
 WORDS = (
     "data.source.known=[wind]",
@@ -75,7 +75,7 @@ def test_each_series_is_forecast_as_if_it_were_alone(fitted, monkeypatch):
     merged = together.merge(mixed, on=["site", "when"], suffixes=("", "_mixed"))
     assert len(merged) == len(together)
     np.testing.assert_allclose(merged["level_mixed"], merged["level"], rtol=1e-5)
-    monkeypatch.setattr(forecasting, "AT_ONCE", 2)
+    monkeypatch.setattr(window_forecasts, "AT_ONCE", 2)
     pd.testing.assert_frame_equal(model.forecast(frame, known), together, rtol=1e-5, check_exact=False)
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator
 
 import torch
-from jaxtyping import Float64, Int
+from jaxtyping import Float64
 from torch import Tensor
 
 from recast.data.panel import Panel
 from recast.data.prepare.storage import stored
 from recast.nn.models.model import ForecastModel
-from recast.runs.window_forecasts import window_forecasts
+from recast.runs.window_forecasts import WindowForecasts, window_forecasts
 from recast.scoring.calibration.calibration import Calibrated
 from recast.types import Forecast
 
@@ -18,7 +18,7 @@ def followed_bands(
     calibrated: Calibrated,
     model: ForecastModel,
     past: Panel,
-    forecasts: Iterable[tuple[Int[Tensor, " batch"], Forecast, Float64[Tensor, "*windows targets"]]],
+    forecasts: Iterable[WindowForecasts],
     *,
     samples: int,
     seed: int,
@@ -63,7 +63,7 @@ def followed_bands(
 
 
 def _one_by_one(
-    forecasts: Iterable[tuple[Int[Tensor, " batch"], Forecast, Float64[Tensor, "*windows targets"]]],
+    forecasts: Iterable[WindowForecasts],
 ) -> Iterator[tuple[Float64[Tensor, "1 horizon targets"], Float64[Tensor, "1 1 targets"]]]:
     """Mean and scale of each window."""
     for rows, found, scale in forecasts:

@@ -1,6 +1,7 @@
 """The forecasts of a model for windows, batch by batch and as one."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float64, Int
@@ -14,10 +15,21 @@ AT_ONCE = 512
 """Windows that are forecast in one batch."""
 
 
+class WindowForecasts(NamedTuple):
+    """The forecasts of a batch of windows.
+
+    starts: first row of each; forecast: in the data's unit; scale: what its targets are divided by, in that unit.
+    """
+
+    starts: Int[Tensor, " batch"]
+    forecast: Forecast
+    scale: Float64[Tensor, "*windows targets"]
+
+
 def window_forecasts(
     model: ForecastModel, storage: Storage, starts: Int[Tensor, " windows"], *, samples: int, seed: int
-) -> Iterator[tuple[Int[Tensor, " batch"], Forecast, Float64[Tensor, "*windows targets"]]]:
-    """The first rows of each batch of windows, its forecast in the data's unit, and what its targets are divided by.
+) -> Iterator[WindowForecasts]:
+    """The forecasts of windows, batch by batch.
 
     Args:
         model: The trained model.
@@ -32,7 +44,7 @@ def window_forecasts(
         batch = storage.windows(rows, spec.context, spec.horizon).to_precision(model.precision)
         affine = batch.affine(offset, scale)
         found = model.forecast(batch, samples=samples, seed=(seed + number) % 2**32)
-        yield rows, found.in_unit(*affine), affine[1]
+        yield WindowForecasts(rows, found.in_unit(*affine), affine[1])
 
 
 def together(forecasts: list[Forecast]) -> Forecast:

@@ -2,8 +2,8 @@
 
 A handler that raises has four pitfalls, avoided here. An exception during a compiled module's import is turned into
 another one: it is raised after that import. One in a destructor or a bare `except` is swallowed: it is raised again.
-One in a `try` may make its `finally` fail: an error that came while it was handled counts as the stop. One during
-training would lose steps: there the signal is deferred, and checked after each batch.
+One in a `try` may make its `finally` fail, or be made another error: any error that comes after it counts as the stop.
+One during training would lose steps: there the signal is deferred, and checked after each batch.
 """
 
 import _thread
@@ -20,6 +20,9 @@ from typing import Any
 from recast.errors import StoppedBySignalError
 
 RETRY = 0.01  # seconds until a signal that could not be handled is retried
+UNINTERRUPTED = ("omegaconf", "pydantic")
+"""Packages that turn an exception raised within them into one of their own, which is shown before it comes back here:
+OmegaConf half way through changing flags of a configuration, pydantic's compiled core while it builds a schema."""
 
 
 def under_slurm() -> bool:
@@ -60,9 +63,10 @@ def stop_on_signals(remedy: str = "") -> Iterator[None]:
         _signals.install()
         yield
         _signals.leaving = True
-    except BaseException as error:
+    except BaseException:
         _signals.leaving = True
-        if not _is_of_a_stop(error):
+        # An error after a stop may be made of it, or of what it left undone; nothing tells such a one from others.
+        if not _signals.raised:
             raise
     finally:
         _signals.installed = False
@@ -144,13 +148,6 @@ class _Stop(BaseException):
             _signals.again()
 
 
-def _is_of_a_stop(error: BaseException | None) -> bool:
-    """Whether it is a `_Stop`, or was raised while one was handled, as by a `finally` that needs what was not done."""
-    while error is not None and not isinstance(error, _Stop):
-        error = error.__context__
-    return error is not None
-
-
 class _Signals:
     """The signal handlers of this process and the signals received."""
 
@@ -158,13 +155,14 @@ class _Signals:
         self.installed = False
         self.deferred = False
         self.leaving = False
+        self.raised = False
         self.came: signal.Signals | None = None
         self._before: dict[signal.Signals, Any] = {}
         self._repeated = False
 
     def install(self) -> None:
         """Installs the handlers, with no signal pending."""
-        self.came, self.leaving, self._repeated = None, False, False
+        self.came, self.leaving, self.raised, self._repeated = None, False, False, False
         self._before = {number: signal.getsignal(number) for number in stopping_signals()}
         self.installed = True
         self.take()
@@ -209,6 +207,7 @@ class _Signals:
         if _must_not_be_interrupted(frame):
             self.again()
             return
+        self.raised = True
         raise _Stop(self.came.name)
 
     def _second(self, number: int) -> None:
@@ -218,15 +217,11 @@ class _Signals:
 
 
 def _must_not_be_interrupted(frame: FrameType | None) -> bool:
-    """Whether a compiled module is being imported, or OmegaConf at work.
-
-    Many modules turn exceptions raised meanwhile into an ImportError; OmegaConf, half way through changing flags of a
-    configuration, into an error of its own.
-    """
+    """Whether a compiled module is being imported, or one of `UNINTERRUPTED` at work."""
     while frame is not None:
         if frame.f_code.co_qualname.startswith("ExtensionFileLoader."):
             return True
-        if frame.f_globals.get("__name__", "").startswith("omegaconf."):
+        if frame.f_globals.get("__name__", "").partition(".")[0] in UNINTERRUPTED:
             return True
         frame = frame.f_back
     return False

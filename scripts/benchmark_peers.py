@@ -29,7 +29,8 @@ The recipes, each the library's own, as far as the work leaves a choice:
 
 - naive: nn.GRU over the context, then nn.GRU on one step and nn.Linear for each step of the horizon, fed back in
   training, too; MSE, rate 1e-3;
-- recast: recast-train's defaults with a GRU and one epoch, as in experiment=ssh_gru; fed back in training, too;
+- recast: recast-train's defaults with a GRU and one epoch, as in experiment=ssh_gru model/anchor=last; fed back in
+  training, too;
 - darts: RNNModel, fed with the truth in training, loss over the whole window; darts-block: BlockRNNModel, which has no
   decoder;
 - neuralforecast: GRU with its MLP decoder (the default), neuralforecast-recurrent: fed with the truth in training, loss

@@ -25,7 +25,7 @@ TERMINAL = {"FORCE_COLOR": "1", "TERM": "xterm"}
 
 
 def options(sizes: Sizes, threads: int) -> list[str]:
-    """Options of recast-train: experiment=ssh_gru on the simulated gauge."""
+    """Options of recast-train: experiment=ssh_gru model/anchor=last on the simulated gauge."""
     return [
         "data=tide",
         "data/grid=rows",

@@ -40,8 +40,10 @@ def interrupt_until_done(options: tuple[str, ...], cwd: Path, *, number: int, se
     stopped = 0
     for attempt in range(times):
         running = start("recast-train", *options, *(["resume=true"] if attempt else []), cwd=cwd)
-        in_training(running, cwd)
-        time.sleep(rng.uniform(0, 0.3))
+        # Counted in states, of which LONG saves 26: seconds would be too long on a fast machine.
+        for _ in range(rng.randint(1, 6)):
+            in_training(running, cwd)
+        time.sleep(rng.uniform(0, 0.02))
         running.signal(number)
         done = running.wait()
         if list(cwd.glob("outputs/*/*/metrics.json")):

@@ -150,11 +150,13 @@ def test_report_and_forecaster_read_it_as_a_run(whole, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_same_command_again_trains_nothing(whole):
+@pytest.mark.parametrize("options", [(), ("resume=true",)], ids=["again", "resume=true"])
+def test_the_same_command_again_trains_nothing(options, whole):
     before = {path: path.stat().st_mtime_ns for path in whole.rglob("refits/*/metrics.json")}
     written = results_of(whole / "run")
-    backtest(folder="whole")
+    backtest(*options, folder="whole")
     assert {path: path.stat().st_mtime_ns for path in whole.rglob("refits/*/metrics.json")} == before
+    assert [path.name for path in whole.iterdir() if path.is_dir()] == ["run"]
     assert results_of(whole / "run") == written
 
 

@@ -34,6 +34,8 @@ def test_only_what_differs_is_swept():
     given_ones = ["data=ssh", "model/cell=rnn,gru", "seed=0,1"]
     assert swept(["data=ssh", "model/cell=gru", "+seed=1"], given_ones) == {"model/cell": "gru", "seed": "1"}
     assert swept(["seed=1", "++callbacks.pruning={trial:3}"], ["seed=0,1"], ("callbacks.pruning",)) == {"seed": "1"}
+    assert swept(["data.source.gaps=False", "seed=1"], ["data.source.gaps=false", "seed=0,1"]) == {"seed": "1"}
+    assert swept(["~logger", "+model.lags=[1,2]", "resume=True"], ["~logger", "+model.lags=[1, 2]"]) == {}
 
 
 @pytest.mark.parametrize(

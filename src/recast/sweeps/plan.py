@@ -7,9 +7,11 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, open_dict, read_write
 
 from recast.errors import ConfigurationError, InputError
@@ -31,10 +33,19 @@ def swept(overrides: Sequence[str], given: Sequence[str], hidden: Sequence[str] 
     Args:
         overrides: The job's, as in `model/cell=gru`.
         given: The sweep's, as on the command line, as in `model/cell=rnn,gru`.
-        hidden: Keys to ignore.
+        hidden: Keys to ignore, besides `resume`, which says how a sweep is run, not what is in it.
     """
-    pairs = (override.lstrip("+").partition("=") for override in overrides if override not in given)
-    return {key: value for key, _, value in pairs if key not in hidden}
+    same = _as_sweepers_write_it(tuple(given))
+    pairs = (override.lstrip("+").partition("=") for override in overrides if override not in same)
+    return {key: value for key, _, value in pairs if key not in {*hidden, "resume"}}
+
+
+@lru_cache(maxsize=1)
+def _as_sweepers_write_it(given: tuple[str, ...]) -> set[str]:
+    """What was given, and the same with each value in Hydra's own form, such as True for true."""
+    parsed = OverridesParser.create().parse_overrides(list(given))
+    ones = (one for one in parsed if not one.is_sweep_override())
+    return {*given, *(f"{one.get_key_element()}={one.get_value_element_as_str()}" for one in ones)}
 
 
 def job_name(options: Mapping[str, str], keys: Sequence[str]) -> str:

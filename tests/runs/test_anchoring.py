@@ -68,6 +68,30 @@ def test_the_checkpoint_keeps_the_anchor_and_the_share(hybrid):
     pd.testing.assert_frame_equal(forecast, one)
 
 
+UNGUARDED = {
+    "no validation": (["data.split.validation=0"], "there is no validation window"),
+    "counts": (
+        ["model/head=negative_binomial", "data/scaler=rescale", "model/anchor=ridge"],
+        "its head forecasts counts",
+    ),
+    "one step": (["model=recursive", "model/anchor=ridge", "data/features=none"], "one step ahead only"),
+}
+
+
+@pytest.mark.parametrize(("words", "reason"), UNGUARDED.values(), ids=UNGUARDED.keys())
+def test_what_is_not_guarded_is_told(words, reason, tmp_path, caplog):
+    changed = {word.partition("=")[0] for word in words}
+    kept = [word for word in HYBRID if word.partition("=")[0] not in changed]
+    if "model=recursive" in words:
+        kept = [word for word in kept if "tide" not in word]
+    table = levels().assign(level=lambda frame: (10 * frame["level"]).round().clip(lower=0))
+    with caplog.at_level("INFO"):
+        done = recast.fit(table, time="when", targets=["level"], overrides=[*kept, *words], folder=tmp_path)
+    assert json.loads((done.folder / "metrics.json").read_text())["anchor"]["share"] is None
+    assert "added whole, not guarded" in caplog.text
+    assert reason in caplog.text
+
+
 def test_evaluation_repeats_the_score_of_network_and_anchor(tmp_path):
     levels().to_csv(tmp_path / "levels.csv", index=False)
     words = ["data=csv", "data.source.path=levels.csv", "data.source.time=when", "data.source.targets=[level]"]
@@ -112,6 +136,7 @@ def test_of_several_lines_the_best_on_the_validation_windows_is_taken(tmp_path):
     run = recast.fit(levels(), time="when", targets=["level"], overrides=words, folder=tmp_path / "run")
     facts = json.loads((run.folder / "metrics.json").read_text())["anchor"]
     errors = facts["validation_mse"]
+    # A week of hours, which `seasonal` reads, is more than the context.
     assert set(errors) == {"none", "last", "ridge", "ridge_on_changes", "harmonic", "harmonic_ridge"}
     assert errors[facts["chosen"]] == min(errors.values())
     # Its error is that of the same anchor named.

@@ -188,6 +188,13 @@ def test_steps_below_a_millisecond_have_no_seasons() -> None:
         Seasonal(hours=1e-6).fit(replace(part, hours=np.arange(80) * 1e-8))
 
 
+def test_without_hours_the_season_is_that_of_the_data() -> None:
+    part = history()
+    np.testing.assert_array_equal(fitted(Seasonal(), replace(part, season=3)), fitted(Seasonal(hours=3 / 6), part))
+    with pytest.raises(ConfigurationError, match=r"data\.season=1 says that there is none"):
+        Seasonal().fit(part)
+
+
 def test_a_season_shorter_than_a_step_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"hours=0\.05 is less than half a step of 0\.166667 hours"):
         Seasonal(hours=0.05).fit(history())

@@ -1,6 +1,7 @@
 """Models of one series, fitted at each origin, against statsmodels on each context and closed forms."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -74,6 +75,13 @@ def test_a_season_helps_where_there_is_one(kind):
     ((_, truth),) = part.windows()
     with_season, without = (np.abs(forecast(kind(season_hours=hours), part) - truth).mean() for hours in (3, None))
     assert with_season < 0.3 < without
+
+
+@pytest.mark.parametrize("kind", [Theta, ExponentialSmoothing])
+def test_without_a_season_of_its_own_it_has_that_of_the_data(kind):
+    part = history()
+    own = forecast(kind(), replace(part, season=PERIOD))
+    np.testing.assert_array_equal(own, forecast(kind(season_hours=PERIOD * part.step_hours), part))
 
 
 @pytest.mark.parametrize("kind", [Theta, ExponentialSmoothing])

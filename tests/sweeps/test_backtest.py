@@ -150,6 +150,21 @@ def test_report_and_forecaster_read_it_as_a_run(whole, tmp_path):
 
 
 @pytest.mark.slow
+def test_points_are_not_scored_as_distributions(whole):
+    written = results_of(whole / "run")
+    assert not {"crps", "pinball"} & {*written["test"], *written["baselines"]["ridge"]}
+    assert written["test_bands"]["calibrated"]["crps"] < written["test"]["mae"]
+
+
+@pytest.mark.slow
+def test_a_backtest_is_no_member_of_an_ensemble(whole):
+    done = run("recast-ensemble", str(whole / "run"), str(whole / "run"), "--output", str(scratch() / "e"), cwd=whole)
+    assert done.code == 2
+    assert "run: a backtest, whose forecasts are those of several networks" in done.err
+    assert not (scratch() / "e").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("resume=true",)], ids=["again", "resume=true"])
 def test_the_same_command_again_trains_nothing(options, whole):
     before = {path: path.stat().st_mtime_ns for path in whole.rglob("refits/*/metrics.json")}

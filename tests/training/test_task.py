@@ -24,6 +24,7 @@ from recast.errors import ConfigurationError, NonFiniteLossError
 from recast.nn.cells.gru import GRU
 from recast.nn.heads.gaussian import Gaussian
 from recast.nn.heads.point import Point
+from recast.nn.heads.quantile import Quantile
 from recast.nn.models.encoder_decoder import EncoderDecoder
 from recast.nn.schedules import InverseSigmoid, Never
 from recast.runs.configure.build import build
@@ -31,6 +32,7 @@ from recast.runs.configure.folders import conf_folder
 from recast.scoring.metrics.crps import CRPS
 from recast.scoring.metrics.mae import MAE
 from recast.scoring.metrics.mse import MSE
+from recast.scoring.metrics.pinball import Pinball
 from recast.training.learning_rates import OneCycle
 from recast.training.task import ForecastTask
 
@@ -56,6 +58,20 @@ def truth_and_forecast(task: ForecastTask, data: ForecastDataModule, part: str) 
 
 
 # Scores
+
+
+@pytest.mark.parametrize(
+    ("head", "curve"), [(Point(), "mse"), (Gaussian(), "crps"), (Quantile(levels=[0.1, 0.5, 0.9]), "pinball")]
+)
+def test_of_a_distribution_a_score_of_all_of_it_is_watched(head, curve):
+    metrics = {"mse": MSE, "crps": CRPS, "pinball": partial(Pinball, levels=[0.1, 0.5, 0.9])}
+    task = task_of(small_data(), head=head, metrics=metrics)
+    assert task.watched == task.validation_curves[0] == f"{curve}/validation"
+
+
+def test_a_score_that_mixes_targets_of_different_units_is_not_watched(monkeypatch):
+    monkeypatch.setattr(CRPS, "mixes", True)
+    assert task_of(small_data(), head=Gaussian(), metrics={"mse": MSE, "crps": CRPS}).watched == "mse/validation"
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 100])

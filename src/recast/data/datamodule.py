@@ -41,7 +41,8 @@ class ForecastDataModule(StoredData[Prepared]):
         features: Columns that are computed at any stamp, past and future, and so are known ahead, by name: calendar,
             holidays, tide, earlier values of the targets; none: none.
         joins: Further tables whose columns become inputs at the stamps of the series, by name; none: none.
-        season: Lag of the naive forecast in the denominator of MASE. [steps]
+        season: Rows after which the series repeats itself, 1 for none: lag of the naive forecast in the denominator of
+            MASE, and the season of baselines without one of their own. [steps]
         item_category: Whether models know which item of a panel a window is of, by a learnt embedding of each item that
             has training rows; others are unknown to them. For items that stay the same, not for new ones.
         removed: Share of rows whose targets are removed at random, for studies of gaps; what becomes of these is up to

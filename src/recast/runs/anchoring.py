@@ -18,7 +18,7 @@ from recast.nn.least_squares import separate_blocks
 from recast.nn.models.model import ForecastModel
 from recast.runs.baseline_windows import BATCH, PointForecasts
 from recast.runs.configure.wording import value_text
-from recast.training.guard import fit_share
+from recast.training.guard import added_whole, fit_share
 from recast.training.task import ForecastTask
 from recast.types import Batch
 
@@ -83,6 +83,11 @@ def guard(model: ForecastModel, data: ForecastDataModule, samples: int) -> bool:
     Returns:
         Whether the model has changed.
     """
+    if not isinstance(model.anchor, FixedAnchor):
+        return False
+    if (reason := _added_whole(model, data.prepared)) is not None:
+        log.info("the network's correction of its anchor is added whole, not guarded: %s", reason)
+        return False
     # Every process takes all windows, so that all have the same share.
     device = next(model.parameters()).device
     batches = (move_data_to_device(batch, device) for batch in _windows(data.prepared.starts.validation, data.prepared))
@@ -96,12 +101,18 @@ def guard(model: ForecastModel, data: ForecastDataModule, samples: int) -> bool:
     return True
 
 
-def anchor_facts(model: ForecastModel) -> dict[str, object]:
-    """What was chosen for a fixed anchor, and the share of each lead; nothing for any other one."""
+def _added_whole(model: ForecastModel, prepared: Prepared) -> str | None:
+    """Why the correction is not guarded; None if it is."""
+    return added_whole(model) or (None if len(prepared.starts.validation) else "there is no validation window")
+
+
+def anchor_facts(model: ForecastModel, prepared: Prepared) -> dict[str, object]:
+    """What was chosen for a fixed anchor, and its share, None if none was fitted; nothing for any other anchor."""
     anchor = model.anchor
     if not isinstance(anchor, FixedAnchor):
         return {}
-    share = [round(value, 4) for value in anchor.share.tolist()]
+    fitted = _added_whole(model, prepared) is None or bool((anchor.share != 1).any())
+    share = [round(value, 4) for value in anchor.share.tolist()] if fitted else None
     return {"anchor": {"name": type(anchor).__name__, **anchor.facts, "share": share}}
 
 

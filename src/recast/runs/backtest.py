@@ -65,9 +65,10 @@ def combine_refits(
     starts = torch.from_numpy(kept[MODEL].arrays()["start"])
     prepared = replace(data.prepared, starts=data.prepared.starts._replace(test=starts))
     metrics = {name: build(node)(spec=data.spec) for name, node in config["metrics"].items() if node}
-    model, own = score_kept(kept[MODEL], prepared, "test", metrics, banded=True)
+    model, own = score_kept(kept[MODEL], prepared, "test", metrics, of_model=True)
+    compared = {name: metric for name, metric in metrics.items() if name in model.overall}
     baselines = {
-        name: score_kept(forecasts, prepared, "test", metrics, banded=False)[0]
+        name: score_kept(forecasts, prepared, "test", compared, of_model=False)[0]
         for name, forecasts in kept.items()
         if name != MODEL
     }

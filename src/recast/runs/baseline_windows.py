@@ -107,4 +107,5 @@ def _history(prepared: Prepared, rows: slice | np.ndarray, starts: np.ndarray) -
         horizon=prepared.spec.horizon,
         past=None if past is None else past[rows],
         known=None if known is None else known[rows],
+        season=prepared.season,
     )

@@ -61,6 +61,12 @@ def ensemble(
     """
     if len(members) < 2:
         raise ConfigurationError(f"an ensemble has two members at least; found {len(members)} finished run")
+    for folder, results in members:
+        if "backtest" in results:
+            raise ConfigurationError(
+                f"{folder}: a backtest, whose forecasts are those of several networks, and whose checkpoint is the "
+                "last of them; an ensemble has runs for members: leave it out"
+            )
     runs = [Member(folder, restore_forecaster(chosen_checkpoint_path(folder)), results) for folder, results in members]
     require_agreement(runs)
     first = runs[0].restored

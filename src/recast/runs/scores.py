@@ -201,7 +201,7 @@ def score_points(
 
 
 def score_kept(
-    forecasts: KeptForecasts, prepared: Prepared, part: str, metrics: Mapping[str, LeadMetric], *, banded: bool
+    forecasts: KeptForecasts, prepared: Prepared, part: str, metrics: Mapping[str, LeadMetric], *, of_model: bool
 ) -> tuple[Scores, BandScores | None]:
     """Scores forecasts that were kept over the windows of a part.
 
@@ -210,7 +210,8 @@ def score_kept(
         prepared: The series.
         part: "train", "validation" or "test".
         metrics: What is measured; those that the forecasts do not suffice for are skipped. They are unchanged.
-        banded: Whether these score calibrated bands where there are some, as a task does with those of a model.
+        of_model: Whether they are scored as a task scores a model's: calibrated bands where there are some, and a point
+            by no metric that takes it for a distribution without spread, as those of baselines are.
 
     Returns:
         The scores, and those of the bands that the forecaster has of itself; None without any.
@@ -222,7 +223,7 @@ def score_kept(
     usable = {
         name: metric
         for name, metric in metrics.items()
-        if (metric.computable_from(parts, first.levels) if first.levels else metric.defined_for(parts))
+        if (metric.computable_from(parts, first.levels) if of_model or first.levels else metric.defined_for(parts))
     }
 
     def found() -> Iterator[Found]:
@@ -232,7 +233,7 @@ def score_kept(
                 own.update(rows, forecast, true, ~true.isnan() if spec.masked else None)
             yield rows, forecast, band
 
-    scores = _score(found(), prepared, starts.numpy(), usable, None, banded=banded)
+    scores = _score(found(), prepared, starts.numpy(), usable, None, banded=of_model)
     return scores, own if own.update_called else None
 
 

@@ -13,6 +13,15 @@ from recast.types import Batch
 BLOCKS = 5  # of the windows
 
 
+def added_whole(model: ForecastModel) -> str | None:
+    """Why no share of the correction of a fixed anchor can be fitted; None if one can."""
+    if model.anchor.leads != model.spec.horizon:
+        return "its anchor looks one step ahead only"
+    if model.head.counts:
+        return "its head forecasts counts, which no share leaves whole"
+    return None
+
+
 @torch.no_grad()
 def fit_share(model: ForecastModel, batches: Iterable[Batch], *, samples: int) -> Float[Tensor, " leads"] | None:
     """Sets the share of the network's correction at each lead: what surely lowers the squared error, within 0 and 1.
@@ -27,8 +36,8 @@ def fit_share(model: ForecastModel, batches: Iterable[Batch], *, samples: int) -
     17): where few days validate, a network that learnt noise may agree with them by chance.
 
     Args:
-        model: A trained model; its anchor's `share` is changed. One whose anchor is not fixed, or looks one step ahead
-            only, or whose head forecasts counts, which no share leaves whole, is left alone.
+        model: A trained model; its anchor's `share` is changed. One whose anchor is not fixed is left alone, and so is
+            one that has no share; see `added_whole`.
         batches: Windows that it was not trained on.
         samples: Trajectories of a stochastic head that is fed back, 2 or more. [trajectories]
 
@@ -36,7 +45,7 @@ def fit_share(model: ForecastModel, batches: Iterable[Batch], *, samples: int) -
         The share; None where there is none, or no window.
     """
     anchor = model.anchor
-    if not isinstance(anchor, FixedAnchor) or anchor.leads != model.spec.horizon or model.head.counts:
+    if not isinstance(anchor, FixedAnchor) or added_whole(model) is not None:
         return None
     anchor.share.fill_(1.0)
     found = [_sums(model, batch.to_precision(model.precision), samples, number) for number, batch in enumerate(batches)]

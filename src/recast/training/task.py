@@ -126,8 +126,19 @@ class ForecastTask(TrainingTask):
 
     @property
     def watched(self) -> str | None:
-        """The free-running error in the metric that ranks."""
-        first = ranking({name: metric.description for name, metric in self.metrics_of("validation").items()})
+        """The free-running error in the metric that ranks.
+
+        Of a head with a distribution it is that in the first metric that scores all of it, such as the CRPS: the best
+        mean may come long before the spread is learnt. Not where that metric mixes targets that differ in unit or size.
+        """
+        metrics = self.metrics_of("validation")
+        described = {name: metric.description for name, metric in metrics.items()}
+        whole = {
+            name: description
+            for name, description in described.items()
+            if not (description.mixes or metrics[name].computable_from({"mean"}))
+        }
+        first = ranking(whole) or ranking(described)
         return None if first is None else f"{first}/validation"
 
     def in_unit(
@@ -327,10 +338,10 @@ class ForecastTask(TrainingTask):
     def on_validation_epoch_end(self) -> None:
         """Logs the free-running errors, the teacher-forced one, and the exposure bias."""
         metrics = self.metrics_of("validation")
-        first = ranking({name: metric.description for name, metric in metrics.items()})
         scores = {name: metric.compute() for name, metric in metrics.items()}
         for name, value in scores.items():
-            self.log(f"{name}/validation", value, prog_bar=name == first, sync_dist=True)
+            curve = f"{name}/validation"
+            self.log(curve, value, prog_bar=curve == self.watched, sync_dist=True)
         if self.exposed is None or self.forced_score is None:
             return
         if self.trainer.strategy.reduce_boolean_decision(self.forced_score.update_called, all=False):

@@ -47,6 +47,7 @@ class Prepared:
         parts: Its rows for training, validation and test.
         windows: Context, horizon, strides.
         starts: Window starts of each part.
+        season: Rows after which the series repeats itself; 1: none. [steps]
         fingerprint: SHA-256 of the panel as it was read, and of the tables joined to it.
     """
 
@@ -56,6 +57,7 @@ class Prepared:
     parts: Parts
     windows: Windows
     starts: Starts
+    season: int
     fingerprint: str
 
     def training_starts(self, context: int) -> Int[Tensor, " windows"]:
@@ -87,7 +89,8 @@ def prepare(
         scaler: Scaling, by default fitted on training rows.
         windows: Context, horizon, strides.
         periods: Periods of additional sine and cosine inputs. [hours]
-        season: Lag of the naive forecast in the denominator of MASE. [steps]
+        season: Rows after which the series repeats itself, 1 for none: lag of the naive forecast in the denominator of
+            MASE, and the season of baselines without one of their own. [steps]
         removed: Share of rows whose targets are removed at random. [share of rows]
         removal_seed: Seed of these rows.
         item_category: Whether the item is a static category, whose levels are the items with training rows.
@@ -138,7 +141,7 @@ def prepare(
         fitted=fitted,
     )
     storage = stored(panel, spec, item_sizes(panel, parts.train, spec, season))
-    return Prepared(panel, spec, storage, parts, windows, starts, fingerprint(raw, *covariates.tables))
+    return Prepared(panel, spec, storage, parts, windows, starts, season, fingerprint(raw, *covariates.tables))
 
 
 def _trained_on(panel: Panel, train: Ranges) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from recast.nn.anchors import Anchor, LastAnchor, NoAnchor
 from recast.nn.fixed_anchors.fixed_anchor import FixedAnchor
 from recast.nn.fixed_anchors.known import KnownAnchor
 from recast.nn.fixed_anchors.ridge import RidgeAnchor
+from recast.nn.fixed_anchors.seasonal import SeasonalAnchor
 from recast.options import PositiveInt, checked
 from recast.types import Batch
 
@@ -29,6 +30,7 @@ CANDIDATES: Mapping[str, Callable[..., Anchor]] = MappingProxyType(
         "ridge_on_changes": partial(RidgeAnchor, levels=False),
         "harmonic": KnownAnchor,
         "harmonic_ridge": partial(RidgeAnchor, course="tide"),
+        "seasonal": SeasonalAnchor,
     }
 )
 

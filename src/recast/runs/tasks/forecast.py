@@ -203,7 +203,7 @@ class ForecastPlug(TaskPlug[ForecastTask, ForecastDataModule, Results]):
             per_origin_bands=per_origin_bands(prepared, part, hits),
             ranked_forecasts=ranked_forecasts(forecasts_by(task, data), data, starts, model.per_origin[loss], loss),
             seconds=seconds,
-            facts=facts | anchor_facts(task.model),
+            facts=facts | anchor_facts(task.model, data.prepared),
             bands=task.band_scores | {name: _overall(score.bands) for name, score in baselines.items() if score.bands},
         )
 

@@ -60,6 +60,7 @@ class History:
         past: Inputs observed up to the origin, at each row, as numbers, NaN where nothing was observed, shape (rows,
             inputs); None: none.
         known: Inputs known ahead, alike.
+        season: Rows after which the series repeats itself (`data.season`); 1: none. [steps]
     """
 
     values: np.ndarray
@@ -69,6 +70,7 @@ class History:
     horizon: int
     past: np.ndarray | None = None
     known: np.ndarray | None = None
+    season: int = 1
 
     @property
     def step_hours(self) -> float:

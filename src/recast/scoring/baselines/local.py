@@ -22,7 +22,7 @@ class LocalBaseline(Baseline):
     not vary is held.
 
     Args:
-        season_hours: Length of the season, rounded to steps of the data; None: none. [hours]
+        season_hours: Length of the season, rounded to steps of the data; None: `data.season`. [hours]
         most_fits: Forecasts of a target above which it is left out: each is a fit of its own.
 
     Raises:
@@ -44,13 +44,13 @@ class LocalBaseline(Baseline):
 
     def _fit(self, history: History) -> None:
         name, step = type(self).__name__, history.step_hours
-        self._period = 1
+        self._period = history.season
         if self.season_hours is not None:
             self._period = round(self.season_hours / step)
             if self._period < 2:
                 raise ConfigurationError(
                     f"{name}: season_hours={self.season_hours:g} is less than two steps of {step:g} hours; use a "
-                    "longer season, or null for none"
+                    "longer season, or null for that of the data (data.season)"
                 )
         shortest = max(CYCLES * self._period, self._fewest)
         if history.context < shortest:

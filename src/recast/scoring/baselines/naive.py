@@ -73,21 +73,26 @@ class Seasonal(Baseline):
     Hyndman & Athanasopoulos, "Forecasting: principles and practice", 3rd edition, section 5.2 (seasonal naive method).
 
     Args:
-        hours: Length of the season; the context must reach as far back. [hours]
+        hours: Length of the season; the context must reach as far back. None: that of the data (`data.season`). [hours]
 
     Raises:
-        ConfigurationError: at fit, if the context does not, or the season is shorter than half a step.
+        ConfigurationError: at fit, if the context does not, the season is shorter than half a step, or there is none.
     """
 
     @checked
-    def __init__(self, *, hours: PositiveFloat) -> None:
+    def __init__(self, *, hours: PositiveFloat | None = None) -> None:
         self.hours = hours
 
     def _fit(self, history: History) -> None:
         step = history.step_hours
-        if 2 * self.hours < step:
+        if self.hours is None and history.season == 1:
             raise ConfigurationError(
-                f"Seasonal: hours={self.hours:g} is less than half a step of {step:g} hours; use a longer season"
+                "Seasonal: data.season=1 says that there is none; give its steps there, or hours to this baseline"
+            )
+        self._of_data = history.season * step
+        if 2 * self._length < step:
+            raise ConfigurationError(
+                f"Seasonal: hours={self._length:g} is less than half a step of {step:g} hours; use a longer season"
             )
         if step * MILLISECONDS < 1:
             raise ConfigurationError(
@@ -98,16 +103,20 @@ class Seasonal(Baseline):
         span = (history.context - 1) * step
         if back > span + 1 / MILLISECONDS:
             raise ConfigurationError(
-                f"Seasonal: hours={self.hours:g} reads back to {back:g} hours before the origin, but the context of "
+                f"Seasonal: hours={self._length:g} reads back to {back:g} hours before the origin, but the context of "
                 f"{history.context} steps begins {span:g} hours before it; use a shorter season or a longer context"
             )
+
+    @property
+    def _length(self) -> float:
+        return self._of_data if self.hours is None else self.hours
 
     def _before(
         self, origins: Float[np.ndarray, "batch 1"], hours: Float[np.ndarray, "batch steps"]
     ) -> Float[np.ndarray, "batch steps"]:
         """Times of the same phase in the season up to each origin, in ms after it."""
         ahead = np.rint((hours - origins) * MILLISECONDS)
-        season = round(self.hours * MILLISECONDS)
+        season = round(self._length * MILLISECONDS)
         return ahead - np.ceil(ahead / season) * season
 
     def _forecast(self, origins: Origins) -> Float[np.ndarray, "batch horizon targets"]:

@@ -80,7 +80,7 @@ class Seasonal(Baseline):
     """
 
     @checked
-    def __init__(self, *, hours: PositiveFloat | None = None) -> None:
+    def __init__(self, *, hours: PositiveFloat | None) -> None:
         self.hours = hours
 
     def _fit(self, history: History) -> None:

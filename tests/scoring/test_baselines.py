@@ -190,7 +190,9 @@ def test_steps_below_a_millisecond_have_no_seasons() -> None:
 
 def test_without_hours_the_season_is_that_of_the_data() -> None:
     part = history()
-    np.testing.assert_array_equal(fitted(Seasonal(hours=None), replace(part, season=3)), fitted(Seasonal(hours=3 / 6), part))
+    np.testing.assert_array_equal(
+        fitted(Seasonal(hours=None), replace(part, season=3)), fitted(Seasonal(hours=3 / 6), part)
+    )
     with pytest.raises(ConfigurationError, match=r"data\.season=1 says that there is none"):
         Seasonal(hours=None).fit(part)
 

@@ -13,9 +13,9 @@ from .work import TEST
 class Recast(Peer):
     """The configuration of `recast-train data=csv ... model/cell=gru trainer.max_epochs=1 baselines=none`.
 
-    That is the recipe of experiment=ssh_gru without its guard: standardised data, free running, the update gate's bias, one cycle of the
-    rate up to 0.01, gradients clipped, one epoch; with recast's callbacks, checkpoints and TensorBoard. Left out are
-    the baselines, which are no training, and the validation: no other library has one.
+    That is the recipe of experiment=ssh_gru without its guard: standardised data, free running, the update gate's bias,
+    one cycle of the rate up to 0.01, gradients clipped, one epoch; with recast's callbacks, checkpoints and
+    TensorBoard. Left out are the baselines, which are no training, and the validation: no other library has one.
     """
 
     def train(self) -> None:

@@ -83,7 +83,7 @@ class Plateau(LearningRate):
     Args:
         factor: Ratio of new to old rate.
         patience: Validated epochs without improvement that are tolerated. [epochs]
-        monitor: The validation curve to monitor; "ranking/validation": that of the metric that ranks.
+        monitor: The validation curve to monitor; "ranking/validation": see `recast.types.RANKING`.
     """
 
     @checked

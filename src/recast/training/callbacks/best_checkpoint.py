@@ -29,7 +29,7 @@ class BestCheckpoint(ModelCheckpoint):
     """Keeps `checkpoints/best.ckpt` of the run, selected by a validation curve. Idle without validation windows.
 
     Args:
-        monitor: The validation curve to monitor; "ranking/validation": that of the metric that ranks.
+        monitor: The validation curve to monitor; "ranking/validation": see `recast.types.RANKING`.
         mode: Whether smaller ("min") or larger ("max") is better.
     """
 

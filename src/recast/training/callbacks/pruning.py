@@ -18,7 +18,7 @@ class Pruning(pl.Callback):
         storage: The study's journal file, or the address of its database.
         study_name: Name of the study in its storage.
         trial: Number of the trial that this run is.
-        monitor: The validation curve; "ranking/validation": that of the metric that ranks.
+        monitor: The validation curve; "ranking/validation": see `recast.types.RANKING`.
         pruner: Optuna's pruner.
     """
 

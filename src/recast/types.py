@@ -12,8 +12,11 @@ from torch import Tensor
 
 SAME_LEVEL = 1e-9
 RANKING = "ranking/validation"
-"""Stands for the validation curve of the metric that ranks, whichever that is; of a head with a distribution for that of
-the first metric that scores all of it, such as the CRPS, unless it mixes targets of different units."""
+"""Stands for the validation curve of the metric that ranks, whichever that is.
+
+Of a head with a distribution it stands for that of the first metric that scores all of it, such as the CRPS, unless it
+mixes targets of different units.
+"""
 
 
 class Share(NamedTuple):

@@ -45,7 +45,7 @@ def loads(rows: int = 400) -> pd.DataFrame:
     return pd.DataFrame({"when": times, "load": 10 + np.sin(np.arange(rows) * 2 * np.pi / 24) + 0.3 * noise})
 
 
-def fit(name: str, *words: str, file: str = "loads.csv") -> Path:
+def fit(name: str, *words: str, file: str = "members.csv") -> Path:
     path = scratch() / file
     if not path.exists():
         loads().to_csv(path, index=False)

@@ -35,7 +35,7 @@ def loads() -> pd.DataFrame:
 
 
 def backtest(*options: str, folder: str) -> Path:
-    path = scratch() / "loads.csv"
+    path = scratch() / "backtest.csv"
     loads().to_csv(path, index=False)
     done = run(
         "recast-backtest",

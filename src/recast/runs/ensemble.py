@@ -59,14 +59,14 @@ def ensemble(
         CheckpointError: if a checkpoint cannot be read safely, or does not forecast.
         DataError: if the data are gone or have changed.
     """
-    if len(members) < 2:
-        raise ConfigurationError(f"an ensemble has two members at least; found {len(members)} finished run")
     for folder, results in members:
         if "backtest" in results:
             raise ConfigurationError(
                 f"{folder}: a backtest, whose forecasts are those of several networks, and whose checkpoint is the "
                 "last of them; an ensemble has runs for members: leave it out"
             )
+    if len(members) < 2:
+        raise ConfigurationError(f"an ensemble has two members at least; found {len(members)} finished run")
     runs = [Member(folder, restore_forecaster(chosen_checkpoint_path(folder)), results) for folder, results in members]
     require_agreement(runs)
     first = runs[0].restored

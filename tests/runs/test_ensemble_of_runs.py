@@ -181,7 +181,7 @@ def test_members_that_differ_are_refused_by_the_option_that_does(members, tmp_pa
     for change, message in (
         (horizon, r"horizon: data\.windows\.horizon=8, but .*gru has 6; an ensemble has members of the same data"),
         (uncalibrated, r"uncalibrated: task\.calibration=null, but .*gru has recast"),
-        (other_data, r"other_data: data\.source\.path=.*copy\.csv, but .*gru has .*loads\.csv"),
+        (other_data, r"other_data: data\.source\.path=.*copy\.csv, but .*gru has .*members\.csv"),
     ):
         other = changed(members[1], tmp_path / change.__name__, change)
         with pytest.raises(ConfigurationError, match=message):

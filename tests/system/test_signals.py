@@ -314,9 +314,9 @@ def undisturbed() -> Path:
 @pytest.mark.parametrize("seed", [pytest.param(seed, marks=pytest.mark.slow) for seed in range(8)])
 def test_left_at_random_moments_and_resumed_is_as_if_never_left(seed, tmp_path):
     rng = random.Random(seed)
-    seconds = 1.5
     left = 0
-    while not left:
+    # A fast machine may be done before the first moment: then again within a shorter time.
+    for seconds in (1.5, 0.75, 0.4, 0.2, 0.1):
         shutil.rmtree(tmp_path / "run", ignore_errors=True)
         for _ in range(4):
             running = start("recast-train", *RUN, "resume=true", cwd=tmp_path)
@@ -324,15 +324,17 @@ def test_left_at_random_moments_and_resumed_is_as_if_never_left(seed, tmp_path):
             time.sleep(rng.uniform(0, seconds))
             running.signal(signal.SIGTERM)
             done = running.wait()
-            # When all is written nobody listens any more.
             assert done.code in (143, 0, -signal.SIGTERM), done
+            # When all is written nobody listens any more.
+            assert done.code == 143 or (tmp_path / "run/metrics.json").exists(), done
             assert (done.code == 143) == done.err.endswith(f"; {GO_ON}\n"), done
             assert not list(tmp_path.rglob(".*ckpt"))
             left += done.code == 143
             if done.code != 143:
                 break
-        # A fast machine may be done before the first moment.
-        seconds /= 2
+        if left:
+            break
+    assert left
     assert_same_run(resumed(tmp_path), undisturbed())
 
 

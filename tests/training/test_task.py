@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -20,6 +21,7 @@ from recast.data.prepare.scale import MinMax
 from recast.data.prepare.split import FractionSplit
 from recast.data.prepare.windows import Windows
 from recast.data.sources.autoregressive import AR2
+from recast.data.sources.frame import FrameSource, FrameTable
 from recast.errors import ConfigurationError, NonFiniteLossError
 from recast.nn.cells.gru import GRU
 from recast.nn.heads.gaussian import Gaussian
@@ -33,6 +35,7 @@ from recast.scoring.metrics.crps import CRPS
 from recast.scoring.metrics.mae import MAE
 from recast.scoring.metrics.mse import MSE
 from recast.scoring.metrics.pinball import Pinball
+from recast.scoring.metrics.scaled_mse import ScaledMSE
 from recast.training.learning_rates import OneCycle
 from recast.training.task import ForecastTask
 
@@ -69,9 +72,13 @@ def test_of_a_distribution_a_score_of_all_of_it_is_watched(head, curve):
     assert task.watched == task.validation_curves[0] == f"{curve}/validation"
 
 
-def test_a_score_that_mixes_targets_of_different_units_is_not_watched(monkeypatch):
-    monkeypatch.setattr(CRPS, "mixes", True)
-    assert task_of(small_data(), head=Gaussian(), metrics={"mse": MSE, "crps": CRPS}).watched == "mse/validation"
+def test_a_score_that_mixes_targets_of_different_sizes_is_not_watched():
+    level = np.random.default_rng(0).normal(size=120)
+    frame = pd.DataFrame({"level": level, "flow": 1000 * level[::-1]}, pd.date_range("2020", periods=120, freq="h"))
+    data = small_data(source=FrameSource(time="time", targets=["level", "flow"]))
+    data.read_from(FrameTable(frame.rename_axis("time"), "time"))
+    metrics = {"crps": CRPS, "mse": MSE, "scaled_mse": ScaledMSE}
+    assert task_of(data, head=Gaussian(), metrics=metrics).watched == "scaled_mse/validation"
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 100])

@@ -83,16 +83,14 @@ def guard(model: ForecastModel, data: ForecastDataModule, samples: int) -> bool:
     Returns:
         Whether the model has changed.
     """
-    if not isinstance(model.anchor, FixedAnchor):
-        return False
-    if (reason := _added_whole(model, data.prepared)) is not None:
-        log.info("the network's correction of its anchor is added whole, not guarded: %s", reason)
-        return False
     # Every process takes all windows, so that all have the same share.
     device = next(model.parameters()).device
     batches = (move_data_to_device(batch, device) for batch in _windows(data.prepared.starts.validation, data.prepared))
     share = fit_share(model.eval(), batches, samples=samples)
     if share is None:
+        if isinstance(model.anchor, FixedAnchor):
+            reason = _added_whole(model, data.prepared)
+            log.info("the network's correction of its anchor is added whole, not guarded: %s", reason)
         return False
     log.info(
         "share of the network's correction of its anchor: %.2f at the first lead, %.2f at the last, %.2f on average",

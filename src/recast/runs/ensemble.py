@@ -54,8 +54,8 @@ def ensemble(
         table: What the members were trained on, where no file holds it; None: the data that they name.
 
     Raises:
-        ConfigurationError: if there are fewer than two runs, or they forecast different things; if no weights can be
-            fitted.
+        ConfigurationError: if there are fewer than two runs, one is a backtest, or they forecast different things; if
+            no weights can be fitted.
         CheckpointError: if a checkpoint cannot be read safely, or does not forecast.
         DataError: if the data are gone or have changed.
     """

@@ -337,11 +337,11 @@ class ForecastTask(TrainingTask):
 
     def on_validation_epoch_end(self) -> None:
         """Logs the free-running errors, the teacher-forced one, and the exposure bias."""
-        metrics = self.metrics_of("validation")
-        scores = {name: metric.compute() for name, metric in metrics.items()}
+        watched = self.watched
+        scores = {name: metric.compute() for name, metric in self.metrics_of("validation").items()}
         for name, value in scores.items():
             curve = f"{name}/validation"
-            self.log(curve, value, prog_bar=curve == self.watched, sync_dist=True)
+            self.log(curve, value, prog_bar=curve == watched, sync_dist=True)
         if self.exposed is None or self.forced_score is None:
             return
         if self.trainer.strategy.reduce_boolean_decision(self.forced_score.update_called, all=False):
